@@ -1,0 +1,4 @@
+#ifndef CREACTOR_H
+#define CREACTOR_H
+
+#endif

@@ -1,0 +1,7 @@
+#ifndef CWIRE_H
+#define CWIRE_H
+
+#include "cwire/span.h"
+#include "cwire/status.h"
+
+#endif

@@ -1,0 +1,1 @@
+#include "cwire/span.h"

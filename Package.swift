@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Strict memory safety everywhere but the executable: only the two faces over C (`Wire`, `Reactor`) say `unsafe`.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "sluice",
+  products: [
+    .executable(name: "sluice", targets: ["sluice"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    // System libraries: module map and shim header, nothing else.
+    .systemLibrary(
+      name: "CLibuv", path: "CSupport/CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(
+      name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", path: "CSupport/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+    // C: sans-I/O codecs, then the loop that moves their bytes.
+    .target(
+      name: "CWire", dependencies: ["CZlib"], path: "CSupport/CWire"),
+    .target(
+      name: "CReactor", dependencies: ["CWire", "CLibuv", "COpenSSL"], path: "CSupport/CReactor"),
+
+    // Thin Swift faces.
+    .target(name: "Wire", dependencies: ["CWire"], swiftSettings: strict),
+    .target(name: "Reactor", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
+
+    // Policy.
+    .target(name: "MCP", dependencies: ["Wire"], swiftSettings: strict),
+    .target(name: "Routing", dependencies: ["MCP", "Wire"], swiftSettings: strict),
+    .target(name: "Upstream", dependencies: ["MCP", "Wire"], swiftSettings: strict),
+    .target(
+      name: "Configuration",
+      dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(name: "Demonstration", dependencies: ["MCP", "Wire"], swiftSettings: strict),
+
+    // Composition.
+    .target(
+      name: "Gateway",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Routing", "Upstream", "Configuration", "Demonstration",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .target(name: "Admin", dependencies: ["Gateway", "Reactor", "Wire"], swiftSettings: strict),
+    .executableTarget(
+      name: "sluice",
+      dependencies: [
+        "Admin", "Gateway", "Configuration",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // Tests mirror their targets.
+    .testTarget(name: "CWireTests", dependencies: ["CWire"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire"]),
+    .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
+    .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
+    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(name: "GatewayTests", dependencies: ["Gateway"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .gnu11
+)

@@ -1,0 +1,1 @@
+// The Demonstration target.
