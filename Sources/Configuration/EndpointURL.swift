@@ -1,0 +1,38 @@
+/// The parts of an upstream's URL that a client needs: whom to connect to, and what to ask for.
+package struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
+  package var scheme: Scheme
+  /// A lower-case name or an address; an IPv6 address without its brackets.
+  package var host: String
+  package var port: Int
+  /// Path and query as they go into the request line; starts with `/`.
+  package var target: String
+
+  package init(scheme: Scheme, host: String, port: Int, target: String) {
+    self.scheme = scheme
+    self.host = host
+    self.port = port
+    self.target = target
+  }
+
+  package enum Scheme: String, Sendable, CaseIterable {
+    case http, https, ws, wss
+
+    package var defaultPort: Int {
+      switch self {
+      case .http, .ws: 80
+      case .https, .wss: 443
+      }
+    }
+
+    package var isEncrypted: Bool { self == .https || self == .wss }
+    package var isWebSocket: Bool { self == .ws || self == .wss }
+  }
+
+  /// The value of `Host` (RFC 9110 section 7.2): brackets around IPv6, no default port.
+  package var authority: String {
+    let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+    return port == scheme.defaultPort ? name : "\(name):\(port)"
+  }
+
+  package var description: String { "\(scheme.rawValue)://\(authority)\(target)" }
+}

@@ -1,0 +1,129 @@
+/// Everything the gateway was told, validated and frozen: nothing behind it is looked up or parsed again while it serves.
+///
+/// Durations are `Duration`, sizes are bytes in an `Int`. The memberwise defaults are the documented defaults, so
+/// `GatewayConfiguration()` is what `sluice serve` runs with when it is told nothing.
+package struct GatewayConfiguration: Sendable, Equatable {
+  /// Where clients and operators connect (`listeners`).
+  package var listeners = Listeners()
+  /// The upstreams in the order of the configuration, which decides who owns a resource URI that two of them list
+  /// (`servers`). Disabled ones are left out. Empty: serve the built-in demonstration.
+  package var servers: [Server] = []
+  /// When names of tools and prompts carry their server's alias (`prefix`). Default: conditional.
+  package var prefix = Prefix.conditional
+  /// Bounds on what one peer may send, hold or take (`limits`).
+  package var limits = Limits()
+  /// Sessions of legacy clients (`sessions`).
+  package var sessions = Sessions()
+  /// Connections to one endpoint (`pool`, not active yet).
+  package var pool = Pool()
+  /// Choice among endpoints (`routing`, not active yet).
+  package var routing = Routing()
+  /// Requests per principal (`rate_limiting`, not active yet).
+  package var rateLimiting = RateLimiting()
+  /// How long calls in flight may go on after SIGTERM (`drain_timeout`). Default: 30 s.
+  package var drainTimeout = Duration.seconds(30)
+  /// How long a call may go without an answer or progress (`call_timeout`). Default: 60 s.
+  package var callTimeout = Duration.seconds(60)
+  /// How long a call may take however much progress it reports (`call_timeout_ceiling`). Default: 10 min.
+  package var callTimeoutCeiling = Duration.seconds(600)
+  /// How long a call may wait while a human is asked, instead of `callTimeout` (`interaction_timeout`). Default: 600 s.
+  package var interactionTimeout = Duration.seconds(600)
+  /// How long after the start the first list waits for an upstream that never answered (`first_list_wait`). Default: 3 s.
+  package var firstListWait = Duration.seconds(3)
+  /// What is logged, and how (`log`).
+  package var log = Log()
+  /// Number of event loops (`workers`); nil, written `auto`: one per CPU that affinity and cgroup quota allow.
+  package var workers: Int?
+
+  package init() {}
+
+  package enum Prefix: String, Sendable, CaseIterable {
+    /// `server__tool` when more than one server is configured, plain names otherwise.
+    case conditional
+    case always
+    case never
+  }
+
+  package struct Log: Sendable, Equatable {
+    /// The least severe level that is written (`log.level`). Default: info.
+    package var level = Level.info
+    /// One line of text or one JSON object per record, on stderr (`log.format`). Default: text.
+    package var format = Format.text
+
+    package init() {}
+
+    /// The levels of swift-log, by the same names.
+    package enum Level: String, Sendable, CaseIterable {
+      case trace, debug, info, notice, warning, error, critical
+    }
+
+    package enum Format: String, Sendable, CaseIterable {
+      case text, json
+    }
+  }
+
+  /// Sessions of clients that open with `initialize`.
+  package struct Sessions: Sendable, Equatable {
+    /// A session without a request or an open stream for this long ends (`sessions.idle_timeout`). Default: 30 min.
+    package var idleTimeout = Duration.seconds(1800)
+    /// Sessions alive at once; one more is refused with 503 (`sessions.max`). Default: 100,000.
+    package var maximum = 100_000
+    /// Bytes of events kept per session for `Last-Event-ID` (`sessions.replay`). Default: 1 MiB.
+    package var replay = 1 << 20
+    /// How long a broken stream may be resumed, and its call goes on (`sessions.resume_window`). Default: 2 min.
+    package var resumeWindow = Duration.seconds(120)
+
+    package init() {}
+  }
+
+  /// Connections of all workers to one endpoint.
+  package struct Pool: Sendable, Equatable {
+    /// Connections kept (`pool.size`). Default: 100.
+    package var size = 100
+    /// Connections beyond `size` for a burst, closed after use (`pool.overflow`). Default: 50.
+    package var overflow = 50
+    /// Which idle connection is taken (`pool.strategy`). Default: fifo.
+    package var strategy = Strategy.fifo
+    /// How long a request waits for a connection (`pool.checkout_timeout`). Default: 5 s.
+    package var checkoutTimeout = Duration.seconds(5)
+    /// An idle connection is closed after this long (`pool.idle_timeout`). Default: 5 min.
+    package var idleTimeout = Duration.seconds(300)
+
+    package init() {}
+
+    package enum Strategy: String, Sendable, CaseIterable {
+      case fifo, lifo
+    }
+  }
+
+  /// Choice among the endpoints of one server.
+  package struct Routing: Sendable, Equatable {
+    /// `routing.algorithm`. Default: consistent hash.
+    package var algorithm = Algorithm.consistentHash
+    /// Points on the ring per unit of weight (`routing.vnodes`). Default: 150.
+    package var virtualNodes = 150
+    /// Failures in a row that open an endpoint's circuit breaker (`routing.failover_threshold`). Default: 3.
+    package var failoverThreshold = 3
+    /// `routing.health_check_interval`. Default: 10 s.
+    package var healthCheckInterval = Duration.seconds(10)
+
+    package init() {}
+
+    package enum Algorithm: String, Sendable, CaseIterable {
+      case consistentHash = "consistent_hash"
+      case roundRobin = "round_robin"
+      case leastConnections = "least_connections"
+      case random
+    }
+  }
+
+  /// The token bucket of one principal.
+  package struct RateLimiting: Sendable, Equatable {
+    /// Requests that may come at once (`rate_limiting.default_limit`). Default: 100.
+    package var defaultLimit = 100
+    /// Requests given back per second (`rate_limiting.refill_rate`). Default: 100.
+    package var refillRate = 100
+
+    package init() {}
+  }
+}

@@ -1,0 +1,59 @@
+extension GatewayConfiguration {
+  /// Bounds on what one peer may send, hold or take. Sizes are bytes. A bound that is passed has one answer, named here.
+  package struct Limits: Sendable, Equatable {
+    /// Request line and header fields of a request, and status line and fields of an upstream's answer (`head`): 431.
+    /// Default: 32 KiB.
+    package var head = 32 << 10
+    /// The request target (`target`): 414. Default: 8 KiB.
+    package var target = 8 << 10
+    /// Header fields of one message (`headers`): 431. Default: 100.
+    package var headers = 100
+    /// A request body, decoded (`body`): 413. Default: 16 MiB.
+    package var body = 16 << 20
+    /// One message of an upstream (`result`): the call ends with -32603. Default: 64 MiB.
+    package var result = 64 << 20
+    /// Levels of nesting in a JSON-RPC message (`depth`): -32600. Default: 128.
+    package var depth = 128
+    /// Messages in one batch of revision 2025-03-26 (`batch`): -32600. Default: 100.
+    package var batch = 100
+    /// Requests read ahead on one connection while an earlier one is unanswered (`pipeline`): reading pauses. Default: 16.
+    package var pipeline = 16
+    /// Connections from one address (`connections_per_address`): 503. Default: 1,000.
+    package var connectionsPerAddress = 1000
+    /// SSE streams that one session may hold open at once (`streams_per_session`): 429. Default: 32.
+    package var streamsPerSession = 32
+    /// Calls in flight to one endpoint from one worker (`in_flight`): -32603, to be retried. Default: 4,096.
+    package var inFlight = 4096
+    /// From the first byte of a request to the end of its head, and from accept to the first byte (`head_timeout`): 408.
+    /// Default: 10 s.
+    package var headTimeout = Duration.seconds(10)
+    /// Between two reads of a body (`body_timeout`): 408. Default: 30 s.
+    package var bodyTimeout = Duration.seconds(30)
+    /// A keep-alive connection without a request (`idle_timeout`): closed. Default: 75 s.
+    package var idleTimeout = Duration.seconds(75)
+    /// A peer that takes none of the bytes queued for it (`write_timeout`): closed. Default: 30 s.
+    package var writeTimeout = Duration.seconds(30)
+    /// Bytes queued on a connection above which its source is paused (`write_high_water`). Default: 64 KiB.
+    package var writeHighWater = 64 << 10
+    /// Bytes queued below which the source goes on (`write_low_water`). Default: 16 KiB.
+    package var writeLowWater = 16 << 10
+    /// Bytes queued toward one child process before its callers are paused (`stdio_buffer`). Default: 1 MiB.
+    package var stdioBuffer = 1 << 20
+    /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
+    package var stderrLine = 8 << 10
+    /// Bytes that one worker buffers for all its peers before it sheds load (`memory`): 503. Default: 512 MiB.
+    package var memory = 512 << 20
+    /// Entries on one page of a merged list (`page_entries`). Default: 1,000.
+    package var pageEntries = 1000
+    /// Bytes on one page of a merged list (`page_size`). Default: 512 KiB.
+    package var pageSize = 512 << 10
+    /// Making a connection to an upstream, TLS included (`connect_timeout`): -32603. Default: 10 s.
+    package var connectTimeout = Duration.seconds(10)
+    /// Finding out the era of an upstream (`probe_timeout`): taken for legacy on stdio, tried again on HTTP. Default: 10 s.
+    package var probeTimeout = Duration.seconds(10)
+    /// From closing a child's stdin to SIGTERM, and again to SIGKILL (`child_grace`). Default: 2 s.
+    package var childGrace = Duration.seconds(2)
+
+    package init() {}
+  }
+}

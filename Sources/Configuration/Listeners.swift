@@ -1,0 +1,89 @@
+extension GatewayConfiguration {
+  /// Where the gateway accepts connections.
+  package struct Listeners: Sendable, Equatable {
+    /// Streamable HTTP and HTTP+SSE (`listeners.http`).
+    package var http = HTTP()
+    /// WebSocket and Phoenix channels (`listeners.websocket`, not active yet).
+    package var webSocket = WebSocket()
+    /// Health, metrics and the operator's API (`listeners.admin`).
+    package var admin = Admin()
+
+    package init() {}
+
+    package struct HTTP: Sendable, Equatable {
+      /// An address or a name to bind (`listeners.http.host`). Default: 127.0.0.1.
+      package var host = "127.0.0.1"
+      /// `listeners.http.port`, 0 for any free port. Default: 4001.
+      package var port = 4001
+      /// Connections of all workers together; one more is answered with 503 (`listeners.http.max_connections`).
+      /// Clamped at start to what the descriptor limit allows. Default: 10,000.
+      package var maxConnections = 10_000
+      /// A comment goes out on an SSE stream that was silent for this long (`listeners.http.heartbeat_interval`).
+      /// Default: 30 s.
+      package var heartbeatInterval = Duration.seconds(30)
+      /// Values of `Origin` taken besides loopback origins, such as `https://app.example` (`listeners.http.allowed_origins`);
+      /// `*` takes any. Default: none.
+      package var allowedOrigins: [String] = []
+      /// Names taken in `Host` besides the bound host and loopback names, without a port, lower-case
+      /// (`listeners.http.allowed_hosts`); `*` takes any. Default: none.
+      package var allowedHosts: [String] = []
+      /// Serve https instead of http (`listeners.http.tls`, not active yet).
+      package var tls: TLS?
+
+      package init() {}
+    }
+
+    package struct WebSocket: Sendable, Equatable {
+      /// `listeners.websocket.host`. Default: 127.0.0.1.
+      package var host = "127.0.0.1"
+      /// `listeners.websocket.port`. Default: 4002.
+      package var port = 4002
+      /// Offer permessage-deflate (`listeners.websocket.compression`). Default: true.
+      package var compression = true
+      /// Messages below this many bytes go uncompressed (`listeners.websocket.compression_threshold`). Default: 1 KiB.
+      package var compressionThreshold = 1 << 10
+      /// `listeners.websocket.max_frame_size` in bytes. Default: 64 KiB.
+      package var maxFrameSize = 64 << 10
+      /// `listeners.websocket.max_message_size` in bytes, after inflation. Default: 4 MiB.
+      package var maxMessageSize = 4 << 20
+      /// `listeners.websocket.ping_interval`. Default: 30 s.
+      package var pingInterval = Duration.seconds(30)
+      /// `listeners.websocket.pong_timeout`. Default: 10 s.
+      package var pongTimeout = Duration.seconds(10)
+      /// `listeners.websocket.tls`.
+      package var tls: TLS?
+
+      package init() {}
+    }
+
+    package struct Admin: Sendable, Equatable {
+      /// `listeners.admin.host`. Default: 127.0.0.1.
+      package var host = "127.0.0.1"
+      /// `listeners.admin.port`, 0 for any free port. Default: 4003.
+      package var port = 4003
+
+      package init() {}
+    }
+
+    /// The gateway's own certificate. Paths are relative to the file that names them until they are frozen here.
+    package struct TLS: Sendable, Equatable {
+      /// PEM file with the certificate chain (`tls.cert`).
+      package var certificate: String
+      /// PEM file with the private key (`tls.key`).
+      package var key: String
+      /// PEM file with the roots that client certificates must lead to (`tls.client_ca`).
+      package var clientCA: String?
+      /// `tls.client_auth`. Default: none.
+      package var clientAuthentication = ClientAuthentication.none
+
+      package init(certificate: String, key: String) {
+        self.certificate = certificate
+        self.key = key
+      }
+
+      package enum ClientAuthentication: String, Sendable, CaseIterable {
+        case none, optional, required
+      }
+    }
+  }
+}
