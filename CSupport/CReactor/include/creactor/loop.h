@@ -1,0 +1,97 @@
+#ifndef CREACTOR_LOOP_H
+#define CREACTOR_LOOP_H
+
+#include <cwire/http1.h>
+#include <cwire/span.h>
+#include <stdbool.h>
+
+#include "creactor/error.h"
+#include "creactor/frame.h"
+#include "creactor/mailbox.h"
+
+/* One libuv loop and all that lives on it. Thread: everything here but `cr_mailbox_post` and
+   `cr_loop_stop` belongs to the thread that runs the loop. */
+typedef struct cr_loop cr_loop;
+
+/* Names a connection or a child: worker (8 bits) | slot (24) | generation (32). 0 names nothing.
+   A stale id is noticed, never dangling: calls on it answer CR_REASON_STALE and do nothing. */
+typedef uint64_t cr_id;
+
+/* The one border between C and policy. Every function runs on the loop's thread, synchronously,
+   may call any function of this library back, and must not keep a span beyond its return.
+   `tag` is the word that policy gave the connection with `cr_set_tag` (0 until then). */
+typedef struct cr_handlers {
+  /* A complete request: head parsed, body whole and decoded. Exactly one answer must follow, now or
+     later: `cr_http_reply`, or `cr_http_stream_begin` … `cr_http_stream_end`. */
+  void (*request)(void *context, cr_id connection, const cwire_http1_head *head, cwire_span body);
+  /* The client ended its sending side while a request is unanswered or a stream is open. The
+     connection can still be written to; policy decides. */
+  void (*peer_ended)(void *context, cr_id connection, uint64_t tag);
+  /* A downstream connection with a tag is gone, for any reason but the orderly end of its answer. */
+  void (*closed)(void *context, cr_id connection, uint64_t tag, cr_error error);
+  /* The write queue fell below its low mark after a write had answered CR_WRITE_FULL. */
+  void (*drained)(void *context, cr_id connection, uint64_t tag);
+
+  /* HTTP client connections. `response`: the head of the answer (1xx are consumed inside). Then
+     `response_body` with decoded pieces; the last one has `last` (its piece may be empty) and says
+     whether the connection may carry another request. */
+  void (*response)(void *context, cr_id connection, uint64_t tag, const cwire_http1_head *head);
+  void (*response_body)(void *context, cr_id connection, uint64_t tag, cwire_span piece, bool last,
+                        bool reusable);
+  /* The client connection is gone: refused, timed out, reset, closed while idle or in an answer.
+     `sent`: at least one byte of the current request reached the kernel. */
+  void (*upstream_closed)(void *context, cr_id connection, uint64_t tag, cr_error error, bool sent);
+
+  /* One whole line of a child's standard output, without its line end; one of standard error. */
+  void (*child_line)(void *context, cr_id child, uint64_t tag, cwire_span line);
+  void (*child_log)(void *context, cr_id child, uint64_t tag, cwire_span line);
+  /* The child is reaped and its pipes are drained; nothing of it follows. Also sent when it could
+     not be started (error set, status -1). */
+  void (*child_exited)(void *context, cr_id child, uint64_t tag, cr_error error, int64_t status,
+                       int signal);
+
+  void (*timer)(void *context, uint64_t token);
+  void (*mail)(void *context, cr_mail *mail);
+  /* Once per turn, after all events of it: the place to flush what was gathered. May be NULL. */
+  void (*turn)(void *context);
+} cr_handlers;
+
+typedef struct cr_loop_options {
+  uint8_t worker;            /* index in ids, below 250 */
+  uint32_t max_connections;  /* downstream and upstream together */
+  uint32_t write_high_water; /* bytes; default 64 KiB */
+  uint32_t write_low_water;  /* bytes; default 16 KiB */
+  bool manual_clock;         /* tests: time moves by `cr_loop_advance` only */
+  struct cr_reaper *reaper;  /* may be NULL: children are then not watched beyond our life */
+} cr_loop_options;
+
+cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
+                        void *context);
+/* Runs until `cr_loop_stop`. */
+void cr_loop_run(cr_loop *loop);
+/* One turn without waiting; for tests and for one-threaded simulation. True if anything happened. */
+bool cr_loop_step(cr_loop *loop);
+/* Thread: any. */
+void cr_loop_stop(cr_loop *loop);
+/* Closes everything that is left (no handler is called) and frees the loop. */
+void cr_loop_destroy(cr_loop *loop);
+
+/* Milliseconds of the monotonic clock, read once per turn. */
+uint64_t cr_loop_now(const cr_loop *loop);
+void cr_loop_advance(cr_loop *loop, uint64_t milliseconds);
+
+/* The word that comes back as `tag`. False if the id is stale. */
+bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag);
+
+/* One-shot timers on the loop's wheel, for policy. The id is never 0; stopping a fired or unknown
+   timer does nothing. */
+uint64_t cr_timer_start(cr_loop *loop, uint64_t delay_ms, uint64_t token);
+void cr_timer_stop(cr_loop *loop, uint64_t timer);
+
+typedef struct cr_loop_counts {
+  uint32_t downstream, upstream, children, timers;
+  uint64_t bytes_in, bytes_out, accepted, passed_on, rejected;
+} cr_loop_counts;
+cr_loop_counts cr_loop_count(const cr_loop *loop);
+
+#endif
