@@ -1,11 +1,21 @@
 #ifndef CWIRE_H
 #define CWIRE_H
 
+#include "cwire/base64.h"
+#include "cwire/hash.h"
 #include "cwire/http1.h"
 #include "cwire/http1_body.h"
 #include "cwire/http1_writer.h"
+#include "cwire/json.h"
+#include "cwire/json_lexer.h"
+#include "cwire/jsonrpc.h"
+#include "cwire/jsonrpc_rewrite.h"
+#include "cwire/mcp_names.h"
 #include "cwire/span.h"
+#include "cwire/splice.h"
+#include "cwire/sse.h"
 #include "cwire/status.h"
+#include "cwire/utf8.h"
 #include "cwire/writer.h"
 
 #endif
