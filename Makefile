@@ -1,0 +1,38 @@
+# For those who work on Sluice. Each target calls a script that also runs without make.
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint format sanitize fuzz replay bench clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the release binary, .build/release/sluice
+	scripts/build
+
+run: ## Build it and serve the built-in demonstration server
+	scripts/run
+
+test: ## Build and run every test
+	scripts/test
+
+lint: ## Check the form of Swift, C and shell sources
+	scripts/lint
+
+format: ## Rewrite Swift and C sources in that form
+	scripts/lint --fix
+
+sanitize: ## Run the tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	scripts/sanitize
+
+fuzz: ## Fuzz each C codec for SECONDS (60): make fuzz SECONDS=600
+	scripts/fuzz --seconds $(SECONDS)
+
+replay: ## Run each fuzz target over its committed corpus
+	scripts/fuzz --replay
+
+bench: ## Measure, as Benchmarks/run does
+	Benchmarks/run
+
+clean: ## Remove everything that was built
+	rm -rf .build .build-asan .build-tsan
