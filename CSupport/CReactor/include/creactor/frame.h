@@ -7,7 +7,8 @@
 /* An immutable, encoded piece of bytes that many connections on many threads may queue at once. */
 typedef struct cr_frame cr_frame;
 
-/* A frame of `length` bytes copied from the pieces, one reference held by the caller; NULL without memory. */
+/* A frame of `length` bytes copied from the pieces, one reference held by the caller; NULL without
+ * memory. */
 cr_frame *cr_frame_make(const cwire_span *pieces, size_t count);
 
 /* A frame of `length` bytes that the caller fills through `cr_frame_bytes` before it shares it. */

@@ -5,7 +5,7 @@
 
 typedef enum cr_write {
   CR_WRITE_OK = 0,
-  CR_WRITE_FULL,  /* taken, but the queue is above its high mark: pause the source until `drained` */
+  CR_WRITE_FULL, /* taken, but the queue is above its high mark: pause the source until `drained` */
   CR_WRITE_STALE, /* no such connection, or no answer is due on it */
 } cr_write;
 
@@ -27,18 +27,22 @@ cr_write cr_http_reply(cr_loop *loop, cr_id connection, const cr_reply *reply);
 /* An answer of unknown length: chunked for HTTP/1.1, until close for HTTP/1.0. Pieces of one write
    make one chunk. */
 cr_write cr_http_stream_begin(cr_loop *loop, cr_id connection, const cr_reply *head);
-cr_write cr_http_stream_write(cr_loop *loop, cr_id connection, const cwire_span *pieces, size_t count);
+cr_write cr_http_stream_write(cr_loop *loop, cr_id connection, const cwire_span *pieces,
+                              size_t count);
 cr_write cr_http_stream_write_frame(cr_loop *loop, cr_id connection, cr_frame *frame);
 cr_write cr_http_stream_end(cr_loop *loop, cr_id connection);
-/* Sends `frame` (retained) as a chunk whenever nothing was written for `interval_ms`; 0 ends that. */
-void cr_http_stream_heartbeat(cr_loop *loop, cr_id connection, uint32_t interval_ms, cr_frame *frame);
+/* Sends `frame` (retained) as a chunk whenever nothing was written for `interval_ms`; 0 ends that.
+ */
+void cr_http_stream_heartbeat(cr_loop *loop, cr_id connection, uint32_t interval_ms,
+                              cr_frame *frame);
 
-/* Ends a connection: after what is queued (orderly), or at once (abort: an unfinished chunked answer
-   stays visibly unfinished). `closed` is not called for it. */
+/* Ends a connection: after what is queued (orderly), or at once (abort: an unfinished chunked
+   answer stays visibly unfinished). `closed` is not called for it. */
 void cr_close(cr_loop *loop, cr_id connection);
 void cr_abort(cr_loop *loop, cr_id connection);
 
-/* Stops accepting requests on kept-alive connections: idle ones are closed, others after their answer. */
+/* Stops accepting requests on kept-alive connections: idle ones are closed, others after their
+ * answer. */
 void cr_http_drain(cr_loop *loop);
 
 /* ---- Client side ---- */

@@ -3,15 +3,16 @@
 
 #include "creactor/loop.h"
 
-/* Loops that share listening addresses, so that a connection that arrives at a crowded one (more than
-   1.5 times the mean, and at least 8 above it) is passed on once, at accept. May hold one loop. */
+/* Loops that share listening addresses, so that a connection that arrives at a crowded one (more
+   than 1.5 times the mean, and at least 8 above it) is passed on once, at accept. May hold one
+   loop. */
 typedef struct cr_group cr_group;
 cr_group *cr_group_make(uint32_t loops);
 void cr_group_join(cr_group *group, cr_loop *loop);
 void cr_group_free(cr_group *group);
 
-/* Binds and checks that nobody else listens: SO_REUSEPORT is not set on this probe. `port` 0 picks one
-   and writes it back. On EADDRINUSE, `holder` gets "pid 123 (name)" if it can be found out. The
+/* Binds and checks that nobody else listens: SO_REUSEPORT is not set on this probe. `port` 0 picks
+   one and writes it back. On EADDRINUSE, `holder` gets "pid 123 (name)" if it can be found out. The
    socket returned (>= 0) has been closed again: it only reserves nothing. Thread: any. */
 cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_t holder_capacity);
 
@@ -19,10 +20,11 @@ cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_
 typedef struct cr_http_limits {
   uint32_t max_head, max_target, max_headers; /* bytes, bytes, count: 431, 414, 431 */
   uint64_t max_body;                          /* bytes: 413 */
-  uint32_t head_timeout, body_timeout;        /* ms from the first byte of a head, and between bytes of a body: 408 */
-  uint32_t idle_timeout;                      /* ms of a kept-alive connection without a request */
-  uint32_t max_connections;                   /* of this listener on this loop: 503 and close */
-  uint32_t per_address;                       /* connections of one peer address on this loop; 0 = no cap */
+  uint32_t head_timeout,
+      body_timeout;         /* ms from the first byte of a head, and between bytes of a body: 408 */
+  uint32_t idle_timeout;    /* ms of a kept-alive connection without a request */
+  uint32_t max_connections; /* of this listener on this loop: 503 and close */
+  uint32_t per_address;     /* connections of one peer address on this loop; 0 = no cap */
 } cr_http_limits;
 cr_http_limits cr_http_limits_default(void);
 
@@ -30,8 +32,8 @@ typedef struct cr_listener cr_listener;
 
 /* A listener of this loop, SO_REUSEPORT set, that serves HTTP/1.1. `label` comes back as the head's
    listener (see `cr_connection_listener`). */
-cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host, uint16_t port,
-                           uint32_t label, const cr_http_limits *limits);
+cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host,
+                           uint16_t port, uint32_t label, const cr_http_limits *limits);
 /* Accepts what the kernel has queued, then closes the listening socket. Connections live on. */
 void cr_listener_stop(cr_listener *listener);
 

@@ -27,7 +27,8 @@ typedef struct cr_handlers {
   /* The client ended its sending side while a request is unanswered or a stream is open. The
      connection can still be written to; policy decides. */
   void (*peer_ended)(void *context, cr_id connection, uint64_t tag);
-  /* A downstream connection with a tag is gone, for any reason but the orderly end of its answer. */
+  /* A downstream connection with a tag is gone, for any reason but the orderly end of its answer.
+   */
   void (*closed)(void *context, cr_id connection, uint64_t tag, cr_error error);
   /* The write queue fell below its low mark after a write had answered CR_WRITE_FULL. */
   void (*drained)(void *context, cr_id connection, uint64_t tag);
@@ -69,7 +70,8 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
                         void *context);
 /* Runs until `cr_loop_stop`. */
 void cr_loop_run(cr_loop *loop);
-/* One turn without waiting; for tests and for one-threaded simulation. True if anything happened. */
+/* One turn without waiting; for tests and for one-threaded simulation. True if anything happened.
+ */
 bool cr_loop_step(cr_loop *loop);
 /* Thread: any. */
 void cr_loop_stop(cr_loop *loop);

@@ -9,21 +9,23 @@
 typedef struct cr_memory_peer cr_memory_peer;
 
 typedef struct cr_fault_plan {
-  uint32_t max_write;      /* bytes the transport takes per write; 0 = all */
-  uint32_t again_every;    /* every n-th write answers EAGAIN first; 0 = never */
-  uint64_t reset_after;    /* bytes written by the gateway until the connection is reset; 0 = never */
+  uint32_t max_write;   /* bytes the transport takes per write; 0 = all */
+  uint32_t again_every; /* every n-th write answers EAGAIN first; 0 = never */
+  uint64_t reset_after; /* bytes written by the gateway until the connection is reset; 0 = never */
 } cr_fault_plan;
 
 /* A downstream connection that arrives at a listener of this loop made by `cr_memory_listen`. */
 cr_listener *cr_memory_listen(cr_loop *loop, uint32_t label, const cr_http_limits *limits);
 cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener, const cr_fault_plan *faults);
 
-/* From now on, client connections of this loop to `host` are handed to `arrived` instead of a socket. */
+/* From now on, client connections of this loop to `host` are handed to `arrived` instead of a
+ * socket. */
 void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context);
 
-/* The test's end: bytes toward the gateway, bytes from it, orderly end, reset. `cr_memory_peer_take`
-   moves out up to `capacity` bytes written by the gateway. Freed by `cr_memory_peer_free`. */
+/* The test's end: bytes toward the gateway, bytes from it, orderly end, reset.
+   `cr_memory_peer_take` moves out up to `capacity` bytes written by the gateway. Freed by
+   `cr_memory_peer_free`. */
 void cr_memory_peer_send(cr_memory_peer *peer, cwire_span bytes);
 size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity);
 bool cr_memory_peer_ended(const cr_memory_peer *peer);

@@ -1,0 +1,214 @@
+#ifndef CREACTOR_CONNECTION_H
+#define CREACTOR_CONNECTION_H
+
+/* What the files of this library share about a connection; not for policy. Everything here belongs
+   to the loop's thread.
+
+   Three layers meet in one `cr_connection`: a transport below (plain, memory, TLS over one of them,
+   a child's pipes), the queue in the middle, a protocol above (HTTP server, HTTP client, child).
+   Bytes rise through `transport->received` to `protocol->read`; they sink through
+   `cr_connection_write` to `transport->try_write` and `transport->write`.
+
+   Two rules hold everywhere. No protocol function and no policy handler is called from within
+   `cr_connection_write`, `cr_connection_close` or any other call that policy can make: what they
+   cause is told later in the same turn. And a connection that is closing stays valid memory until
+   its `protocol->closed` has returned, so that a callback may close its own connection and go on.
+ */
+
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "buffer.h"
+#include "creactor/error.h"
+#include "creactor/frame.h"
+#include "creactor/http.h"
+#include "creactor/listener.h"
+#include "creactor/loop.h"
+#include "timer_wheel.h"
+
+typedef struct cr_connection cr_connection;
+
+/* How bytes travel. The downward half is called by the connection (or by the TLS layer on the
+   transport below it); the upward half is called by the transport on `connection->transport`, so
+   that a layer in between can take it. Plain and memory have the `cr_connection_*` functions there.
+ */
+typedef struct cr_transport {
+  /* Bytes taken at once, or a negative errno; UV_EAGAIN when none can be taken now. Never called
+     while a `write` is under way. */
+  ssize_t (*try_write)(cr_connection *connection, const uv_buf_t *pieces, unsigned count);
+  /* Begins to write all of it; the bytes stay put until `wrote`. At most one at a time. */
+  int (*write)(cr_connection *connection, const uv_buf_t *pieces, unsigned count);
+  int (*read_start)(cr_connection *connection);
+  void (*read_stop)(cr_connection *connection);
+  /* Ends the sending side at once; called only with nothing left to write. */
+  void (*shutdown)(cr_connection *connection);
+  /* Gives the descriptor back (`reset`: so that the peer sees an error) and ends in
+     `cr_connection_released`, never from within. */
+  void (*close)(cr_connection *connection, bool reset);
+
+  void (*connected)(cr_connection *connection, int status);
+  /* `count` bytes at `bytes`, or a negative errno (UV_EOF: orderly end). The bytes may be scribbled
+   * on. */
+  void (*received)(cr_connection *connection, uint8_t *bytes, ssize_t count);
+  void (*wrote)(cr_connection *connection, int status);
+} cr_transport;
+
+/* What the bytes mean. Any of them may be NULL but `read` and `closed`. */
+typedef struct cr_protocol {
+  /* A client connection can be written to. */
+  void (*connected)(cr_connection *connection);
+  /* `bytes` is what was kept followed by what is new. Returns how many bytes are used up; the
+     connection keeps the rest (in a pooled buffer) and gives it again in front of the next bytes.
+     The span is gone after the return. May close the connection; the answer is then ignored. */
+  size_t (*read)(cr_connection *connection, cwire_span bytes);
+  void (*eof)(cr_connection *connection);
+  /* The queue fell below the low mark after a write had answered CR_WRITE_FULL. */
+  void (*drained)(cr_connection *connection);
+  /* The queue is empty after it was not. */
+  void (*flushed)(cr_connection *connection);
+  void (*timer)(cr_connection *connection);
+  /* Asked for by `cr_connection_defer`. */
+  void (*run)(cr_connection *connection);
+  /* The last call. `tag` and the protocol's state are still there; afterwards the slot is free. */
+  void (*closed)(cr_connection *connection, cr_error error);
+} cr_protocol;
+
+typedef enum cr_kind {
+  CR_KIND_FREE = 0,
+  CR_KIND_DOWNSTREAM,
+  CR_KIND_UPSTREAM,
+  CR_KIND_CHILD
+} cr_kind;
+
+struct cr_exchange;    /* http_server: what one request needs beyond the flags below */
+struct cr_memory_peer; /* memory: the far end */
+struct cr_write_queue; /* write_queue.h */
+
+struct cr_connection {
+  union {
+    uv_tcp_t tcp; /* must stay first: a uv handle is cast to its connection */
+    uv_handle_t handle;
+    uv_stream_t stream;
+    struct cr_memory_peer *memory;
+  };
+  cr_loop *loop;
+  const cr_transport *transport;
+  const cr_protocol *protocol;
+  void *tls; /* tls.c; NULL for plain */
+  uint64_t tag;
+  cr_timer timer;               /* the one timer; `cr_connection_set_timer` */
+  struct cr_write_queue *queue; /* NULL while nothing is queued */
+  cr_buffer *kept;              /* bytes that came but are not used up; NULL while there are none */
+  union {
+    struct {
+      cr_listener *listener;
+      struct cr_exchange *exchange; /* NULL between requests and in the common case */
+    } server;
+    void *state; /* http_client.c, process.c */
+  };
+  uint8_t peer[16]; /* downstream: IPv6 or IPv4-mapped */
+  uint32_t slot;
+  uint32_t generation;
+  uint32_t next;          /* free list and ready list: slot + 1, or 0 */
+  uint32_t last_activity; /* low 32 bits of the loop's clock */
+  cr_error error;         /* why it is closing */
+  uint32_t kind : 2;      /* cr_kind */
+  uint32_t reading : 1;   /* the transport was told to read */
+  uint32_t paused : 1;    /* by policy: `cr_read_pause` */
+  uint32_t held : 1;      /* by the protocol: `cr_connection_hold` */
+  uint32_t connected : 1;
+  uint32_t eof : 1;           /* the peer ended its sending side */
+  uint32_t shut : 1;          /* we ended ours */
+  uint32_t full : 1;          /* a write answered CR_WRITE_FULL and `drained` is due */
+  uint32_t close_flushed : 1; /* close as soon as the queue is empty */
+  uint32_t closing : 1;       /* the id is stale; `closed` is still to come */
+  uint32_t reset : 1;         /* close so that the peer sees an error */
+  uint32_t ready : 1;         /* in the loop's ready list */
+  uint32_t deferred : 1;      /* `run` is asked for */
+  uint32_t server_state : 8;  /* http_server.c */
+  uint32_t : 0;
+};
+
+_Static_assert(sizeof(cr_connection) <= 400, "an idle connection is this and nothing else");
+
+/* ---- Life ---- */
+
+/* Takes a slot; NULL when the loop is full. Set `transport` up afterwards with one of the calls
+ * below. */
+cr_connection *cr_connection_take(cr_loop *loop, cr_kind kind, const cr_protocol *protocol);
+/* Gives back a slot whose transport was never opened; no `closed`. */
+void cr_connection_untake(cr_connection *connection);
+
+cr_id cr_connection_id(const cr_connection *connection);
+/* NULL if the id is stale or the connection is closing. */
+cr_connection *cr_connection_find(cr_loop *loop, cr_id id);
+
+/* A connected descriptor, which is taken over even on failure. Reading starts. */
+int cr_plain_open(cr_connection *connection, int descriptor);
+/* Tries the addresses in order; ends in `transport->connected`, later. They are copied. */
+int cr_plain_connect(cr_connection *connection, const struct sockaddr_storage *addresses,
+                     unsigned count);
+/* True if the loop's client connections to `host` are intercepted: then this one is on its way. */
+bool cr_memory_connect(cr_connection *connection, const char *host);
+
+extern const cr_transport cr_transport_plain;
+extern const cr_transport cr_transport_memory;
+
+/* Ends it now. The first error given is the one that `protocol->closed` gets, later in the turn. */
+void cr_connection_close(cr_connection *connection, cr_error error);
+/* Ends it once the queue is empty, with CR_REASON_LOCAL. */
+void cr_connection_close_flushed(cr_connection *connection);
+/* Ends the sending side once the queue is empty. */
+void cr_connection_shutdown(cr_connection *connection);
+
+/* ---- Bytes ---- */
+
+/* A piece to write: a span that is copied if the kernel does not take it, or a frame that is
+ * retained. */
+typedef struct cr_piece {
+  cwire_span span;
+  cr_frame *frame; /* NULL: `span` alone counts */
+} cr_piece;
+
+static inline cr_piece cr_piece_span(cwire_span span) {
+  return (cr_piece){.span = span};
+}
+static inline cr_piece cr_piece_frame(cr_frame *frame) {
+  return (cr_piece){.span = cr_frame_span(frame), .frame = frame};
+}
+
+/* Writes what the kernel takes and queues the rest. STALE when closing or shut down. A write error
+   closes the connection (told later) and answers OK. `sent`, if not NULL, gets the bytes the kernel
+   took. */
+cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, size_t count);
+/* Bytes that wait. */
+size_t cr_connection_queued(const cr_connection *connection);
+
+/* Stops and starts reading for the protocol's own reasons; policy's `cr_read_pause` counts beside
+   it. Costs system calls: not for every message. */
+void cr_connection_hold(cr_connection *connection, bool held);
+/* Runs `protocol->run` later in this turn. */
+void cr_connection_defer(cr_connection *connection);
+/* Gives the kept bytes to `protocol->read` once more, now. For `run` and the like. */
+void cr_connection_read_kept(cr_connection *connection);
+
+/* Arms the one timer for an absolute time of `cr_loop_now`, or stops it with 0. Arm it lazily:
+   store activity, and look at it when the timer fires. */
+void cr_connection_set_timer(cr_connection *connection, uint64_t when);
+
+/* ---- For transports ---- */
+
+void cr_connection_connected(cr_connection *connection, int status);
+void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t count);
+void cr_connection_wrote(cr_connection *connection, int status);
+/* The descriptor is gone: `closed` is told and the slot is free. */
+void cr_connection_released(cr_connection *connection);
+
+static inline cr_error cr_error_uv(int code) {
+  return (cr_error){CR_DOMAIN_UV, code};
+}
+static inline cr_error cr_error_reason(cr_reason reason) {
+  return (cr_error){CR_DOMAIN_REACTOR, reason};
+}
+
+#endif

@@ -1,0 +1,104 @@
+#ifndef CREACTOR_LOOP_PRIVATE_H
+#define CREACTOR_LOOP_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "connection.h"
+#include "write_queue.h"
+
+enum { CR_READ_BUFFER = 64 * 1024, CR_SLAB_CHUNK = 64 };
+
+/* Connections in chunks that never move, so that a handle's address stays. */
+typedef struct cr_slab {
+  cr_connection **chunks;
+  uint32_t chunk_count;
+  uint32_t used, high; /* slots in use; slots ever used */
+  uint32_t limit;
+  uint32_t free; /* slot + 1 of the first free one; 0: none */
+} cr_slab;
+
+typedef struct cr_policy_timer {
+  cr_timer timer;
+  uint64_t token;
+  uint32_t generation;
+  uint32_t slot; /* while free: the next free slot + 1 */
+} cr_policy_timer;
+
+typedef struct cr_policy_timers {
+  cr_policy_timer **chunks;
+  uint32_t chunk_count, free;
+  uint32_t active;
+} cr_policy_timers;
+
+struct cr_resolver;  /* resolver.c: whatever it keeps per loop */
+struct cr_intercept; /* transport_memory.c */
+struct cr_exchange;
+
+struct cr_loop {
+  uv_loop_t uv; /* uv.data is the cr_loop */
+  cr_handlers handlers;
+  void *context;
+  cr_loop_options options;
+  uint64_t now;
+  uint64_t events; /* handler calls and moved bytes, to tell whether a turn did anything */
+  uint64_t events_told;
+
+  cr_slab slab;
+  cr_buffer_pool buffers;
+  cr_write_queue *free_queues;
+  struct cr_exchange *free_exchanges;
+  uint32_t ready_head, ready_tail; /* connections with something to do, slot + 1 */
+
+  cr_wheel wheel;
+  uint64_t wheel_armed; /* when `wheel_timer` fires; UINT64_MAX: it does not run */
+  uv_timer_t wheel_timer;
+  cr_policy_timers policy_timers;
+
+  uv_prepare_t prepare;
+  uv_check_t check;
+  uv_async_t wake;
+  _Atomic(cr_mail *) mailbox;
+  atomic_bool stopping;
+  bool draining;
+  bool destroying; /* no handler is called any more */
+
+  cr_listener *listeners;
+  struct cr_group *group;
+  uint32_t group_index;
+  struct cr_intercept *intercepts;
+  struct cr_resolver *resolver;
+
+  cr_loop_counts counts;
+  uint64_t broken; /* connections closed because an invariant did not hold */
+  uint64_t date_second;
+  char date[32]; /* IMF-fixdate of `date_second` */
+
+  uint8_t read_buffer[CR_READ_BUFFER];
+};
+
+/* Counts that something happened; call it before each handler. */
+static inline void cr_loop_event(cr_loop *loop) {
+  loop->events++;
+}
+
+/* (Re)starts or stops any timer of the loop's wheel, and sees to it that the loop wakes for it. */
+void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline);
+void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
+
+/* Runs `call(loop, mail)` on the loop's thread; the mail is freed afterwards. Thread: any. */
+void cr_loop_post_call(cr_loop *loop, cr_mail *mail, void (*call)(cr_loop *loop, cr_mail *mail));
+
+/* The current date as an HTTP field value, made once per second. */
+cwire_span cr_loop_date(cr_loop *loop);
+
+/* A broken invariant: counted, and that connection is closed. */
+void cr_connection_broken(cr_connection *connection);
+
+/* Puts a connection on the ready list, which is worked off before the loop sleeps. */
+void cr_loop_make_ready(cr_loop *loop, cr_connection *connection);
+
+cr_connection *cr_slab_take(cr_slab *slab);
+void cr_slab_give(cr_slab *slab, cr_connection *connection);
+cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot);
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef CREACTOR_WRITE_QUEUE_H
+#define CREACTOR_WRITE_QUEUE_H
+
+#include "connection.h"
+
+/* Bytes and frames that wait for the kernel, in order. A connection has one only while something
+   waits; it comes from the loop's pool. */
+typedef struct cr_write_queue {
+  cr_buffer *head, *tail;
+  size_t bytes;     /* all that waits, what is in flight included */
+  size_t in_flight; /* bytes of the `transport->write` under way; 0: none */
+  uv_write_t request;
+  struct cr_write_queue *next_free;
+} cr_write_queue;
+
+enum { CR_GATHER = 16 };
+
+cr_write_queue *cr_write_queue_take(cr_loop *loop);
+/* Releases what is left in it. */
+void cr_write_queue_give(cr_loop *loop, cr_write_queue *queue);
+
+/* Copies the span or retains the frame, from byte `skip` on. False without memory. */
+bool cr_write_queue_push(cr_buffer_pool *pool, cr_write_queue *queue, cr_piece piece, size_t skip);
+/* The head of the queue as up to `capacity` pieces; `bytes` gets their sum. */
+unsigned cr_write_queue_gather(const cr_write_queue *queue, uv_buf_t *pieces, unsigned capacity,
+                               size_t *bytes);
+void cr_write_queue_consume(cr_buffer_pool *pool, cr_write_queue *queue, size_t bytes);
+
+#endif
