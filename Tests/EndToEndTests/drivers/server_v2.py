@@ -1,0 +1,242 @@
+"""The reference server on `mcp` 2.x: both eras, over stdio, Streamable HTTP and HTTP+SSE."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from typing import Any
+
+import anyio
+import mcp_types as types
+import uvicorn
+from features import INSTRUCTIONS, PROMPTS, RESOURCES, TEMPLATES, NeedsInput, Reference, Refused, options
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.sse import SseServerTransport
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
+from mcp.shared.exceptions import MCPError, MCPDeprecationWarning
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+warnings.simplefilter("ignore", MCPDeprecationWarning)
+
+ASKS: dict[str, tuple[Any, Any, str]] = {
+    "elicitation/create": (types.ElicitRequest, types.ElicitResult, "elicitation"),
+    "sampling/createMessage": (types.CreateMessageRequest, types.CreateMessageResult, "sampling"),
+    "roots/list": (types.ListRootsRequest, types.ListRootsResult, "roots"),
+}
+
+
+def wire(model: Any) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+class Caller:
+    """A request's way back to its client, in whichever era it came."""
+
+    def __init__(self, server: ReferenceServer, ctx: ServerRequestContext[Any], params: Any) -> None:
+        self.server, self.ctx, self.params = server, ctx, params
+        self.modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
+        await self.ctx.session.report_progress(progress, total, message)
+
+    async def log(self, level: Any, data: Any) -> None:
+        await self.ctx.session.send_log_message(level, data, "reference", related_request_id=self.ctx.request_id)
+
+    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        request, result, capability = ASKS[method]
+        if self.modern:
+            return self._ask_by_retry(method, params, capability)
+        metadata = ServerMessageMetadata(related_request_id=self.ctx.request_id)
+        message = TypeAdapter(request).validate_python({"method": method, "params": params})
+        try:
+            return wire(await self.ctx.session.send_request(message, result, metadata=metadata))
+        except MCPError as error:
+            raise Refused(error.code, error.message, error.data) from error
+
+    def _ask_by_retry(self, method: str, params: dict[str, Any], capability: str) -> dict[str, Any]:
+        if getattr(self.ctx.session.client_capabilities, capability, None) is None:
+            message = f"the client did not declare {capability}"
+            raise ProtocolRefusal(-32021, message, {"requiredCapabilities": {capability: {}}})
+        answers = getattr(self.params, "input_responses", None) or {}
+        if "k1" not in answers:
+            request = {"method": method, "params": params} if params else {"method": method}
+            raise NeedsInput({"k1": request}, "state é 1")
+        if self.params.request_state != "state é 1":
+            raise ProtocolRefusal(-32602, f"wrong request state: {self.params.request_state}", None)
+        answer = answers["k1"]
+        return answer if isinstance(answer, dict) else wire(answer)
+
+    async def list_changed(self, kind: str) -> None:
+        await self.server.bus.publish(ToolsListChanged())
+        for session in self.server.legacy_sessions():
+            await self._to(session, session.send_tool_list_changed)
+
+    async def resource_updated(self, uri: str) -> None:
+        await self.server.bus.publish(ResourceUpdated(uri=uri))
+        for connection, uris in list(self.server.subscriptions.items()):
+            session = self.server.sessions.get(connection)
+            if uri in uris and session is not None:
+                await self._to(session, lambda: session.send_resource_updated(uri))
+
+    async def _to(self, session: Any, send: Any) -> None:
+        # A session whose client has gone is no reason to fail the call.
+        with anyio.move_on_after(1):
+            try:
+                await send()
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+                pass
+
+
+class ProtocolRefusal(Exception):
+    """A JSON-RPC error that must not be turned into a result with isError."""
+
+    def __init__(self, code: int, message: str, data: Any) -> None:
+        super().__init__(message)
+        self.error = MCPError(code, message, data)
+
+
+class ReferenceServer:
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self.bus = InMemorySubscriptionBus()
+        # Keyed by connection: the SDK makes a session object for each request.
+        self.sessions: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self.subscriptions: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
+        self.server: Server[Any] = Server(
+            reference.options.name,
+            version="2.0",
+            title="Reference",
+            instructions=INSTRUCTIONS,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            on_list_resources=self.list_resources,
+            on_list_resource_templates=self.list_templates,
+            on_read_resource=self.read_resource,
+            on_subscribe_resource=self.subscribe,
+            on_unsubscribe_resource=self.unsubscribe,
+            on_subscriptions_listen=ListenHandler(self.bus),
+            on_list_prompts=self.list_prompts,
+            on_get_prompt=self.get_prompt,
+            on_completion=self.complete,
+            on_set_logging_level=self.set_level,
+        )
+        self.levels: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+    def seen(self, ctx: ServerRequestContext[Any]) -> Any:
+        connection = ctx.session._connection
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            self.sessions[connection] = ctx.session
+        return connection
+
+    def legacy_sessions(self) -> list[Any]:
+        return list(self.sessions.values())
+
+    async def list_tools(self, ctx: Any, params: Any) -> Any:
+        self.seen(ctx)
+        return types.ListToolsResult.model_validate(refusing(self.reference.tools_page, params and params.cursor))
+
+    async def call_tool(self, ctx: Any, params: Any) -> Any:
+        self.seen(ctx)
+        try:
+            result = await self.reference.call(params.name, params.arguments or {}, Caller(self, ctx, params))
+        except NeedsInput as needs:
+            return types.InputRequiredResult.model_validate(
+                {"resultType": "input_required", "inputRequests": needs.requests, "requestState": needs.state}
+            )
+        except Refused as refused:
+            raise MCPError(refused.code, refused.message, refused.data) from refused
+        except ProtocolRefusal as refusal:
+            raise refusal.error from refusal
+        return types.CallToolResult.model_validate(result)
+
+    async def list_resources(self, ctx: Any, params: Any) -> Any:
+        self.seen(ctx)
+        return types.ListResourcesResult.model_validate({"resources": RESOURCES})
+
+    async def list_templates(self, ctx: Any, params: Any) -> Any:
+        return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": TEMPLATES})
+
+    async def read_resource(self, ctx: Any, params: Any) -> Any:
+        return types.ReadResourceResult.model_validate(refusing(self.reference.read, str(params.uri)))
+
+    async def subscribe(self, ctx: Any, params: Any) -> Any:
+        self.subscriptions.setdefault(self.seen(ctx), set()).add(str(params.uri))
+        return types.EmptyResult()
+
+    async def unsubscribe(self, ctx: Any, params: Any) -> Any:
+        self.subscriptions.setdefault(self.seen(ctx), set()).discard(str(params.uri))
+        return types.EmptyResult()
+
+    async def list_prompts(self, ctx: Any, params: Any) -> Any:
+        return types.ListPromptsResult.model_validate({"prompts": PROMPTS})
+
+    async def get_prompt(self, ctx: Any, params: Any) -> Any:
+        return types.GetPromptResult.model_validate(
+            refusing(self.reference.prompt, params.name, params.arguments or {})
+        )
+
+    async def complete(self, ctx: Any, params: Any) -> Any:
+        context = (params.context.arguments if params.context else None) or {}
+        return types.CompleteResult.model_validate(
+            self.reference.complete(wire(params.ref), wire(params.argument), context)
+        )
+
+    async def set_level(self, ctx: Any, params: Any) -> Any:
+        self.levels[self.seen(ctx)] = params.level
+        return types.EmptyResult()
+
+    def initialization(self, *_: Any) -> Any:
+        changes = NotificationOptions(tools_changed=True, prompts_changed=True, resources_changed=True)
+        return Server.create_initialization_options(self.server, changes)
+
+    async def serve_stdio(self) -> None:
+        async with stdio_server() as (read, write):
+            await self.server.run(read, write, self.initialization())
+
+    def sse_app(self) -> Starlette:
+        transport = SseServerTransport("/messages/")
+
+        async def connect(request: Any) -> Response:
+            async with transport.connect_sse(request.scope, request.receive, request._send) as (read, write):
+                await self.server.run(read, write, self.initialization())
+            return Response()
+
+        return Starlette(
+            routes=[
+                Route("/sse", endpoint=connect, methods=["GET"]),
+                Mount("/messages/", app=transport.handle_post_message),
+            ]
+        )
+
+    def http_app(self) -> Starlette:
+        # The session manager asks the server itself for its options, without list-change flags.
+        self.server.create_initialization_options = self.initialization  # type: ignore[method-assign]
+        return self.server.streamable_http_app(json_response=self.reference.options.json)
+
+
+def refusing(feature: Any, *arguments: Any) -> Any:
+    try:
+        return feature(*arguments)
+    except Refused as refused:
+        raise MCPError(refused.code, refused.message, refused.data) from refused
+
+
+def main() -> None:
+    chosen = options()
+    server = ReferenceServer(Reference(chosen))
+    if chosen.transport == "stdio":
+        anyio.run(server.serve_stdio)
+        return
+    app = server.http_app() if chosen.transport == "http" else server.sse_app()
+    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning", timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()
