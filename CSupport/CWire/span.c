@@ -1,1 +1,40 @@
 #include "cwire/span.h"
+
+static uint8_t fold(uint8_t byte) {
+  return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
+bool cwire_span_equal_ignoring_case(cwire_span a, cwire_span b) {
+  if (a.length != b.length) return false;
+  for (size_t i = 0; i < a.length; i++) {
+    if (fold(a.base[i]) != fold(b.base[i])) return false;
+  }
+  return true;
+}
+
+bool cwire_span_next_element(cwire_span *list, cwire_span *element) {
+  if (list->base == NULL) return false;
+  const uint8_t *comma = list->length > 0 ? memchr(list->base, ',', list->length) : NULL;
+  if (comma == NULL) {
+    *element = cwire_span_trim(*list);
+    *list = cwire_span_make(NULL, 0);
+    return true;
+  }
+  size_t length = (size_t)(comma - list->base);
+  *element = cwire_span_trim(cwire_span_take(*list, length));
+  *list = cwire_span_drop(*list, length + 1);
+  return true;
+}
+
+bool cwire_span_to_u64(cwire_span span, uint64_t *value) {
+  if (span.length == 0) return false;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < span.length; i++) {
+    uint8_t digit = (uint8_t)(span.base[i] - '0');
+    if (digit > 9) return false;
+    if (__builtin_mul_overflow(sum, 10u, &sum)) return false;
+    if (__builtin_add_overflow(sum, digit, &sum)) return false;
+  }
+  *value = sum;
+  return true;
+}

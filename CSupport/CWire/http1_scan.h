@@ -1,0 +1,93 @@
+#ifndef CWIRE_HTTP1_SCAN_H
+#define CWIRE_HTTP1_SCAN_H
+
+/* Private to CWire: what a byte may be part of, and searches that step over 16 bytes at once (SSE2)
+ * or 8 (elsewhere). None of them reads beyond `end`. */
+
+#include "cwire/span.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum {
+  CWIRE_CLASS_TOKEN = 1,  /* tchar, RFC 9110 section 5.6.2 */
+  CWIRE_CLASS_TARGET = 2, /* visible ASCII but "#": a request target has no fragment */
+  CWIRE_CLASS_HOST = 4,   /* unreserved of RFC 3986: all that a DNS name can hold */
+  CWIRE_CLASS_HEX = 8,
+};
+
+extern const uint8_t cwire_http1_class[256];
+
+static inline bool cwire_http1_is(uint8_t byte, uint8_t class) {
+  return (cwire_http1_class[byte] & class) != 0;
+}
+
+/* Whether every byte of the span is of that class; true for an empty one. */
+static inline bool cwire_http1_all(cwire_span span, uint8_t class) {
+  for (size_t i = 0; i < span.length; i++) {
+    if (!cwire_http1_is(span.base[i], class)) return false;
+  }
+  return true;
+}
+
+static inline bool cwire_http1_is_control(uint8_t byte) {
+  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+}
+
+/* The first control character other than a tab, line ends included; `end` if there is none. */
+static inline const uint8_t *cwire_http1_find_control(const uint8_t *from, const uint8_t *end) {
+#if defined(__SSE2__)
+  for (; end - from >= 16; from += 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)from);
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    int mask = _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
+    if (mask != 0) return from + __builtin_ctz((unsigned)mask);
+  }
+#else
+  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+  for (; end - from >= 8; from += 8) {
+    uint64_t bytes;
+    memcpy(&bytes, from, 8);
+    uint64_t del = bytes ^ (ones * 0x7f);
+    /* The textbook "has a byte below n" and "has a zero byte"; tabs are sorted out one by one. */
+    uint64_t below = (bytes - ones * 0x20) & ~bytes & highs;
+    if ((below | ((del - ones) & ~del & highs)) == 0) continue;
+    for (int i = 0; i < 8; i++) {
+      if (cwire_http1_is_control(from[i])) return from + i;
+    }
+  }
+#endif
+  while (from < end && !cwire_http1_is_control(*from))
+    from++;
+  return from;
+}
+
+/* The first byte that is `a` or `b`; `end` if there is none. */
+static inline const uint8_t *cwire_http1_find_either(const uint8_t *from, const uint8_t *end,
+                                                     uint8_t a, uint8_t b) {
+#if defined(__SSE2__)
+  const __m128i as = _mm_set1_epi8((char)a), bs = _mm_set1_epi8((char)b);
+  for (; end - from >= 16; from += 16) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)from);
+    int mask =
+        _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, as), _mm_cmpeq_epi8(bytes, bs)));
+    if (mask != 0) return from + __builtin_ctz((unsigned)mask);
+  }
+#else
+  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+  for (; end - from >= 8; from += 8) {
+    uint64_t bytes;
+    memcpy(&bytes, from, 8);
+    uint64_t x = bytes ^ (ones * a), y = bytes ^ (ones * b);
+    if (((((x - ones) & ~x) | ((y - ones) & ~y)) & highs) != 0) break;
+  }
+#endif
+  while (from < end && *from != a && *from != b)
+    from++;
+  return from;
+}
+
+#endif
