@@ -1,0 +1,55 @@
+import CWire
+
+/// A fast hash for tables whose keys the operator or an upstream chooses.
+package enum FastHash {
+  package static func hash(_ bytes: RawSpan) -> UInt64 {
+    unsafe bytes.withC { unsafe cwire_hash64($0) }
+  }
+}
+
+/// SipHash-2-4 under a secret key: a hash for what strangers choose, and a MAC for what comes back from them.
+package struct SipHash: Sendable {
+  private let key: InlineArray<16, UInt8>
+
+  package init(key: InlineArray<16, UInt8>) { self.key = key }
+
+  /// A key from the system's generator.
+  package init() {
+    var generator = SystemRandomNumberGenerator()
+    self.init(using: &generator)
+  }
+
+  package init(using generator: inout some RandomNumberGenerator) {
+    var key = InlineArray<16, UInt8>(repeating: 0)
+    for index in 0..<16 { key[index] = UInt8.random(in: 0...255, using: &generator) }
+    self.key = key
+  }
+
+  package func hash64(_ bytes: RawSpan) -> UInt64 {
+    let key = key.span
+    return unsafe key.withUnsafeBufferPointer { key in
+      unsafe bytes.withC { unsafe cwire_siphash64(key.baseAddress!, $0) }
+    }
+  }
+
+  package func hash128(_ bytes: RawSpan) -> InlineArray<16, UInt8> {
+    var out = InlineArray<16, UInt8>(repeating: 0)
+    var target = out.mutableSpan
+    let key = key.span
+    unsafe target.withUnsafeMutableBufferPointer { out in
+      unsafe key.withUnsafeBufferPointer { key in
+        unsafe bytes.withC { unsafe cwire_siphash128(key.baseAddress!, $0, out.baseAddress!) }
+      }
+    }
+    return out
+  }
+}
+
+extension RawSpan {
+  /// Equality in a time that depends on the lengths alone: for MACs and tokens.
+  package func equalsInConstantTime(_ other: RawSpan) -> Bool {
+    unsafe withC { mine in
+      unsafe other.withC { unsafe cwire_equal_constant_time(mine, $0) }
+    }
+  }
+}

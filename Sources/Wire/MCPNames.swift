@@ -1,0 +1,100 @@
+import CWire
+
+/// The methods that the protocol has had, in the order of `cwire_mcp_method`.
+package enum Method: UInt8, Sendable, CaseIterable {
+  /// The message has no method.
+  case none
+  /// A method that no revision has.
+  case other
+  case initialize, serverDiscover, ping
+  case toolsList, toolsCall
+  case resourcesList, resourcesTemplatesList, resourcesRead, resourcesSubscribe, resourcesUnsubscribe
+  case subscriptionsListen
+  case promptsList, promptsGet
+  case completionComplete, loggingSetLevel
+  case samplingCreateMessage, elicitationCreate, rootsList
+  case tasksGet, tasksCancel, tasksResult, tasksList, tasksUpdate
+  case notifyInitialized, notifyCancelled, notifyProgress, notifyMessage
+  case notifyToolsListChanged, notifyPromptsListChanged, notifyResourcesListChanged, notifyResourcesUpdated
+  case notifySubscriptionsAcknowledged, notifyRootsListChanged, notifyElicitationComplete, notifyTasksStatus
+  case notifyTasks
+
+  @inline(__always)
+  init(_ code: cwire_mcp_method) { self = Method(rawValue: UInt8(truncatingIfNeeded: code.rawValue)) ?? .other }
+
+  /// The name on the wire; empty for `none` and `other`.
+  package var name: RawSpan {
+    @_lifetime(immortal)
+    get { unsafe RawSpan(cwire_mcp_method_name(cwire_mcp_method(rawValue: UInt32(rawValue)))) }
+  }
+
+  /// The method that a header or another unescaped name stands for.
+  package init(named name: RawSpan) {
+    unsafe self.init(name.withC { unsafe cwire_mcp_method_code($0) })
+  }
+}
+
+/// The direct members of `params` that the gateway reads, in the order of `cwire_mcp_param`.
+package enum Param: UInt8, Sendable, CaseIterable {
+  case name, uri, cursor, ref, requestID, progressToken, progress, total, message, level, logger, data
+  case protocolVersion, capabilities, clientInfo, arguments, argument, context, inputResponses, requestState
+  case notifications, taskID, task, status, reason, elicitationID, mode, url, meta
+
+  package var key: RawSpan {
+    @_lifetime(immortal)
+    get { unsafe RawSpan(cwire_mcp_param_name(cwire_mcp_param(rawValue: UInt32(rawValue)))) }
+  }
+}
+
+/// The direct members of `_meta` that the gateway reads, in the order of `cwire_mcp_meta`.
+package enum MetaKey: UInt8, Sendable, CaseIterable {
+  case progressToken, protocolVersion, clientInfo, clientCapabilities, logLevel, subscriptionID, serverInfo
+  case relatedTask, traceparent, tracestate, baggage
+
+  package var key: RawSpan {
+    @_lifetime(immortal)
+    get { unsafe RawSpan(cwire_mcp_meta_name(cwire_mcp_meta(rawValue: UInt32(rawValue)))) }
+  }
+}
+
+/// The direct members of `result` that the gateway reads, in the order of `cwire_mcp_result`.
+package enum ResultKey: UInt8, Sendable, CaseIterable {
+  case resultType, ttlMs, cacheScope, nextCursor, tools, resources, resourceTemplates, prompts, contents, content
+  case structuredContent, isError, messages, completion, protocolVersion, supportedVersions, capabilities, serverInfo
+  case instructions, inputRequests, requestState, task, taskID, tasks, status, action, roots, meta
+
+  package var key: RawSpan {
+    @_lifetime(immortal)
+    get { unsafe RawSpan(cwire_mcp_result_name(cwire_mcp_result(rawValue: UInt32(rawValue)))) }
+  }
+}
+
+/// The direct members of `error`, in the order of `cwire_mcp_error`.
+package enum ErrorKey: UInt8, Sendable, CaseIterable {
+  case code, message, data
+}
+
+/// A set of such members.
+package struct KeySet<Key: RawRepresentable & Sendable>: Sendable, Equatable where Key.RawValue == UInt8 {
+  package var bits: UInt32
+
+  package init() { bits = 0 }
+  package init(_ keys: Key...) {
+    bits = 0
+    for key in keys { insert(key) }
+  }
+
+  package var isEmpty: Bool { bits == 0 }
+  package mutating func insert(_ key: Key) { bits |= 1 << UInt32(key.rawValue) }
+  package mutating func remove(_ key: Key) { bits &= ~(1 << UInt32(key.rawValue)) }
+  package func contains(_ key: Key) -> Bool { bits >> UInt32(key.rawValue) & 1 != 0 }
+  package func union(_ other: Self) -> Self {
+    var all = self
+    all.bits |= other.bits
+    return all
+  }
+}
+
+package typealias ParamSet = KeySet<Param>
+package typealias MetaSet = KeySet<MetaKey>
+package typealias ResultSet = KeySet<ResultKey>

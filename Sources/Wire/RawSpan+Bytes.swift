@@ -1,0 +1,203 @@
+import CWire
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+extension RawSpan {
+  /// The byte at an index, which is checked.
+  @inlinable
+  package subscript(byte index: Int) -> UInt8 {
+    precondition(index >= 0 && index < byteCount, "byte index out of range")
+    return unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
+  }
+
+  /// The bytes that a slice of this message names. Traps if it lies outside.
+  @inlinable
+  package subscript(slice: Slice) -> RawSpan {
+    @_lifetime(copy self)
+    get { extracting(slice.range) }
+  }
+
+  /// Where `part` lies within this span, if it points into it.
+  package func slice(of part: RawSpan) -> Slice? {
+    guard let range = byteOffsets(of: part) else { return nil }
+    return Slice(range)
+  }
+
+  @inlinable
+  package func equals(_ other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    return unsafe withUnsafeBytes { mine in
+      unsafe other.withUnsafeBytes { theirs in
+        guard let a = mine.baseAddress, let b = theirs.baseAddress else { return true }
+        return unsafe memcmp(a, b, mine.count) == 0
+      }
+    }
+  }
+
+  @inlinable
+  package func equals(_ text: StaticString) -> Bool {
+    unsafe equals(bytes: text.utf8Start, count: text.utf8CodeUnitCount)
+  }
+
+  @inlinable
+  package func hasPrefix(_ text: StaticString) -> Bool {
+    let count = text.utf8CodeUnitCount
+    return byteCount >= count && extracting(first: count).equals(text)
+  }
+
+  @inlinable
+  package func hasSuffix(_ text: StaticString) -> Bool {
+    let count = text.utf8CodeUnitCount
+    return byteCount >= count && extracting(last: count).equals(text)
+  }
+
+  @inlinable
+  package func hasPrefix(_ other: RawSpan) -> Bool {
+    byteCount >= other.byteCount && extracting(first: other.byteCount).equals(other)
+  }
+
+  @inlinable
+  package func hasSuffix(_ other: RawSpan) -> Bool {
+    byteCount >= other.byteCount && extracting(last: other.byteCount).equals(other)
+  }
+
+  @usableFromInline
+  @unsafe
+  func equals(bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    guard byteCount == count else { return false }
+    return unsafe withUnsafeBytes { mine in
+      guard let base = mine.baseAddress else { return true }
+      return unsafe memcmp(base, bytes, count) == 0
+    }
+  }
+
+  /// Equality that folds ASCII letters and nothing else.
+  package func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    guard byteCount == text.utf8CodeUnitCount else { return false }
+    for index in 0..<byteCount {
+      let theirs = unsafe text.utf8Start[index]
+      guard Self.lowercased(self[byte: index]) == Self.lowercased(theirs) else { return false }
+    }
+    return true
+  }
+
+  /// Equality that folds ASCII letters and nothing else.
+  package func equalsIgnoringCase(_ other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    for index in 0..<byteCount {
+      guard Self.lowercased(self[byte: index]) == Self.lowercased(other[byte: index]) else { return false }
+    }
+    return true
+  }
+
+  @inline(__always)
+  private static func lowercased(_ byte: UInt8) -> UInt8 {
+    byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+  }
+
+  @inlinable
+  package func firstIndex(of byte: UInt8) -> Int? {
+    unsafe withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress, let hit = unsafe memchr(base, Int32(byte), bytes.count) else { return nil }
+      return unsafe UnsafeRawPointer(hit) - base
+    }
+  }
+
+  /// The offset of the first occurrence of `text`.
+  package func firstRange(of text: StaticString) -> Range<Int>? {
+    let count = text.utf8CodeUnitCount
+    guard count > 0 else { return 0..<0 }
+    let first = unsafe text.utf8Start[0]
+    var start = 0
+    while start + count <= byteCount {
+      guard let hit = extracting(start..<byteCount).firstIndex(of: first), start + hit + count <= byteCount else {
+        return nil
+      }
+      let range = (start + hit)..<(start + hit + count)
+      if extracting(range).equals(text) { return range }
+      start += hit + 1
+    }
+    return nil
+  }
+
+  /// Without spaces and tabs at either end (RFC 9110 section 5.6.3).
+  package var trimmed: RawSpan {
+    @_lifetime(copy self)
+    get {
+      var start = 0
+      var end = byteCount
+      while start < end, self[byte: start] == 0x20 || self[byte: start] == 0x09 { start += 1 }
+      while end > start, self[byte: end - 1] == 0x20 || self[byte: end - 1] == 0x09 { end -= 1 }
+      return extracting(start..<end)
+    }
+  }
+
+  /// The value of a whole span of decimal digits that fits in 64 bits.
+  package var decimal: UInt64? {
+    guard byteCount > 0, byteCount <= 20 else { return nil }
+    var value: UInt64 = 0
+    for index in 0..<byteCount {
+      let digit = self[byte: index] &- 0x30
+      guard digit <= 9 else { return nil }
+      let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = shifted.addingReportingOverflow(UInt64(digit))
+      guard !overflow, !carry else { return nil }
+      value = sum
+    }
+    return value
+  }
+
+  /// A copy of the bytes. Allocates: for snapshots and the slow path.
+  package var array: [UInt8] {
+    unsafe withUnsafeBytes { unsafe [UInt8]($0) }
+  }
+
+  /// The bytes as text, with what is no UTF-8 replaced. Allocates: for logs and the slow path.
+  package var text: String {
+    unsafe withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// A span that C owns. Immortal as far as the compiler knows: callers bind it to its true owner at once.
+  @inline(__always)
+  @_lifetime(immortal)
+  @unsafe
+  init(_ span: cwire_span) {
+    if let base = unsafe span.base {
+      let bytes = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: span.length)
+      self = unsafe _overrideLifetime(bytes, borrowing: ())
+    } else {
+      self = RawSpan()
+    }
+  }
+
+  /// Lends the bytes to C for the length of one call.
+  @inline(__always)
+  func withC<Result>(_ body: (cwire_span) -> Result) -> Result {
+    unsafe withUnsafeBytes { bytes in
+      unsafe body(cwire_span(base: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), length: bytes.count))
+    }
+  }
+}
+
+extension StaticString {
+  /// The text's bytes, which live for ever.
+  package var bytes: RawSpan {
+    @_lifetime(immortal)
+    get {
+      let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(utf8Start), byteCount: utf8CodeUnitCount)
+      return unsafe _overrideLifetime(span, borrowing: ())
+    }
+  }
+}
+
+extension Array where Element == UInt8 {
+  /// The elements as raw bytes.
+  package var rawBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe span.bytes }
+  }
+}
