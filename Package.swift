@@ -32,7 +32,9 @@ let package = Package(
       name: "CReactor", dependencies: ["CWire", "CLibuv", "COpenSSL"], path: "CSupport/CReactor"),
 
     // Thin Swift faces.
-    .target(name: "Wire", dependencies: ["CWire"], swiftSettings: strict),
+    .target(
+      name: "Wire", dependencies: ["CWire"], swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(["-Xlinker", "--unresolved-symbols=ignore-all"])]),
     .target(name: "Reactor", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
 
     // Policy.
