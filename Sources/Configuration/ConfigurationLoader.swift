@@ -1,0 +1,286 @@
+/// What the operator gave on the command line.
+package struct ConfigurationInputs: Sendable, Equatable {
+  /// `--config`; nil: `SLUICE_CONFIG`, else none.
+  package var file: String?
+  /// `--mcp-config`; empty: the paths in `SLUICE_MCP_CONFIG`, with colons between them.
+  package var clientFiles: [String] = []
+  /// `--mcp-json`; empty: `SLUICE_MCP_JSON`.
+  package var clientTexts: [String] = []
+  /// Flags that set one key each.
+  package var overrides: [Override] = []
+  /// The directory that relative paths start from, absolute; empty: leave them relative.
+  package var currentDirectory = ""
+
+  package init() {}
+
+  package struct Override: Sendable, Equatable {
+    /// The key, such as `listeners.http.port`.
+    package var path: String
+    /// How messages name the flag: `--port`.
+    package var flag: String
+    package var value: String
+
+    package init(path: String, flag: String, value: String) {
+      self.path = path
+      self.flag = flag
+      self.value = value
+    }
+  }
+}
+
+/// The configuration and what there is to say about it.
+package struct LoadedConfiguration: Sendable, Equatable {
+  package var configuration: GatewayConfiguration
+  /// Warnings and notes.
+  package var diagnostics: [Diagnostic]
+  /// Servers that a file turns off.
+  package var disabled: [Disabled]
+  /// Where each setting that is not a default came from, by its key: `limits.body`.
+  package var settings: [String: SourcePosition]
+
+  package struct Disabled: Sendable, Equatable {
+    package var alias: String
+    package var displayName: String
+    package var position: SourcePosition
+  }
+}
+
+/// Layers files, environment and flags over the defaults, in that order, and freezes the outcome.
+package enum ConfigurationLoader {
+  /// - Throws: every mistake that was found, in the order of the layers.
+  package static func load(
+    _ inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles = .system
+  ) throws(ConfigurationError) -> LoadedConfiguration {
+    var assembly = Assembly(inputs: inputs, environment: environment, files: files)
+    assembly.readFile()
+    assembly.readClientFiles()
+    assembly.readEnvironment()
+    assembly.readFlags()
+    assembly.checkAcrossKeys()
+    assembly.freezeServers()
+    return try assembly.finish()
+  }
+
+  /// The names of all keys of the YAML file.
+  package static var outline: [KeyOutline] { Grammar.outline }
+}
+
+/// The layers while they are put on top of one another.
+private struct Assembly {
+  let inputs: ConfigurationInputs
+  let environment: [String: String]
+  let files: ConfigurationFiles
+
+  var draft = Grammar.Draft()
+  var diagnostics: [Diagnostic] = []
+  var settings: [String: SourcePosition] = [:]
+  var disabled: [LoadedConfiguration.Disabled] = []
+  let leaves = Grammar.document.flatMap(\.leaves)
+
+  init(inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles) {
+    self.inputs = inputs
+    self.environment = environment
+    self.files = files
+  }
+
+  // MARK: Files
+
+  mutating func readFile() {
+    let variable = environment["SLUICE_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
+    guard let file = inputs.file ?? variable else { return }
+    let source = inputs.file == nil ? "SLUICE_CONFIG" : "--config"
+    guard let text = contents(of: file, namedBy: source) else { return }
+    do throws(ConfigurationError) {
+      let root = try YAMLDocument.parse(text, file: file)
+      var reading = Reading(
+        substitution: Substitution(syntax: .yaml, environment: environment), directory: directory(of: file))
+      reading.outline = Grammar.outline
+      reading.mapping(root, fields: Grammar.document, into: &draft)
+      take(reading)
+    } catch {
+      diagnostics += error.diagnostics
+    }
+  }
+
+  mutating func readClientFiles() {
+    var paths = inputs.clientFiles
+    var source = "--mcp-config"
+    if paths.isEmpty, let variable = environment["SLUICE_MCP_CONFIG"] {
+      paths = variable.split(separator: ":").map(String.init)
+      source = "SLUICE_MCP_CONFIG"
+    }
+    for path in paths {
+      guard let text = contents(of: path, namedBy: source) else { continue }
+      draft.servers += ClientFile.read(
+        text, file: path, directory: directory(of: path), environment: environment, into: &diagnostics)
+    }
+    var texts = inputs.clientTexts.map { (text: $0, name: "--mcp-json") }
+    if texts.isEmpty, let variable = environment["SLUICE_MCP_JSON"], !variable.isEmpty {
+      texts = [(variable, "SLUICE_MCP_JSON")]
+    }
+    for (text, name) in texts {
+      draft.servers += ClientFile.read(
+        text, file: name, directory: inputs.currentDirectory, environment: environment, into: &diagnostics)
+    }
+  }
+
+  private mutating func contents(of path: String, namedBy source: String) -> String? {
+    do throws(ConfigurationFiles.FileFault) {
+      let bytes = try files.read(path)
+      if let text = String(validating: bytes, as: UTF8.self) { return text }
+      diagnostics.append(Diagnostic(.error, at: SourcePosition(file: path), "not a text in UTF-8"))
+    } catch {
+      diagnostics.append(
+        Diagnostic(
+          .error, at: SourcePosition(file: path), "the file that \(source) names can't be read: \(error.reason)"))
+    }
+    return nil
+  }
+
+  private func directory(of path: String) -> String {
+    FilePath.directory(of: FilePath.resolve(path, from: inputs.currentDirectory, home: nil))
+  }
+
+  // MARK: Environment and flags
+
+  mutating func readEnvironment() {
+    var reading = Reading(substitution: Substitution(syntax: .verbatim, environment: environment))
+    for leaf in leaves {
+      let names = [leaf.variable] + (Self.shortVariables[leaf.path.joined(separator: ".")].map { [$0] } ?? [])
+      for name in names {
+        guard let text = environment[name], !text.isEmpty else { continue }
+        let position = SourcePosition(file: name)
+        // Kubernetes sets SLUICE_PORT=tcp://10.0.0.1:4001 in every pod beside a service called sluice.
+        if text.hasPrefix("tcp://") {
+          reading.report(
+            .warning, at: position, "taken for a variable that Kubernetes sets for a service, and passed over",
+            found: "`\(text)`")
+          continue
+        }
+        apply(leaf, text, at: position, with: &reading)
+      }
+    }
+    warnAboutMisspeltVariables(&reading)
+    take(reading)
+  }
+
+  /// Only a near miss is worth a word: the prefix is also used by what starts the gateway.
+  private func warnAboutMisspeltVariables(_ reading: inout Reading) {
+    let known =
+      leaves.map(\.variable) + Self.shortVariables.values
+      + ["SLUICE_CONFIG", "SLUICE_MCP_CONFIG", "SLUICE_MCP_JSON"]
+    for name in environment.keys.sorted() where name.hasPrefix("SLUICE_") && !known.contains(name) {
+      guard !name.hasPrefix("SLUICE_INPUT_"), let near = Suggestion.nearest(to: name, among: known),
+        Suggestion.distance(Array(name.utf8), Array(near.utf8)) <= 2
+      else { continue }
+      reading.report(.warning, at: SourcePosition(file: name), "no such variable", suggestion: near)
+    }
+  }
+
+  mutating func readFlags() {
+    var reading = Reading(substitution: Substitution(syntax: .verbatim, environment: environment))
+    for flag in inputs.overrides {
+      guard let leaf = leaves.first(where: { $0.path.joined(separator: ".") == flag.path }) else {
+        reading.report(at: SourcePosition(file: flag.flag), "there is no key `\(flag.path)`")
+        continue
+      }
+      apply(leaf, flag.value, at: SourcePosition(file: flag.flag), with: &reading)
+    }
+    take(reading)
+  }
+
+  private mutating func apply(
+    _ leaf: Leaf<Grammar.Draft>, _ text: String, at position: SourcePosition, with reading: inout Reading
+  ) {
+    var node = SourceNode(position: position, content: .scalar(text))
+    if leaf.isList {
+      node.content = .sequence(
+        text.split(separator: ",").map {
+          SourceNode(position: position, content: .scalar(HeaderForm.trimmed(String($0))))
+        })
+    }
+    reading.path = leaf.path
+    reading.settings[reading.dottedPath] = position
+    leaf.read(node, &draft, &reading)
+  }
+
+  /// Variables for what one wants to set most often, beside those that spell out the key.
+  private static let shortVariables = [
+    "listeners.http.host": "SLUICE_HOST", "listeners.http.port": "SLUICE_PORT",
+    "listeners.admin.host": "SLUICE_ADMIN_HOST", "listeners.admin.port": "SLUICE_ADMIN_PORT",
+  ]
+
+  private mutating func take(_ reading: Reading) {
+    diagnostics += reading.diagnostics
+    settings.merge(reading.settings) { _, later in later }
+  }
+
+  // MARK: Checks
+
+  mutating func checkAcrossKeys() {
+    let configuration = draft.configuration
+    let limits = configuration.limits
+    check(
+      limits.writeLowWater < limits.writeHighWater, "`limits.write_low_water` must be below `limits.write_high_water`",
+      "limits.write_low_water", "limits.write_high_water")
+    check(
+      limits.target <= limits.head, "`limits.target` can't be larger than `limits.head`", "limits.target", "limits.head")
+    check(
+      configuration.callTimeoutCeiling >= configuration.callTimeout,
+      "`call_timeout_ceiling` can't be shorter than `call_timeout`", "call_timeout_ceiling", "call_timeout")
+    let http = configuration.listeners.http
+    let admin = configuration.listeners.admin
+    check(
+      http.port != admin.port || http.port == 0 || http.host != admin.host,
+      "`listeners.http` and `listeners.admin` are both on port \(http.port)", "listeners.admin.port",
+      "listeners.http.port")
+  }
+
+  /// Places the complaint at the first of the keys that was set at all: one of them was, for the defaults agree.
+  private mutating func check(_ holds: Bool, _ complaint: String, _ keys: String...) {
+    guard !holds else { return }
+    let position = keys.compactMap { settings[$0] }.first ?? SourcePosition(file: keys[0])
+    diagnostics.append(Diagnostic(.error, at: position, complaint))
+  }
+
+  mutating func freezeServers() {
+    var reading = Reading(substitution: Substitution(syntax: .verbatim, environment: environment))
+    var owners: [String: SourcePosition] = [:]
+    for server in draft.servers {
+      if Alias.reserved.contains(server.alias) {
+        reading.report(
+          at: server.position, "`\(server.alias)` can't be an alias: it is a path of the gateway's own",
+          expected: "another name than \(Reading.list(Alias.reserved.sorted()))")
+        continue
+      }
+      if server.isDisabled {
+        disabled.append(.init(alias: server.alias, displayName: server.displayName, position: server.position))
+        continue
+      }
+      if let first = owners[server.alias] {
+        let name = server.displayName == server.alias ? "" : " (from the name `\(server.displayName)`)"
+        reading.report(
+          at: server.position, "there are two servers with the alias `\(server.alias)`\(name), the first at \(first)")
+        continue
+      }
+      owners[server.alias] = server.position
+      if server.displayName != server.alias {
+        reading.report(
+          .note, at: server.position, "the server `\(server.displayName)` goes by the alias `\(server.alias)`")
+      }
+      if let frozen = server.freeze(files: files, into: &reading) { draft.configuration.servers.append(frozen) }
+    }
+    if draft.configuration.servers.isEmpty, let first = disabled.first {
+      reading.report(.warning, at: first.position, "every server is disabled: the built-in demonstration is served")
+    }
+    diagnostics += reading.diagnostics
+  }
+
+  func finish() throws(ConfigurationError) -> LoadedConfiguration {
+    if diagnostics.contains(where: { $0.severity == .error }) { throw ConfigurationError(diagnostics: diagnostics) }
+    let names = Set(leaves.map { $0.path.joined(separator: ".") })
+    return LoadedConfiguration(
+      configuration: draft.configuration, diagnostics: diagnostics, disabled: disabled,
+      settings: settings.filter { names.contains($0.key) })
+  }
+}

@@ -1,0 +1,51 @@
+/// One remark about what the operator wrote: where it is, what is wrong, what was expected, and what may have been meant.
+package struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
+  package var severity: Severity
+  package var position: SourcePosition
+  package var message: String
+  package var expected: String?
+  package var found: String?
+  package var suggestion: String?
+
+  package init(
+    _ severity: Severity, at position: SourcePosition, _ message: String, expected: String? = nil, found: String? = nil,
+    suggestion: String? = nil
+  ) {
+    self.severity = severity
+    self.position = position
+    self.message = message
+    self.expected = expected
+    self.found = found
+    self.suggestion = suggestion
+  }
+
+  package enum Severity: String, Sendable {
+    /// Worth a line at debug level only.
+    case note
+    case warning
+    /// Nothing is served.
+    case error
+  }
+
+  /// `file:line:column: error: message`, as compilers write it, then one indented line for each further thing known.
+  package var description: String {
+    var text = "\(position): \(severity.rawValue): \(message)"
+    if let expected { text += "\n    expected: \(expected)" }
+    if let found { text += "\n    found: \(found)" }
+    if let suggestion { text += "\n    did you mean `\(suggestion)`?" }
+    return text
+  }
+}
+
+/// The configuration can't be served. Holds every remark that was collected, at least one of them an error.
+package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
+  package var diagnostics: [Diagnostic]
+
+  package init(diagnostics: [Diagnostic]) {
+    self.diagnostics = diagnostics
+  }
+
+  package var description: String {
+    diagnostics.map(\.description).joined(separator: "\n")
+  }
+}

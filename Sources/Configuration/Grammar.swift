@@ -1,0 +1,185 @@
+/// The keys of the YAML file. Adding a setting means adding its property, its line here, and its lines in the schema and
+/// the example, which tests compare with this table.
+enum Grammar {
+  /// The document while it is read: servers are drafts until all layers are in.
+  struct Draft {
+    var configuration = GatewayConfiguration()
+    var servers: [ServerDraft] = []
+  }
+
+  static let mebibyte = 1 << 20
+  static let gibibyte = 1 << 30
+
+  static var document: [Field<Draft>] {
+    [
+      .section("listeners", \.configuration.listeners, listeners),
+      .custom("servers", members: [KeyOutline(name: "*", members: ServerDraft.fields.map(\.outline))]) {
+        node, draft, reading in
+        draft.servers = reading.servers(node)
+      },
+      .choice("prefix", \.configuration.prefix),
+      .section("limits", \.configuration.limits, limits),
+      .section("sessions", \.configuration.sessions, sessions),
+      .section("pool", \.configuration.pool, pool).inactive,
+      .section("routing", \.configuration.routing, routing).inactive,
+      .section("rate_limiting", \.configuration.rateLimiting, rateLimiting).inactive,
+      .duration("drain_timeout", \.configuration.drainTimeout, in: .zero ... .seconds(86_400)),
+      .duration("call_timeout", \.configuration.callTimeout),
+      .duration("call_timeout_ceiling", \.configuration.callTimeoutCeiling),
+      .duration("interaction_timeout", \.configuration.interactionTimeout),
+      .duration("first_list_wait", \.configuration.firstListWait, in: .zero ... .seconds(3600)),
+      .section("log", \.configuration.log, [.choice("level", \.level), .choice("format", \.format)]),
+      .value("workers", \.configuration.workers, expected: "`auto` or a whole number from 1 to 256") { text in
+        if text == "auto" { return .some(nil) }
+        return Quantity.whole(text[...]).flatMap { (1...256).contains($0) ? .some($0) : nil }
+      },
+    ]
+  }
+
+  /// The names of all keys, for suggestions and for the schema's test.
+  static var outline: [KeyOutline] { document.map(\.outline) }
+
+  private static var listeners: [Field<GatewayConfiguration.Listeners>] {
+    [
+      .section(
+        "http", \.http,
+        [
+          .host("host", \.host),
+          .integer("port", \.port, in: 0...65_535),
+          .integer("max_connections", \.maxConnections, in: 1...10_000_000),
+          .duration("heartbeat_interval", \.heartbeatInterval, in: .seconds(1) ... .seconds(3600)),
+          .list(
+            "allowed_origins", \.allowedOrigins, expected: "an origin such as `https://app.example`, or `*`",
+            parse: HostForm.origin),
+          .list(
+            "allowed_hosts", \.allowedHosts, expected: "a host name without a port, or `*`",
+            parse: HostForm.allowedHost),
+          .listenerTLS(\.tls).inactive,
+        ]),
+      Field.section(
+        "websocket", \.webSocket,
+        [
+          .host("host", \.host),
+          .integer("port", \.port, in: 0...65_535),
+          .flag("compression", \.compression),
+          .size("compression_threshold", \.compressionThreshold, in: 0...gibibyte),
+          .size("max_frame_size", \.maxFrameSize, in: 125...gibibyte),
+          .size("max_message_size", \.maxMessageSize, in: 1024...gibibyte),
+          .duration("ping_interval", \.pingInterval, in: .seconds(1) ... .seconds(86_400)),
+          .duration("pong_timeout", \.pongTimeout, in: .milliseconds(100) ... .seconds(86_400)),
+          .listenerTLS(\.tls),
+        ]
+      ).inactive,
+      .section("admin", \.admin, [.host("host", \.host), .integer("port", \.port, in: 0...65_535)]),
+    ]
+  }
+
+  private static var limits: [Field<GatewayConfiguration.Limits>] {
+    [
+      .size("head", \.head, in: 1024...16 * mebibyte),
+      .size("target", \.target, in: 256...mebibyte),
+      .integer("headers", \.headers, in: 8...10_000),
+      .size("body", \.body, in: 1024...2 * gibibyte),
+      .size("result", \.result, in: 1024...2 * gibibyte),
+      .integer("depth", \.depth, in: 8...1000),
+      .integer("batch", \.batch, in: 1...10_000),
+      .integer("pipeline", \.pipeline, in: 1...1000),
+      .integer("connections_per_address", \.connectionsPerAddress, in: 1...10_000_000),
+      .integer("streams_per_session", \.streamsPerSession, in: 1...10_000),
+      .integer("in_flight", \.inFlight, in: 1...65_536),
+      .duration("head_timeout", \.headTimeout),
+      .duration("body_timeout", \.bodyTimeout),
+      .duration("idle_timeout", \.idleTimeout),
+      .duration("write_timeout", \.writeTimeout),
+      .size("write_high_water", \.writeHighWater, in: 4096...gibibyte),
+      .size("write_low_water", \.writeLowWater, in: 0...gibibyte),
+      .size("stdio_buffer", \.stdioBuffer, in: 4096...gibibyte),
+      .size("stderr_line", \.stderrLine, in: 80...mebibyte),
+      .size("memory", \.memory, in: mebibyte...1024 * gibibyte),
+      .integer("page_entries", \.pageEntries, in: 1...100_000),
+      .size("page_size", \.pageSize, in: 4096...64 * mebibyte),
+      .duration("connect_timeout", \.connectTimeout),
+      .duration("probe_timeout", \.probeTimeout),
+      .duration("child_grace", \.childGrace, in: .zero ... .seconds(3600)),
+    ]
+  }
+
+  private static var sessions: [Field<GatewayConfiguration.Sessions>] {
+    [
+      .duration("idle_timeout", \.idleTimeout, in: .seconds(1) ... .seconds(366 * 86_400)),
+      .integer("max", \.maximum, in: 1...100_000_000),
+      .size("replay", \.replay, in: 0...gibibyte),
+      .duration("resume_window", \.resumeWindow, in: .zero ... .seconds(86_400)),
+    ]
+  }
+
+  private static var pool: [Field<GatewayConfiguration.Pool>] {
+    [
+      .integer("size", \.size, in: 1...100_000),
+      .integer("overflow", \.overflow, in: 0...100_000),
+      .choice("strategy", \.strategy),
+      .duration("checkout_timeout", \.checkoutTimeout),
+      .duration("idle_timeout", \.idleTimeout),
+    ]
+  }
+
+  private static var routing: [Field<GatewayConfiguration.Routing>] {
+    [
+      .choice("algorithm", \.algorithm),
+      .integer("vnodes", \.virtualNodes, in: 1...10_000),
+      .integer("failover_threshold", \.failoverThreshold, in: 1...1000),
+      .duration("health_check_interval", \.healthCheckInterval, in: .milliseconds(100) ... .seconds(86_400)),
+    ]
+  }
+
+  private static var rateLimiting: [Field<GatewayConfiguration.RateLimiting>] {
+    [
+      .integer("default_limit", \.defaultLimit, in: 1...100_000_000),
+      .integer("refill_rate", \.refillRate, in: 1...100_000_000),
+    ]
+  }
+}
+
+extension Field {
+  fileprivate static func host(_ name: String, _ target: WritableKeyPath<Root, String>) -> Field {
+    value(
+      name, target, expected: "an address or a host name, such as `127.0.0.1`, `::1` or `0.0.0.0`",
+      parse: HostForm.host)
+  }
+
+  fileprivate static func listenerTLS(
+    _ target: WritableKeyPath<Root, GatewayConfiguration.Listeners.TLS?>
+  ) -> Field {
+    custom("tls", members: ListenerTLSDraft.fields.map(\.outline)) { node, root, reading in
+      var draft = ListenerTLSDraft()
+      let mistakes = reading.diagnostics.count
+      reading.mapping(node, fields: ListenerTLSDraft.fields, into: &draft)
+      guard let certificate = draft.certificate, let key = draft.key else {
+        if reading.diagnostics.count == mistakes {
+          reading.report(
+            at: node.position, "`\(reading.dottedPath)` is incomplete", expected: "both `cert` and `key`")
+        }
+        return
+      }
+      var tls = GatewayConfiguration.Listeners.TLS(certificate: certificate.value, key: key.value)
+      tls.clientCA = draft.clientCA?.value
+      tls.clientAuthentication = draft.clientAuthentication
+      root[keyPath: target] = tls
+    }
+  }
+}
+
+/// `listeners.*.tls` while it is read.
+private struct ListenerTLSDraft {
+  var certificate: Located<String>?
+  var key: Located<String>?
+  var clientCA: Located<String>?
+  var clientAuthentication = GatewayConfiguration.Listeners.TLS.ClientAuthentication.none
+
+  static var fields: [Field<ListenerTLSDraft>] {
+    [
+      .text("cert", \.certificate), .text("key", \.key), .text("client_ca", \.clientCA),
+      .choice("client_auth", \.clientAuthentication),
+    ]
+  }
+}

@@ -1,0 +1,75 @@
+/// Checks and normalizes host names, addresses and origins.
+enum HostForm {
+  /// A name or an address; brackets around an IPv6 address are taken off.
+  static func host(_ text: String) -> String? {
+    if text.hasPrefix("["), text.hasSuffix("]") {
+      let inner = String(text.dropFirst().dropLast())
+      return isIPv6(inner) ? inner.lowercased() : nil
+    }
+    if text.contains(":") { return isIPv6(text) ? text.lowercased() : nil }
+    return isName(text) ? text.lowercased() : nil
+  }
+
+  /// An item of `allowed_hosts`.
+  static func allowedHost(_ text: String) -> String? {
+    text == "*" ? text : host(text)
+  }
+
+  /// An item of `allowed_origins`: what a browser sends, so scheme, host and a port that is not the default.
+  static func origin(_ text: String) -> String? {
+    if text == "*" || text == "null" { return text }
+    let lower = text.lowercased()
+    guard let separator = lower.firstRange(of: "://") else { return nil }
+    let scheme = lower[..<separator.lowerBound]
+    let rest = lower[separator.upperBound...]
+    guard !scheme.isEmpty, scheme.utf8.allSatisfy({ isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }),
+      let (name, port) = split(rest), !name.isEmpty
+    else { return nil }
+    let isDefault = (scheme == "https" && port == 443) || (scheme == "http" && port == 80)
+    let shown = name.contains(":") ? "[\(name)]" : name
+    return "\(scheme)://\(shown)" + (port.flatMap { isDefault ? nil : ":\($0)" } ?? "")
+  }
+
+  /// Host and port of an authority without user information; nil when either is malformed.
+  static func split(_ authority: Substring) -> (host: String, port: Int?)? {
+    var name = authority
+    var port: Int?
+    let afterBracket = authority.lastIndex(of: "]").map { authority.index(after: $0) } ?? authority.startIndex
+    if let colon = authority[afterBracket...].lastIndex(of: ":") {
+      name = authority[..<colon]
+      let digits = authority[authority.index(after: colon)...]
+      if !digits.isEmpty {
+        guard let number = Quantity.whole(digits), (1...65_535).contains(number) else { return nil }
+        port = number
+      }
+    }
+    if name.contains(":"), !name.hasPrefix("[") { return nil }
+    guard let host = host(String(name)) else { return nil }
+    return (host, port)
+  }
+
+  private static func isName(_ text: String) -> Bool {
+    guard !text.isEmpty, text.utf8.count <= 253 else { return false }
+    return text.utf8.allSatisfy {
+      isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
+    }
+  }
+
+  /// Hexadecimal groups, an embedded IPv4 tail, a zone. The resolver has the last word.
+  private static func isIPv6(_ text: String) -> Bool {
+    let address = text.prefix { $0 != "%" }
+    let zone = text.dropFirst(address.count).dropFirst()
+    guard address.count(where: { $0 == ":" }) >= 2, address.utf8.count <= 45 else { return false }
+    return address.allSatisfy { $0.isASCII && ($0.isHexDigit || $0 == ":" || $0 == ".") }
+      && zone.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
+  }
+
+  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: false
+    }
+  }
+}

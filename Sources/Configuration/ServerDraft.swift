@@ -1,0 +1,182 @@
+/// A server while it is read: every value with its place, nothing yet checked against anything else.
+struct ServerDraft {
+  var alias = ""
+  var displayName = ""
+  var position = SourcePosition(file: "")
+  /// The directory that relative paths of this server start from; empty: the gateway's own.
+  var directory = ""
+  /// Where each key stands, by its name in the YAML file.
+  var places: [String: SourcePosition] = [:]
+  var isDisabled = false
+
+  var command: Located<String>?
+  var arguments: [Located<String>] = []
+  var environment: [(name: Located<String>, value: Located<String>)] = []
+  var environmentFile: Located<String>?
+  var workingDirectory: Located<String>?
+
+  var url: Located<String>?
+  var endpoints: [(url: Located<String>, weight: Int)] = []
+  var headers: [(name: Located<String>, value: Located<String>)] = []
+  var transport: TransportName?
+  var tls: UpstreamTLSDraft?
+
+  var isolation: GatewayConfiguration.Server.Isolation?
+  var era = GatewayConfiguration.Server.Era.automatic
+  var replicas = 1
+
+  /// What a file may say under `type`.
+  enum TransportName: Equatable {
+    case stdio
+    case remote(GatewayConfiguration.Remote.Transport)
+
+    static let choices = ["stdio", "http", "streamable-http", "sse", "ws"]
+
+    /// The spellings of Sluice and of the clients whose files are taken unchanged.
+    init?(spelling: String) {
+      switch spelling.lowercased() {
+      case "stdio", "local": self = .stdio
+      case "http", "streamable-http", "streamablehttp", "streamable_http": self = .remote(.http)
+      case "sse": self = .remote(.sse)
+      case "ws", "websocket": self = .remote(.webSocket)
+      case "auto": self = .remote(.automatic)
+      default: return nil
+      }
+    }
+  }
+
+  /// The keys of a server in the YAML file.
+  static var fields: [Field<ServerDraft>] {
+    [
+      .text("command", \.command),
+      .custom("args") { node, draft, reading in draft.arguments = reading.arguments(node) },
+      .custom("env") { node, draft, reading in draft.environment = reading.dictionary(node) },
+      .text("env_file", \.environmentFile),
+      .text("cwd", \.workingDirectory),
+      .text("url", \.url),
+      .custom("endpoints", members: [KeyOutline(name: "[]", members: EndpointDraft.fields.map(\.outline))]) {
+        node, draft, reading in
+        draft.endpoints = reading.endpoints(node)
+      },
+      .custom("headers") { node, draft, reading in draft.headers = reading.dictionary(node) },
+      .value(
+        "type", \.transport, expected: "one of \(Reading.list(TransportName.choices))", choices: TransportName.choices
+      ) { text in TransportName(spelling: text).map { .some($0) } },
+      .section("tls", \.tlsOrEmpty, UpstreamTLSDraft.fields),
+      .optionalChoice("isolation", \.isolation),
+      .choice("era", \.era),
+      .integer("replicas", \.replicas, in: 1...1000).inactive,
+      .flag("disabled", \.isDisabled),
+    ]
+  }
+
+  private var tlsOrEmpty: UpstreamTLSDraft {
+    get { tls ?? UpstreamTLSDraft() }
+    set { tls = newValue }
+  }
+}
+
+struct UpstreamTLSDraft {
+  var ca: Located<String>?
+  var certificate: Located<String>?
+  var key: Located<String>?
+  var verify = true
+
+  static var fields: [Field<UpstreamTLSDraft>] {
+    [.text("ca", \.ca), .text("cert", \.certificate), .text("key", \.key), .flag("verify", \.verify)]
+  }
+}
+
+struct EndpointDraft {
+  var url: Located<String>?
+  var weight = 1
+
+  static var fields: [Field<EndpointDraft>] {
+    [.text("url", \.url), .integer("weight", \.weight, in: 1...1000)]
+  }
+}
+
+extension Field {
+  fileprivate static func optionalChoice<Value: CaseIterable & RawRepresentable>(
+    _ name: String, _ target: WritableKeyPath<Root, Value?>
+  ) -> Field where Value.RawValue == String {
+    let names = Value.allCases.map(\.rawValue)
+    return value(name, target, expected: "one of \(Reading.list(names))", choices: names) { text in
+      Value(rawValue: text).map { .some($0) }
+    }
+  }
+}
+
+extension Reading {
+  /// The `servers` of the YAML file.
+  mutating func servers(_ node: SourceNode) -> [ServerDraft] {
+    guard case .mapping(let entries) = node.content else {
+      mismatch(node, expected: "a mapping of aliases to servers")
+      return []
+    }
+    var drafts: [ServerDraft] = []
+    for entry in entries {
+      path.append(entry.key)
+      defer { path.removeLast() }
+      if !Alias.isWellFormed(entry.key) {
+        report(
+          at: entry.keyPosition, "`\(entry.key)` can't be an alias", expected: Alias.form,
+          suggestion: Alias.slug(entry.key))
+        continue
+      }
+      guard case .mapping(let keys) = entry.value.content else {
+        mismatch(entry.value, expected: "a mapping with `command` or `url`")
+        continue
+      }
+      var draft = ServerDraft()
+      draft.alias = entry.key
+      draft.displayName = entry.key
+      draft.position = entry.keyPosition
+      draft.directory = directory
+      for key in keys { draft.places[key.key] = key.keyPosition }
+      // A server that is turned off may refer to variables that nobody sets.
+      let usual = substitution.syntax
+      if keys.contains(where: { $0.key == "disabled" && $0.value.isTrue }) { substitution.syntax = .verbatim }
+      mapping(entry.value, fields: ServerDraft.fields, into: &draft)
+      substitution.syntax = usual
+      drafts.append(draft)
+    }
+    return drafts
+  }
+
+  mutating func arguments(_ node: SourceNode) -> [Located<String>] {
+    guard case .sequence(let items) = node.content else {
+      mismatch(node, expected: "a list of strings, one for each argument")
+      return []
+    }
+    return items.compactMap { text($0) }
+  }
+
+  fileprivate mutating func endpoints(_ node: SourceNode) -> [(url: Located<String>, weight: Int)] {
+    guard case .sequence(let items) = node.content else {
+      mismatch(node, expected: "a list of endpoints, each with `url` and perhaps `weight`")
+      return []
+    }
+    var result: [(url: Located<String>, weight: Int)] = []
+    for item in items {
+      if case .scalar = item.content {
+        if let url = text(item) { result.append((url, 1)) }
+        continue
+      }
+      var draft = EndpointDraft()
+      mapping(item, fields: EndpointDraft.fields, into: &draft)
+      if let url = draft.url {
+        result.append((url, draft.weight))
+      } else if case .mapping(let entries) = item.content, !entries.contains(where: { $0.key == "url" }) {
+        report(at: item.position, "an endpoint of `\(path.dropLast().joined(separator: "."))` has no `url`")
+      }
+    }
+    return result
+  }
+}
+
+extension SourceNode {
+  var isTrue: Bool {
+    if case .scalar("true") = content { true } else { false }
+  }
+}

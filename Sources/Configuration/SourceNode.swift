@@ -1,0 +1,39 @@
+/// A value as it was written, YAML or JSON alike, with its place. Scalars stay text: what they mean is for the key to say,
+/// so that `PORT: 8080` is a string in an environment and a number in a listener.
+struct SourceNode {
+  var position: SourcePosition
+  var content: Content
+
+  enum Content {
+    case null
+    case scalar(String)
+    case sequence([SourceNode])
+    case mapping([Entry])
+  }
+
+  struct Entry {
+    var key: String
+    var keyPosition: SourcePosition
+    var value: SourceNode
+  }
+
+  /// How a message names what it found instead of what it expected.
+  var summary: String {
+    switch content {
+    case .null: return "nothing"
+    case .scalar(let text):
+      let shown = text.count > 60 ? text.prefix(57) + "..." : text[...]
+      return "`\(shown)`"
+    case .sequence: return "a list"
+    case .mapping: return "a mapping"
+    }
+  }
+}
+
+/// A value that was read, with its place for the checks that come later.
+struct Located<Value> {
+  var value: Value
+  var position: SourcePosition
+}
+
+extension Located: Sendable where Value: Sendable {}

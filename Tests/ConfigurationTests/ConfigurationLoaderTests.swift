@@ -1,0 +1,239 @@
+import Testing
+
+@testable import Configuration
+
+/// Loads one YAML text as `sluice.yaml`.
+func load(
+  _ yaml: String, environment: [String: String] = [:], files: [String: String] = [:],
+  flags: [ConfigurationInputs.Override] = []
+) throws(ConfigurationError) -> LoadedConfiguration {
+  var inputs = ConfigurationInputs()
+  inputs.file = "sluice.yaml"
+  inputs.overrides = flags
+  let contents = files.merging(["sluice.yaml": yaml]) { first, _ in first }
+  return try ConfigurationLoader.load(inputs, environment: environment, files: .inMemory(contents))
+}
+
+/// The mistakes that loading `yaml` ends with; none if it loads.
+func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnostic] {
+  do throws(ConfigurationError) {
+    _ = try load(yaml, environment: environment)
+    return []
+  } catch {
+    return error.diagnostics.filter { $0.severity == .error }
+  }
+}
+
+@Suite struct ConfigurationLoaderTests {
+  @Test("nothing given is the defaults, without a word")
+  func defaults() throws {
+    let loaded = try ConfigurationLoader.load(ConfigurationInputs(), environment: [:], files: .inMemory([:]))
+    #expect(loaded.configuration == GatewayConfiguration())
+    #expect(loaded.diagnostics.isEmpty)
+    #expect(try load("").configuration == GatewayConfiguration())
+    #expect(try load("listeners:\nservers:\n").configuration == GatewayConfiguration())
+  }
+
+  @Test("every kind of value arrives in its property")
+  func values() throws {
+    let configuration = try load(
+      """
+      listeners:
+        http: {host: "::1", port: 8080, max_connections: 5, heartbeat_interval: 10s, allowed_origins: ["https://App.example:443"], allowed_hosts: [Gate.Example]}
+        admin: {port: 0}
+      prefix: always
+      limits: {head: 64KiB, body: 4096, depth: 64, head_timeout: 2500, idle_timeout: 1m30s}
+      sessions: {max: 7, replay: 4MiB, resume_window: 1h}
+      drain_timeout: 0
+      first_list_wait: 250ms
+      log: {level: debug, format: json}
+      workers: 3
+      """
+    ).configuration
+    #expect(configuration.listeners.http.host == "::1")
+    #expect(configuration.listeners.http.port == 8080)
+    #expect(configuration.listeners.http.allowedOrigins == ["https://app.example"])
+    #expect(configuration.listeners.http.allowedHosts == ["gate.example"])
+    #expect(configuration.listeners.admin.port == 0)
+    #expect(configuration.prefix == .always)
+    #expect(configuration.limits.head == 65_536)
+    #expect(configuration.limits.body == 4096)
+    #expect(configuration.limits.headTimeout == .milliseconds(2500))
+    #expect(configuration.limits.idleTimeout == .seconds(90))
+    #expect(configuration.sessions.maximum == 7)
+    #expect(configuration.sessions.resumeWindow == .seconds(3600))
+    #expect(configuration.drainTimeout == .zero)
+    #expect(configuration.firstListWait == .milliseconds(250))
+    #expect(configuration.log.level == .debug)
+    #expect(configuration.log.format == .json)
+    #expect(configuration.workers == 3)
+  }
+
+  @Test("a flag wins over a variable, a variable over the file, the file over the default")
+  func precedence() throws {
+    let yaml = "listeners: {http: {port: 1001}}\nlimits: {depth: 50, body: 2MiB}"
+    let environment = ["SLUICE_PORT": "1002", "SLUICE_LIMITS_DEPTH": "60"]
+    let flag = ConfigurationInputs.Override(path: "listeners.http.port", flag: "--port", value: "1003")
+    #expect(try load(yaml).configuration.listeners.http.port == 1001)
+    #expect(try load(yaml, environment: environment).configuration.listeners.http.port == 1002)
+    let loaded = try load(yaml, environment: environment, flags: [flag])
+    #expect(loaded.configuration.listeners.http.port == 1003)
+    #expect(loaded.configuration.limits.depth == 60)
+    #expect(loaded.configuration.limits.body == 2 << 20)
+    #expect(loaded.settings["listeners.http.port"] == SourcePosition(file: "--port"))
+    #expect(loaded.settings["limits.depth"] == SourcePosition(file: "SLUICE_LIMITS_DEPTH"))
+    #expect(loaded.settings["limits.body"] == SourcePosition(file: "sluice.yaml", line: 2, column: 27))
+  }
+
+  @Test("a misspelt key is a mistake with its place and what was meant")
+  func misspelling() {
+    let found = mistakes("listeners:\n  http:\n    prot: 80\n")
+    #expect(found.count == 1)
+    #expect(found[0].description.hasPrefix("sluice.yaml:3:5: error: unknown key `prot` in `listeners.http`"))
+    #expect(found[0].suggestion == "port")
+    #expect(mistakes("maxConnections: 3")[0].suggestion == "listeners.http.max_connections")
+    #expect(mistakes("mcpServers: {}")[0].suggestion == "servers")
+    #expect(mistakes("zzzz: 1")[0].expected?.contains("`drain_timeout`") == true)
+  }
+
+  @Test("all mistakes are told at once, each with its place")
+  func allMistakes() {
+    let found = mistakes(
+      """
+      listeners:
+        http: {port: eighty, max_connections: 0}
+      limits:
+        head: 12 parsecs
+        head_timeout: soon
+      prefix: sometimes
+      servers:
+        Big: {command: x}
+        both: {command: x, url: http://h/}
+        none: {}
+      """)
+    let places = found.map { "\($0.position.line):\($0.position.column)" }
+    #expect(places == ["2:16", "2:41", "4:9", "5:17", "6:9", "8:3", "9:22", "10:3"])
+    #expect(found[0].expected == "a whole number from 0 to 65535")
+    #expect(found[0].found == "`eighty`")
+    #expect(found[5].suggestion == "big")
+  }
+
+  @Test("keys of planned features are checked and warn")
+  func inactiveKeys() throws {
+    let loaded = try load(
+      """
+      listeners:
+        websocket: {port: 9, compression: false}
+        http: {tls: {cert: a.pem, key: b.pem}}
+      pool: {size: 3}
+      routing: {algorithm: round_robin}
+      rate_limiting: {default_limit: 5}
+      servers: {a: {command: x, replicas: 2}}
+      """)
+    let warned = loaded.diagnostics.filter { $0.severity == .warning }.map(\.message)
+    #expect(
+      warned
+        == ["listeners.websocket", "listeners.http.tls", "pool", "routing", "rate_limiting", "servers.a.replicas"]
+        .map { "`\($0)` is not active yet" })
+    #expect(loaded.configuration.pool.size == 3)
+    #expect(loaded.configuration.listeners.webSocket.port == 9)
+    #expect(mistakes("pool: {strategy: lifoo}")[0].suggestion == "lifo")
+    #expect(mistakes("listeners: {http: {tls: {cert: a.pem}}}")[0].expected == "both `cert` and `key`")
+  }
+
+  @Test("a repeated key is a mistake that names both lines")
+  func repeatedKey() {
+    let found = mistakes("limits:\n  head: 2KiB\n  body: 4MiB\n  head: 3KiB\n")
+    #expect(found.count == 1)
+    #expect(found[0].message == "`head` is given more than once in the same mapping, again in line 4")
+    #expect(found[0].position.line == 2)
+  }
+
+  @Test("what is no YAML is told with the place where it breaks")
+  func brokenYAML() {
+    let found = mistakes("limits: {head: 1KiB\nprefix: never\n")
+    #expect(found.count == 1)
+    #expect(found[0].position.line == 2)
+    #expect(found[0].message.hasPrefix("not valid YAML"))
+  }
+
+  @Test("variables are put into scalars of the file")
+  func substitution() throws {
+    let environment = ["PORT": "8123", "TOKEN": "s3cret", "EMPTY": ""]
+    let configuration = try load(
+      """
+      listeners: {http: {port: "${PORT}", host: "${HOST:-localhost}"}}
+      servers:
+        a: {url: "https://h/${EMPTY:-path}", headers: {Authorization: "Bearer ${TOKEN}", X: "$${TOKEN} $5"}}
+      """, environment: environment
+    ).configuration
+    #expect(configuration.listeners.http.port == 8123)
+    #expect(configuration.listeners.http.host == "localhost")
+    guard case .url(let remote) = configuration.servers[0].kind else { return #expect(Bool(false)) }
+    #expect(remote.endpoints[0].url.target == "/path")
+    #expect(remote.headers.map(\.value) == ["Bearer s3cret", "${TOKEN} $5"])
+  }
+
+  @Test("a variable that is not set, or no variable at all, is a mistake with its place")
+  func missingVariable() {
+    let found = mistakes("listeners:\n  http: {port: \"${PROT}\", host: '${a b}'}\n")
+    #expect(found.map(\.position.column) == [16, 33])
+    #expect(found[0].message == "the environment variable PROT is not set")
+    #expect(found[1].message == "`${a b}` can't be substituted")
+  }
+
+  @Test("mistakes in variables and flags are named by them")
+  func mistakesOutsideFiles() {
+    let flag = ConfigurationInputs.Override(path: "workers", flag: "--workers", value: "many")
+    #expect {
+      try load("", environment: ["SLUICE_LOG_LEVEL": "loud"], flags: [flag])
+    } throws: { error in
+      let text = (error as? ConfigurationError)?.description ?? ""
+      return text.contains("SLUICE_LOG_LEVEL: error: `log.level` has the wrong form")
+        && text.contains("--workers: error: `workers` has the wrong form")
+    }
+  }
+
+  @Test("a variable that Kubernetes sets for a service is passed over")
+  func kubernetes() throws {
+    let loaded = try load("", environment: ["SLUICE_PORT": "tcp://10.0.0.1:4001", "SLUICE_SERVICE_HOST": "10.0.0.1"])
+    #expect(loaded.configuration.listeners.http.port == 4001)
+    #expect(loaded.diagnostics.map(\.severity) == [.warning])
+  }
+
+  @Test("a misspelt variable is worth a warning")
+  func misspeltVariable() throws {
+    let loaded = try load("", environment: ["SLUICE_PROT": "1", "SLUICE_INPUT_PORT": "x"])
+    #expect(loaded.diagnostics.map(\.suggestion) == ["SLUICE_PORT"])
+  }
+
+  @Test("lists in variables stand between commas")
+  func listInVariable() throws {
+    let loaded = try load("", environment: ["SLUICE_LISTENERS_HTTP_ALLOWED_HOSTS": "a.example, b.example"])
+    #expect(loaded.configuration.listeners.http.allowedHosts == ["a.example", "b.example"])
+  }
+
+  @Test("limits that contradict each other are a mistake")
+  func contradictions() {
+    #expect(
+      mistakes("limits: {write_low_water: 64KiB}").map(\.message)
+        == ["`limits.write_low_water` must be below `limits.write_high_water`"])
+    #expect(mistakes("listeners: {http: {port: 4003}}")[0].position.line == 1)
+    #expect(mistakes("call_timeout: 20m")[0].message.contains("call_timeout_ceiling"))
+  }
+
+  @Test("a file that can't be read is told in the words of the system")
+  func unreadableFile() {
+    var inputs = ConfigurationInputs()
+    inputs.clientFiles = ["nowhere.json"]
+    #expect {
+      try ConfigurationLoader.load(inputs, environment: ["SLUICE_CONFIG": "gone.yaml"], files: .inMemory([:]))
+    } throws: { error in
+      let lines = (error as? ConfigurationError)?.diagnostics.map(\.description)
+      return lines == [
+        "gone.yaml: error: the file that SLUICE_CONFIG names can't be read: No such file or directory",
+        "nowhere.json: error: the file that --mcp-config names can't be read: No such file or directory",
+      ]
+    }
+  }
+}
