@@ -28,7 +28,7 @@ typedef enum cwire_jsonrpc_reason {
   CWIRE_JSONRPC_REASON_TRAILING,
   /* Invalid requests. */
   CWIRE_JSONRPC_REASON_TOO_DEEP,
-  CWIRE_JSONRPC_REASON_TOO_LONG, /* 4 GiB or more */
+  CWIRE_JSONRPC_REASON_TOO_LONG, /* 2 GiB or more */
   CWIRE_JSONRPC_REASON_NOT_AN_OBJECT,
   CWIRE_JSONRPC_REASON_VERSION, /* `jsonrpc` is absent or is not "2.0" */
   CWIRE_JSONRPC_REASON_ID,      /* neither string nor integer; or null where that is not allowed */

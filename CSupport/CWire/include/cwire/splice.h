@@ -41,7 +41,7 @@ void cwire_edits_object(cwire_edits *edits, cwire_span message, cwire_span objec
                         const cwire_json_member *removed, size_t count, cwire_span inserted);
 
 /* Sorts the edits by offset (insertions at one offset keep their order and come before what is
- * replaced there), merges deletions that touch or overlap, and drops edits that lie within a
+ * replaced there), merges overlapping deletions, and drops edits that lie within a
  * deletion. Returns the exact length of the output, or SIZE_MAX when the edits failed, lie outside
  * the message, or a replacement overlaps another edit in part. */
 size_t cwire_splice_prepare(cwire_edits *edits, cwire_span message);
