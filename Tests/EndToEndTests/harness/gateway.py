@@ -1,0 +1,93 @@
+"""The gateway under test."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from harness.paths import binary
+from harness.processes import Child, alive, descendants, descriptors, eventually, free_port
+
+
+class Gateway:
+    """One `sluice serve` with ports of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        servers: dict[str, Any] | None = None,
+        *,
+        workers: int = 1,
+        settings: dict[str, Any] | None = None,
+        arguments: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        wait: bool = True,
+    ) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        command = [binary(), "serve", "--port", str(self.port), "--admin-port", str(self.admin_port)]
+        command += ["--workers", str(workers), *arguments]
+        if settings is not None:
+            # JSON is YAML, so the settings need no printer of their own.
+            path = folder / f"sluice-{self.port}.yaml"
+            path.write_text(json.dumps(settings, indent=2))
+            command += ["--config", str(path)]
+        if servers is not None:
+            command += ["--mcp-json", json.dumps({"mcpServers": servers})]
+        self.child = Child(command, folder / f"sluice-{self.port}.log", env=env)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds: float = 20) -> None:
+        def ready() -> bool:
+            assert self.child.process.poll() is None, f"the gateway ended by itself:\n{self.log[-4000:]}"
+            return self.admin_status("/readyz") == 200
+
+        assert eventually(ready, seconds), f"/readyz says {self.admin_status('/readyz')}; log:\n{self.log[-4000:]}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def alias_url(self, alias: str) -> str:
+        return f"{self.url}/{alias}"
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    @property
+    def log(self) -> str:
+        return self.child.text()
+
+    def admin_status(self, path: str) -> int:
+        """HTTP status on the admin listener, 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def descriptors(self) -> int:
+        return descriptors(self.pid)
+
+    def children(self) -> dict[int, str]:
+        return descendants(self.pid)
+
+    def stop(self, seconds: float = 40) -> None:
+        """Ends it by SIGTERM; it must say goodbye with code 0 and leave no process behind."""
+        children = self.children() if self.child.process.poll() is None else {}
+        code = self.child.terminate(seconds)
+        assert code == 0, f"the gateway ended with {code}; log:\n{self.log[-4000:]}"
+        eventually(lambda: not any(alive(pid) for pid in children), 5)
+        left = {pid: line for pid, line in children.items() if alive(pid)}
+        assert not left, f"orphans: {left}"
+
+    def kill(self) -> None:
+        self.child.process.send_signal(signal.SIGKILL)
+        self.child.process.wait()
