@@ -3,93 +3,69 @@
 
 _Static_assert(CWIRE_FIELD_COUNT <= 64, "present and repeated have one bit per field");
 
-cwire_http1_cursor cwire_http1_cursor_make(const cwire_http1_limits *limits, cwire_span input,
-                                           size_t already_seen) {
-  cwire_span head = cwire_span_take(input, limits->max_head);
-  size_t seen = already_seen < head.length ? already_seen : head.length;
-  return (cwire_http1_cursor){
-      .start = head.base,
-      .at = head.base,
-      .end = head.base + head.length,
-      .seen = head.base + seen,
-      .at_limit = input.length >= limits->max_head,
-  };
+/* Judges the control character (or end of input) at `at`: 1 for a CRLF. */
+static int check_line_end(const uint8_t *at, const uint8_t *end) {
+  if (at == end) return 0;
+  if (*at == '\n') return CWIRE_HTTP1_BARE_LF;
+  if (*at != '\r') return CWIRE_HTTP1_BAD_BYTE;
+  if (end - at < 2) return 0;
+  return at[1] == '\n' ? 1 : CWIRE_HTTP1_BARE_CR;
 }
 
-void cwire_http1_clear(cwire_http1_head *head) {
-  memset(head, 0, offsetof(cwire_http1_head, headers));
-}
-
-/* Moves `at` to the next CR of a CRLF, refusing every other control character on the way. */
-static int find_line_end(const uint8_t **at, const uint8_t *end) {
-  const uint8_t *found = cwire_http1_find_control(*at, end);
-  *at = found;
-  if (found == end) return 0;
-  if (*found == '\n') return CWIRE_HTTP1_BARE_LF;
-  if (*found != '\r') return CWIRE_HTTP1_BAD_BYTE;
-  if (end - found < 2) return 0;
-  return found[1] == '\n' ? 1 : CWIRE_HTTP1_BARE_CR;
+/* Whether bytes that complete no line and reach no limit hold a stray control character. */
+static int check_crumb(const uint8_t *from, const uint8_t *end) {
+  if (from[-1] == '\r') from--;
+  return check_line_end(cwire_http1_find_control(from, end), end);
 }
 
 static int skip_empty_lines(cwire_http1_cursor *cursor) {
   for (int lines = 0; cursor->at < cursor->end && *cursor->at == '\r'; lines++) {
     if (lines == CWIRE_HTTP1_MAX_EMPTY_LINES) return CWIRE_HTTP1_EMPTY_LINES;
-    if (cursor->end - cursor->at < 2) return 0;
-    if (cursor->at[1] != '\n') return CWIRE_HTTP1_BARE_CR;
+    int result = check_line_end(cursor->at, cursor->end);
+    if (result <= 0) return result;
     cursor->at += 2;
   }
   return 1;
 }
 
-int cwire_http1_first_line(cwire_http1_cursor *cursor, const cwire_http1_limits *limits,
-                           cwire_span *line) {
+int cwire_http1_begin(cwire_http1_cursor *cursor, cwire_http1_head *head,
+                      const cwire_http1_limits *limits, cwire_span input, size_t already_seen) {
+  if (input.length == 0) return 0;
+  size_t length = input.length < limits->max_head ? input.length : limits->max_head;
+  size_t line_max = (size_t)limits->max_target + CWIRE_HTTP1_LINE_SLACK;
+  bool at_limit = input.length >= limits->max_head;
+
+  if (already_seen > 0 && already_seen < length && !at_limit) {
+    const uint8_t *seen = input.base + already_seen;
+    size_t fresh = length - already_seen;
+    /* Empty lines shift the bound of the first line by a few bytes. */
+    bool reached = length >= line_max && already_seen <= line_max + 2 * CWIRE_HTTP1_MAX_EMPTY_LINES;
+    if (!reached && memchr(seen, '\n', fresh) == NULL) return check_crumb(seen, seen + fresh);
+  }
+
+  memset(head, 0, offsetof(cwire_http1_head, headers));
+  *cursor = (cwire_http1_cursor){
+      .start = input.base, .at = input.base, .end = input.base + length, .at_limit = at_limit};
   int result = skip_empty_lines(cursor);
-  if (result == 0 && cursor->at_limit) return CWIRE_HTTP1_HEAD_TOO_LARGE;
+  if (result == 0 && at_limit) return CWIRE_HTTP1_HEAD_TOO_LARGE;
   if (result <= 0) return result;
+  size_t left = (size_t)(cursor->end - cursor->at);
+  cursor->line_end = cursor->at + (left < line_max ? left : line_max);
+  cursor->line_bounded = at_limit || left >= line_max;
+  return 1;
+}
 
-  /* The line is searched from its beginning each time; its bound keeps that cheap. */
-  const uint8_t *end = cursor->end;
-  bool bounded = cursor->at_limit;
-  size_t longest = (size_t)limits->max_target + CWIRE_HTTP1_LINE_SLACK;
-  if ((size_t)(end - cursor->at) >= longest) {
-    end = cursor->at + longest;
-    bounded = true;
-  }
-  const uint8_t *at = cursor->at;
-  result = find_line_end(&at, end);
+int cwire_http1_first_line(cwire_http1_cursor *cursor, cwire_span *line) {
+  const uint8_t *end = cwire_http1_find_control(cursor->at, cursor->line_end);
+  int result = check_line_end(end, cursor->line_end);
   if (result < 0) return result;
-  if (result == 0) return bounded ? CWIRE_HTTP1_TARGET_TOO_LONG : 0;
-  *line = cwire_span_make(cursor->at, (size_t)(at - cursor->at));
-  cursor->at = at + 2;
+  if (result == 0) return cursor->line_bounded ? CWIRE_HTTP1_TARGET_TOO_LONG : 0;
+  *line = cwire_span_make(cursor->at, (size_t)(end - cursor->at));
+  cursor->at = end + 2;
   return 1;
 }
 
-int cwire_http1_find_end(cwire_http1_cursor *cursor, cwire_span *fields) {
-  const uint8_t *first = cursor->at;
-  const uint8_t *at = first;
-  /* The empty line can have begun three bytes before the end of what was seen; a line feed there
-   * belongs to the CR before it, which has been approved. */
-  if (cursor->seen - first > 3) {
-    at = cursor->seen - 3;
-    if (*at == '\n') at--;
-  }
-  bool line_start = at == first;
-  for (;;) {
-    const uint8_t *line = at;
-    int result = find_line_end(&at, cursor->end);
-    if (result < 0) return result;
-    if (result == 0) return cursor->at_limit ? CWIRE_HTTP1_HEAD_TOO_LARGE : 0;
-    if (line_start && at == line) break;
-    at += 2;
-    line_start = true;
-  }
-  *fields = cwire_span_make(first, (size_t)(at - first));
-  cursor->at = at + 2;
-  return 1;
-}
-
-/* Files one field line under its index or in the list. The list can't overflow: it holds as many
- * entries as there may be lines. */
+/* Files a field line under its index or in the list, which holds as many as there may be lines. */
 static void file(cwire_http1_head *head, cwire_http1_field field, cwire_span name,
                  cwire_span value) {
   if (field != CWIRE_FIELD_OTHER) {
@@ -104,39 +80,44 @@ static void file(cwire_http1_head *head, cwire_http1_field field, cwire_span nam
   head->headers[head->count++] = (cwire_http1_header){name, value, field};
 }
 
-int cwire_http1_parse_fields(cwire_http1_head *head, cwire_span fields, uint32_t max_headers,
-                             bool lenient) {
-  const uint8_t *at = fields.base, *end = fields.base + fields.length;
-  uint32_t lines = 0;
+/* Names that are not in the enumeration: whether it is a name at all. */
+static int check_name(cwire_span name) {
+  if (name.length == 0) return CWIRE_HTTP1_BAD_FIELD_NAME;
+  if (cwire_http1_all(name, CWIRE_CLASS_TOKEN)) return 1;
+  uint8_t last = name.base[name.length - 1];
+  return last == ' ' || last == '\t' ? CWIRE_HTTP1_SPACE_BEFORE_COLON : CWIRE_HTTP1_BAD_FIELD_NAME;
+}
+
+int cwire_http1_parse_fields(cwire_http1_cursor *cursor, cwire_http1_head *head,
+                             uint32_t max_headers, bool lenient) {
+  const uint8_t *end = cursor->end;
   if (max_headers > CWIRE_HTTP1_MAX_HEADERS) max_headers = CWIRE_HTTP1_MAX_HEADERS;
 
-  while (at < end) {
-    if (*at == ' ' || *at == '\t') return CWIRE_HTTP1_FOLDED_FIELD;
-    if (++lines > max_headers) return CWIRE_HTTP1_TOO_MANY_FIELDS;
+  for (uint32_t lines = 0;; lines++) {
+    const uint8_t *line = cursor->at;
+    const uint8_t *colon = cwire_http1_find_control_or_colon(line, end);
+    bool named = colon < end && *colon == ':';
+    const uint8_t *line_end = named ? cwire_http1_find_control(colon + 1, end) : colon;
+    int result = check_line_end(line_end, end);
+    if (result == 0 && cursor->at_limit) return CWIRE_HTTP1_HEAD_TOO_LARGE;
+    if (result <= 0) return result;
+    cursor->at = line_end + 2;
 
-    const uint8_t *colon = cwire_http1_find_either(at, end, ':', '\r');
-    if (*colon != ':') return CWIRE_HTTP1_MISSING_COLON;
-    cwire_span name = cwire_span_make(at, (size_t)(colon - at));
+    if (line_end == line) return 1;
+    if (*line == ' ' || *line == '\t') return CWIRE_HTTP1_FOLDED_FIELD;
+    if (lines == max_headers) return CWIRE_HTTP1_TOO_MANY_FIELDS;
+    if (!named) return CWIRE_HTTP1_MISSING_COLON;
+
+    cwire_span name = cwire_span_make(line, (size_t)(colon - line));
+    if (lenient) name = cwire_span_trim(name);
     cwire_http1_field field = cwire_http1_field_find(name);
     if (field == CWIRE_FIELD_OTHER) {
-      if (lenient) {
-        name = cwire_span_trim(name);
-        field = cwire_http1_field_find(name);
-      }
-      if (name.length == 0) return CWIRE_HTTP1_BAD_FIELD_NAME;
-      if (!cwire_http1_all(name, CWIRE_CLASS_TOKEN)) {
-        uint8_t last = name.base[name.length - 1];
-        return last == ' ' || last == '\t' ? CWIRE_HTTP1_SPACE_BEFORE_COLON
-                                           : CWIRE_HTTP1_BAD_FIELD_NAME;
-      }
+      result = check_name(name);
+      if (result < 0) return result;
     }
-
-    const uint8_t *from = colon + 1;
-    const uint8_t *line_end = cwire_http1_find_either(from, end, '\r', '\r');
-    file(head, field, name, cwire_span_trim(cwire_span_make(from, (size_t)(line_end - from))));
-    at = line_end + 2;
+    file(head, field, name,
+         cwire_span_trim(cwire_span_make(colon + 1, (size_t)(line_end - colon - 1))));
   }
-  return 1;
 }
 
 int cwire_http1_parse_version(cwire_http1_head *head, cwire_span text) {

@@ -1,48 +1,41 @@
 #ifndef CWIRE_HTTP1_PARSE_H
 #define CWIRE_HTTP1_PARSE_H
 
-/* Private to CWire: what request and response heads have in common. A head is parsed in this order,
- * and each step looks at bytes from the front only, so that neither the result nor the choice among
- * several errors depends on how the input was cut:
- *
- *   1. the first line, as soon as it is complete;
- *   2. the search for the empty line, which refuses stray control characters and line ends;
- *   3. the field lines;
- *   4. what they say together (Host, framing, connection). */
+/* Private to CWire: what request and response heads have in common. A head is read line by line
+ * from the front, and a line is judged as soon as it is complete and not before (but for a stray
+ * control character, which is refused wherever it stands). So neither the result nor the choice
+ * among several errors depends on how the input was cut. What the fields say together (Host,
+ * framing, connection) comes last. */
 
 #include "cwire/http1.h"
 
-/* Bytes of the first line besides the target: longest method or reason, spaces, version. */
+/* Bytes of the first line besides the target: method or reason, spaces, version. */
 enum { CWIRE_HTTP1_LINE_SLACK = 256 };
 
 typedef struct cwire_http1_cursor {
   const uint8_t *start; /* of the input */
   const uint8_t *at;
-  const uint8_t *end;  /* of the input, or of the largest permitted head */
-  const uint8_t *seen; /* an earlier call has searched everything before */
-  bool at_limit;       /* nothing may come after `end` */
+  const uint8_t *end;      /* of the input, or of the largest permitted head */
+  const uint8_t *line_end; /* the same for the first line */
+  bool at_limit;           /* nothing may come after `end` */
+  bool line_bounded;       /* nor, of the first line, after `line_end` */
 } cwire_http1_cursor;
 
-/* Positions a cursor at the start of the input. */
-cwire_http1_cursor cwire_http1_cursor_make(const cwire_http1_limits *limits, cwire_span input,
-                                           size_t already_seen);
+/* All int functions here return 1 when done, 0 if more input is needed, or a cwire_http1_error. */
 
-/* Empties a head for a new parse; `headers` needs no clearing, as `count` says what is in use. */
-void cwire_http1_clear(cwire_http1_head *head);
+/* Positions a cursor at the start of the first line, skipping empty ones, and empties the head (but
+ * for `headers`: `count` says what is in use). 0 too if the bytes since `already_seen` hold nothing
+ * that could settle the parse, so that a head that arrives in crumbs is not parsed for each. */
+int cwire_http1_begin(cwire_http1_cursor *cursor, cwire_http1_head *head,
+                      const cwire_http1_limits *limits, cwire_span input, size_t already_seen);
 
-/* All of these return 1 when done, 0 if more input is needed, or a cwire_http1_error. */
+/* Takes the first line, without its CRLF. */
+int cwire_http1_first_line(cwire_http1_cursor *cursor, cwire_span *line);
 
-/* Skips empty lines, then finds the first line and moves the cursor behind it. */
-int cwire_http1_first_line(cwire_http1_cursor *cursor, const cwire_http1_limits *limits,
-                           cwire_span *line);
-
-/* Finds the empty line; `fields` becomes the field lines, each with its CRLF. Moves the cursor to
- * the end of the head. */
-int cwire_http1_find_end(cwire_http1_cursor *cursor, cwire_span *fields);
-
-/* Splits field lines into `known` and `headers`. `lenient`: space before a colon is dropped. */
-int cwire_http1_parse_fields(cwire_http1_head *head, cwire_span fields, uint32_t max_headers,
-                             bool lenient);
+/* Takes the field lines and the empty line after them into `known` and `headers`. `lenient`: space
+ * before a colon is dropped. */
+int cwire_http1_parse_fields(cwire_http1_cursor *cursor, cwire_http1_head *head,
+                             uint32_t max_headers, bool lenient);
 
 /* Reads "HTTP/1.d". */
 int cwire_http1_parse_version(cwire_http1_head *head, cwire_span text);

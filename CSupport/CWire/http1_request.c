@@ -24,14 +24,18 @@ static cwire_http1_method find_method(cwire_span text) {
 static int parse_request_line(cwire_http1_head *head, const cwire_http1_limits *limits,
                               cwire_span line, cwire_span *authority) {
   const uint8_t *end = line.base + line.length;
-  const uint8_t *space = cwire_http1_find_either(line.base, end, ' ', '\t');
+  const uint8_t *space = line.base;
+  while (space < end && cwire_http1_is(*space, CWIRE_CLASS_TOKEN))
+    space++;
   head->method_text = cwire_span_make(line.base, (size_t)(space - line.base));
-  if (!cwire_http1_all(head->method_text, CWIRE_CLASS_TOKEN)) return CWIRE_HTTP1_BAD_METHOD;
+  if (space < end && *space != ' ') return CWIRE_HTTP1_BAD_METHOD;
   if (head->method_text.length == 0 || space == end) return CWIRE_HTTP1_BAD_REQUEST_LINE;
   head->method = find_method(head->method_text);
 
   const uint8_t *target = space + 1;
-  space = cwire_http1_find_either(target, end, ' ', '\t');
+  space = target;
+  while (space < end && *space != ' ' && *space != '\t')
+    space++;
   head->target = cwire_span_make(target, (size_t)(space - target));
   if (head->target.length == 0 || space == end) return CWIRE_HTTP1_BAD_REQUEST_LINE;
   int result =
@@ -67,22 +71,20 @@ static bool expects_continue(const cwire_http1_head *head) {
 
 ptrdiff_t cwire_http1_parse_request(cwire_http1_head *head, const cwire_http1_limits *limits,
                                     cwire_span input, size_t already_seen) {
-  if (input.length == 0) return 0;
-  cwire_http1_cursor cursor = cwire_http1_cursor_make(limits, input, already_seen);
-  cwire_span line, fields, authority = {NULL, 0};
-  int result = cwire_http1_first_line(&cursor, limits, &line);
+  cwire_http1_cursor cursor;
+  cwire_span line, authority = {NULL, 0};
+  int result = cwire_http1_begin(&cursor, head, limits, input, already_seen);
   if (result <= 0) return result;
-  cwire_http1_clear(head);
+  result = cwire_http1_first_line(&cursor, &line);
+  if (result <= 0) return result;
   result = parse_request_line(head, limits, line, &authority);
-  if (result < 0) return result;
-  result = cwire_http1_find_end(&cursor, &fields);
   if (result <= 0) return result;
-  result = cwire_http1_parse_fields(head, fields, limits->max_headers, false);
-  if (result < 0) return result;
+  result = cwire_http1_parse_fields(&cursor, head, limits->max_headers, false);
+  if (result <= 0) return result;
   result = check_host(head, authority);
-  if (result < 0) return result;
+  if (result <= 0) return result;
   result = cwire_http1_parse_framing(head, false);
-  if (result < 0) return result;
+  if (result <= 0) return result;
 
   /* A request with a length of nothing has no body to wait for. */
   if (head->content_length == 0) head->framing = CWIRE_FRAMING_NONE;

@@ -44,20 +44,18 @@ static void settle_framing(cwire_http1_head *head, bool response_to_head) {
 
 ptrdiff_t cwire_http1_parse_response(cwire_http1_head *head, const cwire_http1_limits *limits,
                                      cwire_span input, size_t already_seen, bool response_to_head) {
-  if (input.length == 0) return 0;
-  cwire_http1_cursor cursor = cwire_http1_cursor_make(limits, input, already_seen);
-  cwire_span line, fields;
-  int result = cwire_http1_first_line(&cursor, limits, &line);
+  cwire_http1_cursor cursor;
+  cwire_span line;
+  int result = cwire_http1_begin(&cursor, head, limits, input, already_seen);
   if (result <= 0) return result;
-  cwire_http1_clear(head);
+  result = cwire_http1_first_line(&cursor, &line);
+  if (result <= 0) return result;
   result = parse_status_line(head, line);
-  if (result < 0) return result;
-  result = cwire_http1_find_end(&cursor, &fields);
   if (result <= 0) return result;
-  result = cwire_http1_parse_fields(head, fields, limits->max_headers, true);
-  if (result < 0) return result;
+  result = cwire_http1_parse_fields(&cursor, head, limits->max_headers, true);
+  if (result <= 0) return result;
   result = cwire_http1_parse_framing(head, true);
-  if (result < 0) return result;
+  if (result <= 0) return result;
   cwire_http1_parse_connection(head);
   settle_framing(head, response_to_head);
   return cursor.at - cursor.start;

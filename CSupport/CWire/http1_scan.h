@@ -35,26 +35,37 @@ static inline bool cwire_http1_is_control(uint8_t byte) {
   return (byte < 0x20 && byte != '\t') || byte == 0x7f;
 }
 
+#if defined(__SSE2__)
+/* One bit for each of 16 bytes that is a control character other than a tab. */
+static inline __m128i cwire_http1_controls(__m128i bytes) {
+  __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return _mm_or_si128(_mm_andnot_si128(tab, low), del);
+}
+#else
+/* Not zero if one of 8 bytes is a control character, tabs included. The textbook "has a byte below
+ * n" and "has a zero byte". */
+static inline uint64_t cwire_http1_controls(uint64_t bytes) {
+  const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+  uint64_t del = bytes ^ ones * 0x7f;
+  return ((bytes - ones * 0x20) & ~bytes & highs) | ((del - ones) & ~del & highs);
+}
+#endif
+
 /* The first control character other than a tab, line ends included; `end` if there is none. */
 static inline const uint8_t *cwire_http1_find_control(const uint8_t *from, const uint8_t *end) {
 #if defined(__SSE2__)
   for (; end - from >= 16; from += 16) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)from);
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-    __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    int mask = _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
+    int mask = _mm_movemask_epi8(cwire_http1_controls(bytes));
     if (mask != 0) return from + __builtin_ctz((unsigned)mask);
   }
 #else
-  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
   for (; end - from >= 8; from += 8) {
     uint64_t bytes;
     memcpy(&bytes, from, 8);
-    uint64_t del = bytes ^ (ones * 0x7f);
-    /* The textbook "has a byte below n" and "has a zero byte"; tabs are sorted out one by one. */
-    uint64_t below = (bytes - ones * 0x20) & ~bytes & highs;
-    if ((below | ((del - ones) & ~del & highs)) == 0) continue;
+    if (cwire_http1_controls(bytes) == 0) continue;
     for (int i = 0; i < 8; i++) {
       if (cwire_http1_is_control(from[i])) return from + i;
     }
@@ -65,27 +76,18 @@ static inline const uint8_t *cwire_http1_find_control(const uint8_t *from, const
   return from;
 }
 
-/* The first byte that is `a` or `b`; `end` if there is none. */
-static inline const uint8_t *cwire_http1_find_either(const uint8_t *from, const uint8_t *end,
-                                                     uint8_t a, uint8_t b) {
+/* The same, stopping at a colon too. */
+static inline const uint8_t *cwire_http1_find_control_or_colon(const uint8_t *from,
+                                                               const uint8_t *end) {
 #if defined(__SSE2__)
-  const __m128i as = _mm_set1_epi8((char)a), bs = _mm_set1_epi8((char)b);
   for (; end - from >= 16; from += 16) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)from);
-    int mask =
-        _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, as), _mm_cmpeq_epi8(bytes, bs)));
+    __m128i colon = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(':'));
+    int mask = _mm_movemask_epi8(_mm_or_si128(cwire_http1_controls(bytes), colon));
     if (mask != 0) return from + __builtin_ctz((unsigned)mask);
   }
-#else
-  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-  for (; end - from >= 8; from += 8) {
-    uint64_t bytes;
-    memcpy(&bytes, from, 8);
-    uint64_t x = bytes ^ (ones * a), y = bytes ^ (ones * b);
-    if (((((x - ones) & ~x) | ((y - ones) & ~y)) & highs) != 0) break;
-  }
 #endif
-  while (from < end && *from != a && *from != b)
+  while (from < end && *from != ':' && !cwire_http1_is_control(*from))
     from++;
   return from;
 }

@@ -1,13 +1,12 @@
 #include "cwire/span.h"
 
-static uint8_t fold(uint8_t byte) {
-  return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
-}
-
 bool cwire_span_equal_ignoring_case(cwire_span a, cwire_span b) {
   if (a.length != b.length) return false;
   for (size_t i = 0; i < a.length; i++) {
-    if (fold(a.base[i]) != fold(b.base[i])) return false;
+    uint8_t difference = a.base[i] ^ b.base[i];
+    if (difference == 0) continue;
+    uint8_t letter = a.base[i] | 0x20;
+    if (difference != 0x20 || letter < 'a' || letter > 'z') return false;
   }
   return true;
 }
