@@ -43,7 +43,8 @@ let package = Package(
     .target(name: "Upstream", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .target(
       name: "Configuration",
-      dependencies: [.product(name: "Yams", package: "Yams")]),
+      dependencies: [.product(name: "Yams", package: "Yams")],
+      resources: [.embedInCode("Resources/sluice.schema.json"), .embedInCode("Resources/sluice.example.yaml")]),
     .target(name: "Demonstration", dependencies: ["MCP", "Wire"], swiftSettings: strict),
 
     // Composition.

@@ -224,7 +224,8 @@ private struct Assembly {
       limits.writeLowWater < limits.writeHighWater, "`limits.write_low_water` must be below `limits.write_high_water`",
       "limits.write_low_water", "limits.write_high_water")
     check(
-      limits.target <= limits.head, "`limits.target` can't be larger than `limits.head`", "limits.target", "limits.head")
+      limits.target <= limits.head, "`limits.target` can't be larger than `limits.head`", "limits.target", "limits.head"
+    )
     check(
       configuration.callTimeoutCeiling >= configuration.callTimeout,
       "`call_timeout_ceiling` can't be shorter than `call_timeout`", "call_timeout_ceiling", "call_timeout")

@@ -26,7 +26,8 @@ enum EnvironmentFile {
       guard let value = value(trimmed(line[line.index(after: equals)...])) else {
         diagnostics.append(
           Diagnostic(
-            .error, at: SourcePosition(file: file, line: index + 1, column: 1), "a quote that does not end on its line"))
+            .error, at: SourcePosition(file: file, line: index + 1, column: 1), "a quote that does not end on its line")
+        )
         continue
       }
       variables[String(name)] = value

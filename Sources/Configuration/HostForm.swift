@@ -22,7 +22,7 @@ enum HostForm {
     guard let separator = lower.firstRange(of: "://") else { return nil }
     let scheme = lower[..<separator.lowerBound]
     let rest = lower[separator.upperBound...]
-    guard !scheme.isEmpty, scheme.utf8.allSatisfy({ isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }),
+    guard !scheme.isEmpty, scheme.utf8.allSatisfy({ isAlphanumeric($0) || "-.+".utf8.contains($0) }),
       let (name, port) = split(rest), !name.isEmpty
     else { return nil }
     let isDefault = (scheme == "https" && port == 443) || (scheme == "http" && port == 80)

@@ -107,8 +107,7 @@ struct JSONDocument {
     switch word {
     case "null": return SourceNode(position: start, content: .null)
     case "true", "false": return SourceNode(position: start, content: .scalar(word))
-    case _ where !word.isEmpty && Double(word) != nil && (word.first == "-" || word.first!.isNumber):
-      return SourceNode(position: start, content: .scalar(word))
+    case _ where isNumber(word): return SourceNode(position: start, content: .scalar(word))
     case "":
       throw mistake("not valid JSON", expected: "a value")
     default:
@@ -117,6 +116,11 @@ struct JSONDocument {
           .error, at: start, "not valid JSON", expected: "a value, strings in double quotes", found: "`\(word)`")
       ])
     }
+  }
+
+  /// The number of RFC 8259 section 6, and no other: neither `0x1F` nor `nan`.
+  private func isNumber(_ word: String) -> Bool {
+    word.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/) != nil
   }
 
   private func isWordByte(_ byte: UInt8) -> Bool {

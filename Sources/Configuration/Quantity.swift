@@ -47,7 +47,8 @@ enum Quantity {
   }
 
   static func describe(size: Int) -> String {
-    for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where size >= factor && size % factor == 0 {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+    for (unit, factor) in units where size >= factor && size % factor == 0 {
       return "\(size / factor)\(unit)"
     }
     return "\(size) bytes"

@@ -24,7 +24,8 @@ extension ServerDraft {
     case (.none, false):
       // A value that could not be read was reported where it stands.
       if places["command"] == nil && places["url"] == nil && places["endpoints"] == nil {
-        reading.report(at: position, "server `\(alias)` has neither a command nor a url", expected: "`command` or `url`")
+        reading.report(
+          at: position, "server `\(alias)` has neither a command nor a url", expected: "`command` or `url`")
       } else if !reading.diagnostics.contains(where: { $0.severity == .error }) {
         reading.report(at: position, "server `\(alias)` has nothing to start or to connect to")
       }
@@ -137,7 +138,8 @@ extension ServerDraft {
     for (name, value) in headers {
       let lower = name.value.lowercased()
       guard HeaderForm.isName(name.value) else {
-        reading.report(at: name.position, "`\(name.value)` can't be the name of a header", expected: "a token (RFC 9110)")
+        reading.report(
+          at: name.position, "`\(name.value)` can't be the name of a header", expected: "a token (RFC 9110)")
         continue
       }
       guard seen.insert(lower).inserted else {
@@ -172,7 +174,8 @@ extension ServerDraft {
       reading.report(at: place, "`tls` of `\(alias)` is incomplete", expected: "both `cert` and `key`, or neither")
     }
     if !tls.verify {
-      reading.report(.warning, at: place, "the certificate of `\(alias)` is not verified: anybody in between can read along")
+      reading.report(
+        .warning, at: place, "the certificate of `\(alias)` is not verified: anybody in between can read along")
     }
     func path(_ text: Located<String>?) -> String? {
       guard let text else { return nil }

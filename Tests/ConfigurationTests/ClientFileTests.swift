@@ -1,0 +1,223 @@
+import Testing
+
+@testable import Configuration
+
+private func loadClient(
+  _ json: String, environment: [String: String] = [:], path: String = "/work/mcp.json", files: [String: String] = [:],
+  yaml: String? = nil
+) throws(ConfigurationError) -> LoadedConfiguration {
+  var inputs = ConfigurationInputs()
+  inputs.clientFiles = [path]
+  inputs.currentDirectory = "/work"
+  var contents = files
+  contents[path] = json
+  if let yaml {
+    inputs.file = "sluice.yaml"
+    contents["sluice.yaml"] = yaml
+  }
+  return try ConfigurationLoader.load(inputs, environment: environment, files: .inMemory(contents))
+}
+
+private func clientMistakes(_ json: String, environment: [String: String] = [:], yaml: String? = nil) -> [String] {
+  do throws(ConfigurationError) {
+    _ = try loadClient(json, environment: environment, yaml: yaml)
+    return []
+  } catch {
+    return error.diagnostics.filter { $0.severity == .error }.map { "\($0.position): \($0.message)" }
+  }
+}
+
+@Suite struct ClientFileTests {
+  @Test("a file of Claude Desktop is taken as it is")
+  func claudeDesktop() throws {
+    let loaded = try loadClient(
+      #"""
+      {
+        "globalShortcut": "",
+        "mcpServers": {
+          "My Files": {
+            "command": "npx",
+            "args": ["-y", "@modelcontextprotocol/server-filesystem", "/Users/a/no"],
+            "env": {"DEBUG": "no", "LEVEL": 3, "UNSET": null}
+          }
+        }
+      }
+      """#)
+    let server = try #require(loaded.configuration.servers.first)
+    #expect(server.alias == "my-files")
+    #expect(server.displayName == "My Files")
+    #expect(server.isolation == .shared)
+    #expect(server.position == SourcePosition(file: "/work/mcp.json", line: 4, column: 5))
+    #expect(
+      server.kind
+        == .command(
+          .init(
+            command: "npx", arguments: ["-y", "@modelcontextprotocol/server-filesystem", "/Users/a/no"],
+            environment: ["DEBUG": "no", "LEVEL": "3"])))
+    #expect(loaded.diagnostics.map(\.severity) == [.note])
+  }
+
+  @Test("a file of VS Code is taken with its comments, inputs and variables")
+  func visualStudioCode() throws {
+    let loaded = try loadClient(
+      #"""
+      // .vscode/mcp.json
+      {
+        "inputs": [{"type": "promptString", "id": "api-key", "password": true},],
+        "servers": {
+          /* two of them */
+          "@scope/search": {
+            "type": "http", "url": "https://search.example:8443/mcp?x=1",
+            "headers": {"Authorization": "Bearer ${input:api-key}", "X-Env": "${env:STAGE}"},
+            "gallery": true,
+          },
+          "local": {
+            "type": "stdio", "command": "${workspaceFolder}/bin/server", "args": ["--home", "${userHome}", "$1", "${x y}"],
+            "envFile": "${workspaceFolder}/.env", "env": {"A": "own"}, "cwd": "${workspaceFolder}", "dev": {"watch": "x"}
+          }
+        }
+      }
+      """#,
+      environment: ["SLUICE_INPUT_API_KEY": "k1", "STAGE": "test", "HOME": "/home/u"],
+      path: "/work/app/.vscode/mcp.json",
+      files: ["/work/app/.env": "# names\nexport A=file\nB='two words' # rest\nC=\"x\\ny\"\nD= plain # c\n"])
+    #expect(loaded.configuration.servers.map(\.alias) == ["scope-search", "local"])
+    #expect(
+      loaded.configuration.servers[0].kind
+        == .url(
+          .init(
+            endpoints: [
+              .init(url: EndpointURL(scheme: .https, host: "search.example", port: 8443, target: "/mcp?x=1"))
+            ],
+            headers: [.init(name: "Authorization", value: "Bearer k1"), .init(name: "X-Env", value: "test")],
+            transport: .http)))
+    #expect(
+      loaded.configuration.servers[1].kind
+        == .command(
+          .init(
+            command: "/work/app/bin/server", arguments: ["--home", "/home/u", "$1", "${x y}"],
+            environment: ["A": "own", "B": "two words", "C": "x\ny", "D": "plain"], workingDirectory: "/work/app")))
+  }
+
+  @Test(
+    "every spelling of a transport is understood",
+    arguments: [
+      (#""type": "streamable-http""#, GatewayConfiguration.Remote.Transport.http),
+      (#""transport": "streamableHttp""#, .http),
+      (#""transportType": "http""#, .http),
+      (#""type": "sse""#, .sse),
+      (#""type": "ws""#, .webSocket),
+      (#""headers": {}"#, .automatic),
+    ])
+  func transports(member: String, transport: GatewayConfiguration.Remote.Transport) throws {
+    let loaded = try loadClient(#"{"mcpServers": {"a": {"serverUrl": "http://h/sse", \#(member)}}}"#)
+    guard case .url(let remote) = loaded.configuration.servers[0].kind else { return #expect(Bool(false)) }
+    #expect(remote.transport == transport)
+    #expect(loaded.configuration.servers[0].isolation == .session)
+  }
+
+  @Test("an input that nobody gave names the variable that would give it")
+  func missingInput() {
+    do throws(ConfigurationError) {
+      _ = try loadClient(#"{"servers": {"a": {"command": "x", "env": {"K": "${input:my.key}"}}}}"#)
+      Issue.record("it loaded")
+    } catch {
+      #expect(error.diagnostics[0].position == SourcePosition(file: "/work/mcp.json", line: 1, column: 49))
+      #expect(error.diagnostics[0].expected == "its value in the environment as SLUICE_INPUT_MY_KEY")
+    }
+  }
+
+  @Test("a disabled server is left out, whatever it refers to")
+  func disabled() throws {
+    let loaded = try loadClient(
+      #"{"mcpServers": {"a": {"command": "${env:NOPE}", "disabled": true}, "b": {"command": "x", "disabled": false}}}"#)
+    #expect(loaded.configuration.servers.map(\.alias) == ["b"])
+    #expect(loaded.disabled.map(\.alias) == ["a"])
+  }
+
+  @Test("two servers with one alias are a mistake that names both places")
+  func clash() {
+    #expect(
+      clientMistakes(
+        "{\"mcpServers\": {\n  \"files\": {\"command\": \"y\"},\n  \"Files\": {\"command\": \"z\"}}}",
+        yaml: "servers:\n  files: {command: x}\n")
+        == [
+          "/work/mcp.json:2:3: there are two servers with the alias `files`, the first at sluice.yaml:2:3",
+          "/work/mcp.json:3:3: there are two servers with the alias `files` (from the name `Files`), "
+            + "the first at sluice.yaml:2:3",
+        ])
+  }
+
+  @Test("names that can't be an alias are mistakes")
+  func names() {
+    #expect(
+      clientMistakes(#"{"servers": {"SSE": {"command": "x"}, "日本": {"command": "x"}}}"#)
+        == [
+          "/work/mcp.json:1:39: nothing of the name `日本` can be an alias",
+          "/work/mcp.json:1:14: `sse` can't be an alias: it is a path of the gateway's own",
+        ])
+  }
+
+  @Test("servers that can't work are mistakes at the member at fault")
+  func wrongServers() {
+    #expect(
+      clientMistakes(
+        #"""
+        {"mcpServers": {
+          "a": {"url": "ftp://h/"},
+          "b": {"url": "http://h/", "type": "stdio"},
+          "c": {"command": "x", "type": "http"},
+          "d": {"url": "http://h/", "headers": {"A": "1\n2", "B C": "1", "X": "1", "x": "2"}},
+          "e": {"command": "x", "args": "-y z"},
+          "f": {"command": "x", "envFile": "no.env"},
+          "g": {"url": "http://h/", "type": "htpp"},
+          "h": {}
+        }}
+        """#)
+        == [
+          "/work/mcp.json:6:33: `mcpServers.e.args` has the wrong form",
+          "/work/mcp.json:8:37: `mcpServers.g.type` has the wrong form",
+          "/work/mcp.json:2:16: the url of `a` can't be used: the scheme `ftp` can't be used",
+          "/work/mcp.json:3:29: server `b` has a url, so its type can't be `stdio`",
+          "/work/mcp.json:4:25: server `c` has a command, so its type can only be `stdio`",
+          "/work/mcp.json:5:46: the value of the header `A` holds a line break or a control character",
+          "/work/mcp.json:5:54: `B C` can't be the name of a header",
+          "/work/mcp.json:5:76: the header `x` is given twice; names differ by more than case",
+          "/work/mcp.json:7:36: the environment file /work/no.env can't be read: No such file or directory",
+          "/work/mcp.json:9:3: server `h` has neither a command nor a url",
+        ])
+  }
+
+  @Test("a file without servers says what is missing")
+  func noServers() {
+    #expect(clientMistakes("[]") == ["/work/mcp.json:1:1: not a client's file"])
+    #expect(clientMistakes(#"{"mcpServer": {}}"#) == ["/work/mcp.json:1:1: no servers in this file"])
+    #expect(clientMistakes(#"{"mcp": {"servers": {}}}"#).isEmpty)
+  }
+
+  @Test("inline text is named by its flag or variable")
+  func inline() throws {
+    var inputs = ConfigurationInputs()
+    inputs.clientTexts = [#"{"mcpServers": {"a": {"command": "x"}}}"#, #"{"servers": {"b": {"command": "y",}}}"#]
+    let environment = ["SLUICE_MCP_JSON": "{"]
+    let loaded = try ConfigurationLoader.load(inputs, environment: environment, files: .inMemory([:]))
+    #expect(loaded.configuration.servers.map(\.alias) == ["a", "b"])
+    #expect(loaded.configuration.servers[0].position.file == "--mcp-json")
+    inputs.clientTexts = []
+    #expect {
+      try ConfigurationLoader.load(inputs, environment: environment, files: .inMemory([:]))
+    } throws: { error in
+      (error as? ConfigurationError)?.diagnostics[0].position
+        == SourcePosition(file: "SLUICE_MCP_JSON", line: 1, column: 2)
+    }
+  }
+
+  @Test("headers that the gateway writes itself are left out with a warning")
+  func managedHeaders() throws {
+    let loaded = try loadClient(
+      #"{"servers": {"a": {"url": "http://h", "headers": {"Accept": "*/*", "X-Key": " v "}}}}"#)
+    guard case .url(let remote) = loaded.configuration.servers[0].kind else { return #expect(Bool(false)) }
+    #expect(remote.headers == [.init(name: "X-Key", value: "v")])
+    #expect(loaded.diagnostics.map(\.severity) == [.warning])
+  }
+}

@@ -1,0 +1,102 @@
+import Testing
+
+@testable import Configuration
+
+@Suite struct FormTests {
+  @Test(
+    "durations",
+    arguments: [
+      ("30s", Duration.seconds(30)), ("5m", .seconds(300)), ("250ms", .milliseconds(250)), ("2h", .seconds(7200)),
+      ("1m30s", .seconds(90)), ("1500", .milliseconds(1500)), ("0", .zero), ("1d", .seconds(86_400)),
+    ])
+  func durations(text: String, duration: Duration) {
+    #expect(Quantity.duration(text) == duration)
+  }
+
+  @Test("what is no duration", arguments: ["", "s", "-1s", "1.5s", "5 m", "1y", "99999999999999999999", "9999999999h"])
+  func noDurations(text: String) {
+    #expect(Quantity.duration(text) == nil)
+  }
+
+  @Test(
+    "sizes",
+    arguments: [
+      ("64KiB", 65_536), ("4MiB", 4_194_304), ("1KB", 1000), ("2 GiB", 2_147_483_648), ("77", 77), ("5b", 5),
+      ("1kib", 1024),
+    ])
+  func sizes(text: String, size: Int) {
+    #expect(Quantity.size(text) == size)
+  }
+
+  @Test("what is no size", arguments: ["", "KiB", "-1", "1.5MiB", "5X", "9999999999999GiB", "１KB"])
+  func noSizes(text: String) {
+    #expect(Quantity.size(text) == nil)
+  }
+
+  @Test("durations and sizes are described in their largest unit")
+  func described() {
+    #expect(Quantity.describe(.seconds(7200)) == "2h")
+    #expect(Quantity.describe(.milliseconds(1500)) == "1500ms")
+    #expect(Quantity.describe(size: 16 << 20) == "16MiB")
+    #expect(Quantity.describe(size: 1000) == "1000 bytes")
+  }
+
+  @Test(
+    "names become aliases",
+    arguments: [
+      ("My Server", "my-server"), ("@scope/x", "scope-x"), ("A__B", "a_b"), ("--x--", "x"), ("a - b", "a-b"),
+      ("Über uns", "ber-uns"), ("abcdefghijklmnopqrstuvwxyz01234-6789", "abcdefghijklmnopqrstuvwxyz01234"),
+    ])
+  func slugs(name: String, alias: String) {
+    #expect(Alias.slug(name) == alias)
+    #expect(Alias.isWellFormed(alias))
+  }
+
+  @Test("what is no alias", arguments: ["", "-a", "_a", "a__b", "A", "a b", "é", String(repeating: "a", count: 33)])
+  func noAliases(name: String) {
+    #expect(!Alias.isWellFormed(name))
+  }
+
+  @Test("URLs are taken apart")
+  func urls() throws {
+    let plain = try EndpointURL(parsing: "HTTP://Host.Example")
+    #expect(plain == EndpointURL(scheme: .http, host: "host.example", port: 80, target: "/"))
+    #expect(plain.description == "http://host.example/")
+    let full = try EndpointURL(parsing: "https://[::1]:8443/a/b?c=d&e#f")
+    #expect(full == EndpointURL(scheme: .https, host: "::1", port: 8443, target: "/a/b?c=d&e"))
+    #expect(full.authority == "[::1]:8443")
+    #expect(try EndpointURL(parsing: "ws://h?q").target == "/?q")
+    #expect(try EndpointURL(parsing: "wss://h:443/").authority == "h")
+  }
+
+  @Test(
+    "what is no URL",
+    arguments: [
+      "", "host/mcp", "file:///x", "http://", "http:///x", "http://a:b@h/", "http://h:99999/", "http://h:0/",
+      "http://h:x/", "http://a b/", "http://h/\n", "http://h/é", "http://::1/", "http://[::1/", "http://h/<x>",
+    ])
+  func noURLs(text: String) {
+    #expect(throws: EndpointURL.Problem.self) { try EndpointURL(parsing: text) }
+  }
+
+  @Test("origins and hosts are normalized or refused")
+  func origins() {
+    #expect(HostForm.origin("HTTPS://App.Example:443") == "https://app.example")
+    #expect(HostForm.origin("http://[::1]:80") == "http://[::1]")
+    #expect(HostForm.origin("vscode-webview://abc") == "vscode-webview://abc")
+    #expect(HostForm.origin("https://a.example/path") == nil)
+    #expect(HostForm.origin("a.example") == nil)
+    #expect(HostForm.allowedHost("[::1]") == "::1")
+    #expect(HostForm.allowedHost("a.example:80") == nil)
+    #expect(HostForm.allowedHost("*") == "*")
+  }
+
+  @Test("suggestions are close, or not made")
+  func suggestions() {
+    let names = ["port", "host", "max_connections", "heartbeat_interval"]
+    #expect(Suggestion.nearest(to: "prot", among: names) == "port")
+    #expect(Suggestion.nearest(to: "maxConnections", among: names) == "max_connections")
+    #expect(Suggestion.nearest(to: "heartbeat-intervall", among: names) == "heartbeat_interval")
+    #expect(Suggestion.nearest(to: "tls", among: names) == nil)
+  }
+}
