@@ -1,0 +1,260 @@
+import Wire
+
+/// What an HTTP request to an MCP endpoint is, found out once (PROTOCOL section 19). Authorization, Host and Origin
+/// have been checked before.
+package enum Inbound: Sendable, Equatable {
+  /// A request with its envelope in order. What remains to be checked is the mirrored parameters, which need the
+  /// tool's schema, and capabilities.
+  case modern(Method)
+  /// To be answered 202 and dropped.
+  case modernNotification(Method)
+  /// An `initialize` that opens a session; the revision is the one to answer with.
+  case legacyInitialize(Revision)
+  /// Traffic of a session. `header` is the revision that `MCP-Protocol-Version` names, if it came.
+  case legacyRequest(Method, header: Revision?)
+  case legacyNotification(Method, header: Revision?)
+  case legacyResponse(header: Revision?)
+  /// An array, which only a session of 2025-03-26 may send. Its elements go through `classify(element:)`.
+  case legacyBatch(header: Revision?)
+  /// A GET of a session's stream, or of a broken one if there is `Last-Event-ID`.
+  case stream(header: Revision?)
+  /// A DELETE of a session.
+  case terminate(header: Revision?)
+  case reject(GatewayError)
+}
+
+extension Inbound {
+  /// Classifies a GET, DELETE or any other method without a JSON-RPC body.
+  package static func classify(_ head: RequestHead) -> Inbound {
+    switch head.method {
+    case .get, .delete: break
+    default: return .reject(GatewayError(.methodNotAllowed))
+    }
+    let version: Revision?
+    switch VersionHeader(head) {
+    case .absent: version = nil
+    case .repeated: return .reject(GatewayError(.versionHeader))
+    // No stream and no session there: the only method is POST.
+    case .known(.r20260728): return .reject(GatewayError(.methodNotAllowed))
+    case .known(let revision): version = revision
+    case .unknown: return .reject(GatewayError(.versionHeader))
+    }
+    if head.method == .get, !Accept(head).contains(.eventStream) {
+      return .reject(
+        GatewayError(.notAcceptable, message: "Not acceptable: Accept must name text/event-stream"))
+    }
+    guard let session = head.header(.mcpSessionID), !head.isRepeated(.mcpSessionID), session.byteCount > 0 else {
+      // Without a session and a version it may be a client of HTTP+SSE, which takes 405 as "not here".
+      let kind: GatewayError.Kind = head.method == .get && version == nil ? .methodNotAllowed : .sessionMissing
+      return .reject(GatewayError(kind))
+    }
+    return head.method == .get ? .stream(header: version) : .terminate(header: version)
+  }
+
+  /// Classifies a POST with its scanned body, in the order of section 7.2. `scratch` is written to.
+  package static func classify(_ head: RequestHead, _ envelope: Envelope, scratch: inout ByteBuffer) -> Inbound {
+    if !Accept(head).contains([.json, .eventStream]) { return .reject(GatewayError(.notAcceptable)) }
+    guard let type = head.header(.contentType), !head.isRepeated(.contentType),
+      MediaType.of(type).equalsIgnoringCase("application/json")
+    else { return .reject(GatewayError(.unsupportedMediaType)) }
+
+    if let fault = GatewayError(fault: envelope) {
+      return .reject(fault)
+    }
+    let header = VersionHeader(head)
+    switch envelope.kind {
+    case .batch: return classifyBatch(header)
+    case .result, .error: return classifyResponse(header)
+    case .request, .notification: break
+    case .invalid: return .reject(GatewayError(.invalidRequest))
+    }
+    if envelope.value(.protocolVersion as MetaKey) != nil {
+      return classifyModern(head, envelope, header, scratch: &scratch)
+    }
+    return classifyLegacy(envelope, header)
+  }
+
+  private static func classifyBatch(_ header: VersionHeader) -> Inbound {
+    switch header {
+    case .absent: .legacyBatch(header: nil)
+    case .known(let revision) where revision.era == .legacy: .legacyBatch(header: revision)
+    default: .reject(GatewayError(.batchNotAllowed))
+    }
+  }
+
+  private static func classifyResponse(_ header: VersionHeader) -> Inbound {
+    switch header {
+    case .absent: .legacyResponse(header: nil)
+    case .known(let revision) where revision.era == .legacy: .legacyResponse(header: revision)
+    default: .reject(GatewayError(.responseNotAllowed))
+    }
+  }
+
+  /// A message without the modern envelope.
+  private static func classifyLegacy(_ envelope: Envelope, _ header: VersionHeader) -> Inbound {
+    let isRequest = envelope.kind == .request
+    let revision: Revision?
+    switch header {
+    case .absent: revision = nil
+    case .repeated: return .reject(GatewayError(.versionHeader))
+    case .known(.r20260728):
+      if !isRequest { return .modernNotification(envelope.method) }
+      // What a modern server says of a request without its envelope; but `initialize` says which era is meant.
+      return .reject(GatewayError(envelope.method == .initialize ? .initializeVersion : .missingEnvelope))
+    case .known(let known): revision = known
+    case .unknown:
+      guard envelope.method == .initialize, isRequest else {
+        return .reject(GatewayError(isRequest ? .missingEnvelope : .versionHeader))
+      }
+      revision = nil
+    }
+    guard isRequest else { return .legacyNotification(envelope.method, header: revision) }
+    guard envelope.method == .initialize else { return .legacyRequest(envelope.method, header: revision) }
+    guard let requested = envelope.value(.protocolVersion as Param), JSON.kind(of: requested) == .string else {
+      return .reject(
+        GatewayError(.invalidParams, message: "Invalid params: initialize needs params.protocolVersion"))
+    }
+    return .legacyInitialize(Negotiation.answer(to: requested))
+  }
+
+  /// A message with the modern envelope: its `_meta` names a version.
+  private static func classifyModern(
+    _ head: RequestHead, _ envelope: Envelope, _ header: VersionHeader, scratch: inout ByteBuffer
+  ) -> Inbound {
+    guard let token = envelope.value(.protocolVersion as MetaKey), let version = JSON.contents(of: token),
+      let capabilities = envelope.value(.clientCapabilities as MetaKey), JSON.kind(of: capabilities) == .object
+    else {
+      if envelope.kind == .notification { return .modernNotification(envelope.method) }
+      return .reject(GatewayError(.missingEnvelope))
+    }
+    if header == .repeated {
+      return mismatch("MCP-Protocol-Version comes twice")
+    }
+    guard let named = head.header(.mcpProtocolVersion), JSON.equals(version, named) else {
+      return mismatch("MCP-Protocol-Version is absent or differs from the version in _meta")
+    }
+    if envelope.kind == .notification { return .modernNotification(envelope.method) }
+    if let fault = mirrorFault(head, envelope, scratch: &scratch) { return fault }
+    guard header == .known(.r20260728) else {
+      return .reject(GatewayError(.unsupportedVersion, detail: .versions(requested: version.array)))
+    }
+    guard envelope.method.isRequest(in: .r20260728) else { return .reject(GatewayError(.methodNotFound)) }
+    if let level = envelope.value(.logLevel as MetaKey), LogLevel(token: level) == nil {
+      return .reject(GatewayError(.invalidParams, message: "Invalid params: unknown log level in _meta"))
+    }
+    return .modern(envelope.method)
+  }
+
+  /// Whether `Mcp-Method` and `Mcp-Name` say what the body says.
+  private static func mirrorFault(
+    _ head: RequestHead, _ envelope: Envelope, scratch: inout ByteBuffer
+  ) -> Inbound? {
+    guard !head.isRepeated(.mcpMethod) else { return mismatch("Mcp-Method comes twice") }
+    guard let method = head.header(.mcpMethod), JSON.equals(envelope.methodName, method) else {
+      return mismatch("Mcp-Method is absent or differs from the method")
+    }
+    let key: Param
+    switch envelope.method.mirroredName {
+    case .name: key = .name
+    case .uri: key = .uri
+    case .taskID: key = .taskID
+    case nil: return nil
+    }
+    guard !head.isRepeated(.mcpName) else { return mismatch("Mcp-Name comes twice") }
+    let header = head.header(.mcpName)
+    guard let value = envelope.value(key), let contents = JSON.contents(of: value) else {
+      // Without the parameter there is nothing to mirror; that it is missing is found when the call is dispatched.
+      return header == nil ? nil : mismatch("Mcp-Name has no counterpart in the body")
+    }
+    guard let header else { return mismatch("Mcp-Name is absent") }
+    scratch.clear()
+    guard HeaderCodec.decode(header, into: &scratch) else { return mismatch("Mcp-Name is malformed") }
+    return JSON.equals(contents, scratch.bytes) ? nil : mismatch("Mcp-Name differs from the body")
+  }
+
+  private static func mismatch(_ text: String) -> Inbound {
+    .reject(GatewayError(.headerMismatch, message: "Header mismatch: \(text)"))
+  }
+}
+
+/// What `MCP-Protocol-Version` says.
+enum VersionHeader: Equatable {
+  case absent, repeated, unknown
+  case known(Revision)
+
+  init(_ head: RequestHead) {
+    guard let value = head.header(.mcpProtocolVersion) else {
+      self = .absent
+      return
+    }
+    if head.isRepeated(.mcpProtocolVersion) {
+      self = .repeated
+    } else if let revision = Revision(label: value) {
+      self = .known(revision)
+    } else {
+      self = .unknown
+    }
+  }
+}
+
+/// Which of the two answer types an `Accept` allows (RFC 9110 section 12.5.1).
+package struct Accept: OptionSet, Sendable {
+  package let rawValue: UInt8
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  package static let json = Accept(rawValue: 1)
+  package static let eventStream = Accept(rawValue: 2)
+
+  package init(_ head: RequestHead) {
+    var set: Accept = []
+    if let value = head.header(.accept) { set.formUnion(Accept(value)) }
+    if head.isRepeated(.accept) {
+      let others = head.others
+      for index in 0..<others.count where others.name(index).equalsIgnoringCase("accept") {
+        set.formUnion(Accept(others.value(index)))
+      }
+    }
+    self = set
+  }
+
+  /// Reads one line. Wildcards count; an element that is refused by `q=0` does not.
+  init(_ line: RawSpan) {
+    var set: Accept = []
+    var start = 0
+    while start <= line.byteCount {
+      let rest = line.extracting(start..<line.byteCount)
+      let length = rest.firstIndex(of: 0x2C) ?? rest.byteCount
+      let element = rest.extracting(0..<length).trimmed
+      start += length + 1
+      let type = MediaType.of(element)
+      let refused = Self.hasZeroWeight(element)
+      guard !refused else { continue }
+      if type.equalsIgnoringCase("*/*") {
+        set = [.json, .eventStream]
+      } else if type.equalsIgnoringCase("application/json") || type.equalsIgnoringCase("application/*") {
+        set.insert(.json)
+      } else if type.equalsIgnoringCase("text/event-stream") || type.equalsIgnoringCase("text/*") {
+        set.insert(.eventStream)
+      }
+    }
+    self = set
+  }
+
+  private static func hasZeroWeight(_ element: RawSpan) -> Bool {
+    guard var at = element.firstIndex(of: 0x3B) else { return false }
+    while at < element.byteCount {
+      let rest = element.extracting((at + 1)..<element.byteCount)
+      let length = rest.firstIndex(of: 0x3B) ?? rest.byteCount
+      let parameter = rest.extracting(0..<length).trimmed
+      at += length + 1
+      if parameter.byteCount >= 3, parameter.extracting(0..<2).equalsIgnoringCase("q=") {
+        let weight = parameter.extracting(2..<parameter.byteCount)
+        for index in 0..<weight.byteCount where weight[byte: index] != 0x30 && weight[byte: index] != 0x2E {
+          return false
+        }
+        return true
+      }
+    }
+    return false
+  }
+}

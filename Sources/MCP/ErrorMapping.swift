@@ -1,0 +1,220 @@
+import Wire
+
+/// How an error looks from outside. This file is the only place that says so.
+package struct ErrorAnswer: Sendable, Equatable {
+  package enum Level: UInt8, Sendable { case debug, info, warning, error }
+
+  package var status: Int
+  /// The JSON-RPC code.
+  package var code: Int
+  /// Seconds, for a `Retry-After` header.
+  package var retryAfter: Int?
+  /// For an `Allow` header, which a 405 must have.
+  package var allow: StaticString?
+  package var level: Level
+  /// The value of a `reason` label, and of `data.reason`.
+  package var label: StaticString
+
+  package static func == (a: ErrorAnswer, b: ErrorAnswer) -> Bool {
+    a.status == b.status && a.code == b.code && a.retryAfter == b.retryAfter && a.level == b.level
+      && a.label.bytes.equals(b.label) && a.allow?.description == b.allow?.description
+  }
+}
+
+extension GatewayError {
+  /// The answer to a client of that era. Errors of the message or the transport have the status of PROTOCOL sections
+  /// 3, 6.1 and 7.2; what happens to a well-formed call rides on HTTP 200, but for the few that the modern era moves.
+  package func answer(to era: Era) -> ErrorAnswer {
+    let (status, code, level, label) = row(era)
+    var answer = ErrorAnswer(status: status, code: code, level: level, label: label)
+    if kind == .methodNotAllowed { answer.allow = era == .modern ? "POST" : "POST, GET, DELETE" }
+    if let milliseconds = retryAfterMilliseconds, status == 429 || status == 503 {
+      answer.retryAfter = max(1, (milliseconds + 999) / 1000)
+    }
+    return answer
+  }
+
+  private func row(_ era: Era) -> (Int, Int, ErrorAnswer.Level, StaticString) {
+    let modern = era == .modern
+    switch kind {
+    case .parseError: return (400, -32700, .info, "parse_error")
+    case .invalidRequest: return (400, -32600, .info, "invalid_request")
+    case .batchNotAllowed: return (400, -32600, .info, "batch_not_allowed")
+    case .responseNotAllowed: return (400, -32600, .info, "response_not_allowed")
+
+    case .notAcceptable: return (406, -32600, .info, "not_acceptable")
+    case .unsupportedMediaType: return (415, -32600, .info, "unsupported_media_type")
+    case .methodNotAllowed: return (405, -32600, .info, "method_not_allowed")
+    case .badOrigin: return (403, -32600, .warning, "bad_origin")
+    case .badHost: return (421, -32600, .warning, "bad_host")
+    case .notFound: return (404, -32600, .info, "not_found")
+    case .bodyTooLarge: return (413, -32600, .info, "body_too_large")
+    case .unauthorized: return (401, -32600, .info, "unauthorized")
+    case .forbidden: return (403, -32600, .info, "forbidden")
+
+    case .headerMismatch: return (400, -32020, .info, "header_mismatch")
+    case .missingEnvelope: return (400, -32602, .info, "missing_envelope")
+    case .unsupportedVersion: return (400, -32022, .info, "unsupported_version")
+    case .missingCapability:
+      return modern ? (400, -32021, .info, "missing_capability") : (200, -32603, .info, "missing_capability")
+
+    case .versionHeader: return (400, -32602, .info, "version_header")
+    case .initializeVersion: return (400, -32602, .info, "initialize_version")
+    case .sessionMissing: return (400, -32600, .info, "session_missing")
+    case .sessionUnknown: return (404, -32600, .debug, "session_unknown")
+    case .sessionLimit: return (503, -32603, .warning, "session_limit")
+    case .streamTaken: return (409, -32600, .info, "stream_taken")
+    case .notResumable: return (400, -32600, .info, "not_resumable")
+
+    case .methodNotFound: return (modern ? 404 : 200, -32601, .info, "method_not_found")
+    case .serverNotCapable: return (modern ? 404 : 200, -32601, .info, "server_not_capable")
+    case .invalidParams: return (modern ? 400 : 200, -32602, .info, "invalid_params")
+    case .invalidCursor: return (200, -32602, .info, "invalid_cursor")
+    case .unknownTool: return (200, -32602, .info, "unknown_tool")
+    case .unknownPrompt: return (200, -32602, .info, "unknown_prompt")
+    case .unknownResource: return (200, modern ? -32602 : -32002, .info, "unknown_resource")
+    case .ambiguous: return (200, -32602, .info, "ambiguous")
+    case .clientNotCapable: return (200, -32601, .info, "client_not_capable")
+    case .notAcrossEras: return (200, -32603, .warning, "not_across_eras")
+
+    case .upstreamUnreachable: return (200, -32603, .warning, "upstream_unreachable")
+    case .upstreamTimeout: return (200, -32603, .warning, "upstream_timeout")
+    case .upstreamClosed: return (200, -32603, .warning, "upstream_closed")
+    case .upstreamRefused: return (200, -32603, .warning, "upstream_refused")
+    case .upstreamInvalid: return (200, -32603, .warning, "upstream_invalid")
+    case .upstreamUnready: return (200, -32603, .info, "upstream_unready")
+    case .upstreamCredentials: return (200, -32603, .error, "upstream_credentials")
+    case .resultTooLarge: return (200, -32603, .warning, "result_too_large")
+
+    case .overloaded: return (503, -32603, .warning, "overloaded")
+    case .rateLimited: return (429, -32603, .info, "rate_limited")
+    case .draining: return (503, -32603, .info, "draining")
+    // The code of the SDK's own servers; the POST has to end with something (section 6.1).
+    case .cancelled: return (200, -32800, .debug, "cancelled")
+    case .timedOut: return (200, -32603, .warning, "timed_out")
+    case .internalFault: return (200, -32603, .error, "internal")
+    }
+  }
+
+  /// The phrase that goes into the error's `message`.
+  package var phrase: String {
+    if let message { return message }
+    return switch kind {
+    case .parseError: "Parse error"
+    case .invalidRequest: "Invalid request"
+    case .batchNotAllowed: "Invalid request: batches exist only in sessions of 2025-03-26"
+    case .responseNotAllowed: "Invalid request: revision 2026-07-28 has no responses from clients"
+    case .notAcceptable: "Not acceptable: Accept must name application/json and text/event-stream"
+    case .unsupportedMediaType: "Unsupported media type: Content-Type must be application/json"
+    case .methodNotAllowed: "Method not allowed"
+    case .badOrigin: "Forbidden: this Origin is not allowed"
+    case .badHost: "Misdirected request: this Host is not served here"
+    case .notFound: "Not found"
+    case .bodyTooLarge: "Request body too large"
+    case .unauthorized: "Unauthorized"
+    case .forbidden: "Forbidden"
+    case .headerMismatch: "Header mismatch"
+    case .missingEnvelope: "Invalid params: _meta lacks the protocol version or the client capabilities"
+    case .unsupportedVersion: "Unsupported protocol version"
+    case .missingCapability: "The client has not declared a capability that this needs"
+    case .versionHeader: "MCP-Protocol-Version names a revision that this request is not of"
+    case .initializeVersion:
+      "initialize belongs to revisions 2024-11-05 to 2025-11-25, but MCP-Protocol-Version names another; served: "
+        + Revision.served.map(\.label.description).joined(separator: ", ")
+    case .sessionMissing: "Bad request: Mcp-Session-Id is missing"
+    case .sessionUnknown: "Session not found"
+    case .sessionLimit: "Too many sessions"
+    case .streamTaken: "Conflict: the session has its stream already"
+    case .notResumable: "The stream can't be resumed from this event"
+    case .methodNotFound: "Method not found"
+    case .serverNotCapable: "Method not found: no server here offers it"
+    case .invalidParams: "Invalid params"
+    case .invalidCursor: "Invalid cursor"
+    case .unknownTool: "Unknown tool"
+    case .unknownPrompt: "Unknown prompt"
+    case .unknownResource: "Resource not found"
+    case .ambiguous: "More than one server may own this name"
+    case .clientNotCapable: "The client has not declared this capability"
+    case .notAcrossEras: "The server asked the client for something that can't cross protocol eras"
+    case .upstreamUnreachable: "The server can't be reached"
+    case .upstreamTimeout: "The server did not answer in time"
+    case .upstreamClosed: "The server closed the connection before it answered"
+    case .upstreamRefused: "The server refused the request"
+    case .upstreamInvalid: "The server's answer is not valid"
+    case .upstreamUnready: "The server is not ready"
+    case .upstreamCredentials: "The server does not accept the gateway's credentials"
+    case .resultTooLarge: "The server's result exceeds the limit"
+    case .overloaded: "The gateway is overloaded"
+    case .rateLimited: "Too many requests"
+    case .draining: "The gateway is shutting down"
+    case .cancelled: "Request cancelled"
+    case .timedOut: "The call took too long"
+    case .internalFault: "Internal error"
+    }
+  }
+}
+
+extension ByteBuffer {
+  /// A whole JSON-RPC error response. `id` is the raw token of the request; without one it is null.
+  package mutating func append(_ error: GatewayError, id: RawSpan?, to era: Era) {
+    append(#"{"jsonrpc":"2.0","id":"#)
+    if let id, id.byteCount > 0 { append(id) } else { append("null") }
+    append(#","error":"#)
+    append(errorObject: error, to: era)
+    append("}")
+  }
+
+  /// The error object alone: `code`, `message` and `data` with `reason`, `server`, `retry_after_ms` and what the code
+  /// asks for.
+  package mutating func append(errorObject error: GatewayError, to era: Era) {
+    let answer = error.answer(to: era)
+    append(#"{"code":"#)
+    append(decimal: answer.code)
+    append(#","message":"#)
+    append(quoted: error.phrase)
+    append(#","data":{"reason":""#)
+    append(answer.label)
+    append("\"")
+    if let server = error.server {
+      append(#","server":"#)
+      append(quoted: server)
+    }
+    if let milliseconds = error.retryAfterMilliseconds {
+      append(#","retry_after_ms":"#)
+      append(decimal: milliseconds)
+    }
+    switch error.detail {
+    case .none: break
+    case .versions(let requested):
+      append(#","supported":"#)
+      appendServedVersions()
+      append(#","requested":""#)
+      append(requested)
+      append("\"")
+    case .requiredCapabilities(let object):
+      append(#","requiredCapabilities":"#)
+      append(object)
+    case .uri(let uri):
+      append(#","uri":""#)
+      append(uri)
+      append("\"")
+    case .upstreamError(let object):
+      append(#","error":"#)
+      append(object)
+    }
+    append("}}")
+  }
+
+  /// The labels of everything that is served, as a JSON array.
+  mutating func appendServedVersions() {
+    append("[")
+    var items = MemberWriter()
+    for revision in Revision.served {
+      items.separate(&self)
+      append("\"")
+      append(revision.label)
+      append("\"")
+    }
+    append("]")
+  }
+}

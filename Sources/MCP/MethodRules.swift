@@ -1,0 +1,114 @@
+import Wire
+
+/// What the revisions say of each method (PROTOCOL section 10).
+extension Method {
+  package enum Direction: Sendable { case clientToServer, serverToClient, both }
+
+  /// Which parameter the `Mcp-Name` header mirrors in the modern era.
+  package enum MirroredName: Sendable { case name, uri, taskID }
+
+  package var isNotification: Bool { rawValue >= Method.notifyInitialized.rawValue }
+
+  package var direction: Direction {
+    switch self {
+    case .none, .other, .ping, .notifyCancelled, .notifyProgress, .notifyTasksStatus: .both
+    case .tasksGet, .tasksCancel, .tasksResult, .tasksList: .both
+    case .samplingCreateMessage, .elicitationCreate, .rootsList: .serverToClient
+    case .notifyMessage, .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged,
+      .notifyResourcesUpdated, .notifySubscriptionsAcknowledged, .notifyElicitationComplete, .notifyTasks:
+      .serverToClient
+    default: .clientToServer
+    }
+  }
+
+  /// Whether a client may send it as a request in that revision. The task methods are left out: the gateway offers
+  /// tasks in no revision.
+  package func isRequest(in revision: Revision) -> Bool {
+    switch self {
+    case .toolsList, .toolsCall, .resourcesList, .resourcesTemplatesList, .resourcesRead, .promptsList, .promptsGet,
+      .completionComplete:
+      true
+    case .initialize, .ping, .resourcesSubscribe, .resourcesUnsubscribe, .loggingSetLevel: revision.era == .legacy
+    case .serverDiscover, .subscriptionsListen: revision.era == .modern
+    default: false
+    }
+  }
+
+  /// Whether a server may send it as a request in that revision.
+  package func isServerRequest(in revision: Revision) -> Bool {
+    guard revision.era == .legacy else { return false }
+    switch self {
+    case .ping, .samplingCreateMessage, .rootsList: return true
+    case .elicitationCreate: return revision.hasElicitation
+    default: return false
+    }
+  }
+
+  /// Whether its answer may ask for input (section 12).
+  package var allowsInputRequired: Bool {
+    switch self {
+    case .toolsCall, .promptsGet, .resourcesRead: true
+    default: false
+    }
+  }
+
+  /// Whether its complete result carries `ttlMs` and `cacheScope` in the modern era (section 14).
+  package var isCacheable: Bool {
+    switch self {
+    case .serverDiscover, .toolsList, .promptsList, .resourcesList, .resourcesTemplatesList, .resourcesRead: true
+    default: false
+    }
+  }
+
+  package var mirroredName: MirroredName? {
+    switch self {
+    case .toolsCall, .promptsGet: .name
+    case .resourcesRead: .uri
+    case .tasksGet, .tasksUpdate, .tasksCancel: .taskID
+    default: nil
+    }
+  }
+
+  /// The server capability without which the method does not exist.
+  package var required: ServerCapabilities {
+    switch self {
+    case .toolsList, .toolsCall: .tools
+    case .promptsList, .promptsGet: .prompts
+    case .resourcesList, .resourcesTemplatesList, .resourcesRead: .resources
+    case .resourcesSubscribe, .resourcesUnsubscribe: .resourcesSubscribe
+    case .completionComplete: .completions
+    case .loggingSetLevel: .logging
+    default: []
+    }
+  }
+}
+
+/// The levels of syslog, least urgent first.
+package enum LogLevel: UInt8, Sendable, CaseIterable, Comparable {
+  case debug, info, notice, warning, error, critical, alert, emergency
+
+  package var label: StaticString {
+    switch self {
+    case .debug: "debug"
+    case .info: "info"
+    case .notice: "notice"
+    case .warning: "warning"
+    case .error: "error"
+    case .critical: "critical"
+    case .alert: "alert"
+    case .emergency: "emergency"
+    }
+  }
+
+  /// The level that a JSON string token names.
+  package init?(token: RawSpan?) {
+    guard let token, let contents = JSON.contents(of: token) else { return nil }
+    for level in Self.allCases where JSON.equals(contents, level.label.bytes) {
+      self = level
+      return
+    }
+    return nil
+  }
+
+  package static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
+}

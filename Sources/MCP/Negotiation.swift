@@ -1,0 +1,219 @@
+import Wire
+
+/// Who the gateway says it is, on either side.
+package struct Identity: Sendable, Equatable {
+  package var name: String
+  package var version: String
+  package var title: String?
+
+  package init(name: String, version: String, title: String? = nil) {
+    self.name = name
+    self.version = version
+    self.title = title
+  }
+}
+
+package enum Negotiation {
+  /// The revision that answers an `initialize`: the one asked for if it is a legacy one, else the newest legacy one.
+  /// `requested` is a JSON string token.
+  package static func answer(to requested: RawSpan) -> Revision {
+    guard let revision = Revision(token: requested), revision.era == .legacy else { return .newestLegacy }
+    return revision
+  }
+
+  /// The most that merged instructions may come to, in bytes.
+  package static let instructionsLimit = 16384
+}
+
+/// What one upstream offers, as it said in answer to `initialize` or `server/discover`.
+package struct ServerOffer: Sendable, Equatable {
+  package var alias: String
+  package var capabilities: ServerCapabilities
+  /// Raw JSON objects; nil when absent.
+  package var extensions: [UInt8]?
+  package var experimental: [UInt8]?
+  package var serverInfo: [UInt8]?
+  /// The raw JSON string token.
+  package var instructions: [UInt8]?
+
+  package init(alias: String, capabilities: ServerCapabilities) {
+    self.alias = alias
+    self.capabilities = capabilities
+  }
+
+  /// Reads an InitializeResult or a DiscoverResult, given the revision that is spoken from now on.
+  package init(alias: String, answer envelope: Envelope, revision: Revision) {
+    self.alias = alias
+    capabilities = []
+    if let object = envelope.value(.capabilities as ResultKey) {
+      capabilities = ServerCapabilities(parsing: object, revision: revision)
+      if let value = JSON.find("extensions", in: object), JSON.kind(of: value) == .object { extensions = value.array }
+      if let value = JSON.find("experimental", in: object), JSON.kind(of: value) == .object {
+        experimental = value.array
+      }
+    }
+    if let info = envelope.value(.serverInfo as MetaKey), JSON.kind(of: info) == .object {
+      serverInfo = info.array
+    } else if let info = envelope.value(.serverInfo as ResultKey), JSON.kind(of: info) == .object {
+      serverInfo = info.array
+    }
+    if let text = envelope.value(.instructions as ResultKey), JSON.kind(of: text) == .string {
+      instructions = text.array
+    }
+  }
+}
+
+/// What the gateway itself offers on one of its paths: the union of the upstreams behind it.
+package struct Offer: Sendable, Equatable {
+  package var capabilities: ServerCapabilities
+  package var identity: Identity
+  /// Raw members of the merged `extensions` and `experimental` objects, and the instructions as text.
+  package private(set) var extensions: [UInt8]
+  package private(set) var experimental: [UInt8]
+  package private(set) var instructions: String
+
+  /// Merges in the order of configuration. List changes are always offered where there is a list, because upstreams
+  /// come and go.
+  package init(merging offers: [ServerOffer], identity: Identity) {
+    self.identity = identity
+    var capabilities: ServerCapabilities = []
+    for offer in offers { capabilities.formUnion(offer.capabilities) }
+    if capabilities.contains(.tools) { capabilities.insert(.toolsListChanged) }
+    if capabilities.contains(.prompts) { capabilities.insert(.promptsListChanged) }
+    if capabilities.contains(.resources) { capabilities.insert(.resourcesListChanged) }
+    capabilities.remove(.tasks)
+    self.capabilities = capabilities
+    extensions = Self.union(offers.compactMap(\.extensions), except: "io.modelcontextprotocol/tasks")
+    experimental = Self.union(offers.compactMap(\.experimental), except: "tasks")
+    instructions = Self.merge(offers)
+  }
+
+  /// The members of several objects, the first of each name.
+  private static func union(_ objects: [[UInt8]], except excluded: StaticString) -> [UInt8] {
+    var merged = ByteBuffer()
+    var members = MemberWriter()
+    var seen: Set<[UInt8]> = []
+    for object in objects {
+      let bytes = object.rawBytes
+      var items = JSON.items(of: bytes)
+      while let item = items.next() {
+        guard !items.key(of: item, is: excluded), seen.insert(bytes[item.key].array).inserted else { continue }
+        members.separate(&merged)
+        merged.append(bytes[item.extent])
+      }
+    }
+    return merged.bytes.array
+  }
+
+  /// One server's instructions as they are; those of several under headings, in all at most the limit.
+  private static func merge(_ offers: [ServerOffer]) -> String {
+    let texts = offers.compactMap { offer -> (String, String)? in
+      guard let token = offer.instructions, let text = JSON.string(token.rawBytes), !text.isEmpty else { return nil }
+      return (offer.alias, text)
+    }
+    guard offers.count > 1 else { return texts.first?.1 ?? "" }
+    var merged = ""
+    for (alias, text) in texts {
+      let section = (merged.isEmpty ? "" : "\n\n") + "# \(alias)\n\n" + text
+      let room = Negotiation.instructionsLimit - merged.utf8.count
+      if section.utf8.count <= room {
+        merged += section
+        continue
+      }
+      // Cut between characters, so that what is left is still text.
+      var cut = ""
+      for character in section where cut.utf8.count + character.utf8.count <= room - 3 { cut.append(character) }
+      return merged + cut + "…"
+    }
+    return merged
+  }
+}
+
+extension ByteBuffer {
+  /// An Implementation object.
+  package mutating func append(_ identity: Identity) {
+    append(#"{"name":"#)
+    append(quoted: identity.name)
+    append(#","version":"#)
+    append(quoted: identity.version)
+    if let title = identity.title {
+      append(#","title":"#)
+      append(quoted: title)
+    }
+    append("}")
+  }
+
+  /// A ServerCapabilities object as that revision writes it.
+  package mutating func append(capabilities offer: Offer, for revision: Revision) {
+    let set = offer.capabilities
+    append("{")
+    var members = MemberWriter()
+    if set.contains(.tools) { members.next(&self, #""tools":{"listChanged":true}"#) }
+    if set.contains(.prompts) { members.next(&self, #""prompts":{"listChanged":true}"#) }
+    if set.contains(.resources) {
+      members.next(
+        &self,
+        set.contains(.resourcesSubscribe)
+          ? #""resources":{"subscribe":true,"listChanged":true}"# : #""resources":{"listChanged":true}"#)
+    }
+    if set.contains(.logging) { members.next(&self, #""logging":{}"#) }
+    if set.contains(.completions), revision >= .r20250326 { members.next(&self, #""completions":{}"#) }
+    if !offer.extensions.isEmpty {
+      members.next(&self, #""extensions":{"#)
+      append(offer.extensions)
+      append("}")
+    }
+    if !offer.experimental.isEmpty {
+      members.next(&self, #""experimental":{"#)
+      append(offer.experimental)
+      append("}")
+    }
+    append("}")
+  }
+
+  /// An InitializeResult.
+  package mutating func append(initializeResult offer: Offer, revision: Revision) {
+    append(#"{"protocolVersion":""#)
+    append(revision.label)
+    append(#"","capabilities":"#)
+    append(capabilities: offer, for: revision)
+    append(#","serverInfo":"#)
+    append(offer.identity)
+    append(instructions: offer)
+    append("}")
+  }
+
+  /// A DiscoverResult.
+  package mutating func append(discoverResult offer: Offer, ttlMilliseconds: Int = 0, isPublic: Bool = false) {
+    append(#"{"resultType":"complete","supportedVersions":"#)
+    appendServedVersions()
+    append(#","capabilities":"#)
+    append(capabilities: offer, for: .r20260728)
+    append(instructions: offer)
+    append(#","ttlMs":"#)
+    append(decimal: ttlMilliseconds)
+    append(isPublic ? #","cacheScope":"public""# : #","cacheScope":"private""#)
+    append(#","_meta":{"io.modelcontextprotocol/serverInfo":"#)
+    append(offer.identity)
+    append("}}")
+  }
+
+  private mutating func append(instructions offer: Offer) {
+    guard !offer.instructions.isEmpty else { return }
+    append(#","instructions":"#)
+    append(quoted: offer.instructions)
+  }
+
+  /// The params of the `initialize` that the gateway sends to a legacy upstream.
+  package mutating func append(
+    initializeParams identity: Identity, capabilities: ClientCapabilities, offering revision: Revision = .newestLegacy
+  ) {
+    append(#"{"protocolVersion":""#)
+    append(revision.label)
+    append(#"","capabilities":"#)
+    append(capabilities, for: revision)
+    append(#","clientInfo":"#)
+    append(identity)
+    append("}")
+  }
+}
