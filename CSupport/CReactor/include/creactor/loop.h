@@ -35,12 +35,14 @@ typedef struct cr_handlers {
 
   /* HTTP client connections. `response`: the head of the answer (1xx are consumed inside). Then
      `response_body` with decoded pieces; the last one has `last` (its piece may be empty) and says
-     whether the connection may carry another request. */
+     whether the connection may carry another request. If it may not, it closes by itself: nothing
+     more is told about it. */
   void (*response)(void *context, cr_id connection, uint64_t tag, const cwire_http1_head *head);
   void (*response_body)(void *context, cr_id connection, uint64_t tag, cwire_span piece, bool last,
                         bool reusable);
   /* The client connection is gone: refused, timed out, reset, closed while idle or in an answer.
-     `sent`: at least one byte of the current request reached the kernel. */
+     `sent`: at least one byte of an unanswered request reached the kernel, so it is safe to repeat
+     only if that request is. Not called after `cr_close` or `cr_abort`. */
   void (*upstream_closed)(void *context, cr_id connection, uint64_t tag, cr_error error, bool sent);
 
   /* One whole line of a child's standard output, without its line end; one of standard error. */
