@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Glibc
 
 /// How the loader reaches files, so that it is a pure function of what they hold.
 package struct ConfigurationFiles: Sendable {

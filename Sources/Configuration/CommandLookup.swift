@@ -1,0 +1,30 @@
+import Glibc
+
+/// Finds commands as starting them would find them.
+package enum CommandLookup {
+  /// A warning for each server whose command is not there: it may be installed later, so it is no mistake.
+  package static func missing(
+    in configuration: GatewayConfiguration, environment: [String: String],
+    isExecutable: (String) -> Bool = { access($0, X_OK) == 0 }
+  ) -> [Diagnostic] {
+    configuration.servers.compactMap { server in
+      guard case .command(let command) = server.kind else { return nil }
+      let search = command.environment["PATH"] ?? environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+      if find(command.command, in: search, isExecutable: isExecutable) != nil { return nil }
+      let place = command.command.contains("/") ? "there" : "in PATH"
+      return Diagnostic(
+        .warning, at: server.position, "the command `\(command.command)` of `\(server.alias)` is not \(place)",
+        expected: "an executable file")
+    }
+  }
+
+  /// The path of the file that a command names: itself if it has a slash, else the first match in `search`.
+  static func find(_ command: String, in search: String, isExecutable: (String) -> Bool) -> String? {
+    if command.contains("/") { return isExecutable(command) ? command : nil }
+    for directory in search.split(separator: ":", omittingEmptySubsequences: false) {
+      let path = directory.isEmpty ? "./\(command)" : "\(directory)/\(command)"
+      if isExecutable(path) { return path }
+    }
+    return nil
+  }
+}

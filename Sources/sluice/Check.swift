@@ -1,0 +1,49 @@
+import ArgumentParser
+import Configuration
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check the configuration and print what would be served.",
+    discussion: """
+      Takes the same flags and variables as `serve`. Nothing is started and nothing is connected to.
+
+        sluice check --config sluice.yaml --mcp-config mcp.json
+        sluice check --example > sluice.yaml
+        sluice check --schema > sluice.schema.json
+
+      Ends with 0, or with 2 after it printed every mistake with its file, line and column.
+      """)
+
+  @OptionGroup var options: ConfigurationOptions
+
+  @Flag(help: "Print the outcome, mistakes included, as one JSON object.")
+  var json = false
+
+  @Flag(help: "Print the JSON Schema of the YAML file, for editors.")
+  var schema = false
+
+  @Flag(help: "Print a YAML file with every key, its default and what it means.")
+  var example = false
+
+  func run() throws {
+    if schema { return print(PublishedFiles.schema, terminator: "") }
+    if example { return print(PublishedFiles.example, terminator: "") }
+    let environment = ConfigurationOptions.environment
+    let loaded: LoadedConfiguration
+    if json {
+      do throws(ConfigurationError) {
+        loaded = try ConfigurationLoader.load(options.inputs, environment: environment)
+      } catch {
+        print(try CheckReport(mistakes: error.diagnostics).json())
+        throw ExitCode.mistake
+      }
+    } else {
+      loaded = try options.load()
+    }
+    var report = CheckReport(loaded.configuration)
+    report.add(loaded)
+    let missing = CommandLookup.missing(in: loaded.configuration, environment: environment)
+    report.diagnostics += missing.map(CheckReport.Remark.init)
+    print(json ? try report.json() : report.text)
+  }
+}

@@ -1,0 +1,182 @@
+import Configuration
+import FoundationEssentials
+
+/// What would be served, for people and for programs. Holds no value of a header or variable: those are secrets.
+struct CheckReport: Encodable {
+  var ok = true
+  var mcp: String?
+  var admin: String?
+  var workers: Int?
+  var prefix: String?
+  var servers: [Upstream] = []
+  var disabled: [Disabled] = []
+  var settings: [Setting] = []
+  var diagnostics: [Remark] = []
+
+  struct Upstream: Encodable {
+    var alias: String
+    /// The name in the file, where it differs from the alias.
+    var name: String?
+    var transport: String
+    /// The command line, or the URL.
+    var target: String
+    var environment: [String]?
+    var headers: [String]?
+    var isolation: String
+    var era: String
+    var path: String
+    var origin: String
+  }
+
+  struct Disabled: Encodable {
+    var alias: String
+    var origin: String
+  }
+
+  struct Setting: Encodable {
+    var key: String
+    var origin: String
+  }
+
+  struct Remark: Encodable {
+    var severity: String
+    var file: String
+    var line: Int?
+    var column: Int?
+    var message: String
+    var expected: String?
+    var found: String?
+    var suggestion: String?
+
+    init(_ diagnostic: Diagnostic) {
+      let position = diagnostic.position
+      severity = diagnostic.severity.rawValue
+      file = position.file
+      line = position.line > 0 ? position.line : nil
+      column = position.line > 0 ? position.column : nil
+      message = diagnostic.message
+      expected = diagnostic.expected
+      found = diagnostic.found
+      suggestion = diagnostic.suggestion
+    }
+
+    fileprivate var text: String {
+      let place = line.map { "\(file):\($0):\(column ?? 0)" } ?? file
+      return "\(place): \(severity): \(message)" + (suggestion.map { ", did you mean `\($0)`?" } ?? "")
+    }
+  }
+
+  init(_ configuration: GatewayConfiguration) {
+    let listeners = configuration.listeners
+    mcp = "http://\(Self.authority(listeners.http.host, listeners.http.port))/mcp"
+    admin = "http://\(Self.authority(listeners.admin.host, listeners.admin.port))/healthz"
+    workers = configuration.workers
+    prefix = configuration.prefix.rawValue
+    servers = configuration.servers.map(Upstream.init)
+  }
+
+  /// A configuration that can't be served.
+  init(mistakes: [Diagnostic]) {
+    ok = false
+    diagnostics = mistakes.map(Remark.init)
+  }
+
+  mutating func add(_ loaded: LoadedConfiguration) {
+    disabled = loaded.disabled.map { Disabled(alias: $0.alias, origin: $0.position.description) }
+    settings = loaded.settings.sorted { $0.key < $1.key }
+      .map { Setting(key: $0.key, origin: $0.value.description) }
+    diagnostics += loaded.diagnostics.map(Remark.init)
+  }
+
+  func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+
+  // MARK: Text
+
+  var text: String {
+    var lines = [
+      "listeners", "  mcp      \(mcp ?? "")", "  admin    \(admin ?? "")",
+      "  workers  \(workers.map(String.init) ?? "auto")",
+      "  prefix   \(prefix ?? "")",
+    ]
+    lines.append("servers")
+    if servers.isEmpty { lines.append("  none: the built-in demonstration is served") }
+    for server in servers { lines += server.lines }
+    section("disabled", disabled.map { "\($0.alias) (\($0.origin))" }, into: &lines)
+    section("settings that are not defaults", settings.map { "\($0.key) from \($0.origin)" }, into: &lines)
+    section("warnings", diagnostics.filter { $0.severity != "note" }.map(\.text), into: &lines)
+    return lines.joined(separator: "\n")
+  }
+
+  private func section(_ title: String, _ items: [String], into lines: inout [String]) {
+    guard !items.isEmpty else { return }
+    lines.append(title)
+    lines += items.map { "  \($0)" }
+  }
+
+  private static func authority(_ host: String, _ port: Int) -> String {
+    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+}
+
+extension CheckReport.Upstream {
+  init(_ server: GatewayConfiguration.Server) {
+    alias = server.alias
+    name = server.displayName == server.alias ? nil : server.displayName
+    isolation = server.isolation.rawValue
+    era = server.era.rawValue
+    path = "/mcp/\(server.alias)"
+    origin = server.position.description
+    switch server.kind {
+    case .command(let command):
+      transport = "stdio"
+      target = ([command.command] + SecretMask.masked(command.arguments)).joined(separator: " ")
+      environment = command.environment.keys.sorted()
+    case .url(let remote):
+      transport = remote.transport.rawValue
+      target = remote.endpoints.map { SecretMask.masked($0.url) }.joined(separator: ", ")
+      headers = remote.headers.map(\.name)
+    }
+  }
+
+  fileprivate var lines: [String] {
+    var lines = ["  \(alias)" + (name.map { "  (named \"\($0)\")" } ?? "")]
+    lines.append("    \(transport): \(target)")
+    if let environment, !environment.isEmpty { lines.append("    env: \(environment.joined(separator: ", "))") }
+    if let headers, !headers.isEmpty { lines.append("    headers: \(headers.joined(separator: ", "))") }
+    lines.append("    isolation \(isolation), era \(era), alone at \(path), from \(origin)")
+    return lines
+  }
+}
+
+/// Hides what looks like a secret in what is printed of a server.
+enum SecretMask {
+  private static let names = ["key", "token", "secret", "passw", "auth", "credential"]
+
+  /// `--api-key x` and `--token=x` without the x.
+  static func masked(_ arguments: [String]) -> [String] {
+    var hideNext = false
+    return arguments.map { argument in
+      let isFlag = argument.hasPrefix("-")
+      defer { hideNext = isFlag && !argument.contains("=") && isSecret(argument) }
+      if hideNext && !isFlag { return "***" }
+      guard let equals = argument.firstIndex(of: "="), isSecret(String(argument[..<equals])) else { return argument }
+      return argument[...equals] + "***"
+    }
+  }
+
+  /// A URL without what its query holds.
+  static func masked(_ url: EndpointURL) -> String {
+    var shown = url
+    if let question = url.target.firstIndex(of: "?") { shown.target = url.target[...question] + "***" }
+    return shown.description
+  }
+
+  private static func isSecret(_ name: String) -> Bool {
+    let lower = name.lowercased()
+    return names.contains { lower.contains($0) }
+  }
+}
