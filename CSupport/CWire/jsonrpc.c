@@ -1,15 +1,7 @@
 #include "cwire/jsonrpc.h"
 
 #include "json_reader.h"
-
-/* The objects whose members are recognised. */
-typedef enum object_level {
-  LEVEL_TOP,
-  LEVEL_PARAMS,
-  LEVEL_RESULT,
-  LEVEL_ERROR,
-  LEVEL_META
-} object_level;
+#include "jsonrpc_rules.h"
 
 typedef struct scanner {
   cwire_json_reader reader;
@@ -18,7 +10,7 @@ typedef struct scanner {
   uint32_t top_found;
 } scanner;
 
-static const uint8_t *scan_object(scanner *scan, const uint8_t *next, object_level level,
+static const uint8_t *scan_object(scanner *scan, const uint8_t *next, cwire_jsonrpc_level level,
                                   unsigned depth);
 
 /* Notes the first thing that makes the message an invalid request. The scan goes on, to find the
@@ -30,46 +22,23 @@ static void refuse(scanner *scan, cwire_jsonrpc_reason reason, const uint8_t *pl
   envelope->fault = (size_t)(place - envelope->message.base);
 }
 
-static int name_code(object_level level, cwire_span key) {
-  switch (level) {
-  case LEVEL_TOP:
-    return cwire_mcp_top_code(key);
-  case LEVEL_PARAMS:
-    return cwire_mcp_param_code(key);
-  case LEVEL_RESULT:
-    return cwire_mcp_result_code(key);
-  case LEVEL_ERROR:
-    return cwire_mcp_error_code(key);
-  case LEVEL_META:
-    return cwire_mcp_meta_code(key);
-  }
-  return -1;
-}
-
-static int key_code(object_level level, cwire_span key, bool escaped) {
-  if (!escaped) return name_code(level, key);
-  uint8_t text[64]; /* longer than every known name */
-  size_t length = cwire_json_unescape(key, text, sizeof text);
-  return length == SIZE_MAX ? -1 : name_code(level, cwire_span_make(text, length));
-}
-
 /* Where members of a level are noted. NULL for the message itself. */
-static uint32_t *found_mask(scanner *scan, object_level level, cwire_jsonrpc_slot **slots) {
+static uint32_t *found_mask(scanner *scan, cwire_jsonrpc_level level, cwire_jsonrpc_slot **slots) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
   switch (level) {
-  case LEVEL_PARAMS:
+  case CWIRE_JSONRPC_LEVEL_PARAMS:
     *slots = envelope->params_slots;
     return &envelope->params_found;
-  case LEVEL_RESULT:
+  case CWIRE_JSONRPC_LEVEL_RESULT:
     *slots = envelope->result_slots;
     return &envelope->result_found;
-  case LEVEL_ERROR:
+  case CWIRE_JSONRPC_LEVEL_ERROR:
     *slots = envelope->error_slots;
     return &envelope->error_found;
-  case LEVEL_META:
+  case CWIRE_JSONRPC_LEVEL_META:
     *slots = envelope->meta_slots;
     return &envelope->meta_found;
-  case LEVEL_TOP:
+  case CWIRE_JSONRPC_LEVEL_TOP:
     break;
   }
   *slots = NULL;
@@ -77,18 +46,18 @@ static uint32_t *found_mask(scanner *scan, object_level level, cwire_jsonrpc_slo
 }
 
 /* The level of the object that is the value of this member, if its members are recognised. */
-static bool descends(object_level level, int code, object_level *inner) {
+static bool descends(cwire_jsonrpc_level level, int code, cwire_jsonrpc_level *inner) {
   if (code < 0) return false;
-  if (level == LEVEL_TOP) {
-    *inner = code == CWIRE_MCP_TOP_PARAMS   ? LEVEL_PARAMS
-             : code == CWIRE_MCP_TOP_RESULT ? LEVEL_RESULT
-                                            : LEVEL_ERROR;
+  if (level == CWIRE_JSONRPC_LEVEL_TOP) {
+    *inner = code == CWIRE_MCP_TOP_PARAMS   ? CWIRE_JSONRPC_LEVEL_PARAMS
+             : code == CWIRE_MCP_TOP_RESULT ? CWIRE_JSONRPC_LEVEL_RESULT
+                                            : CWIRE_JSONRPC_LEVEL_ERROR;
     return code == CWIRE_MCP_TOP_PARAMS || code == CWIRE_MCP_TOP_RESULT ||
            code == CWIRE_MCP_TOP_ERROR;
   }
-  *inner = LEVEL_META;
-  return (level == LEVEL_PARAMS && code == CWIRE_MCP_PARAM_META) ||
-         (level == LEVEL_RESULT && code == CWIRE_MCP_RESULT_META);
+  *inner = CWIRE_JSONRPC_LEVEL_META;
+  return (level == CWIRE_JSONRPC_LEVEL_PARAMS && code == CWIRE_MCP_PARAM_META) ||
+         (level == CWIRE_JSONRPC_LEVEL_RESULT && code == CWIRE_MCP_RESULT_META);
 }
 
 static void note_id(scanner *scan, cwire_span value) {
@@ -133,14 +102,9 @@ static cwire_span inside_of(cwire_span value) {
 
 static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
-  cwire_span text;
-  bool escaped;
   switch (code) {
   case CWIRE_MCP_TOP_JSONRPC:
-    if (!cwire_json_string(value, &text, &escaped) ||
-        !cwire_json_key_equal(text, escaped, cwire_span_text("2.0"))) {
-      refuse(scan, CWIRE_JSONRPC_REASON_VERSION, value.base);
-    }
+    if (!cwire_jsonrpc_is_version(value)) refuse(scan, CWIRE_JSONRPC_REASON_VERSION, value.base);
     break;
   case CWIRE_MCP_TOP_ID:
     note_id(scan, value);
@@ -173,7 +137,7 @@ static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value) {
 }
 
 /* One member whose key's opening quote should be at `next`. */
-static const uint8_t *scan_member(scanner *scan, const uint8_t *next, object_level level,
+static const uint8_t *scan_member(scanner *scan, const uint8_t *next, cwire_jsonrpc_level level,
                                   unsigned depth) {
   cwire_json_reader *reader = &scan->reader;
   const uint8_t *base = scan->envelope->message.base;
@@ -183,7 +147,7 @@ static const uint8_t *scan_member(scanner *scan, const uint8_t *next, object_lev
   next = cwire_json_read_string(reader, key, &escaped);
   if (next == NULL) return NULL;
   cwire_span name = cwire_span_make(key, (size_t)(next - key) - 1);
-  int code = key_code(level, name, escaped);
+  int code = cwire_jsonrpc_key_code(level, name, escaped);
   cwire_jsonrpc_slot *slots;
   uint32_t *found = found_mask(scan, level, &slots);
   if (code >= 0 && (*found >> code & 1u) != 0) {
@@ -192,19 +156,19 @@ static const uint8_t *scan_member(scanner *scan, const uint8_t *next, object_lev
   }
   /* The keys of a message show its kind before their values are there; a slot counts once it is
    * filled. */
-  if (code >= 0 && level == LEVEL_TOP) *found |= (uint32_t)1 << code;
+  if (code >= 0 && level == CWIRE_JSONRPC_LEVEL_TOP) *found |= (uint32_t)1 << code;
 
   next = cwire_json_skip_space(next, reader->end);
   if (cwire_json_peek(reader, next) != ':') return cwire_json_unexpected(reader, next);
   const uint8_t *value = cwire_json_skip_space(next + 1, reader->end);
-  object_level inner;
+  cwire_jsonrpc_level inner;
   if (cwire_json_peek(reader, value) == '{' && descends(level, code, &inner)) {
     next = scan_object(scan, value + 1, inner, depth + 1);
   } else {
     next = cwire_json_read_value(reader, value, scan->max_depth - depth);
   }
   if (next == NULL || code < 0) return next;
-  if (level == LEVEL_TOP) {
+  if (level == CWIRE_JSONRPC_LEVEL_TOP) {
     note_top(scan, (cwire_mcp_top)code, cwire_span_make(value, (size_t)(next - value)));
     return next;
   }
@@ -219,7 +183,7 @@ static const uint8_t *scan_member(scanner *scan, const uint8_t *next, object_lev
 }
 
 /* The members of an object whose brace is just before `next`; it is `depth` deep. */
-static const uint8_t *scan_object(scanner *scan, const uint8_t *next, object_level level,
+static const uint8_t *scan_object(scanner *scan, const uint8_t *next, cwire_jsonrpc_level level,
                                   unsigned depth) {
   cwire_json_reader *reader = &scan->reader;
   if (depth > scan->max_depth) return cwire_json_fail(reader, CWIRE_JSON_TOO_DEEP, next - 1);
@@ -268,30 +232,6 @@ static void judge(scanner *scan) {
   }
 }
 
-static cwire_jsonrpc_reason reason_of(cwire_json_status status) {
-  switch (status) {
-  case CWIRE_JSON_TRUNCATED:
-    return CWIRE_JSONRPC_REASON_TRUNCATED;
-  case CWIRE_JSON_CONTROL:
-    return CWIRE_JSONRPC_REASON_CONTROL;
-  case CWIRE_JSON_UTF8:
-    return CWIRE_JSONRPC_REASON_UTF8;
-  case CWIRE_JSON_ESCAPE:
-    return CWIRE_JSONRPC_REASON_ESCAPE;
-  case CWIRE_JSON_NUMBER:
-    return CWIRE_JSONRPC_REASON_NUMBER;
-  case CWIRE_JSON_TOO_DEEP:
-    return CWIRE_JSONRPC_REASON_TOO_DEEP;
-  case CWIRE_JSON_TRAILING:
-    return CWIRE_JSONRPC_REASON_TRAILING;
-  case CWIRE_JSON_OK:
-  case CWIRE_JSON_END:
-  case CWIRE_JSON_SYNTAX:
-    break;
-  }
-  return CWIRE_JSONRPC_REASON_SYNTAX;
-}
-
 static void begin(scanner *scan, cwire_jsonrpc_envelope *envelope, cwire_span message,
                   unsigned max_depth) {
   /* The slots count only where their bits are set, so only the fields before them are cleared. */
@@ -312,7 +252,7 @@ static bool read_message(scanner *scan) {
   const uint8_t *next = cwire_json_skip_space(envelope->message.base, reader->end);
   uint8_t first = cwire_json_peek(reader, next);
   if (first == '{') {
-    next = scan_object(scan, next + 1, LEVEL_TOP, 1);
+    next = scan_object(scan, next + 1, CWIRE_JSONRPC_LEVEL_TOP, 1);
   } else {
     next = cwire_json_read_value(reader, next, scan->max_depth);
     envelope->kind = first == '[' ? CWIRE_JSONRPC_BATCH : CWIRE_JSONRPC_INVALID;
@@ -342,10 +282,9 @@ cwire_jsonrpc_status cwire_jsonrpc_scan(cwire_jsonrpc_envelope *envelope, cwire_
   }
   if (!read_message(&scan)) {
     envelope->kind = CWIRE_JSONRPC_INVALID;
-    envelope->reason = reason_of(scan.reader.status);
+    envelope->reason = cwire_jsonrpc_reason_of(scan.reader.status);
     envelope->fault = (size_t)(scan.reader.fault - message.base);
-    return envelope->reason == CWIRE_JSONRPC_REASON_TOO_DEEP ? CWIRE_JSONRPC_INVALID_REQUEST
-                                                             : CWIRE_JSONRPC_PARSE_ERROR;
+    return cwire_jsonrpc_status_of(envelope->reason);
   }
   if (envelope->reason == CWIRE_JSONRPC_REASON_NONE) return CWIRE_JSONRPC_OK;
   envelope->kind = CWIRE_JSONRPC_INVALID;
@@ -358,7 +297,7 @@ cwire_jsonrpc_kind cwire_jsonrpc_peek(cwire_jsonrpc_envelope *envelope, cwire_sp
   if (part.base == NULL) part = cwire_span_text("");
   begin(&scan, envelope, part, max_depth);
   if (read_message(&scan)) return envelope->kind;
-  envelope->reason = reason_of(scan.reader.status);
+  envelope->reason = cwire_jsonrpc_reason_of(scan.reader.status);
   envelope->fault = (size_t)(scan.reader.fault - part.base);
   if (envelope->reason != CWIRE_JSONRPC_REASON_TRUNCATED) return CWIRE_JSONRPC_INVALID;
   if (envelope->id.base != NULL && envelope->id.base + envelope->id.length == scan.reader.end) {
@@ -368,50 +307,4 @@ cwire_jsonrpc_kind cwire_jsonrpc_peek(cwire_jsonrpc_envelope *envelope, cwire_sp
     envelope->id_kind = CWIRE_JSONRPC_ID_ABSENT;
   }
   return kind_of(&scan);
-}
-
-const char *cwire_jsonrpc_reason_text(cwire_jsonrpc_reason reason) {
-  switch (reason) {
-  case CWIRE_JSONRPC_REASON_NONE:
-    return "no fault";
-  case CWIRE_JSONRPC_REASON_TRUNCATED:
-    return "the message ends early";
-  case CWIRE_JSONRPC_REASON_SYNTAX:
-    return "not JSON";
-  case CWIRE_JSONRPC_REASON_CONTROL:
-    return "a control character in a string";
-  case CWIRE_JSONRPC_REASON_UTF8:
-    return "not UTF-8";
-  case CWIRE_JSONRPC_REASON_ESCAPE:
-    return "an unknown escape in a string";
-  case CWIRE_JSONRPC_REASON_NUMBER:
-    return "a malformed number";
-  case CWIRE_JSONRPC_REASON_TRAILING:
-    return "more than one JSON value";
-  case CWIRE_JSONRPC_REASON_TOO_DEEP:
-    return "nested too deeply";
-  case CWIRE_JSONRPC_REASON_TOO_LONG:
-    return "the message is too long";
-  case CWIRE_JSONRPC_REASON_NOT_AN_OBJECT:
-    return "the message is not an object";
-  case CWIRE_JSONRPC_REASON_VERSION:
-    return "jsonrpc must be \"2.0\"";
-  case CWIRE_JSONRPC_REASON_ID:
-    return "id must be a string or an integer";
-  case CWIRE_JSONRPC_REASON_ID_ABSENT:
-    return "a result needs an id";
-  case CWIRE_JSONRPC_REASON_METHOD:
-    return "method must be a string";
-  case CWIRE_JSONRPC_REASON_PARAMS:
-    return "params must be an object or an array";
-  case CWIRE_JSONRPC_REASON_ERROR:
-    return "error must be an object with an integer code";
-  case CWIRE_JSONRPC_REASON_EMPTY:
-    return "neither method nor result nor error";
-  case CWIRE_JSONRPC_REASON_AMBIGUOUS:
-    return "more than one of method, result and error";
-  case CWIRE_JSONRPC_REASON_DUPLICATE:
-    return "a member occurs twice";
-  }
-  return "unknown";
 }

@@ -8,8 +8,8 @@
 uint64_t cwire_siphash64(const uint8_t key[16], cwire_span text);
 void cwire_siphash128(const uint8_t key[16], cwire_span text, uint8_t out[16]);
 
-/* A fast hash for tables whose keys the operator or an upstream chooses and whose size is bounded;
- * not for keys of strangers. The same on every machine of one byte order; not a format to store. */
+/* A fast hash for bounded tables whose keys the operator or an upstream chooses; not for keys of
+ * strangers, and not a format to store. */
 uint64_t cwire_hash64(cwire_span text);
 
 /* Whether two spans are equal, in a time that depends on their lengths alone: for comparing MACs

@@ -24,42 +24,41 @@ typedef struct cwire_sse_event {
   cwire_span data; /* DATA: bytes of one data line, not necessarily all of it */
   bool newline;    /* DATA: a line feed stands before these bytes */
 
-  cwire_span type; /* END: empty when there was none, which means "message" */
-  cwire_span id;   /* END: the last event id in force, be it from this event or an earlier one */
-  bool id_set;     /* END: this event has an id field */
-  bool too_long; /* END: its id or type was longer than the buffers; the span holds the beginning */
-  bool has_data; /* END: it has a data line; without one browsers dispatch nothing */
-  bool data_is_empty; /* END: all the data together is the empty text (a priming event, when id_set)
-                       */
-  int64_t retry;      /* END: milliseconds, or -1 */
+  /* END, all of these: */
+  cwire_span type;    /* empty when there was none, which means "message" */
+  cwire_span id;      /* the last event id in force, be it from this event or an earlier one */
+  bool id_set;        /* this event has an id field */
+  bool too_long;      /* its id or type did not fit; the span holds the beginning */
+  bool has_data;      /* it has a data line; without one browsers dispatch nothing */
+  bool data_is_empty; /* all the data together is the empty text (a priming event, when id_set) */
+  int64_t retry;      /* milliseconds, or -1 */
 } cwire_sse_event;
 
 typedef struct cwire_sse_parser {
   uint8_t state;
-  uint8_t field;
-  uint8_t name_length;
-  uint8_t bom;
+  uint8_t field;       /* which field the line being read belongs to */
+  uint8_t name_length; /* of the field name so far; more than the buffer means unknown */
+  uint8_t name[5];
+  uint8_t bom; /* bytes of a byte order mark seen; 3 once that is settled */
   bool skip_lf;
-  bool line_begun;
+  bool ended; /* an event was reported; the next call begins a new one */
   bool any_field;
   bool has_data;
-  bool data_is_empty;
+  bool has_bytes;
+  bool newline_due;
   bool id_set;
-  bool id_invalid;
   bool id_too_long;
   bool type_too_long;
-  bool pending_id_too_long;
-  bool ended;
-  bool retry_invalid;
-  int64_t retry;
-  int64_t pending_retry;
-  uint16_t id_length;
-  uint16_t pending_id_length;
+  bool value_invalid; /* of the id or retry line being read */
+  bool value_too_long;
   uint8_t type_length;
-  uint8_t name[8];
+  uint16_t id_length;
+  uint16_t value_length;
+  int64_t retry;
+  int64_t value_number;
   uint8_t type[CWIRE_SSE_TYPE_MAX];
   uint8_t id[CWIRE_SSE_ID_MAX];
-  uint8_t pending_id[CWIRE_SSE_ID_MAX];
+  uint8_t value[CWIRE_SSE_ID_MAX]; /* of the id line being read */
 } cwire_sse_parser;
 
 void cwire_sse_init(cwire_sse_parser *parser);
@@ -90,7 +89,8 @@ size_t cwire_sse_event_length(const cwire_sse_fields *fields, cwire_span data);
 void cwire_sse_put_open(cwire_writer *writer, const cwire_sse_fields *fields);
 void cwire_sse_put_close(cwire_writer *writer);
 
-/* A comment line, `: ` + text, that keeps an idle stream alive. `text` must have no CR and LF. */
+/* A comment, `: ` + text, that keeps an idle stream alive; the empty line after it flushes parsers
+ * that wait for one. A CR, LF or NUL in `text` makes the writer `invalid`. */
 void cwire_sse_put_comment(cwire_writer *writer, cwire_span text);
 
 #endif

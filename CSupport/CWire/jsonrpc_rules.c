@@ -1,0 +1,109 @@
+#include "jsonrpc_rules.h"
+
+static int name_code(cwire_jsonrpc_level level, cwire_span key) {
+  switch (level) {
+  case CWIRE_JSONRPC_LEVEL_TOP:
+    return cwire_mcp_top_code(key);
+  case CWIRE_JSONRPC_LEVEL_PARAMS:
+    return cwire_mcp_param_code(key);
+  case CWIRE_JSONRPC_LEVEL_RESULT:
+    return cwire_mcp_result_code(key);
+  case CWIRE_JSONRPC_LEVEL_ERROR:
+    return cwire_mcp_error_code(key);
+  case CWIRE_JSONRPC_LEVEL_META:
+    return cwire_mcp_meta_code(key);
+  }
+  return -1;
+}
+
+int cwire_jsonrpc_key_code(cwire_jsonrpc_level level, cwire_span key, bool escaped) {
+  if (!escaped) return name_code(level, key);
+  uint8_t text[64]; /* longer than every known name */
+  size_t length = cwire_json_unescape(key, text, sizeof text);
+  return length == SIZE_MAX ? -1 : name_code(level, cwire_span_make(text, length));
+}
+
+bool cwire_jsonrpc_is_version(cwire_span value) {
+  cwire_span text;
+  bool escaped;
+  return cwire_json_string(value, &text, &escaped) &&
+         cwire_json_key_equal(text, escaped, cwire_span_text("2.0"));
+}
+
+cwire_jsonrpc_reason cwire_jsonrpc_reason_of(cwire_json_status status) {
+  switch (status) {
+  case CWIRE_JSON_TRUNCATED:
+    return CWIRE_JSONRPC_REASON_TRUNCATED;
+  case CWIRE_JSON_CONTROL:
+    return CWIRE_JSONRPC_REASON_CONTROL;
+  case CWIRE_JSON_UTF8:
+    return CWIRE_JSONRPC_REASON_UTF8;
+  case CWIRE_JSON_ESCAPE:
+    return CWIRE_JSONRPC_REASON_ESCAPE;
+  case CWIRE_JSON_NUMBER:
+    return CWIRE_JSONRPC_REASON_NUMBER;
+  case CWIRE_JSON_TOO_DEEP:
+    return CWIRE_JSONRPC_REASON_TOO_DEEP;
+  case CWIRE_JSON_TRAILING:
+    return CWIRE_JSONRPC_REASON_TRAILING;
+  case CWIRE_JSON_OK:
+  case CWIRE_JSON_END:
+  case CWIRE_JSON_SYNTAX:
+    break;
+  }
+  return CWIRE_JSONRPC_REASON_SYNTAX;
+}
+
+cwire_jsonrpc_status cwire_jsonrpc_status_of(cwire_jsonrpc_reason reason) {
+  if (reason == CWIRE_JSONRPC_REASON_NONE) return CWIRE_JSONRPC_OK;
+  return reason < CWIRE_JSONRPC_REASON_TOO_DEEP ? CWIRE_JSONRPC_PARSE_ERROR
+                                                : CWIRE_JSONRPC_INVALID_REQUEST;
+}
+
+const char *cwire_jsonrpc_reason_text(cwire_jsonrpc_reason reason) {
+  switch (reason) {
+  case CWIRE_JSONRPC_REASON_NONE:
+    return "no fault";
+  case CWIRE_JSONRPC_REASON_TRUNCATED:
+    return "the message ends early";
+  case CWIRE_JSONRPC_REASON_SYNTAX:
+    return "not JSON";
+  case CWIRE_JSONRPC_REASON_CONTROL:
+    return "a control character in a string";
+  case CWIRE_JSONRPC_REASON_UTF8:
+    return "not UTF-8";
+  case CWIRE_JSONRPC_REASON_ESCAPE:
+    return "an unknown escape in a string";
+  case CWIRE_JSONRPC_REASON_NUMBER:
+    return "a malformed number";
+  case CWIRE_JSONRPC_REASON_TRAILING:
+    return "more than one JSON value";
+  case CWIRE_JSONRPC_REASON_TOO_DEEP:
+    return "nested too deeply";
+  case CWIRE_JSONRPC_REASON_TOO_LONG:
+    return "the message is too long";
+  case CWIRE_JSONRPC_REASON_NOT_AN_OBJECT:
+    return "the message is not an object";
+  case CWIRE_JSONRPC_REASON_VERSION:
+    return "jsonrpc must be \"2.0\"";
+  case CWIRE_JSONRPC_REASON_ID:
+    return "id must be a string or an integer";
+  case CWIRE_JSONRPC_REASON_ID_ABSENT:
+    return "a result needs an id";
+  case CWIRE_JSONRPC_REASON_METHOD:
+    return "method must be a string";
+  case CWIRE_JSONRPC_REASON_PARAMS:
+    return "params must be an object or an array";
+  case CWIRE_JSONRPC_REASON_ERROR:
+    return "error must be an object with an integer code";
+  case CWIRE_JSONRPC_REASON_EMPTY:
+    return "neither method nor result nor error";
+  case CWIRE_JSONRPC_REASON_AMBIGUOUS:
+    return "more than one of method, result and error";
+  case CWIRE_JSONRPC_REASON_DUPLICATE:
+    return "a member occurs twice";
+  case CWIRE_JSONRPC_REASON_NOT_A_RESPONSE:
+    return "not a response";
+  }
+  return "unknown";
+}
