@@ -46,6 +46,10 @@ typedef struct cr_transport {
      `cr_connection_released`, never from within. */
   void (*close)(cr_connection *connection, bool reset);
 
+  /* Optional: called when the connection's turn on the ready list comes, closing or not, for
+     transports that have no event source of their own. A layer in between hands it down. */
+  void (*run)(cr_connection *connection);
+
   void (*connected)(cr_connection *connection, int status);
   /* `count` bytes at `bytes`, or a negative errno (UV_EOF: orderly end). The bytes may be scribbled
    * on. */
@@ -64,8 +68,6 @@ typedef struct cr_protocol {
   void (*eof)(cr_connection *connection);
   /* The queue fell below the low mark after a write had answered CR_WRITE_FULL. */
   void (*drained)(cr_connection *connection);
-  /* The queue is empty after it was not. */
-  void (*flushed)(cr_connection *connection);
   void (*timer)(cr_connection *connection);
   /* Asked for by `cr_connection_defer`. */
   void (*run)(cr_connection *connection);
@@ -122,11 +124,13 @@ struct cr_connection {
   uint32_t full : 1;          /* a write answered CR_WRITE_FULL and `drained` is due */
   uint32_t close_flushed : 1; /* close as soon as the queue is empty */
   uint32_t closing : 1;       /* the id is stale; `closed` is still to come */
+  uint32_t shutting : 1;      /* end our sending side as soon as the queue is empty */
   uint32_t reset : 1;         /* close so that the peer sees an error */
   uint32_t ready : 1;         /* in the loop's ready list */
+  uint32_t gone : 1;          /* released while in the ready list, which frees the slot */
   uint32_t deferred : 1;      /* `run` is asked for */
-  uint32_t server_state : 8;  /* http_server.c */
-  uint32_t : 0;
+  uint32_t sent : 1;          /* a byte of ours reached the kernel since somebody cleared this */
+  uint32_t server_state : 12; /* http_server.h */
 };
 
 _Static_assert(sizeof(cr_connection) <= 400, "an idle connection is this and nothing else");
@@ -178,9 +182,11 @@ static inline cr_piece cr_piece_frame(cr_frame *frame) {
 }
 
 /* Writes what the kernel takes and queues the rest. STALE when closing or shut down. A write error
-   closes the connection (told later) and answers OK. `sent`, if not NULL, gets the bytes the kernel
-   took. */
+   closes the connection (told later) and answers OK. */
 cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, size_t count);
+/* The same, but small pieces wait for the end of the turn, so that what one turn writes travels in
+   one system call. */
+cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pieces, size_t count);
 /* Bytes that wait. */
 size_t cr_connection_queued(const cr_connection *connection);
 

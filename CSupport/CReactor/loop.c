@@ -1,1 +1,337 @@
-#include "CReactor.h"
+#include "creactor/loop.h"
+
+#include <cwire/http1_writer.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "listener_private.h"
+#include "loop_private.h"
+#include "mailbox_private.h"
+#include "policy_timer.h"
+
+/* What is called when policy gave no function, or when the loop is being destroyed. */
+static void no_request(void *context, cr_id id, const cwire_http1_head *head, cwire_span body) {
+  (void)context, (void)id, (void)head, (void)body;
+}
+static void no_word(void *context, cr_id id, uint64_t tag) {
+  (void)context, (void)id, (void)tag;
+}
+static void no_closed(void *context, cr_id id, uint64_t tag, cr_error error) {
+  (void)context, (void)id, (void)tag, (void)error;
+}
+static void no_response(void *context, cr_id id, uint64_t tag, const cwire_http1_head *head) {
+  (void)context, (void)id, (void)tag, (void)head;
+}
+static void no_response_body(void *context, cr_id id, uint64_t tag, cwire_span piece, bool last,
+                             bool reusable) {
+  (void)context, (void)id, (void)tag, (void)piece, (void)last, (void)reusable;
+}
+static void no_upstream_closed(void *context, cr_id id, uint64_t tag, cr_error error, bool sent) {
+  (void)context, (void)id, (void)tag, (void)error, (void)sent;
+}
+static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
+  (void)context, (void)id, (void)tag, (void)line;
+}
+static void no_exit(void *context, cr_id id, uint64_t tag, cr_error error, int64_t status,
+                    int signal) {
+  (void)context, (void)id, (void)tag, (void)error, (void)status, (void)signal;
+}
+static void no_timer(void *context, uint64_t token) {
+  (void)context, (void)token;
+}
+static void no_mail(void *context, cr_mail *mail) {
+  (void)context, (void)mail;
+}
+static void no_turn(void *context) {
+  (void)context;
+}
+
+static const cr_handlers silent = {
+    .request = no_request,
+    .peer_ended = no_word,
+    .closed = no_closed,
+    .drained = no_word,
+    .response = no_response,
+    .response_body = no_response_body,
+    .upstream_closed = no_upstream_closed,
+    .child_line = no_line,
+    .child_log = no_line,
+    .child_exited = no_exit,
+    .timer = no_timer,
+    .mail = no_mail,
+    .turn = no_turn,
+};
+
+static cr_handlers handlers_complete(const cr_handlers *given) {
+  cr_handlers all = silent;
+  if (given->request) all.request = given->request;
+  if (given->peer_ended) all.peer_ended = given->peer_ended;
+  if (given->closed) all.closed = given->closed;
+  if (given->drained) all.drained = given->drained;
+  if (given->response) all.response = given->response;
+  if (given->response_body) all.response_body = given->response_body;
+  if (given->upstream_closed) all.upstream_closed = given->upstream_closed;
+  if (given->child_line) all.child_line = given->child_line;
+  if (given->child_log) all.child_log = given->child_log;
+  if (given->child_exited) all.child_exited = given->child_exited;
+  if (given->timer) all.timer = given->timer;
+  if (given->mail) all.mail = given->mail;
+  if (given->turn) all.turn = given->turn;
+  return all;
+}
+
+void cr_loop_make_ready(cr_loop *loop, cr_connection *connection) {
+  if (connection->ready) return;
+  connection->ready = 1;
+  connection->next = 0;
+  uint32_t entry = connection->slot + 1;
+  if (loop->ready_tail)
+    cr_slab_at(&loop->slab, loop->ready_tail - 1)->next = entry;
+  else
+    loop->ready_head = entry;
+  loop->ready_tail = entry;
+}
+
+/* Works off the connections that have something to do, without those that are added meanwhile
+ * twice. */
+static void run_ready(cr_loop *loop) {
+  uint32_t last = loop->ready_tail;
+  while (loop->ready_head) {
+    uint32_t entry = loop->ready_head;
+    cr_connection *connection = cr_slab_at(&loop->slab, entry - 1);
+    loop->ready_head = connection->next;
+    if (!loop->ready_head) loop->ready_tail = 0;
+    connection->ready = 0;
+    loop->events++;
+    cr_connection_run(connection);
+    if (entry == last) break;
+  }
+}
+
+/* Everything that one phase of the turn left to do: called before and after the loop waits. */
+static void finish_phase(cr_loop *loop) {
+  run_ready(loop);
+  if (loop->events != loop->events_told) {
+    loop->handlers.turn(loop->context);
+    run_ready(loop);
+    loop->events_told = loop->events;
+  }
+}
+
+static void idled(uv_idle_t *handle) {
+  (void)handle;
+}
+
+static void prepared(uv_prepare_t *handle) {
+  cr_loop *loop = handle->data;
+  finish_phase(loop);
+  /* An active idle handle makes the coming wait a look. Idle callbacks cost nothing in kernel. */
+  bool more = loop->ready_head != 0;
+  if (more != (uv_is_active((uv_handle_t *)&loop->idle) != 0)) {
+    if (more)
+      uv_idle_start(&loop->idle, idled);
+    else
+      uv_idle_stop(&loop->idle);
+  }
+}
+
+static void checked(uv_check_t *handle) {
+  finish_phase(handle->data);
+}
+
+static void woken(uv_async_t *handle) {
+  cr_loop *loop = handle->data;
+  cr_mailbox_deliver(loop);
+  if (atomic_load_explicit(&loop->stopping, memory_order_acquire)) uv_stop(&loop->uv);
+}
+
+static void fire(void *context, cr_timer *timer) {
+  cr_loop *loop = context;
+  loop->events++;
+  switch ((cr_timer_kind)timer->kind) {
+  case CR_TIMER_CONNECTION: {
+    cr_connection *connection =
+        (cr_connection *)(void *)((uint8_t *)timer - offsetof(cr_connection, timer));
+    if (!connection->closing && connection->protocol->timer)
+      connection->protocol->timer(connection);
+    break;
+  }
+  case CR_TIMER_POLICY:
+    cr_policy_timer_fired(loop, timer);
+    break;
+  case CR_TIMER_TASK: {
+    cr_timer_task *task = (cr_timer_task *)(void *)timer;
+    task->fire(task);
+    break;
+  }
+  }
+}
+
+static void wheel_fired(uv_timer_t *handle);
+
+static void arm_wheel(cr_loop *loop, uint64_t when) {
+  if (loop->options.manual_clock || when >= loop->wheel_armed) return;
+  uint64_t now = uv_now(&loop->uv);
+  loop->wheel_armed = when;
+  uv_timer_start(&loop->wheel_timer, wheel_fired, when > now ? when - now : 0, 0);
+}
+
+void cr_loop_fire_timers(cr_loop *loop) {
+  cr_wheel_advance(&loop->wheel, cr_loop_time(loop), fire, loop);
+}
+
+static void wheel_fired(uv_timer_t *handle) {
+  cr_loop *loop = handle->data;
+  loop->wheel_armed = 0; /* what is started meanwhile is seen below */
+  cr_loop_fire_timers(loop);
+  loop->wheel_armed = UINT64_MAX;
+  arm_wheel(loop, cr_wheel_next(&loop->wheel));
+}
+
+void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline) {
+  cr_wheel_start(&loop->wheel, timer, deadline);
+  arm_wheel(loop, deadline);
+}
+
+void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer) {
+  cr_wheel_stop(&loop->wheel, timer);
+}
+
+cwire_span cr_loop_date(cr_loop *loop) {
+  /* The wall clock is read at most once per millisecond of the loop's clock's second. */
+  uint64_t second = cr_loop_time(loop) / 250;
+  if (second != loop->date_second || loop->date[0] == 0) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cwire_writer writer = cwire_writer_make(loop->date, sizeof loop->date);
+    cwire_http1_put_date(&writer, now.tv_sec);
+    loop->date_second = second;
+  }
+  return cwire_span_make(loop->date, CWIRE_HTTP1_DATE_LENGTH);
+}
+
+cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
+                        void *context) {
+  *out = NULL;
+  cr_loop *loop = calloc(1, sizeof *loop);
+  if (!loop) return cr_error_uv(UV_ENOMEM);
+  loop->options = *options;
+  if (loop->options.write_high_water == 0) loop->options.write_high_water = 64 * 1024;
+  if (loop->options.write_low_water == 0) loop->options.write_low_water = 16 * 1024;
+  if (loop->options.write_low_water > loop->options.write_high_water) {
+    loop->options.write_low_water = loop->options.write_high_water;
+  }
+  loop->handlers = handlers_complete(handlers);
+  loop->context = context;
+  uint32_t most = 1u << 24;
+  loop->slab.limit = options->max_connections < most ? options->max_connections : most;
+  loop->wheel_armed = UINT64_MAX;
+  atomic_init(&loop->mailbox, NULL);
+  atomic_init(&loop->stopping, false);
+
+  int status = uv_loop_init(&loop->uv);
+  if (status < 0) {
+    free(loop);
+    return cr_error_uv(status);
+  }
+  loop->uv.data = loop;
+  status = uv_async_init(&loop->uv, &loop->wake, woken);
+  if (status < 0) {
+    uv_loop_close(&loop->uv);
+    free(loop);
+    return cr_error_uv(status);
+  }
+  uv_timer_init(&loop->uv, &loop->wheel_timer);
+  uv_prepare_init(&loop->uv, &loop->prepare);
+  uv_check_init(&loop->uv, &loop->check);
+  uv_idle_init(&loop->uv, &loop->idle);
+  loop->wake.data = loop->wheel_timer.data = loop->prepare.data = loop->check.data = loop;
+  loop->idle.data = loop;
+  uv_prepare_start(&loop->prepare, prepared);
+  uv_check_start(&loop->check, checked);
+  cr_wheel_init(&loop->wheel, cr_loop_time(loop));
+  /* A write to a connection that the peer has reset is an error to handle, not the end of the
+   * process. */
+  signal(SIGPIPE, SIG_IGN);
+  *out = loop;
+  return CR_OK;
+}
+
+void cr_loop_run(cr_loop *loop) {
+  while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+bool cr_loop_step(cr_loop *loop) {
+  uint64_t before = loop->events;
+  if (loop->options.manual_clock) cr_loop_fire_timers(loop);
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  return loop->events != before;
+}
+
+void cr_loop_stop(cr_loop *loop) {
+  atomic_store_explicit(&loop->stopping, true, memory_order_release);
+  uv_async_send(&loop->wake);
+}
+
+static void close_handle(uv_handle_t *handle, void *context) {
+  (void)context;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+void cr_loop_destroy(cr_loop *loop) {
+  /* Messages carry objects that only policy can release. */
+  cr_mailbox_deliver(loop);
+  loop->destroying = true;
+  loop->handlers = silent;
+  cr_listeners_close(loop);
+  for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
+    cr_connection *connection = cr_slab_at(&loop->slab, slot);
+    if (connection->kind != CR_KIND_FREE)
+      cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+  }
+  for (int turn = 0; turn < 1000 && (loop->slab.used > 0 || loop->listeners); turn++)
+    cr_loop_step(loop);
+  cr_mailbox_deliver(loop);
+  cr_memory_forget(loop);
+  uv_walk(&loop->uv, close_handle, NULL);
+  while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
+    continue;
+  uv_loop_close(&loop->uv);
+
+  while (loop->free_queues) {
+    cr_write_queue *queue = loop->free_queues;
+    loop->free_queues = queue->next_free;
+    free(queue);
+  }
+  cr_http_server_clear(loop);
+  cr_address_clear(&loop->addresses);
+  cr_policy_timers_clear(loop);
+  cr_buffer_pool_clear(&loop->buffers);
+  for (uint32_t chunk = 0; chunk < loop->slab.chunk_count; chunk++)
+    free(loop->slab.chunks[chunk]);
+  free(loop->slab.chunks);
+  free(loop);
+}
+
+uint64_t cr_loop_now(const cr_loop *loop) {
+  return cr_loop_time(loop);
+}
+
+void cr_loop_advance(cr_loop *loop, uint64_t milliseconds) {
+  loop->now += milliseconds;
+}
+
+cr_loop_counts cr_loop_count(const cr_loop *loop) {
+  cr_loop_counts counts = loop->counts;
+  counts.timers = loop->policy_timers.active;
+  return counts;
+}
+
+bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag) {
+  cr_connection *connection = cr_connection_find(loop, id);
+  if (connection) connection->tag = tag;
+  return connection != NULL;
+}

@@ -3,7 +3,9 @@
 
 #include <stdatomic.h>
 
+#include "address_table.h"
 #include "connection.h"
+#include "creactor/memory.h"
 #include "write_queue.h"
 
 enum { CR_READ_BUFFER = 64 * 1024, CR_SLAB_CHUNK = 64 };
@@ -21,7 +23,8 @@ typedef struct cr_policy_timer {
   cr_timer timer;
   uint64_t token;
   uint32_t generation;
-  uint32_t slot; /* while free: the next free slot + 1 */
+  uint32_t slot;
+  uint32_t next; /* while free: the next free slot + 1 */
 } cr_policy_timer;
 
 typedef struct cr_policy_timers {
@@ -55,6 +58,7 @@ struct cr_loop {
   cr_policy_timers policy_timers;
 
   uv_prepare_t prepare;
+  uv_idle_t idle; /* runs while the ready list is not empty, so that the loop does not sleep */
   uv_check_t check;
   uv_async_t wake;
   _Atomic(cr_mail *) mailbox;
@@ -63,18 +67,25 @@ struct cr_loop {
   bool destroying; /* no handler is called any more */
 
   cr_listener *listeners;
+  cr_address_table addresses;
   struct cr_group *group;
   uint32_t group_index;
-  struct cr_intercept *intercepts;
+  struct cr_intercept *intercepts; /* transport_memory.c */
   struct cr_resolver *resolver;
 
   cr_loop_counts counts;
   uint64_t broken; /* connections closed because an invariant did not hold */
   uint64_t date_second;
-  char date[32]; /* IMF-fixdate of `date_second` */
+  char date[32];         /* IMF-fixdate of `date_second` */
+  cwire_http1_head head; /* scratch for the message being parsed; no two are at once */
 
   uint8_t read_buffer[CR_READ_BUFFER];
 };
+
+/* The loop's clock in milliseconds. */
+static inline uint64_t cr_loop_time(const cr_loop *loop) {
+  return loop->options.manual_clock ? loop->now : uv_now(&loop->uv);
+}
 
 /* Counts that something happened; call it before each handler. */
 static inline void cr_loop_event(cr_loop *loop) {
@@ -85,17 +96,24 @@ static inline void cr_loop_event(cr_loop *loop) {
 void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline);
 void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
 
-/* Runs `call(loop, mail)` on the loop's thread; the mail is freed afterwards. Thread: any. */
-void cr_loop_post_call(cr_loop *loop, cr_mail *mail, void (*call)(cr_loop *loop, cr_mail *mail));
-
 /* The current date as an HTTP field value, made once per second. */
 cwire_span cr_loop_date(cr_loop *loop);
+
+/* Moves the policy's timers and the wheel to the loop's time. */
+void cr_loop_fire_timers(cr_loop *loop);
 
 /* A broken invariant: counted, and that connection is closed. */
 void cr_connection_broken(cr_connection *connection);
 
 /* Puts a connection on the ready list, which is worked off before the loop sleeps. */
 void cr_loop_make_ready(cr_loop *loop, cr_connection *connection);
+
+/* Does what a connection on the ready list has to do. */
+void cr_connection_run(cr_connection *connection);
+
+/* Frees what these files keep per loop. */
+void cr_http_server_clear(cr_loop *loop);
+void cr_memory_forget(cr_loop *loop);
 
 cr_connection *cr_slab_take(cr_slab *slab);
 void cr_slab_give(cr_slab *slab, cr_connection *connection);

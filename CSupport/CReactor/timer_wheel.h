@@ -2,6 +2,7 @@
 #define CREACTOR_TIMER_WHEEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A hierarchical timer wheel of 1 ms ticks: 6 levels of 64 slots. Entries are embedded in their
@@ -35,7 +36,8 @@ typedef struct cr_timer_task {
 typedef struct cr_wheel {
   uint64_t now;
   uint32_t count;
-  uint64_t occupied[CR_WHEEL_LEVELS];
+  uint64_t occupied[CR_WHEEL_LEVELS]; /* bit n: slot n is not empty */
+  cr_link due;                        /* deadlines that had passed when they were started */
   cr_link slots[CR_WHEEL_LEVELS][CR_WHEEL_SLOTS];
 } cr_wheel;
 

@@ -1,4 +1,14 @@
 #ifndef CREACTOR_H
 #define CREACTOR_H
 
+#include "creactor/error.h"
+#include "creactor/frame.h"
+#include "creactor/http.h"
+#include "creactor/listener.h"
+#include "creactor/loop.h"
+#include "creactor/mailbox.h"
+#include "creactor/memory.h"
+#include "creactor/process.h"
+#include "creactor/tls.h"
+
 #endif

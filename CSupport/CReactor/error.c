@@ -1,0 +1,62 @@
+#include "creactor/error.h"
+
+#include <cwire/http1_error.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <stdio.h>
+#include <uv.h>
+
+static const char *reason_text(int32_t code) {
+  switch ((cr_reason)code) {
+  case CR_REASON_NONE:
+    return "no error";
+  case CR_REASON_PEER_CLOSED:
+    return "the peer closed the connection";
+  case CR_REASON_TIMED_OUT:
+    return "timed out";
+  case CR_REASON_LIMIT:
+    return "a limit was exceeded";
+  case CR_REASON_LOCAL:
+    return "closed by this side";
+  case CR_REASON_STALE:
+    return "the connection is gone";
+  case CR_REASON_LINE_TOO_LONG:
+    return "a line of output was too long";
+  case CR_REASON_NO_PROGRAM:
+    return "no such program";
+  case CR_REASON_NO_DIRECTORY:
+    return "no such directory";
+  }
+  return "unknown reason";
+}
+
+int cr_error_text(cr_error error, char *out, int capacity) {
+  if (capacity <= 0) return 0;
+  const char *text = "unknown error";
+  char scratch[160];
+  switch ((cr_domain)error.domain) {
+  case CR_DOMAIN_NONE:
+    text = "no error";
+    break;
+  case CR_DOMAIN_UV:
+  case CR_DOMAIN_RESOLVER:
+    text = uv_strerror_r(error.code, scratch, sizeof scratch);
+    break;
+  case CR_DOMAIN_TLS: {
+    /* Verify results are small numbers; an OpenSSL error carries its library in the upper bits. */
+    const char *found = error.code < 4096
+                            ? X509_verify_cert_error_string(error.code)
+                            : ERR_reason_error_string((unsigned long)(uint32_t)error.code);
+    if (found) text = found;
+    break;
+  }
+  case CR_DOMAIN_HTTP:
+    text = cwire_http1_error_text(error.code);
+    break;
+  case CR_DOMAIN_REACTOR:
+    text = reason_text(error.code);
+    break;
+  }
+  int length = snprintf(out, (size_t)capacity, "%s", text);
+  return length < capacity ? length : capacity - 1;
+}

@@ -1,0 +1,46 @@
+#ifndef CREACTOR_LISTENER_PRIVATE_H
+#define CREACTOR_LISTENER_PRIVATE_H
+
+#include "creactor/listener.h"
+#include "loop_private.h"
+
+/* Lives until it is stopped and its last connection is gone. */
+struct cr_listener {
+  cr_loop *loop;
+  cr_listener *next; /* of the loop */
+  cr_http_limits limits;
+  uint32_t label;
+  uint32_t connections;
+  int descriptor; /* -1: a memory listener */
+  int reserve;    /* given up for a moment when descriptors run out; -1: it is lost for now */
+  bool grouped;   /* its connections are counted in the loop's group */
+  bool stopped;
+  bool polling;
+  bool closed; /* `poll` is gone, or never was */
+  uv_poll_t poll;
+  cr_timer_task retry; /* looks again after descriptors ran out altogether */
+};
+
+/* Makes a listener of the loop without a descriptor. */
+cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limits *limits);
+/* A slot for one more connection of that peer, counted against all limits; NULL if one of them says
+   no. The caller opens its transport, or gives it up with `cr_listener_forget` and
+   `cr_connection_untake`. */
+cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]);
+/* Takes the connection out of all counts; the listener may be gone afterwards. */
+void cr_listener_forget(cr_connection *connection);
+void cr_listeners_close(cr_loop *loop);
+
+/* Group: counts of connections by loop, and who should take the next one. */
+void cr_group_count(cr_group *group, uint32_t index, int change);
+/* The index of the loop to pass a connection on to, counted there already; or `index` itself. */
+uint32_t cr_group_choose(cr_group *group, uint32_t index);
+cr_loop *cr_group_member(cr_group *group, uint32_t index);
+void cr_group_leave(cr_group *group, uint32_t index);
+
+/* Resolves a listening address: numeric, or a name by the system's resolver (blocking; at start
+ * only). */
+cr_error cr_listen_address(const char *host, uint16_t port, struct sockaddr_storage *out,
+                           socklen_t *length);
+
+#endif

@@ -1,0 +1,156 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop_private.h"
+
+static cr_connection *connection_of(uv_handle_t *handle) {
+  return (cr_connection *)(void *)handle; /* the handle is the first member */
+}
+
+static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+  (void)suggested;
+  /* One buffer for the whole loop: what is not used up when the read returns is copied. */
+  cr_loop *loop = connection_of(handle)->loop;
+  *buffer = uv_buf_init((char *)loop->read_buffer, sizeof loop->read_buffer);
+}
+
+static void was_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+  cr_connection *connection = connection_of((uv_handle_t *)stream);
+  if (count != 0) connection->transport->received(connection, (uint8_t *)buffer->base, count);
+}
+
+static void was_written(uv_write_t *request, int status) {
+  cr_connection *connection = connection_of((uv_handle_t *)request->handle);
+  connection->transport->wrote(connection, status);
+}
+
+static ssize_t plain_try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
+  return uv_try_write(&connection->stream, pieces, count);
+}
+
+static int plain_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
+  return uv_write(&connection->queue->request, &connection->stream, pieces, count, was_written);
+}
+
+static int plain_read_start(cr_connection *connection) {
+  return uv_read_start(&connection->stream, lend_buffer, was_read);
+}
+
+static void plain_read_stop(cr_connection *connection) {
+  uv_read_stop(&connection->stream);
+}
+
+static void plain_shutdown(cr_connection *connection) {
+  uv_os_fd_t descriptor;
+  /* Nothing is in libuv's queue, so the system call itself will do: no request to allocate. An
+     error means that the peer is gone, which reading will tell. */
+  if (uv_fileno(&connection->handle, &descriptor) == 0) shutdown(descriptor, SHUT_WR);
+}
+
+static void was_closed(uv_handle_t *handle) {
+  cr_connection_released(connection_of(handle));
+}
+
+static void plain_close(cr_connection *connection, bool reset) {
+  /* Between two attempts to connect the handle is closing already; its callback goes on from here.
+   */
+  if (uv_is_closing(&connection->handle)) return;
+  if (reset && uv_tcp_close_reset(&connection->tcp, was_closed) == 0) return;
+  uv_close(&connection->handle, was_closed);
+}
+
+const cr_transport cr_transport_plain = {
+    .try_write = plain_try_write,
+    .write = plain_write,
+    .read_start = plain_read_start,
+    .read_stop = plain_read_stop,
+    .shutdown = plain_shutdown,
+    .close = plain_close,
+    .connected = cr_connection_connected,
+    .received = cr_connection_received,
+    .wrote = cr_connection_wrote,
+};
+
+int cr_plain_open(cr_connection *connection, int descriptor) {
+  if (!connection->transport) connection->transport = &cr_transport_plain;
+  uv_tcp_init(&connection->loop->uv, &connection->tcp);
+  int status = uv_tcp_open(&connection->tcp, descriptor);
+  if (status < 0) {
+    close(descriptor);
+    cr_connection_close(connection, cr_error_uv(status));
+    return status;
+  }
+  connection->transport->connected(connection, 0);
+  return 0;
+}
+
+/* ---- Connecting ---- */
+
+typedef struct attempt {
+  uv_connect_t request;
+  cr_connection *connection;
+  unsigned index, count;
+  struct sockaddr_storage addresses[];
+} attempt;
+
+static int attempt_next(attempt *attempt);
+
+static void attempt_closed(uv_handle_t *handle) {
+  attempt *attempt = handle->data;
+  cr_connection *connection = attempt->connection;
+  if (connection->closing) {
+    free(attempt);
+    cr_connection_released(connection);
+    return;
+  }
+  int status = attempt_next(attempt);
+  if (status < 0) connection->transport->connected(connection, status);
+}
+
+static void was_connected(uv_connect_t *request, int status) {
+  attempt *attempt = (struct attempt *)(void *)request; /* the request is the first member */
+  cr_connection *connection = attempt->connection;
+  if (connection->closing || status == 0 || attempt->index == attempt->count) {
+    free(attempt);
+    if (connection->closing) return;
+    if (status == 0) uv_tcp_nodelay(&connection->tcp, 1);
+    connection->transport->connected(connection, status);
+    return;
+  }
+  /* The next address needs a new socket, and libuv a closed handle for it. */
+  connection->handle.data = attempt;
+  uv_close(&connection->handle, attempt_closed);
+}
+
+static int attempt_next(attempt *attempt) {
+  cr_connection *connection = attempt->connection;
+  uv_tcp_init(&connection->loop->uv, &connection->tcp);
+  int status = UV_EADDRNOTAVAIL;
+  while (attempt->index < attempt->count) {
+    const struct sockaddr *address = (const struct sockaddr *)&attempt->addresses[attempt->index++];
+    status = uv_tcp_connect(&attempt->request, &connection->tcp, address, was_connected);
+    if (status == 0) return 0;
+  }
+  free(attempt);
+  return status;
+}
+
+int cr_plain_connect(cr_connection *connection, const struct sockaddr_storage *addresses,
+                     unsigned count) {
+  if (!connection->transport) connection->transport = &cr_transport_plain;
+  attempt *attempt = malloc(sizeof *attempt + count * sizeof *addresses);
+  int status = UV_ENOMEM;
+  if (attempt) {
+    attempt->connection = connection;
+    attempt->index = 0;
+    attempt->count = count;
+    if (count) memcpy(attempt->addresses, addresses, count * sizeof *addresses);
+    status = attempt_next(attempt);
+  } else {
+    uv_tcp_init(&connection->loop->uv, &connection->tcp);
+  }
+  if (status < 0) cr_connection_close(connection, cr_error_uv(status));
+  return status;
+}
