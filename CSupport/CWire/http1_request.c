@@ -34,7 +34,7 @@ static int parse_request_line(cwire_http1_head *head, const cwire_http1_limits *
 
   const uint8_t *target = space + 1;
   space = target;
-  while (space < end && *space != ' ' && *space != '\t')
+  while (space < end && *space != ' ')
     space++;
   head->target = cwire_span_make(target, (size_t)(space - target));
   if (head->target.length == 0 || space == end) return CWIRE_HTTP1_BAD_REQUEST_LINE;

@@ -50,9 +50,17 @@ struct FixtureRunnerTests {
   @Test("a codec whose trace depends on the cut is caught")
   func cutDependent() throws {
     let page = FixturePage(path: "inline", text: "## Case\n```count\nabc\n```\n```trace\n1\n```\n")
-    try withKnownIssue {
-      try page.check(["count": { pieces, _ in ["\(pieces.count)"] }])
-    }
+    let failures = try page.failures(["count": { pieces, _ in ["\(pieces.count)"] }])
+    #expect(failures.count == 1)
+    #expect(failures.first?.contains("byte by byte") == true)
+    #expect(try page.failures(["count": { _, _ in ["1"] }]).isEmpty)
+  }
+
+  @Test("an unknown codec or an empty page is an error")
+  func unknown() {
+    let page = FixturePage(path: "inline", text: "## Case\n```count\nabc\n```\n```trace\n1\n```\n")
+    #expect(throws: FixtureError.self) { try page.failures([:]) }
+    #expect(throws: FixtureError.self) { try FixturePage(path: "inline", text: "# Page\n").failures([:]) }
   }
 
   @Test("inputs are cut everywhere")

@@ -70,6 +70,17 @@ typedef struct cwire_http1_head {
   cwire_http1_header headers[CWIRE_HTTP1_MAX_HEADERS];
 } cwire_http1_head;
 
+/* known[field] and headers[index] for languages that import arrays as tuples; the field must be in
+ * the enumeration, the index below `count`. */
+static inline cwire_span cwire_http1_value(const cwire_http1_head *head, cwire_http1_field field) {
+  return head->known[field];
+}
+
+static inline cwire_http1_header cwire_http1_header_at(const cwire_http1_head *head,
+                                                       uint32_t index) {
+  return head->headers[index];
+}
+
 /* What a head may measure. */
 typedef struct cwire_http1_limits {
   uint32_t max_head;    /* bytes to the end of the empty line: else 431, or 414 in the first line */

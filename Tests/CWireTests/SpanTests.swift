@@ -1,0 +1,63 @@
+import CWire
+import Testing
+
+/// A span over the bytes of a text, which stay allocated for as long as the tests run.
+func span(_ text: String) -> cwire_span {
+  let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(1, text.utf8.count))
+  _ = bytes.update(fromContentsOf: Array(text.utf8))
+  return cwire_span_make(bytes.baseAddress, text.utf8.count)
+}
+
+/// The bytes of a span as text.
+func string(_ span: cwire_span) -> String {
+  String(decoding: UnsafeRawBufferPointer(start: span.base, count: span.length), as: UTF8.self)
+}
+
+@Suite("Spans")
+struct SpanTests {
+  @Test("letters are folded and nothing else")
+  func ignoringCase() {
+    #expect(cwire_span_equal_ignoring_case(span("Keep-Alive"), span("kEEP-aLIVE")))
+    #expect(cwire_span_equal_ignoring_case(span(""), span("")))
+    for (a, b) in [("@", "`"), ("[", "{"), ("^", "~"), ("a", "b"), ("a", "ab"), ("-", "\r"), ("\u{e4}", "\u{c4}")] {
+      #expect(!cwire_span_equal_ignoring_case(span(a), span(b)), "\(a) \(b)")
+    }
+  }
+
+  @Test(
+    "a list gives its elements trimmed, empty ones too",
+    arguments: [
+      ("a", ["a"]), ("a,b", ["a", "b"]), (" a ,\tb c\t, d", ["a", "b c", "d"]), ("a,,b", ["a", "", "b"]),
+      (",", ["", ""]),
+      ("a,", ["a", ""]), ("", [""]),
+    ])
+  func elements(text: String, expected: [String]) {
+    var list = span(text)
+    var element = cwire_span()
+    var elements: [String] = []
+    while cwire_span_next_element(&list, &element) { elements.append(string(element)) }
+    #expect(elements == expected)
+  }
+
+  @Test("decimal digits become a number, if they are all there is and it fits")
+  func decimal() {
+    var value: UInt64 = 7
+    #expect(cwire_span_to_u64(span("18446744073709551615"), &value) && value == UInt64.max)
+    #expect(cwire_span_to_u64(span("000"), &value) && value == 0)
+    for text in ["", "18446744073709551616", "99999999999999999999999", "-1", "+1", "1 ", "0x1", "1a", "1.0"] {
+      #expect(!cwire_span_to_u64(span(text), &value), "\(text)")
+    }
+    #expect(value == 0)
+  }
+
+  @Test("dropping and taking stop at the end")
+  func slices() {
+    #expect(string(cwire_span_drop(span("abc"), 1)) == "bc")
+    #expect(string(cwire_span_drop(span("abc"), 9)) == "")
+    #expect(string(cwire_span_take(span("abc"), 2)) == "ab")
+    #expect(string(cwire_span_take(span("abc"), 9)) == "abc")
+    #expect(cwire_span_drop(cwire_span(), 3).base == nil)
+    #expect(string(cwire_span_trim(span(" \ta b\t "))) == "a b")
+    #expect(cwire_span_trim(span(" \t ")).length == 0)
+  }
+}
