@@ -63,6 +63,8 @@ class Options:
     page: int
     name: str
     json: bool
+    cert: str | None
+    key: str | None
 
 
 def options() -> Options:
@@ -73,6 +75,8 @@ def options() -> Options:
     parser.add_argument("--page", type=int, default=0, help="entries per page of tools/list, 0 for one page")
     parser.add_argument("--name", default="reference")
     parser.add_argument("--json", action="store_true", help="answer POSTs with JSON rather than SSE")
+    parser.add_argument("--cert", help="PEM file with a certificate, to serve https")
+    parser.add_argument("--key", help="PEM file with its key")
     return Options(**vars(parser.parse_args()))
 
 

@@ -196,7 +196,15 @@ def main() -> None:
         anyio.run(server.serve_stdio)
         return
     app = server.http_app() if chosen.transport == "http" else server.sse_app()
-    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=chosen.port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=chosen.cert,
+        ssl_keyfile=chosen.key,
+    )
 
 
 if __name__ == "__main__":
