@@ -32,9 +32,7 @@ let package = Package(
       name: "CReactor", dependencies: ["CWire", "CLibuv", "COpenSSL"], path: "CSupport/CReactor"),
 
     // Thin Swift faces.
-    .target(
-      name: "Wire", dependencies: ["CWire"], swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-Xlinker", "--unresolved-symbols=ignore-all"])]),
+    .target(name: "Wire", dependencies: ["CWire"], swiftSettings: strict),
     .target(name: "Reactor", dependencies: ["CReactor", "Wire"], swiftSettings: strict),
 
     // Policy.
@@ -68,7 +66,7 @@ let package = Package(
     .testTarget(name: "CWireTests", dependencies: ["CWire"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire"]),
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing"], swiftSettings: strict),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "GatewayTests", dependencies: ["Gateway"], swiftSettings: strict),

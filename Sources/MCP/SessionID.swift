@@ -27,8 +27,8 @@ package struct SessionID: Sendable, Hashable {
     guard text.byteCount == Self.textLength, let raw: InlineArray<33, UInt8> = Base64.decode(text, .url) else {
       return nil
     }
-    let bytes = raw.span.bytes
-    guard key.hash128(bytes.extracting(0..<17)).span.bytes.equalsInConstantTime(bytes.extracting(17..<33)) else {
+    let bytes = raw.rawBytes
+    guard key.hash128(bytes.extracting(0..<17)).rawBytes.equalsInConstantTime(bytes.extracting(17..<33)) else {
       return nil
     }
     self.init(
@@ -42,9 +42,9 @@ package struct SessionID: Sendable, Hashable {
       raw[index + 8] = UInt8(truncatingIfNeeded: low >> UInt64(56 - index * 8))
     }
     raw[16] = worker
-    let mac = key.hash128(raw.span.bytes.extracting(0..<17))
+    let mac = key.hash128(raw.rawBytes.extracting(0..<17))
     for index in 0..<16 { raw[17 + index] = mac[index] }
-    buffer.append(base64: raw.span.bytes, .url)
+    buffer.append(base64: raw.rawBytes, .url)
   }
 
   private static func word(_ bytes: RawSpan) -> UInt64 {

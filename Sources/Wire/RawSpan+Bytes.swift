@@ -201,3 +201,19 @@ extension Array where Element == UInt8 {
     get { unsafe span.bytes }
   }
 }
+
+extension InlineArray where Element == UInt8 {
+  /// The elements as raw bytes.
+  package var rawBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe span.bytes }
+  }
+}
+
+extension Span where Element == UInt8 {
+  /// The elements as raw bytes.
+  package var rawBytes: RawSpan {
+    @_lifetime(copy self)
+    get { unsafe bytes }
+  }
+}

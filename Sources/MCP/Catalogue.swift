@@ -1,0 +1,165 @@
+import Wire
+
+/// One entry of the merged lists, as calls need it.
+package struct CatalogueEntry: Sendable, Equatable {
+  /// The upstream's place in the configuration.
+  package var upstream: Int
+  /// The name, URI or URI template that clients of the merged view use, unescaped.
+  package var exposed: [UInt8]
+  /// What the upstream calls it, unescaped, and the string token in which it said so.
+  package var own: [UInt8]
+  package var ownToken: [UInt8]
+  /// Arguments that modern HTTP mirrors in headers.
+  package var parameters: [MirroredParameter]
+  /// Its structured results may be other than objects.
+  package var hasNonObjectOutput: Bool
+}
+
+/// Which lists a client sees: those of all servers, or of one of them under its own names.
+package enum CatalogueView: Sendable, Hashable {
+  case all
+  case only(upstream: Int)
+
+  package var index: Int {
+    switch self {
+    case .all: 0
+    case .only(let upstream): upstream + 1
+    }
+  }
+}
+
+/// The merged lists of all upstreams, encoded for every kind of client: made on the control loop, never changed,
+/// read by every worker.
+package final class Catalogue: Sendable {
+  /// Something in the upstreams' lists that could not be shown as it is.
+  package enum Problem: Sendable, Equatable {
+    /// The name was taken, so the entry appears under another one.
+    case renamed(alias: String, kind: ListKind, own: String, exposed: String)
+    /// The entry came a second time from its server, or no free name was left.
+    case duplicate(alias: String, kind: ListKind, own: String)
+    /// It has no identity.
+    case malformed(alias: String, kind: ListKind)
+    /// Its `x-mcp-header` annotations break a rule, so modern clients don't see it.
+    case badHeaderAnnotation(alias: String, tool: String, reason: String)
+  }
+
+  /// A server behind the catalogue.
+  package struct Upstream: Sendable, Equatable {
+    package var alias: String
+    package var revision: Revision
+    /// One of its resources is shown under a marked URI, so the URIs in its results need the mark as well.
+    package var marksResources: Bool
+  }
+
+  struct Page: Sendable, Equatable {
+    /// The entries, with commas between them.
+    var body: [UInt8]
+  }
+
+  /// What a client of one view sees in the shape of one revision class.
+  struct Lists: Sendable {
+    /// Indexed by class, then kind.
+    var pages: [[[Page]]]
+    /// For modern clients, by kind.
+    var ttlMilliseconds: [Int]
+    var isPublic: [Bool]
+  }
+
+  /// Cursors of another epoch are refused.
+  package let epoch: UInt64
+  package let upstreams: [Upstream]
+  package let prefixes: Bool
+  package let problems: [Problem]
+  private let entries: [[CatalogueEntry]]
+  private let views: [Lists]
+  private let serverInfo: [UInt8]
+
+  init(
+    epoch: UInt64, upstreams: [Upstream], prefixes: Bool, problems: [Problem], entries: [[CatalogueEntry]],
+    views: [Lists], identity: Identity
+  ) {
+    self.epoch = epoch
+    self.upstreams = upstreams
+    self.prefixes = prefixes
+    self.problems = problems
+    self.entries = entries
+    self.views = views
+    var info = ByteBuffer()
+    info.append(identity)
+    serverInfo = info.bytes.array
+  }
+
+  package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }
+
+  /// How many pages the list has; at least one, perhaps empty.
+  package func pageCount(_ kind: ListKind, view: CatalogueView, revision: Revision) -> Int {
+    pages(kind, view, revision).count
+  }
+
+  /// The page that a request asks for. `cursor` is the raw contents of `params.cursor`, without its quotes.
+  package func page(
+    at cursor: RawSpan?, of kind: ListKind, view: CatalogueView, revision: Revision, key: SipHash
+  ) -> Result<Int, GatewayError> {
+    guard let cursor else { return .success(0) }
+    guard let place = Cursor(cursor, key: key), place.kind == kind, place.view == UInt16(view.index),
+      Int(place.page) < pageCount(kind, view: view, revision: revision)
+    else { return .failure(GatewayError(.invalidCursor)) }
+    guard place.epoch == epoch else {
+      return .failure(GatewayError(.invalidCursor, message: "Invalid cursor: the list has changed, start again"))
+    }
+    return .success(Int(place.page))
+  }
+
+  /// Appends the list's result object.
+  package func append(
+    _ kind: ListKind, page: Int, view: CatalogueView, revision: Revision, key: SipHash, to buffer: inout ByteBuffer
+  ) {
+    let pages = pages(kind, view, revision)
+    precondition(page >= 0 && page < pages.count, "no such page")
+    let body = pages[page].body
+    buffer.reserve(body.count + serverInfo.count + 256)
+    buffer.append("{")
+    if revision.era == .modern {
+      let lists = views[view.index]
+      buffer.append(#""resultType":"complete","ttlMs":"#)
+      buffer.append(decimal: lists.ttlMilliseconds[Int(kind.rawValue)])
+      buffer.append(lists.isPublic[Int(kind.rawValue)] ? #","cacheScope":"public","# : #","cacheScope":"private","#)
+    }
+    buffer.append("\"")
+    buffer.append(kind.member.key)
+    buffer.append(#"":["#)
+    buffer.append(body)
+    buffer.append("]")
+    if page + 1 < pages.count {
+      buffer.append(#","nextCursor":""#)
+      Cursor(epoch: epoch, kind: kind, view: UInt16(view.index), page: UInt32(page + 1)).append(to: &buffer, key: key)
+      buffer.append("\"")
+    }
+    if revision.era == .modern {
+      buffer.append(#","_meta":{"io.modelcontextprotocol/serverInfo":"#)
+      buffer.append(serverInfo)
+      buffer.append("}")
+    }
+    buffer.append("}")
+  }
+
+  /// Which lists a client of this view sees differently since `older`.
+  package func changes(since older: Catalogue, view: CatalogueView) -> ListKinds {
+    guard view.index < older.views.count else {
+      return ListKind.allCases.reduce(into: []) { $0.insert(ListKinds($1)) }
+    }
+    var changed: ListKinds = []
+    for kind in ListKind.allCases {
+      for revisions in RevisionClass.allCases {
+        let mine = views[view.index].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
+        let theirs = older.views[view.index].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
+        if mine != theirs { changed.insert(ListKinds(kind)) }
+      }
+    }
+    return changed
+  }
+
+  private func pages(_ kind: ListKind, _ view: CatalogueView, _ revision: Revision) -> [Page] {
+    views[view.index].pages[Int(RevisionClass(revision).rawValue)][Int(kind.rawValue)]
+  }
+}

@@ -1,0 +1,261 @@
+import Wire
+
+/// The lists of one upstream as it answered them.
+package struct UpstreamLists: Sendable, Equatable {
+  package var alias: String
+  package var revision: Revision
+  /// Reached by HTTP, where the mirrored parameters of modern tools matter.
+  package var isHTTP: Bool
+  /// The last refresh worked. Otherwise the lists are those of the last good answer, and clients must not keep them.
+  package var isFresh: Bool
+  /// The raw result objects of each page, in order.
+  package var pages: [ListKind: [[UInt8]]]
+
+  package init(
+    alias: String, revision: Revision, isHTTP: Bool, isFresh: Bool = true, pages: [ListKind: [[UInt8]]] = [:]
+  ) {
+    self.alias = alias
+    self.revision = revision
+    self.isHTTP = isHTTP
+    self.isFresh = isFresh
+    self.pages = pages
+  }
+}
+
+/// Merges the lists of all upstreams by slicing raw bytes.
+package struct CatalogueBuilder {
+  /// The bounds of one page.
+  package static let pageEntries = 1000
+  package static let pageBytes = 512 * 1024
+
+  private let prefixes: Bool
+  private var upstreams: [Catalogue.Upstream] = []
+  private var problems: [Catalogue.Problem] = []
+  private var entries: [[CatalogueEntry]] = Array(repeating: [], count: ListKind.allCases.count)
+  private var sources: [[Source]] = Array(repeating: [], count: ListKind.allCases.count)
+  private var hints: [[Hint]] = []
+
+  /// Where an entry comes from, and the name that the merged view gives it.
+  private struct Source {
+    var upstream: Int
+    var page: Int
+    var place: Slice
+    var entry: ListEntry
+    /// Raw string contents that replace the identity in the merged view.
+    var renamed: [UInt8]?
+    var isHiddenFromModern: Bool
+  }
+
+  /// What an upstream says about keeping one of its lists.
+  private struct Hint {
+    var ttlMilliseconds: Int
+    var isPublic: Bool
+  }
+
+  /// Merges in the order given, which is that of the configuration.
+  package static func merge(
+    _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, epoch: UInt64
+  ) -> Catalogue {
+    var builder = CatalogueBuilder(
+      prefixes: policy == .always || policy == .conditional && lists.count > 1)
+    for list in lists {
+      builder.upstreams.append(
+        Catalogue.Upstream(alias: list.alias, revision: list.revision, marksResources: false))
+      builder.hints.append(ListKind.allCases.map { builder.hint(list, $0) })
+    }
+    for kind in ListKind.allCases { builder.gather(lists, kind) }
+    let views = builder.encode(lists)
+    return Catalogue(
+      epoch: epoch, upstreams: builder.upstreams, prefixes: builder.prefixes, problems: builder.problems,
+      entries: builder.entries, views: views, identity: identity)
+  }
+
+  private init(prefixes: Bool) { self.prefixes = prefixes }
+
+  private func hint(_ list: UpstreamLists, _ kind: ListKind) -> Hint {
+    guard list.isFresh, let pages = list.pages[kind], !pages.isEmpty, list.revision.era == .modern else {
+      return Hint(ttlMilliseconds: 0, isPublic: false)
+    }
+    var hint = Hint(ttlMilliseconds: Int.max, isPublic: true)
+    for page in pages {
+      let page = page.rawBytes
+      var ttl: Int64?
+      if let value = JSON.find("ttlMs", in: page) { ttl = JSON.integer(value) }
+      hint.ttlMilliseconds = min(hint.ttlMilliseconds, Int(max(0, ttl ?? 0)))
+      if !JSON.isString(JSON.find("cacheScope", in: page), "public") { hint.isPublic = false }
+    }
+    return hint
+  }
+
+  // MARK: Names
+
+  /// Finds the entries of one kind in all upstreams and gives each its name in the merged view.
+  private mutating func gather(_ lists: [UpstreamLists], _ kind: ListKind) {
+    var taken: Set<[UInt8]> = []
+    for (upstream, list) in lists.enumerated() {
+      var own: Set<[UInt8]> = []
+      for (pageIndex, page) in (list.pages[kind] ?? []).enumerated() {
+        let page = page.rawBytes
+        guard let array = Self.array(kind, in: page) else { continue }
+        var items = JSON.items(of: page[array])
+        while let item = items.next() {
+          let place = item.value.shifted(by: array.offset)
+          add(
+            page[place], at: place, page: pageIndex, kind, upstream: upstream, list: list, own: &own, taken: &taken)
+        }
+      }
+    }
+  }
+
+  private static func array(_ kind: ListKind, in page: RawSpan) -> Slice? {
+    let name: StaticString =
+      switch kind {
+      case .tools: "tools"
+      case .resources: "resources"
+      case .templates: "resourceTemplates"
+      case .prompts: "prompts"
+      }
+    guard let member = JSON.findMember(name, in: page), JSON.kind(of: page[member.value]) == .array else { return nil }
+    return member.value
+  }
+
+  private mutating func add(
+    _ raw: RawSpan, at place: Slice, page: Int, _ kind: ListKind, upstream: Int, list: UpstreamLists,
+    own: inout Set<[UInt8]>, taken: inout Set<[UInt8]>
+  ) {
+    let alias = list.alias
+    guard let entry = ListEntry(raw, kind: kind), let name = JSON.bytes(raw[entry.identity]) else {
+      problems.append(.malformed(alias: alias, kind: kind))
+      return
+    }
+    guard own.insert(name).inserted else {
+      problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
+      return
+    }
+    var parameters: [MirroredParameter] = []
+    var isHidden = false
+    if kind == .tools, let schema = entry.inputSchema {
+      switch MirroredParameters(schema: raw[schema]) {
+      case .valid(let found): parameters = found
+      case .invalid(let reason):
+        problems.append(.badHeaderAnnotation(alias: alias, tool: name.rawBytes.text, reason: reason))
+        // The upstream would want headers that nobody can send.
+        if list.isHTTP, list.revision.era == .modern { return }
+        isHidden = true
+      }
+    }
+    guard let exposed = expose(name, kind, upstream: upstream, alias: alias, taken: &taken) else {
+      problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
+      return
+    }
+    var renamed: [UInt8]?
+    if exposed != name {
+      var contents = ByteBuffer()
+      contents.append(escaped: exposed.rawBytes)
+      renamed = contents.bytes.array
+    }
+    entries[Int(kind.rawValue)].append(
+      CatalogueEntry(
+        upstream: upstream, exposed: exposed, own: name, ownToken: raw[entry.identity].array, parameters: parameters,
+        hasNonObjectOutput: entry.hasNonObjectOutput(raw)))
+    sources[Int(kind.rawValue)].append(
+      Source(
+        upstream: upstream, page: page, place: place, entry: entry, renamed: renamed, isHiddenFromModern: isHidden))
+  }
+
+  /// The name in the merged view: the first server in the configuration keeps a name that two want.
+  private mutating func expose(
+    _ name: [UInt8], _ kind: ListKind, upstream: Int, alias: String, taken: inout Set<[UInt8]>
+  ) -> [UInt8]? {
+    let isResource = kind == .resources || kind == .templates
+    let wanted = isResource || !prefixes ? name : ExposedName.prefixed(name, alias: alias)
+    if taken.insert(wanted).inserted { return wanted }
+    var candidates: [[UInt8]] = []
+    if isResource {
+      var marked = ByteBuffer()
+      ResourceTag.append(name.rawBytes, alias: alias, to: &marked)
+      candidates = [marked.bytes.array]
+    } else {
+      let prefixed = ExposedName.prefixed(name, alias: alias)
+      candidates = [prefixed, ExposedName.disambiguated(prefixed, alias: alias)]
+    }
+    for candidate in candidates where taken.insert(candidate).inserted {
+      if isResource { upstreams[upstream].marksResources = true }
+      problems.append(
+        .renamed(alias: alias, kind: kind, own: name.rawBytes.text, exposed: candidate.rawBytes.text))
+      return candidate
+    }
+    return nil
+  }
+
+  // MARK: Pages
+
+  private func encode(_ lists: [UpstreamLists]) -> [Catalogue.Lists] {
+    var views = [encode(lists, only: nil)]
+    for upstream in lists.indices {
+      // With one upstream and no prefix both views are the same bytes.
+      let isSame = lists.count == 1 && sources.allSatisfy { $0.allSatisfy { $0.renamed == nil } }
+      views.append(isSame ? views[0] : encode(lists, only: upstream))
+    }
+    return views
+  }
+
+  private func encode(_ lists: [UpstreamLists], only upstream: Int?) -> Catalogue.Lists {
+    var splice = Splice()
+    var pages: [[[Catalogue.Page]]] = []
+    for revisions in RevisionClass.allCases {
+      pages.append(
+        ListKind.allCases.map { kind in
+          let encoded = encode(lists, kind, for: revisions, only: upstream, splice: &splice)
+          // Most entries look alike to neighbouring classes: then they share their bytes.
+          if let before = pages.last?[Int(kind.rawValue)], before == encoded { return before }
+          return encoded
+        })
+    }
+    let contributors = lists.indices.filter { upstream == nil || $0 == upstream }
+    return Catalogue.Lists(
+      pages: pages,
+      ttlMilliseconds: ListKind.allCases.map { kind in
+        contributors.map { hints[$0][Int(kind.rawValue)].ttlMilliseconds }.min() ?? 0
+      },
+      isPublic: ListKind.allCases.map { kind in
+        !contributors.isEmpty && contributors.allSatisfy { hints[$0][Int(kind.rawValue)].isPublic }
+      })
+  }
+
+  private func encode(
+    _ lists: [UpstreamLists], _ kind: ListKind, for revisions: RevisionClass, only upstream: Int?,
+    splice: inout Splice
+  ) -> [Catalogue.Page] {
+    var pages: [Catalogue.Page] = []
+    var body = ByteBuffer()
+    var count = 0
+    for source in sources[Int(kind.rawValue)] {
+      if let upstream, source.upstream != upstream { continue }
+      if revisions == .modern, source.isHiddenFromModern { continue }
+      guard let page = lists[source.upstream].pages[kind]?[source.page] else { continue }
+      let start = body.count
+      if count > 0 { body.append(",") }
+      let raw = page.rawBytes[source.place]
+      // An upstream's own view has its own names.
+      if upstream == nil, let renamed = source.renamed {
+        source.entry.write(
+          raw, kind: kind, for: revisions, identity: renamed.rawBytes, splice: &splice, into: &body)
+      } else {
+        source.entry.write(raw, kind: kind, for: revisions, identity: nil, splice: &splice, into: &body)
+      }
+      count += 1
+      if count > 1, body.count > Self.pageBytes || count > Self.pageEntries {
+        // This entry opens the next page instead.
+        let entry = body.bytes.extracting((start + 1)..<body.count).array
+        body.truncate(to: start)
+        pages.append(Catalogue.Page(body: body.bytes.array))
+        body.clear()
+        body.append(entry)
+        count = 1
+      }
+    }
+    pages.append(Catalogue.Page(body: body.bytes.array))
+    return pages
+  }
+}

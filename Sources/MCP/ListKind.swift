@@ -1,0 +1,56 @@
+import Wire
+
+/// The four lists of a server.
+package enum ListKind: UInt8, Sendable, CaseIterable {
+  case tools, resources, templates, prompts
+
+  package init?(_ method: Method) {
+    switch method {
+    case .toolsList: self = .tools
+    case .resourcesList: self = .resources
+    case .resourcesTemplatesList: self = .templates
+    case .promptsList: self = .prompts
+    default: return nil
+    }
+  }
+
+  package var method: Method {
+    switch self {
+    case .tools: .toolsList
+    case .resources: .resourcesList
+    case .templates: .resourcesTemplatesList
+    case .prompts: .promptsList
+    }
+  }
+
+  /// The result's member that holds the list.
+  package var member: ResultKey {
+    switch self {
+    case .tools: .tools
+    case .resources: .resources
+    case .templates: .resourceTemplates
+    case .prompts: .prompts
+    }
+  }
+
+  /// The notification that says it has changed: resources and templates share one.
+  package var changed: Method {
+    switch self {
+    case .tools: .notifyToolsListChanged
+    case .resources, .templates: .notifyResourcesListChanged
+    case .prompts: .notifyPromptsListChanged
+    }
+  }
+}
+
+/// A set of lists.
+package struct ListKinds: OptionSet, Sendable {
+  package let rawValue: UInt8
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+  package init(_ kind: ListKind) { rawValue = 1 << kind.rawValue }
+
+  package static let tools = ListKinds(.tools)
+  package static let resources = ListKinds(.resources)
+  package static let templates = ListKinds(.templates)
+  package static let prompts = ListKinds(.prompts)
+}

@@ -1,0 +1,33 @@
+import MCP
+import Wire
+
+/// Where a call goes, and under which name.
+package struct Route: Sendable, Equatable {
+  /// What becomes of the name or URI on its way to the upstream.
+  package enum Rename: Sendable, Equatable {
+    case keep
+    /// The upstream's own string token: `Routes.ownToken`.
+    case listed
+    /// These bytes of the unescaped text go: an alias prefix, or a resource's mark.
+    case cut(Slice)
+  }
+
+  package var upstream: Int
+  /// The place of the entry in the catalogue's list; nil for a name that nobody listed.
+  package var entry: Int?
+  package var rename: Rename
+
+  package init(upstream: Int, entry: Int? = nil, rename: Rename = .keep) {
+    self.upstream = upstream
+    self.entry = entry
+    self.rename = rename
+  }
+}
+
+extension ByteBuffer {
+  /// Appends the text of a name or URI after a cut.
+  package mutating func append(_ text: RawSpan, cutting slice: Slice) {
+    append(text.extracting(0..<slice.offset))
+    append(text.extracting(slice.end..<text.byteCount))
+  }
+}

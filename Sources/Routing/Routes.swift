@@ -1,0 +1,162 @@
+import MCP
+import Wire
+
+/// Which upstream answers for a tool, a prompt or a resource. Made on the control loop from one catalogue, never
+/// changed, read by every worker.
+package final class Routes: Sendable {
+  package let catalogue: Catalogue
+  private let aliases: [[UInt8]]
+  /// The upstreams that offer resources at all.
+  private let resourceServers: [Int]
+
+  // By the merged view's name (scope 0) and by each upstream's own (its index plus one).
+  private let tools: NameTable
+  private let prompts: NameTable
+  private let resources: NameTable
+  private let templates: NameTable
+  private let patterns: [Pattern]
+  /// Every directory above a listed resource, for the longest listed prefix.
+  private let listedPrefixes: NameTable
+
+  private struct Pattern: Sendable {
+    var template: URITemplate
+    var entry: Int
+    var upstream: Int
+    /// For URIs of a template that carries its server's mark.
+    var isMarked: Bool
+  }
+
+  package init(_ catalogue: Catalogue, resourceServers: [Int]) {
+    self.catalogue = catalogue
+    self.resourceServers = resourceServers
+    aliases = catalogue.upstreams.map { Array($0.alias.utf8) }
+    tools = Self.table(catalogue.entries(.tools))
+    prompts = Self.table(catalogue.entries(.prompts))
+    resources = Self.table(catalogue.entries(.resources))
+    templates = Self.table(catalogue.entries(.templates))
+    patterns = catalogue.entries(.templates).enumerated().map { place, entry in
+      Pattern(
+        template: URITemplate(entry.own), entry: place, upstream: entry.upstream, isMarked: entry.exposed != entry.own)
+    }
+    var prefixes = NameTable(capacity: catalogue.entries(.resources).count * 2)
+    for entry in catalogue.entries(.resources) {
+      // A listed resource is a prefix of what lies below it.
+      var own = entry.own
+      while own.last == 0x2F { own.removeLast() }
+      prefixes.insert(own, place: entry.upstream)
+    }
+    listedPrefixes = prefixes
+  }
+
+  private static func table(_ entries: [CatalogueEntry]) -> NameTable {
+    var table = NameTable(capacity: entries.count * 2)
+    for (place, entry) in entries.enumerated() {
+      table.insert(entry.exposed, scope: 0, place: place)
+      table.insert(entry.own, scope: entry.upstream + 1, place: place)
+    }
+    return table
+  }
+
+  /// The string token by which the upstream knows a listed entry.
+  package func ownToken(_ kind: ListKind, _ entry: Int) -> [UInt8] { catalogue.entries(kind)[entry].ownToken }
+
+  package func entry(_ kind: ListKind, _ place: Int) -> CatalogueEntry { catalogue.entries(kind)[place] }
+
+  // MARK: Tools and prompts
+
+  /// The route of a tool or prompt by its unescaped name.
+  package func route(_ kind: ListKind, named name: RawSpan, view: CatalogueView) -> Result<Route, GatewayError> {
+    let table = kind == .tools ? tools : prompts
+    if case .only(let upstream) = view {
+      return .success(Route(upstream: upstream, entry: table.find(name, scope: upstream + 1)))
+    }
+    if let place = table.find(name) {
+      let entry = catalogue.entries(kind)[place]
+      return .success(
+        Route(upstream: entry.upstream, entry: place, rename: entry.own == entry.exposed ? .keep : .listed))
+    }
+    if catalogue.prefixes {
+      for (upstream, alias) in aliases.enumerated() {
+        let length = alias.count + 2
+        guard name.byteCount > length, name.hasPrefix(alias.rawBytes),
+          name.extracting(alias.count..<length).equals(ExposedName.separator)
+        else { continue }
+        return .success(Route(upstream: upstream, rename: .cut(Slice(offset: 0, length: length))))
+      }
+    }
+    if aliases.count == 1 { return .success(Route(upstream: 0)) }
+    let kind: GatewayError.Kind = kind == .tools ? .unknownTool : .unknownPrompt
+    return .failure(GatewayError(kind, message: GatewayError(kind).phrase + ": " + name.text))
+  }
+
+  // MARK: Resources
+
+  /// The route of a resource by its unescaped URI: by the lists, then by what results have linked to, then by
+  /// template, by the longest listed prefix, and at last to the only server that has resources.
+  package func route(
+    resource uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
+  ) -> Result<Route, GatewayError> {
+    if case .only(let upstream) = view {
+      return .success(Route(upstream: upstream, entry: resources.find(uri, scope: upstream + 1)))
+    }
+    if let place = resources.find(uri) {
+      let entry = catalogue.entries(.resources)[place]
+      return .success(
+        Route(upstream: entry.upstream, entry: place, rename: entry.own == entry.exposed ? .keep : .listed))
+    }
+    if let route = markedRoute(uri) { return .success(route) }
+    if let owner = learned?.owner(of: uri), owner < aliases.count { return .success(Route(upstream: owner)) }
+    if let upstream = bestPattern(uri) { return .success(Route(upstream: upstream)) }
+    if let upstream = listedPrefix(of: uri) { return .success(Route(upstream: upstream)) }
+    if resourceServers.count == 1 { return .success(Route(upstream: resourceServers[0])) }
+    var escaped = ByteBuffer()
+    escaped.append(escaped: uri)
+    return .failure(
+      GatewayError(
+        .unknownResource,
+        message: "Resource not found: no server is known to own it; ask one server for it at /mcp/{alias}",
+        detail: .uri(escaped.bytes.array)))
+  }
+
+  /// The route of a completion's reference to a resource, which names a template or a URI.
+  package func route(
+    template uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
+  ) -> Result<Route, GatewayError> {
+    if case .only(let upstream) = view { return .success(Route(upstream: upstream)) }
+    if let place = templates.find(uri) {
+      let entry = catalogue.entries(.templates)[place]
+      // A marked template is listed under another text than its server knows.
+      if entry.own != entry.exposed, let route = markedRoute(uri) { return .success(route) }
+      return .success(Route(upstream: entry.upstream))
+    }
+    return route(resource: uri, view: view, learned: learned)
+  }
+
+  private func markedRoute(_ uri: RawSpan) -> Route? {
+    guard let named = ResourceTag.alias(in: uri) else { return nil }
+    for (upstream, alias) in aliases.enumerated() where uri[named].equals(alias.rawBytes) {
+      guard let range = ResourceTag.range(in: uri, alias: alias.rawBytes) else { continue }
+      return Route(upstream: upstream, rename: .cut(range))
+    }
+    return nil
+  }
+
+  private func bestPattern(_ uri: RawSpan) -> Int? {
+    var best: (weight: Int, upstream: Int)?
+    for pattern in patterns where !pattern.isMarked && pattern.template.matches(uri) {
+      if pattern.template.weight > best?.weight ?? -1 { best = (pattern.template.weight, pattern.upstream) }
+    }
+    return best?.upstream
+  }
+
+  private func listedPrefix(of uri: RawSpan) -> Int? {
+    var end = uri.byteCount
+    while end > 0 {
+      if uri[byte: end - 1] == 0x2F, let upstream = listedPrefixes.find(uri.extracting(0..<(end - 1))) {
+        return upstream
+      }
+      end -= 1
+    }
+    return nil
+  }
+}
