@@ -35,14 +35,9 @@ cr_id cr_connection_id(const cr_connection *connection) {
 }
 
 cr_connection *cr_connection_find(cr_loop *loop, cr_id id) {
-  uint32_t slot = (uint32_t)(id >> 32) & 0xffffff;
-  if (id >> 56 != loop->options.worker || slot >= loop->slab.high) return NULL;
-  cr_connection *connection = cr_slab_at(&loop->slab, slot);
-  if (connection->generation != (uint32_t)id || connection->kind == CR_KIND_FREE ||
-      connection->closing) {
-    return NULL;
-  }
-  return connection;
+  if (id >> 56 != loop->options.worker) return NULL;
+  cr_connection *connection = cr_slab_find(&loop->slab, id);
+  return connection && !connection->closing ? connection : NULL;
 }
 
 /* ---- Reading ---- */

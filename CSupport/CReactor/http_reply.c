@@ -3,9 +3,9 @@
 #include "http_server.h"
 #include "listener_private.h"
 
-/* The lines of a head that come from here; the given header lines travel as a piece of their own.
- */
-enum { HEAD_BYTES = 512, PIECES = 16 };
+/* Heads are made on the stack. What is given beside them is copied behind while it fits, as one
+   piece is cheaper for the kernel than several; the rest travels as pieces of its own. */
+enum { HEAD_BYTES = 2048, PIECES = 16 };
 
 enum { LENGTH_NONE = -1, LENGTH_CHUNKED = -2 };
 
@@ -79,6 +79,9 @@ void cr_http_refuse(cr_connection *connection, int status) {
   const char *reason = cwire_http1_status_reason(status);
   cwire_span body = cwire_span_text(reason);
   put_head(connection, &head, status, cwire_span_text("text/plain"), (int64_t)body.length + 1);
+  /* RFC 9110 section 15.5.6 demands it; CONNECT is the only method refused here. */
+  cwire_span allowed = cwire_span_text("GET, HEAD, POST, DELETE, OPTIONS");
+  if (status == 405) cwire_http1_put_field(&head.writer, CWIRE_FIELD_ALLOW, allowed);
   cwire_http1_put_head_end(&head.writer);
   cr_piece pieces[] = {
       cr_piece_span(cwire_writer_written(&head.writer)),
@@ -102,16 +105,26 @@ static cr_write write_reply(cr_connection *connection, const cr_reply *reply, in
                             const cwire_span *body, size_t count, bool soon) {
   reply_head head;
   put_head(connection, &head, reply->status, reply->content_type, length);
-  if (reply->headers.length == 0) cwire_http1_put_head_end(&head.writer);
-  if (!cwire_writer_ok(&head.writer)) {
+  cwire_writer *writer = &head.writer;
+  bool joined = reply->headers.length + 2 <= writer->capacity - writer->length;
+  if (joined) {
+    cwire_writer_put_span(writer, reply->headers);
+    cwire_http1_put_head_end(writer);
+    while (count > 0 && body->length <= writer->capacity - writer->length) {
+      cwire_writer_put_span(writer, *body);
+      body++;
+      count--;
+    }
+  }
+  if (!cwire_writer_ok(writer)) {
     /* A status or type that can't be written: policy's mistake, which must not reach the wire. */
     cr_connection_broken(connection);
     return CR_WRITE_OK;
   }
   cr_piece pieces[PIECES];
   size_t used = 0;
-  pieces[used++] = cr_piece_span(cwire_writer_written(&head.writer));
-  if (reply->headers.length) {
+  pieces[used++] = cr_piece_span(cwire_writer_written(writer));
+  if (!joined) {
     pieces[used++] = cr_piece_span(reply->headers);
     pieces[used++] = cr_piece_span(cwire_span_text("\r\n"));
   }
@@ -267,8 +280,10 @@ void cr_close(cr_loop *loop, cr_id id) {
   forget(connection);
   if (connection->kind == CR_KIND_DOWNSTREAM)
     cr_http_linger(connection);
-  else
+  else if (connection->connected)
     cr_connection_close_flushed(connection);
+  else
+    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }
 
 void cr_abort(cr_loop *loop, cr_id id) {

@@ -227,12 +227,17 @@ static size_t throw_away(cr_connection *connection, cwire_span bytes) {
   return bytes.length;
 }
 
+/* A client that sends requests and does not read the answers waits for its turn. */
+static bool held_back(const cr_connection *connection) {
+  return cr_connection_queued(connection) > connection->loop->options.write_high_water;
+}
+
 static size_t server_read(cr_connection *connection, cwire_span bytes) {
   size_t used = 0;
   while (used < bytes.length && !connection->closing) {
     cwire_span rest = cwire_span_make(bytes.base + used, bytes.length - used);
     if (connection->server_state & LINGERING) return used + throw_away(connection, rest);
-    if (connection->server_state & BUSY) {
+    if (connection->server_state & BUSY || held_back(connection)) {
       if (rest.length >= PIPELINE_BYTES && !connection->held) cr_connection_hold(connection, true);
       break;
     }
@@ -251,9 +256,8 @@ static void server_eof(cr_connection *connection) {
     cr_connection_close_flushed(connection);
   } else if (connection->server_state & BUSY) {
     loop->handlers.peer_ended(loop->context, cr_connection_id(connection), connection->tag);
-  } else {
+  } else if (!connection->deferred && !held_back(connection)) {
     /* Between requests, or within one that will never be whole. */
-    connection->server_state = 0;
     cr_connection_close_flushed(connection);
   }
 }
@@ -264,8 +268,8 @@ static void server_run(cr_connection *connection) {
   if (connection->closing || connection->server_state & LINGERING) return;
   size_t kept = connection->kept ? connection->kept->end - connection->kept->begin : 0;
   if (connection->held && kept < PIPELINE_BYTES) cr_connection_hold(connection, false);
-  if (connection->eof && !(connection->server_state & BUSY))
-    cr_connection_close_flushed(connection);
+  bool waits = connection->server_state & BUSY || held_back(connection);
+  if (connection->eof && !waits) cr_connection_close_flushed(connection);
 }
 
 static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet) {
@@ -324,6 +328,9 @@ static void server_connected(cr_connection *connection) {
 
 static void server_drained(cr_connection *connection) {
   cr_loop *loop = connection->loop;
+  if (!(connection->server_state & BUSY) && (connection->kept || connection->eof)) {
+    cr_connection_defer(connection);
+  }
   if (!(connection->server_state & STREAMING)) return;
   loop->events++;
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);

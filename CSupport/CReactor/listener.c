@@ -334,17 +334,23 @@ void cr_listeners_close(cr_loop *loop) {
 
 /* ---- For policy ---- */
 
-uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_connection_find(loop, id);
+/* Closing or not, so that `closed` can still ask. */
+static cr_connection *downstream(cr_loop *loop, cr_id id) {
+  cr_connection *connection = cr_slab_find(&loop->slab, id);
   bool ours = connection && connection->kind == CR_KIND_DOWNSTREAM && connection->server.listener;
-  return ours ? connection->server.listener->label : 0;
+  return ours && cr_connection_id(connection) == id ? connection : NULL;
+}
+
+uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
+  cr_connection *connection = downstream(loop, id);
+  return connection ? connection->server.listener->label : 0;
 }
 
 int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
-  cr_connection *connection = cr_connection_find(loop, id);
+  cr_connection *connection = downstream(loop, id);
   if (capacity <= 0) return 0;
   out[0] = 0;
-  if (!connection || connection->kind != CR_KIND_DOWNSTREAM) return 0;
+  if (!connection) return 0;
   static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   bool v4 = memcmp(connection->peer, mapped, sizeof mapped) == 0;
   const void *address = v4 ? connection->peer + 12 : connection->peer;

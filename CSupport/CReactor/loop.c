@@ -110,12 +110,17 @@ static void run_ready(cr_loop *loop) {
   }
 }
 
+enum { MOST_ROUNDS = 8 };
+
 /* Everything that one phase of the turn left to do: called before and after the loop waits. */
 static void finish_phase(cr_loop *loop) {
-  run_ready(loop);
-  if (loop->events != loop->events_told) {
-    loop->handlers.turn(loop->context);
+  /* What `turn` writes is flushed by one more look at the ready list, and what that brings about
+     may want another turn. Bounded: connections that are always ready must not keep others from
+     being read. */
+  for (int round = 0; round < MOST_ROUNDS; round++) {
     run_ready(loop);
+    if (loop->events == loop->events_told) break;
+    loop->handlers.turn(loop->context);
     loop->events_told = loop->events;
   }
 }
@@ -200,14 +205,14 @@ void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer) {
 }
 
 cwire_span cr_loop_date(cr_loop *loop) {
-  /* The wall clock is read at most once per millisecond of the loop's clock's second. */
-  uint64_t second = cr_loop_time(loop) / 250;
-  if (second != loop->date_second || loop->date[0] == 0) {
+  /* The wall clock is read at most every 250 ms, so that a second is never more than that late. */
+  uint64_t quarter = cr_loop_time(loop) / 250;
+  if (quarter != loop->date_quarter || loop->date[0] == 0) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     cwire_writer writer = cwire_writer_make(loop->date, sizeof loop->date);
     cwire_http1_put_date(&writer, now.tv_sec);
-    loop->date_second = second;
+    loop->date_quarter = quarter;
   }
   return cwire_span_make(loop->date, CWIRE_HTTP1_DATE_LENGTH);
 }
@@ -276,6 +281,8 @@ void cr_loop_stop(cr_loop *loop) {
   uv_async_send(&loop->wake);
 }
 
+enum { MOST_ENDING_TURNS = 2000 };
+
 static void close_handle(uv_handle_t *handle, void *context) {
   (void)context;
   if (!uv_is_closing(handle)) uv_close(handle, NULL);
@@ -292,8 +299,10 @@ void cr_loop_destroy(cr_loop *loop) {
     if (connection->kind != CR_KIND_FREE)
       cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
   }
-  for (int turn = 0; turn < 1000 && (loop->slab.used > 0 || loop->listeners); turn++)
-    cr_loop_step(loop);
+  /* Handles take a turn to close; children that are being ended may take some milliseconds. */
+  for (int turn = 0; turn < MOST_ENDING_TURNS && (loop->slab.used > 0 || loop->listeners); turn++) {
+    if (!cr_loop_step(loop)) uv_sleep(1);
+  }
   cr_mailbox_deliver(loop);
   cr_memory_forget(loop);
   uv_walk(&loop->uv, close_handle, NULL);

@@ -75,8 +75,8 @@ struct cr_loop {
 
   cr_loop_counts counts;
   uint64_t broken; /* connections closed because an invariant did not hold */
-  uint64_t date_second;
-  char date[32];         /* IMF-fixdate of `date_second` */
+  uint64_t date_quarter;
+  char date[32];         /* IMF-fixdate as of that quarter of a second of the loop's clock */
   cwire_http1_head head; /* scratch for the message being parsed; no two are at once */
 
   uint8_t read_buffer[CR_READ_BUFFER];
@@ -117,6 +117,8 @@ void cr_memory_forget(cr_loop *loop);
 
 cr_connection *cr_slab_take(cr_slab *slab);
 void cr_slab_give(cr_slab *slab, cr_connection *connection);
+/* Whoever has that slot and generation, closing or not; the worker is not looked at. */
+cr_connection *cr_slab_find(const cr_slab *slab, cr_id id);
 cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot);
 
 #endif

@@ -7,6 +7,14 @@ cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot) {
   return &slab->chunks[slot / CR_SLAB_CHUNK][slot % CR_SLAB_CHUNK];
 }
 
+cr_connection *cr_slab_find(const cr_slab *slab, cr_id id) {
+  uint32_t slot = (uint32_t)(id >> 32) & 0xffffff;
+  if (slot >= slab->high) return NULL;
+  cr_connection *connection = cr_slab_at(slab, slot);
+  bool alive = connection->generation == (uint32_t)id && connection->kind != CR_KIND_FREE;
+  return alive ? connection : NULL;
+}
+
 static bool grow(cr_slab *slab) {
   cr_connection **chunks = realloc(slab->chunks, (slab->chunk_count + 1) * sizeof *chunks);
   if (!chunks) return false;
