@@ -20,9 +20,9 @@ static int check_crumb(const uint8_t *from, const uint8_t *end) {
 
 static int skip_empty_lines(cwire_http1_cursor *cursor) {
   for (int lines = 0; cursor->at < cursor->end && *cursor->at == '\r'; lines++) {
-    if (lines == CWIRE_HTTP1_MAX_EMPTY_LINES) return CWIRE_HTTP1_EMPTY_LINES;
     int result = check_line_end(cursor->at, cursor->end);
     if (result <= 0) return result;
+    if (lines == CWIRE_HTTP1_MAX_EMPTY_LINES) return CWIRE_HTTP1_EMPTY_LINES;
     cursor->at += 2;
   }
   return 1;
