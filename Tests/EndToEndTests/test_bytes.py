@@ -31,14 +31,25 @@ class Caller:
         self.port, self.path, self.era = port, f"/mcp/{alias}", era
         self.session = LegacySession(port, path=self.path) if era == "legacy" else None
 
-    def call(self, tool: str, arguments: bytes = b"{}", meta: bytes = b"", number: bytes = b"7", extra: bytes = b"") -> Response:
+    def call(
+        self, tool: str, arguments: bytes = b"{}", meta: bytes = b"", number: bytes = b"7", extra: bytes = b""
+    ) -> Response:
         members = [b'"name":"' + tool.encode() + b'"', b'"arguments":' + arguments]
         own = meta
         if self.session is None:
             own = json.dumps(envelope(), separators=(",", ":")).encode()[1:-1] + (b"," + meta if meta else b"")
         if own:
             members.append(b'"_meta":{' + own + b"}")
-        return self.send(b'{"jsonrpc":"2.0","id":' + number + b',"method":"tools/call","params":{' + b",".join(members) + b"}" + extra + b"}", tool)
+        return self.send(
+            b'{"jsonrpc":"2.0","id":'
+            + number
+            + b',"method":"tools/call","params":{'
+            + b",".join(members)
+            + b"}"
+            + extra
+            + b"}",
+            tool,
+        )
 
     def send(self, body: bytes, tool: str) -> Response:
         if self.session is not None:
@@ -76,7 +87,9 @@ def received(response: Response) -> str:
 
 
 def test_a_call_reaches_the_server_byte_for_byte(caller: Caller) -> None:
-    response = caller.call("raw", ARGUMENTS, b'"vendor.example/x":1.50,"traceparent":"00-1-2-03"', extra=b',"extra":{"k":1.0}')
+    response = caller.call(
+        "raw", ARGUMENTS, b'"vendor.example/x":1.50,"traceparent":"00-1-2-03"', extra=b',"extra":{"k":1.0}'
+    )
     text = received(response)
     assert '"arguments":' + ARGUMENTS.decode() in text
     assert '"vendor.example/x":1.50' in text
@@ -90,7 +103,9 @@ def test_a_result_reaches_the_client_byte_for_byte(caller: Caller) -> None:
     assert response.kind == "application/json"
 
 
-@pytest.mark.parametrize("number", [b"0", b"-3", b"9007199254740993", b'"7"', b'"\\u0061\\"b"', b'"' + b"n" * 300 + b'"'])
+@pytest.mark.parametrize(
+    "number", [b"0", b"-3", b"9007199254740993", b'"7"', b'"\\u0061\\"b"', b'"' + b"n" * 300 + b'"']
+)
 def test_ids_come_back_as_they_were(wire_gateway: Gateway, era: str, number: bytes) -> None:
     for alias in ("wirelegacystdio", "wiremodernhttp"):
         response = Caller(wire_gateway.port, alias, era).call("raw", number=number)
@@ -130,7 +145,7 @@ def test_a_renamed_call_changes_nothing_but_the_name(wire_gateway: Gateway) -> N
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r", b"\n\n \t\n"], ids=repr)
 def test_line_feeds_between_members_do_not_split_a_message(caller: Caller, newline: bytes) -> None:
     """Toward a child that others share."""
-    arguments = b'{"a":' + newline + b'1.10,' + newline + b'"text":"line\\nfeed"' + newline + b"}"
+    arguments = b'{"a":' + newline + b"1.10," + newline + b'"text":"line\\nfeed"' + newline + b"}"
     response = caller.call("raw", arguments)
     text = received(response)
     found = json.loads(text)["params"]["arguments"]
@@ -140,7 +155,7 @@ def test_line_feeds_between_members_do_not_split_a_message(caller: Caller, newli
 
 
 def test_a_progress_notification_keeps_its_numbers(caller: Caller) -> None:
-    response = caller.call("note", b"{}", b'"progressToken":"t\u00f6k"')
+    response = caller.call("note", b"{}", rb'"progressToken":"t\u00f6k"')
     assert response.kind == "text/event-stream", response
     first = next(message for message in response.messages() if "method" in message)
     assert first["params"]["progressToken"] == "tök"
@@ -202,7 +217,12 @@ def records(folder: Path, alias: str) -> list[dict[str, Any]]:
 def test_heads_toward_an_upstream_are_written_afresh(caller: Caller, alias: str, folder: Path) -> None:
     if caller.session is not None:
         caller.session.post(
-            {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "raw", "arguments": {"mark": caller.era}}},
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/call",
+                "params": {"name": "raw", "arguments": {"mark": caller.era}},
+            },
             {"Authorization": "Bearer secret", "Cookie": "a=b", "X-Forwarded-For": "1.2.3.4", "X-Custom": "y"},
         )
     else:

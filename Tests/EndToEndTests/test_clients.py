@@ -23,7 +23,9 @@ Drivers = Callable[[str], Driver]
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
 @pytest.mark.parametrize("alias", ["v2http", "v2stdio", "v1http", "v1stdio"])
-def test_fastmcp_clients_work(shared_gateway: Callable[[int], Gateway], drivers: Drivers, mode: str, alias: str) -> None:
+def test_fastmcp_clients_work(
+    shared_gateway: Callable[[int], Gateway], drivers: Drivers, mode: str, alias: str
+) -> None:
     trace = drivers("fastmcp").run(
         shared_gateway(3).alias_url(alias),
         "lists",
@@ -40,7 +42,9 @@ def test_fastmcp_clients_work(shared_gateway: Callable[[int], Gateway], drivers:
     )
     modern = mode != "legacy"
     assert trace.opened["protocolVersion"] == (MODERN if modern else "2025-11-25")
-    assert [tool["name"] for tool in trace.value("lists")["tools"]["entries"]] == [tool["name"] for tool in features.TOOLS]
+    assert [tool["name"] for tool in trace.value("lists")["tools"]["entries"]] == [
+        tool["name"] for tool in features.TOOLS
+    ]
     assert text_of(trace.value("call")["result"]) == "42"
     assert trace.value("structured")["result"]["structuredContent"]["city"] == "Ōsaka"
     assert [report[0] for report in trace.value("progress")["reports"]] == [1, 2, 3]
@@ -98,7 +102,12 @@ def test_without_a_configuration_the_demonstration_is_served(
     prompt = found["prompts"]["entries"][0]
     calls: list[Any] = [("add=call", {"name": "add", "arguments": {"a": 2, "b": 3}})]
     calls += [(f"{entry['uri']}=read", {"uri": entry["uri"]}) for entry in found["resources"]["entries"]]
-    calls += [("prompt", {"name": prompt["name"], "arguments": {argument["name"]: "x" for argument in prompt.get("arguments", [])}})]
+    calls += [
+        (
+            "prompt",
+            {"name": prompt["name"], "arguments": {argument["name"]: "x" for argument in prompt.get("arguments", [])}},
+        )
+    ]
     again = drivers(sdk).run(gateway.url, *calls, mode=mode, answers=ANSWERS)
     assert "5" in text_of(again.value("add")["result"])
     for entry in found["resources"]["entries"]:
@@ -149,9 +158,15 @@ def certificates(folder: Path) -> Path:
 @pytest.mark.parametrize("generation", ["v1", "v2"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_https_upstreams_are_verified_against_the_given_authority(
-    make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], certificates: Path, generation: str, host: str
+    make_gateway: Callable[..., Gateway],
+    make_upstream: Callable[..., HTTPUpstream],
+    certificates: Path,
+    generation: str,
+    host: str,
 ) -> None:
-    command = reference_command(generation, "--cert", str(certificates / "right.pem"), "--key", str(certificates / "right.key"))
+    command = reference_command(
+        generation, "--cert", str(certificates / "right.pem"), "--key", str(certificates / "right.key")
+    )
     upstream = make_upstream(command, name="tls")
     url = f"https://{host}:{upstream.port}/mcp"
     servers = {"secure": {"url": url, "tls": {"ca": str(certificates / "ca.pem")}}}
@@ -165,12 +180,16 @@ def test_https_upstreams_are_verified_against_the_given_authority(
     assert len(reports) == 4
 
 
-@pytest.mark.parametrize(("certificate", "authority"), [("right", None), ("wrong", "ca.pem")], ids=["unknown-authority", "wrong-host"])
+@pytest.mark.parametrize(
+    ("certificate", "authority"), [("right", None), ("wrong", "ca.pem")], ids=["unknown-authority", "wrong-host"]
+)
 def test_https_upstreams_that_cannot_be_verified_are_refused(
     make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], references: dict[str, HTTPUpstream],
     certificates: Path, certificate: str, authority: str | None,
 ) -> None:  # fmt: skip
-    command = reference_command("v1", "--cert", str(certificates / f"{certificate}.pem"), "--key", str(certificates / f"{certificate}.key"))
+    command = reference_command(
+        "v1", "--cert", str(certificates / f"{certificate}.pem"), "--key", str(certificates / f"{certificate}.key")
+    )
     upstream = make_upstream(command, name="badtls")
     entry: dict[str, Any] = {"url": f"https://localhost:{upstream.port}/mcp"}
     if authority:

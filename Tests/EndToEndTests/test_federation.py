@@ -16,7 +16,7 @@ from harness.conversation import CLIENTS
 from harness.gateway import Gateway
 from harness.processes import eventually, free_port
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
-from harness.wire import LegacySession, post_modern, modern, rpc
+from harness.wire import LegacySession, modern, post_modern, rpc
 
 Drivers = Callable[[str], Driver]
 clients = pytest.mark.parametrize(("sdk", "mode"), CLIENTS, ids=lambda value: str(value))
@@ -47,7 +47,15 @@ def test_two_upstreams_are_one_catalogue(
         ("read", {"uri": "ref://notes/welcome"}),
         ("unprefixed=call", {"name": "add", "arguments": {"a": 1, "b": 2}}),
         ("progress", {"name": "beta__slow"}),
-        ("list_change", {"name": f"joined_{sdk}_{mode}_{workers}".replace("-", ""), "add": "alpha__add_tool", "remove": "alpha__remove_tool", "prefix": "alpha__"}),
+        (
+            "list_change",
+            {
+                "name": f"joined_{sdk}_{mode}_{workers}".replace("-", ""),
+                "add": "alpha__add_tool",
+                "remove": "alpha__remove_tool",
+                "prefix": "alpha__",
+            },
+        ),
         mode=mode,
     )
     found = trace.value("lists")
@@ -75,7 +83,9 @@ def test_two_upstreams_are_one_catalogue(
     assert trace.value("list_change")["told"]
 
 
-def test_the_loser_of_a_uri_is_read_by_its_listed_name(make_gateway: Callable[..., Gateway], two: dict[str, Any]) -> None:
+def test_the_loser_of_a_uri_is_read_by_its_listed_name(
+    make_gateway: Callable[..., Gateway], two: dict[str, Any]
+) -> None:
     gateway = make_gateway(two, workers=2)
     session = LegacySession(gateway.port)
     listed = session.post(rpc("resources/list")).message["result"]["resources"]
@@ -134,7 +144,12 @@ def silent_port() -> socket.socket:
 @clients
 @workers_1_and_3
 def test_dead_upstreams_delay_nobody(
-    make_gateway: Callable[..., Gateway], drivers: Drivers, references: dict[str, HTTPUpstream], sdk: str, mode: str, workers: int
+    make_gateway: Callable[..., Gateway],
+    drivers: Drivers,
+    references: dict[str, HTTPUpstream],
+    sdk: str,
+    mode: str,
+    workers: int,
 ) -> None:
     with silent_port() as listener:
         servers = {
@@ -165,7 +180,9 @@ def test_dead_upstreams_delay_nobody(
             assert alias in f"{error['message']} {error['data']}", error
 
 
-def test_the_first_list_waits_three_seconds_at_most(make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]) -> None:
+def test_the_first_list_waits_three_seconds_at_most(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]
+) -> None:
     with silent_port() as listener:
         servers = {
             "alive": references["v1http"].entry(),
@@ -184,7 +201,11 @@ def test_the_first_list_waits_three_seconds_at_most(make_gateway: Callable[..., 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 def test_an_upstream_that_starts_late_joins_by_itself(
-    make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], drivers: Drivers, references: dict[str, HTTPUpstream], era: str
+    make_gateway: Callable[..., Gateway],
+    make_upstream: Callable[..., HTTPUpstream],
+    drivers: Drivers,
+    references: dict[str, HTTPUpstream],
+    era: str,
 ) -> None:
     late = make_upstream(reference_command("v1"), name="late", started=False)
     gateway = make_gateway({"alive": references["v2http"].entry(), "late": late.entry()}, workers=2)
@@ -192,7 +213,13 @@ def test_an_upstream_that_starts_late_joins_by_itself(
     before = driver.run(gateway.url, "tools", ("ask", {"name": "late__echo", "arguments": {"text": "x"}}), mode=era)
     assert not [name for name in before.value("tools")["names"] if name.startswith("late__")]
     assert "late" in json.dumps(before.value("ask")["error"])
-    box = driver.start(gateway.url, ("until_listed", {"name": "late__echo"}), ("call", {"name": "late__echo", "arguments": {"text": "here"}}), mode=era, timeout=40)
+    box = driver.start(
+        gateway.url,
+        ("until_listed", {"name": "late__echo"}),
+        ("call", {"name": "late__echo", "arguments": {"text": "here"}}),
+        mode=era,
+        timeout=40,
+    )
     late.start()
     after = driver.finish(box)
     assert after["until_listed"]["value"]["names"], "it never joined"
@@ -200,7 +227,9 @@ def test_an_upstream_that_starts_late_joins_by_itself(
 
 
 def test_a_client_is_told_when_an_upstream_joins(
-    make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], references: dict[str, HTTPUpstream]
+    make_gateway: Callable[..., Gateway],
+    make_upstream: Callable[..., HTTPUpstream],
+    references: dict[str, HTTPUpstream],
 ) -> None:
     late = make_upstream(reference_command("v1"), name="late", started=False)
     gateway = make_gateway({"alive": references["v2http"].entry(), "late": late.entry()}, workers=3)
@@ -236,12 +265,20 @@ def test_an_upstream_killed_and_started_again_returns(
     cut = driver.finish(box)["ask"]["value"]
     assert time.monotonic() - killed < 5, "the caller was left waiting"
     assert "mortal" in json.dumps(cut.get("error") or cut["result"]), cut
-    down = driver.run(gateway.url, "tools", ("ask", {"name": "mortal__echo", "arguments": {"text": "2"}}), ("alive=call", {"name": "alive__echo", "arguments": {"text": "3"}}), mode=mode)
+    down = driver.run(
+        gateway.url,
+        "tools",
+        ("ask", {"name": "mortal__echo", "arguments": {"text": "2"}}),
+        ("alive=call", {"name": "alive__echo", "arguments": {"text": "3"}}),
+        mode=mode,
+    )
     assert down.value("tools")["names"] == whole.value("tools")["names"], "its tools stay listed"
     assert down.value("ask")["seconds"] < 2 and "mortal" in json.dumps(down.value("ask")["error"])
     assert text_of(down.value("alive")["result"]) == "3"
     mortal.start()
-    back = driver.run(gateway.url, ("until_answered", {"name": "mortal__echo", "arguments": {"text": "4"}}), mode=mode, timeout=30)
+    back = driver.run(
+        gateway.url, ("until_answered", {"name": "mortal__echo", "arguments": {"text": "4"}}), mode=mode, timeout=30
+    )
     assert text_of(back.value("until_answered")["result"]) == "4"
 
 
@@ -258,17 +295,26 @@ def test_a_session_outlives_its_upstreams_restart(
     assert eventually(lambda: "result" in session.call("echo", {"text": "3"}).message, 15, 0.2)
 
 
-def test_failures_are_errors_with_status_200_in_both_eras(make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]) -> None:
-    gateway = make_gateway({"alive": references["v2http"].entry(), "dead": {"url": f"http://127.0.0.1:{free_port()}/mcp"}})
+def test_failures_are_errors_with_status_200_in_both_eras(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]
+) -> None:
+    gateway = make_gateway(
+        {"alive": references["v2http"].entry(), "dead": {"url": f"http://127.0.0.1:{free_port()}/mcp"}}
+    )
     params = {"name": "dead__echo", "arguments": {}}
-    for response in (LegacySession(gateway.port).post(rpc("tools/call", params)), post_modern(gateway.port, modern("tools/call", params))):
+    for response in (
+        LegacySession(gateway.port).post(rpc("tools/call", params)),
+        post_modern(gateway.port, modern("tools/call", params)),
+    ):
         assert response.status == 200
         error = response.message["error"]
         assert error["code"] == -32603
         assert error["data"]["server"] == "dead" and error["data"]["reason"], error
 
 
-def test_ready_waits_for_the_first_answer_of_any_upstream(make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream]) -> None:
+def test_ready_waits_for_the_first_answer_of_any_upstream(
+    make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream]
+) -> None:
     late = make_upstream(reference_command("v2"), name="late", started=False)
     gateway = make_gateway({"late": late.entry()}, wait=False)
     assert eventually(lambda: gateway.admin_status("/healthz") == 200, 10)
@@ -283,12 +329,24 @@ def test_ready_waits_for_the_first_answer_of_any_upstream(make_gateway: Callable
 @pytest.mark.parametrize("tools", [3_000, pytest.param(10_000, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize(("sdk", "mode"), [("v2", "auto"), ("v1", "legacy")], ids=str)
 def test_thousands_of_tools(
-    make_gateway: Callable[..., Gateway], drivers: Drivers, references: dict[str, HTTPUpstream], sdk: str, mode: str, tools: int
+    make_gateway: Callable[..., Gateway],
+    drivers: Drivers,
+    references: dict[str, HTTPUpstream],
+    sdk: str,
+    mode: str,
+    tools: int,
 ) -> None:
     many = stdio_entry(reference_command("v2", "--tools", str(tools), "--page", "700"))
     gateway = make_gateway({"many": many, "few": references["v1http"].entry()}, workers=2)
     last = f"many__bulk_{tools - 1:05d}"
-    trace = drivers(sdk).run(gateway.url, ("until_listed", {"name": last, "seconds": 40}), "tools", ("call", {"name": last}), mode=mode, timeout=50)
+    trace = drivers(sdk).run(
+        gateway.url,
+        ("until_listed", {"name": last, "seconds": 40}),
+        "tools",
+        ("call", {"name": last}),
+        mode=mode,
+        timeout=50,
+    )
     found = trace.value("tools")
     assert found["names"] == [
         *[f"many__{name}" for name in TOOL_NAMES],
@@ -325,13 +383,18 @@ def test_ten_thousand_tools_page_quickly(make_gateway: Callable[..., Gateway]) -
     assert session.call("bulk_09999").message["result"]["content"][0]["text"] == "called bulk_09999"
 
 
-def test_wire_servers_and_references_together(make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]) -> None:
+def test_wire_servers_and_references_together(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]
+) -> None:
     """Servers without prompts and resources beside one that has them."""
     gateway = make_gateway({"plain": stdio_entry(wire_command()), "full": references["v1http"].entry()})
     session = LegacySession(gateway.port)
     capabilities = session.result["capabilities"]
     assert {"tools", "prompts", "resources", "completions", "logging"} <= set(capabilities)
-    assert [prompt["name"] for prompt in session.post(rpc("prompts/list")).message["result"]["prompts"]] == ["full__haiku", "full__plain"]
+    assert [prompt["name"] for prompt in session.post(rpc("prompts/list")).message["result"]["prompts"]] == [
+        "full__haiku",
+        "full__plain",
+    ]
     alone = LegacySession(gateway.port, path="/mcp/plain")
     assert "tools" in alone.result["capabilities"]
     assert alone.post(rpc("prompts/list")).message.get("result", {"prompts": []})["prompts"] == []

@@ -97,7 +97,9 @@ def test_no_orphans_after_sigkill(make_gateway: Callable[..., Gateway], isolatio
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly_and_takes_the_family_along(make_gateway: Callable[..., Gateway], sign: signal.Signals) -> None:
+def test_a_signal_ends_it_cleanly_and_takes_the_family_along(
+    make_gateway: Callable[..., Gateway], sign: signal.Signals
+) -> None:
     mark = f"{os.getpid()}{int(sign)}9"
     gateway = make_gateway({"family": grandchildren(mark)}, workers=3)
     assert "result" in LegacySession(gateway.port).call("raw").message
@@ -172,7 +174,10 @@ def test_a_drain_that_takes_too_long_is_cut(make_gateway: Callable[..., Gateway]
 def test_a_second_instance_says_who_holds_the_port(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway({"child": stdio_entry(wire_command())}, workers=3)
     second = subprocess.run(
-        [binary(), "serve", "--port", str(gateway.port), "--admin-port", "0"], capture_output=True, text=True, timeout=20
+        [binary(), "serve", "--port", str(gateway.port), "--admin-port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert second.returncode != 0
     said = second.stdout + second.stderr
@@ -219,7 +224,10 @@ def test_version_and_help() -> None:
 def test_a_mistake_in_a_file_is_placed_and_ends_with_2(folder: Path) -> None:
     path = folder / "mistake.yaml"
     path.write_text("servers:\n  files:\n    comand: npx\n")
-    for command in (["check", "--config", str(path)], ["serve", "--port", "0", "--admin-port", "0", "--config", str(path)]):
+    for command in (
+        ["check", "--config", str(path)],
+        ["serve", "--port", "0", "--admin-port", "0", "--config", str(path)],
+    ):
         result = run(*command)
         said = result.stdout + result.stderr
         assert result.returncode == 2, said
@@ -228,7 +236,16 @@ def test_a_mistake_in_a_file_is_placed_and_ends_with_2(folder: Path) -> None:
 
 def test_check_prints_what_would_be_served(folder: Path) -> None:
     path = folder / "client.json"
-    path.write_text(json.dumps({"mcpServers": {"My Server": {"command": "npx", "args": ["-y", "x"]}, "b": {"url": "http://127.0.0.1:9/mcp"}}}))
+    path.write_text(
+        json.dumps(
+            {
+                "mcpServers": {
+                    "My Server": {"command": "npx", "args": ["-y", "x"]},
+                    "b": {"url": "http://127.0.0.1:9/mcp"},
+                }
+            }
+        )
+    )
     result = run("check", "--mcp-config", str(path))
     assert result.returncode == 0, result.stderr
     assert "my-server" in result.stdout or "my_server" in result.stdout, result.stdout
@@ -250,7 +267,9 @@ def test_settings_come_from_the_environment_too(make_gateway: Callable[..., Gate
 
 
 @pytest.mark.parametrize("transport", ["http", "sse", None], ids=str)
-def test_a_client_file_is_taken_as_it_is(make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream], folder: Path, transport: str | None) -> None:
+def test_a_client_file_is_taken_as_it_is(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream], folder: Path, transport: str | None
+) -> None:
     """Also without a type: HTTP+SSE is found out by the probe."""
     upstream = references["v1sse"] if transport in ("sse", None) else references["v1http"]
     entry: dict[str, Any] = {"url": upstream.url}

@@ -49,7 +49,9 @@ def test_a_4_mib_result_after_progress_reaches_clients_with_a_raised_limit(
 ) -> None:
     target = {"url": shared_gateway(3).alias_url(alias), "event_limit": 16 * MIB}
     arguments = {"bytes": 4 * MIB, "progress": True}
-    trace = drivers(sdk).run(target, ("measured_call", {"name": "big", "arguments": arguments, "progress": True}), mode=mode)
+    trace = drivers(sdk).run(
+        target, ("measured_call", {"name": "big", "arguments": arguments, "progress": True}), mode=mode
+    )
     found = trace.value("measured_call")
     assert found["progress"] == [[1, 2, "half"]]
     assert (found["length"], found["sha256"]) == (4 * MIB, digest(4 * MIB))
@@ -84,13 +86,17 @@ def test_big_messages_do_not_hold_up_small_ones(shared_gateway: Callable[[int], 
     for thread in threads:
         thread.start()
     for number in range(10):
-        assert session.call("echo", {"text": str(number)}, timeout=30).message["result"]["content"][0]["text"] == str(number)
+        assert session.call("echo", {"text": str(number)}, timeout=30).message["result"]["content"][0]["text"] == str(
+            number
+        )
     for thread in threads:
         thread.join()
     assert len(done) == 3 and min(done) > 8 * MIB
 
 
-def test_a_reader_that_stops_is_waited_for_without_buffering_it_all(make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]) -> None:
+def test_a_reader_that_stops_is_waited_for_without_buffering_it_all(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]
+) -> None:
     """Twenty 4 MiB results that nobody reads: the upstream is paused, memory is not filled."""
     gateway = make_gateway({"up": references["v2http"].entry()})
     post_modern(gateway.port, modern("tools/call", {"name": "big", "arguments": {"bytes": 4 * MIB}}), timeout=30)
@@ -126,7 +132,9 @@ def test_200_clients_at_once_on_3_workers(
     jobs = []
     for sdk, mode in (("v2", "auto"), ("v1", "legacy")):
         driver = drivers(sdk)
-        jobs.append((driver, driver.start(gateway.url, *scenarios, mode=mode, clients=100, timeout=90, opening_timeout=90)))
+        jobs.append(
+            (driver, driver.start(gateway.url, *scenarios, mode=mode, clients=100, timeout=90, opening_timeout=90))
+        )
     for driver, box in jobs:
         traces = driver.finish(box, 240)["clients"]
         assert len(traces) == 100
@@ -146,7 +154,9 @@ def test_200_raw_sessions_with_the_same_ids(shared_gateway: Callable[[int], Gate
     sessions = [LegacySession(gateway.port, path="/mcp/v1stdio") for _ in range(200)]
     connections = [Connection(gateway.port, timeout=60) for _ in sessions]
     for number, (session, connection) in enumerate(zip(sessions, connections, strict=True)):
-        connection.send(session.bytes_of(rpc("tools/call", {"name": "echo", "arguments": {"text": f"mine {number}"}}, 1)))
+        connection.send(
+            session.bytes_of(rpc("tools/call", {"name": "echo", "arguments": {"text": f"mine {number}"}}, 1))
+        )
     for number, connection in enumerate(connections):
         message = connection.response().message
         assert (message["id"], message["result"]["content"][0]["text"]) == (1, f"mine {number}")
@@ -226,7 +236,9 @@ def test_clients_that_vanish_in_mid_stream_leave_nothing(watched: Gateway) -> No
         for _ in range(15):
             with Connection(watched.port) as connection:
                 headers: dict[str, str | None] = dict(modern_headers(message))
-                connection.send(request("POST", f"/mcp/{path}", headers, json.dumps(message).encode(), port=watched.port))
+                connection.send(
+                    request("POST", f"/mcp/{path}", headers, json.dumps(message).encode(), port=watched.port)
+                )
         for session in sessions:
             session.delete()
     leaks.gone(descriptors=8, seconds=15)
@@ -255,7 +267,9 @@ def test_listens_that_end_leave_nothing(watched: Gateway) -> None:
                 message = modern("subscriptions/listen", {"notifications": wanted}, f"l{number}")
                 headers: dict[str, str | None] = dict(modern_headers(message))
                 with Connection(watched.port) as connection:
-                    connection.send(request("POST", f"/mcp/{path}", headers, json.dumps(message).encode(), port=watched.port))
+                    connection.send(
+                        request("POST", f"/mcp/{path}", headers, json.dumps(message).encode(), port=watched.port)
+                    )
                     assert connection.head().status == 200
                     next(connection.stream())
 
@@ -297,7 +311,12 @@ def test_an_upstream_session_ends_with_the_clients(
     own = {name.lower(): value for name, value in used.items()}["mcp-session-id"]
 
     def deleted() -> list[str]:
-        return [value for entry in seen("DELETE") for name, value in entry["headers"].items() if name.lower() == "mcp-session-id"]
+        return [
+            value
+            for entry in seen("DELETE")
+            for name, value in entry["headers"].items()
+            if name.lower() == "mcp-session-id"
+        ]
 
     assert eventually(lambda: own in deleted(), 5), "the upstream session was left open"
 

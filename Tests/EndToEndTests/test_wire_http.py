@@ -71,7 +71,10 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 REFUSALS = [
     # lengths
     Refusal("both lengths", raw(CHUNKED + "Content-Length: 5\r\n\r\n", b"0\r\n\r\n" + SMUGGLED)),
-    Refusal("both lengths, the other order", raw(POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n")),
+    Refusal(
+        "both lengths, the other order",
+        raw(POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n"),
+    ),
     Refusal("two different lengths", raw(POST + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n", b"{}" + SMUGGLED)),
     Refusal("a list of different lengths", raw(POST + "Content-Length: 2, 3\r\n\r\n", b"{}")),
     Refusal("negative length", raw(POST + "Content-Length: -1\r\n\r\n")),
@@ -138,9 +141,13 @@ REFUSALS = [
     Refusal("endless header", raw("GET /mcp HTTP/1.1\r\n" + HOST + "X-A: " + "a" * 40000), (431,)),
     Refusal("long body", raw(POST + f"Content-Length: {65537}\r\n\r\n", b"x" * 1000), (413,)),
     Refusal("long chunked body", raw(CHUNKED + "\r\n", b"10001\r\n" + b"x" * 65537 + b"\r\n0\r\n\r\n"), (413,)),
-    Refusal("long trailers", raw(CHUNKED + "\r\n", b"2\r\n{}\r\n0\r\n" + b"X-T: " + b"t" * 5000 + b"\r\n\r\n"), (431, 400)),
+    Refusal(
+        "long trailers", raw(CHUNKED + "\r\n", b"2\r\n{}\r\n0\r\n" + b"X-T: " + b"t" * 5000 + b"\r\n\r\n"), (431, 400)
+    ),
     # expectations
-    Refusal("unknown expectation", raw(POST + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n", b"{}"), (417,), closes=False),
+    Refusal(
+        "unknown expectation", raw(POST + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n", b"{}"), (417,), closes=False
+    ),
 ]
 
 
@@ -257,7 +264,9 @@ def test_http_1_0_keep_alive(gateway: Gateway) -> None:
         response = connection.exchange(discover(gateway.port, {"Connection": "keep-alive"}, version="1.0"))
         assert response.status == 200
         if response.headers.get("connection", "").lower() == "keep-alive":
-            assert connection.exchange(discover(gateway.port, {"Connection": "keep-alive"}, version="1.0")).status == 200
+            assert (
+                connection.exchange(discover(gateway.port, {"Connection": "keep-alive"}, version="1.0")).status == 200
+            )
         else:
             assert connection.ended()
 
@@ -404,14 +413,26 @@ def test_a_client_that_closes_its_half_still_gets_the_answer(gateway: Gateway) -
 # --- Host and Origin (PROTOCOL 16.4) ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:PORT", "localhost", "localhost:PORT", "LocalHost:PORT", "[::1]:PORT"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:PORT", "localhost", "localhost:PORT", "LocalHost:PORT", "[::1]:PORT"]
+)
 def test_loopback_hosts_are_taken(gateway: Gateway, host: str) -> None:
     with Connection(gateway.port) as connection:
         headers: dict[str, str | None] = {"Host": host.replace("PORT", str(gateway.port))}
         assert connection.exchange(discover(gateway.port, headers)).status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:PORT", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0:PORT", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:PORT",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "0.0.0.0:PORT",
+        "10.0.0.1",
+    ],
+)
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "OPTIONS"])
 def test_foreign_hosts_are_misdirected(gateway: Gateway, host: str, method: str) -> None:
     headers: dict[str, str | None] = {"Host": host.replace("PORT", str(gateway.port))}
@@ -421,7 +442,14 @@ def test_foreign_hosts_are_misdirected(gateway: Gateway, host: str, method: str)
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://localhost", "http://localhost:3000", "http://127.0.0.1:PORT", "https://localhost:8443", "http://[::1]:5173"]
+    "origin",
+    [
+        "http://localhost",
+        "http://localhost:3000",
+        "http://127.0.0.1:PORT",
+        "https://localhost:8443",
+        "http://[::1]:5173",
+    ],
 )
 def test_loopback_origins_are_taken(gateway: Gateway, origin: str) -> None:
     with Connection(gateway.port) as connection:
@@ -430,7 +458,15 @@ def test_loopback_origins_are_taken(gateway: Gateway, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1.evil.example", "file://", "http://evil.example:PORT"]
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "file://",
+        "http://evil.example:PORT",
+    ],
 )
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_foreign_origins_are_forbidden(gateway: Gateway, origin: str, method: str) -> None:

@@ -165,7 +165,11 @@ def test_status_and_code(session: LegacySession, row: Row) -> None:
 def test_legacy_results_hold_nothing_modern(port: int, alias: str) -> None:
     """A strict client refuses an empty result with any member besides `_meta`."""
     session = LegacySession(port, path=f"/mcp/{alias}")
-    for message in (rpc("ping"), rpc("logging/setLevel", {"level": "info"}), rpc("resources/subscribe", {"uri": "ref://clock"})):
+    for message in (
+        rpc("ping"),
+        rpc("logging/setLevel", {"level": "info"}),
+        rpc("resources/subscribe", {"uri": "ref://clock"}),
+    ):
         assert set(session.post(message).message["result"]) <= {"_meta"}, message["method"]
     for message in (
         rpc("tools/list"),
@@ -178,7 +182,9 @@ def test_legacy_results_hold_nothing_modern(port: int, alias: str) -> None:
     ):
         result = session.post(message).message["result"]
         assert not {"resultType", "ttlMs", "cacheScope"} & set(result), (message["method"], list(result))
-        assert not [key for key in result.get("_meta", {}) if key.startswith("io.modelcontextprotocol/")], result["_meta"]
+        assert not [key for key in result.get("_meta", {}) if key.startswith("io.modelcontextprotocol/")], result[
+            "_meta"
+        ]
 
 
 def test_a_revision_drops_what_it_does_not_know(port: int) -> None:
@@ -240,7 +246,11 @@ def test_a_bad_entry_does_not_spoil_a_batch(port: int) -> None:
     response = LegacySession(port, "2025-03-26").post([rpc("ping", None, 1), 7])
     assert response.status in (200, 400)
     if response.status == 200:
-        flat = [answer for message in response.messages() for answer in (message if isinstance(message, list) else [message])]
+        flat = [
+            answer
+            for message in response.messages()
+            for answer in (message if isinstance(message, list) else [message])
+        ]
         assert {answer["id"]: answer for answer in flat}[1]["result"] == {}
 
 
@@ -271,7 +281,12 @@ def test_delete_ends_the_sessions_streams(port: int) -> None:
 
 def test_a_session_id_is_taken_whole(port: int) -> None:
     session = LegacySession(port)
-    for forged in (session.id[:-1], session.id + "0", session.id[:-1] + ("0" if session.id[-1] != "0" else "1"), session.id.swapcase()):
+    for forged in (
+        session.id[:-1],
+        session.id + "0",
+        session.id[:-1] + ("0" if session.id[-1] != "0" else "1"),
+        session.id.swapcase(),
+    ):
         if forged != session.id:
             assert session.post(rpc("ping"), {"Mcp-Session-Id": forged}).status == 404, forged
 
@@ -283,7 +298,9 @@ def test_get_needs_a_session(port: int) -> None:
         ({"Accept": "text/event-stream"}, (400, 405)),
     ):
         with Connection(port) as connection:
-            assert connection.exchange(request("GET", "/mcp", dict(headers), port=port), "GET").status in statuses, headers
+            assert connection.exchange(request("GET", "/mcp", dict(headers), port=port), "GET").status in statuses, (
+                headers
+            )
 
 
 def test_delete_needs_a_session(port: int) -> None:
@@ -398,7 +415,9 @@ def test_progress_makes_the_answer_a_stream_and_stays_on_it(port: int, alias: st
         response = connection.response()
         assert response.kind == "text/event-stream"
         assert "mcp-session-id" not in response.headers or response.headers["mcp-session-id"] == session.id
-        reports = [message["params"] for message in response.messages() if message.get("method") == "notifications/progress"]
+        reports = [
+            message["params"] for message in response.messages() if message.get("method") == "notifications/progress"
+        ]
         assert [(report["progressToken"], report["progress"]) for report in reports] == [("tok", n) for n in (1, 2, 3)]
         assert response.message["id"] == "call" and "result" in response.message
         # Nothing of it on the GET stream: the next thing there is the list change.

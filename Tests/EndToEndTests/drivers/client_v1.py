@@ -146,15 +146,18 @@ async def open_peer(job: dict[str, Any]) -> AsyncIterator[ClientPeer]:
         events.add("asked roots/list", {})
         return types.ListRootsResult.model_validate(answers["roots"])
 
-    async with streams(job["target"]) as (read, write), ClientSession(
-        read,
-        write,
-        message_handler=on_message,
-        elicitation_callback=on_elicit if "elicitation" in answers else None,
-        sampling_callback=on_sample if "sampling" in answers else None,
-        list_roots_callback=on_roots if "roots" in answers else None,
-        client_info=types.Implementation(name="e2e", version="1"),
-    ) as session:
+    async with (
+        streams(job["target"]) as (read, write),
+        ClientSession(
+            read,
+            write,
+            message_handler=on_message,
+            elicitation_callback=on_elicit if "elicitation" in answers else None,
+            sampling_callback=on_sample if "sampling" in answers else None,
+            list_roots_callback=on_roots if "roots" in answers else None,
+            client_info=types.Implementation(name="e2e", version="1"),
+        ) as session,
+    ):
         result = await session.initialize()
         yield ClientPeer(session, events, result)
 

@@ -113,7 +113,10 @@ class ClientPeer:
             return
         # The listen driver keeps events from the message handler's order, so both feed `events` from here alone.
         async with self.client.listen(
-            tools_list_changed=lists, prompts_list_changed=lists, resources_list_changed=lists, resource_subscriptions=uris
+            tools_list_changed=lists,
+            prompts_list_changed=lists,
+            resources_list_changed=lists,
+            resource_subscriptions=uris,
         ) as subscription:
             yield
             del subscription

@@ -115,11 +115,21 @@ TOOLS = [
     ),
     _tool("image", "returns a picture"),
     _tool("links", "returns an embedded resource and a link"),
-    _tool("big", "returns a text of so many bytes", _schema({"bytes": {"type": "integer"}, "progress": {"type": "boolean"}})),
+    _tool(
+        "big",
+        "returns a text of so many bytes",
+        _schema({"bytes": {"type": "integer"}, "progress": {"type": "boolean"}}),
+    ),
     _tool("length", "returns the length of its text", _schema(TEXT, ["text"])),
     _tool("error_result", "returns a result with isError"),
-    _tool("refuse", "answers with a JSON-RPC error", _schema({"code": {"type": "integer"}, "message": {"type": "string"}})),
-    _tool("sleep", "sleeps and records being cancelled", _schema({"seconds": {"type": "number"}, "tag": {"type": "string"}})),
+    _tool(
+        "refuse", "answers with a JSON-RPC error", _schema({"code": {"type": "integer"}, "message": {"type": "string"}})
+    ),
+    _tool(
+        "sleep",
+        "sleeps and records being cancelled",
+        _schema({"seconds": {"type": "number"}, "tag": {"type": "string"}}),
+    ),
     _tool("journal", "tells which sleeps began, ended and were cancelled"),
     _tool("touch", "changes the clock resource", _schema({"uri": {"type": "string"}})),
     _tool("add_tool", "adds a tool at run time", _schema({"name": {"type": "string"}}, ["name"])),
@@ -273,7 +283,11 @@ class Reference:
 
     async def _call_structured(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
         value = {"city": "Ōsaka", "degrees": 21.5}
-        return {**_text('{"city": "Ōsaka", "degrees": 21.5}'), "structuredContent": value, "_meta": {"example.com/x": 1}}
+        return {
+            **_text('{"city": "Ōsaka", "degrees": 21.5}'),
+            "structuredContent": value,
+            "_meta": {"example.com/x": 1},
+        }
 
     async def _call_image(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
         return {"content": [{"type": "image", "data": PIXEL, "mimeType": "image/png"}]}

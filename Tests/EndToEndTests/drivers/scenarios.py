@@ -1,6 +1,6 @@
 """What a client does in one conversation, written once for every SDK.
 
-A scenario gets a `Peer` and returns something that can be written as JSON; pytest asserts on it. Nothing is judged here.
+A scenario gets a `Peer` and returns something that can be written as JSON; pytest judges it, not this file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,17 @@ class Peer(Protocol):
     answers: dict[str, Any]
 
     async def page(self, kind: str, cursor: str | None) -> dict[str, Any]: ...
-    async def call(self, name: str, arguments: dict[str, Any] | None = None, progress: list[Any] | None = None) -> dict[str, Any]: ...
-    async def call_then_cancel(self, name: str, arguments: dict[str, Any], began: Callable[[], Awaitable[None]]) -> Any: ...
+    async def call(
+        self, name: str, arguments: dict[str, Any] | None = None, progress: list[Any] | None = None
+    ) -> dict[str, Any]: ...
+    async def call_then_cancel(
+        self, name: str, arguments: dict[str, Any], began: Callable[[], Awaitable[None]]
+    ) -> Any: ...
     async def read(self, uri: str) -> dict[str, Any]: ...
     async def prompt(self, name: str, arguments: dict[str, str] | None = None) -> dict[str, Any]: ...
-    async def complete(self, ref: dict[str, str], name: str, value: str, context: dict[str, str] | None = None) -> dict[str, Any]: ...
+    async def complete(
+        self, ref: dict[str, str], name: str, value: str, context: dict[str, str] | None = None
+    ) -> dict[str, Any]: ...
     async def ping(self) -> dict[str, Any]: ...
     async def set_level(self, level: str) -> None: ...
     def watch(self, uris: list[str], lists: bool) -> contextlib.AbstractAsyncContextManager[None]: ...
@@ -57,7 +63,7 @@ class Events:
     async def wait(self, method: str, since: int = 0, count: int = 1, seconds: float = 8) -> list[dict[str, Any]]:
         """The `count` first notifications `method` after index `since`, or fewer when the time is over."""
         with anyio.move_on_after(seconds):
-            while len(found := self.of(method, since)) < count:
+            while len(self.of(method, since)) < count:
                 await self._more.wait()
         return self.of(method, since)
 
@@ -187,7 +193,9 @@ async def prompt(peer: Peer, name: str, arguments: dict[str, str] | None = None)
 
 
 @scenario
-async def complete(peer: Peer, ref: dict[str, str], argument: str, value: str, context: dict[str, str] | None = None) -> Any:
+async def complete(
+    peer: Peer, ref: dict[str, str], argument: str, value: str, context: dict[str, str] | None = None
+) -> Any:
     return await peer.complete(ref, argument, value, context)
 
 
@@ -220,7 +228,9 @@ async def cancel(peer: Peer, tag: str, sleep: str = "sleep", journal: str = "jou
 
 
 @scenario
-async def list_change(peer: Peer, name: str, add: str = "add_tool", remove: str = "remove_tool", prefix: str = "") -> Any:
+async def list_change(
+    peer: Peer, name: str, add: str = "add_tool", remove: str = "remove_tool", prefix: str = ""
+) -> Any:
     """Adds a tool at run time and waits to be told; then the list and a call must know it."""
     async with peer.watch([], lists=True):
         before = [tool["name"] for tool in (await pages(peer, "tools"))["entries"]]
@@ -261,7 +271,9 @@ async def subscription(peer: Peer, uri: str = "ref://clock", touch: str = "touch
 
 
 @scenario
-async def unknown(peer: Peer, tool: str = "no_such_tool", resource: str = "ref://no/such", prompt: str = "no_such_prompt") -> Any:
+async def unknown(
+    peer: Peer, tool: str = "no_such_tool", resource: str = "ref://no/such", prompt: str = "no_such_prompt"
+) -> Any:
     return {
         "tool": await settle(peer.call(tool, {})),
         "resource": await settle(peer.read(resource)),

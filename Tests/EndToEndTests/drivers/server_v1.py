@@ -52,7 +52,9 @@ class Caller:
 
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         request, result = ASKS[method]
-        message = types.ServerRequest.model_validate({"method": method, "params": params} if params else {"method": method})
+        message = types.ServerRequest.model_validate(
+            {"method": method, "params": params} if params else {"method": method}
+        )
         metadata = ServerMessageMetadata(related_request_id=self.context.request_id)
         try:
             return wire(await self.session.send_request(message, result, metadata=metadata))

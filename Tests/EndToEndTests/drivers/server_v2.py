@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import weakref
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,7 +17,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
-from mcp.shared.exceptions import MCPError, MCPDeprecationWarning
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
@@ -83,15 +85,12 @@ class Caller:
         for connection, uris in list(self.server.subscriptions.items()):
             session = self.server.sessions.get(connection)
             if uri in uris and session is not None:
-                await self._to(session, lambda: session.send_resource_updated(uri))
+                await self._to(session, partial(session.send_resource_updated, uri))
 
     async def _to(self, session: Any, send: Any) -> None:
         # A session whose client has gone is no reason to fail the call.
-        with anyio.move_on_after(1):
-            try:
-                await send()
-            except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-                pass
+        with anyio.move_on_after(1), contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await send()
 
 
 class ProtocolRefusal(Exception):

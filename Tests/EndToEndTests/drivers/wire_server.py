@@ -53,7 +53,11 @@ class Upstream:
         modern = b'"resultType":"complete",' if self.era == "modern" else b""
         if method == "initialize" and self.era == "legacy":
             version = json.dumps(message["params"]["protocolVersion"]).encode()
-            return b'{"protocolVersion":' + version + b',"capabilities":{"tools":{}},"serverInfo":{"name":"wire","version":"1"}}'
+            return (
+                b'{"protocolVersion":'
+                + version
+                + b',"capabilities":{"tools":{}},"serverInfo":{"name":"wire","version":"1"}}'
+            )
         if method == "server/discover" and self.era == "modern":
             return (
                 b'{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},'

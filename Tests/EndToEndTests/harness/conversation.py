@@ -264,7 +264,11 @@ def prompts(trace: Trace, pairing: Pairing) -> None:
 
 @check
 def completion(trace: Trace, pairing: Pairing) -> None:
-    assert trace.value("complete")["completion"] == {"values": ["tea", "teapot", "telescope"], "total": 3, "hasMore": False}
+    assert trace.value("complete")["completion"] == {
+        "values": ["tea", "teapot", "telescope"],
+        "total": 3,
+        "hasMore": False,
+    }
     assert trace.value("complete_template")["completion"]["values"] == ["grim tide"]
 
 

@@ -93,7 +93,9 @@ def resident_bytes(pid: int) -> int:
 class Child:
     """A process with its output in a file."""
 
-    def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
+    def __init__(
+        self, command: list[str], log: Path, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -121,7 +123,9 @@ class Child:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"pid {self.pid} outlived SIGTERM by {seconds} s; log:\n{self.text()[-4000:]}") from None
+            raise AssertionError(
+                f"pid {self.pid} outlived SIGTERM by {seconds} s; log:\n{self.text()[-4000:]}"
+            ) from None
 
     def kill(self) -> None:
         if self.process.poll() is None:

@@ -249,7 +249,9 @@ def post(
         return connection.exchange(request("POST", path, headers, body, port=port))
 
 
-def post_modern(port: int, message: dict[str, Any], headers: dict[str, str | None] | None = None, **more: Any) -> Response:
+def post_modern(
+    port: int, message: dict[str, Any], headers: dict[str, str | None] | None = None, **more: Any
+) -> Response:
     return post(port, message, {**modern_headers(message), **(headers or {})}, **more)
 
 
