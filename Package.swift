@@ -57,7 +57,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Admin", "Gateway", "Configuration",
+        "Admin", "Gateway", "Configuration", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),

@@ -1,14 +1,14 @@
 extension EndpointURL {
-  static let form = "a URL such as `https://host.example/mcp`; http, https, ws or wss"
+  package static let form = "a URL such as `https://host.example/mcp`; http, https, ws or wss"
 
   /// Why a text is no URL that can be connected to.
-  struct Problem: Error {
-    var message: String
+  package struct Problem: Error {
+    package var message: String
   }
 
   /// Takes an absolute URL apart (RFC 3986). Refuses user information, which would end up in logs, and everything that
   /// could not be written into a request line as it is.
-  init(parsing text: String) throws(Problem) {
+  package init(parsing text: String) throws(Problem) {
     guard let separator = text.firstRange(of: "://") else {
       throw Problem(message: "a URL starts with its scheme, `https://` or `http://`")
     }

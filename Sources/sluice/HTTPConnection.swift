@@ -36,7 +36,7 @@ struct HTTPConnection: ~Copyable {
     }
   }
 
-  private let descriptor: Int32
+  private let socket: Socket
   private let authority: String
   private var buffer: [UInt8]
   private var framing: Framing
@@ -52,18 +52,30 @@ struct HTTPConnection: ~Copyable {
   /// No answer's head may be longer.
   private static let largestHead = 256 << 10
 
-  /// - Parameter timeout: seconds that any one read or write may take; nil: as long as it takes, as streams do.
-  init(to url: EndpointURL, timeout: Int? = nil) throws(HTTPFault) {
+  /// - Parameters:
+  ///   - timeout: seconds that any one read or write may take; nil: as long as it takes, as streams do.
+  ///   - connectTimeout: seconds that connecting may take, if `timeout` does not say.
+  init(to url: EndpointURL, timeout: Int? = nil, connectTimeout: Int? = nil) throws(HTTPFault) {
     guard !url.scheme.isEncrypted else { throw .encrypted }
-    let socket = try Self.connect(host: url.host, port: url.port, timeout: timeout)
-    descriptor = socket
+    let descriptor = try Self.connect(host: url.host, port: url.port, timeout: timeout ?? connectTimeout)
+    if timeout == nil { Self.setTimeout(of: descriptor, seconds: 0) }
+    socket = Socket(descriptor: descriptor)
     authority = url.authority
     buffer = []
     framing = .none
   }
 
-  deinit {
-    close(descriptor)
+  /// Closed once neither the connection nor a canceller holds it, so that a late canceller can't hit another's.
+  private final class Socket: Sendable {
+    let descriptor: Int32
+
+    init(descriptor: Int32) {
+      self.descriptor = descriptor
+    }
+
+    deinit {
+      close(descriptor)
+    }
   }
 
   private static func connect(host: String, port: Int, timeout: Int?) throws(HTTPFault) -> Int32 {
@@ -81,17 +93,12 @@ struct HTTPConnection: ~Copyable {
     while let candidate = next {
       let address = candidate.pointee
       next = address.ai_next
-      let descriptor = socket(address.ai_family, address.ai_socktype | closeOnExec, address.ai_protocol)
+      let descriptor = Glibc.socket(address.ai_family, address.ai_socktype | closeOnExec, address.ai_protocol)
       guard descriptor >= 0 else {
         reason = String(cString: strerror(errno))
         continue
       }
-      if let timeout {
-        var limit = timeval(tv_sec: timeout, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-      }
+      if let timeout { setTimeout(of: descriptor, seconds: timeout) }
       var on: Int32 = 1
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
       if Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 { return descriptor }
@@ -101,10 +108,18 @@ struct HTTPConnection: ~Copyable {
     throw .unreachable(reason: reason)
   }
 
+  /// Bounds connecting too (socket(7)); 0 takes the bounds away.
+  private static func setTimeout(of descriptor: Int32, seconds: Int) {
+    var limit = timeval(tv_sec: seconds, tv_usec: 0)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+  }
+
   /// Lets another thread end a read that waits: the next read sees the end of the stream.
   var canceller: @Sendable () -> Void {
-    let descriptor = descriptor
-    return { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    let socket = socket
+    return { _ = shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
   }
 
   // MARK: Request
@@ -117,7 +132,7 @@ struct HTTPConnection: ~Copyable {
     if let body { head += "Content-Length: \(body.count)\r\n" }
     var bytes = (Array((head + "\r\n").utf8) + (body ?? []))[...]
     while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, noSignal) }
+      let count = bytes.withUnsafeBytes { Glibc.send(socket.descriptor, $0.baseAddress, $0.count, noSignal) }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw .broken(reason: String(cString: strerror(errno))) }
       bytes = bytes.dropFirst(count)
@@ -237,7 +252,7 @@ struct HTTPConnection: ~Copyable {
   private mutating func fill() throws(HTTPFault) -> Bool {
     var chunk = [UInt8](repeating: 0, count: 64 << 10)
     while true {
-      let count = recv(descriptor, &chunk, chunk.count, 0)
+      let count = recv(socket.descriptor, &chunk, chunk.count, 0)
       if count < 0, errno == EINTR { continue }
       if count < 0 { throw .broken(reason: String(cString: strerror(errno))) }
       buffer += chunk[..<count]
