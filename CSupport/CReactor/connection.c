@@ -149,7 +149,7 @@ static void start_write(cr_connection *connection) {
   cr_write_queue *queue = connection->queue;
   uv_buf_t pieces[CR_GATHER];
   unsigned count = cr_write_queue_gather(queue, pieces, CR_GATHER, &queue->in_flight);
-  int status = connection->transport->write(connection, pieces, count);
+  int status = connection->transport->write(connection, &queue->request, pieces, count);
   if (status < 0) {
     queue->in_flight = 0;
     cr_connection_close(connection, cr_error_uv(status));
@@ -338,11 +338,11 @@ void cr_connection_run(cr_connection *connection) {
     cr_slab_give(&connection->loop->slab, connection);
     return;
   }
-  if (!connection->transport) {
-    if (connection->closing) cr_connection_released(connection);
+  if (!connection->transport && connection->closing) {
+    cr_connection_released(connection);
     return;
   }
-  if (connection->transport->run) {
+  if (connection->transport && connection->transport->run) {
     connection->transport->run(connection);
     if (connection->gone || connection->kind == CR_KIND_FREE) return;
   }
@@ -359,7 +359,7 @@ void cr_connection_run(cr_connection *connection) {
     if (connection->queue) start_write(connection);
     if (connection->closing) return;
   }
-  settle(connection);
+  if (connection->transport) settle(connection);
 }
 
 void cr_connection_set_timer(cr_connection *connection, uint64_t when) {

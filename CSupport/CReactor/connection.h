@@ -37,7 +37,8 @@ typedef struct cr_transport {
      while a `write` is under way. */
   ssize_t (*try_write)(cr_connection *connection, const uv_buf_t *pieces, unsigned count);
   /* Begins to write all of it; the bytes stay put until `wrote`. At most one at a time. */
-  int (*write)(cr_connection *connection, const uv_buf_t *pieces, unsigned count);
+  int (*write)(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
+               unsigned count);
   int (*read_start)(cr_connection *connection);
   void (*read_stop)(cr_connection *connection);
   /* Ends the sending side at once; called only with nothing left to write. */

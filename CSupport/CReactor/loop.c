@@ -10,6 +10,7 @@
 #include "loop_private.h"
 #include "mailbox_private.h"
 #include "policy_timer.h"
+#include "resolver.h"
 
 /* What is called when policy gave no function, or when the loop is being destroyed. */
 static void no_request(void *context, cr_id id, const cwire_http1_head *head, cwire_span body) {
@@ -305,6 +306,7 @@ void cr_loop_destroy(cr_loop *loop) {
   }
   cr_mailbox_deliver(loop);
   cr_memory_forget(loop);
+  cr_resolver_stop(loop);
   uv_walk(&loop->uv, close_handle, NULL);
   while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
     continue;
@@ -316,6 +318,7 @@ void cr_loop_destroy(cr_loop *loop) {
     free(queue);
   }
   cr_http_server_clear(loop);
+  cr_resolver_free(loop);
   cr_address_clear(&loop->addresses);
   cr_policy_timers_clear(loop);
   cr_buffer_pool_clear(&loop->buffers);

@@ -113,7 +113,9 @@ static ssize_t memory_try_write(cr_connection *connection, const uv_buf_t *piece
   return transfer(peer, pieces, count, 0);
 }
 
-static int memory_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
+static int memory_write(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
+                        unsigned count) {
+  (void)request;
   cr_memory_peer *peer = connection->memory;
   uv_buf_t *copy = malloc(count * sizeof *copy);
   if (!copy) return UV_ENOMEM;

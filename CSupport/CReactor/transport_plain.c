@@ -30,8 +30,9 @@ static ssize_t plain_try_write(cr_connection *connection, const uv_buf_t *pieces
   return uv_try_write(&connection->stream, pieces, count);
 }
 
-static int plain_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
-  return uv_write(&connection->queue->request, &connection->stream, pieces, count, was_written);
+static int plain_write(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
+                       unsigned count) {
+  return uv_write(request, &connection->stream, pieces, count, was_written);
 }
 
 static int plain_read_start(cr_connection *connection) {

@@ -1,0 +1,447 @@
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loop_private.h"
+#include "process_lines.h"
+#include "process_spawn.h"
+#include "reaper.h"
+
+/* A child is a connection whose transport is three pipes and a pidfd.
+ *
+ * Its end has one order, whoever begins it. `ending` asks: standard input closes, SIGTERM to the
+ * group follows, then SIGKILL. Once the leader is a zombie, the rest of its group gets SIGTERM and
+ * the pipes are drained, for at most DRAIN_MS: a grandchild may hold them open. Then comes SIGKILL
+ * to the group, the reaper forgets it, and only then the leader is reaped: until that moment its
+ * number names our group and nobody else's. Only now the connection closes and `child_exited` is
+ * told. */
+
+enum { PATIENCE_MS = 2000, DRAIN_MS = 1000, LOG_LINE = 8192, HANDLES = 4 };
+
+typedef enum ending { ENDING_NO, ENDING_ASKED, ENDING_TERMINATED, ENDING_KILLED } ending;
+
+typedef struct cr_child {
+  uv_pipe_t input, output, log;
+  uv_poll_t exit;
+  cr_connection *connection;
+  cr_lines lines, log_lines;
+  pid_t pid; /* 0 once reaped, or if it never ran */
+  int reaper;
+  uint8_t ending;
+  uint8_t open_handles;
+  bool input_open, output_open, log_open;
+  bool exit_watched;
+  bool failed;  /* to start */
+  bool zombie;  /* the leader has ended */
+  bool closing; /* the transport was told to close */
+  int64_t status;
+  int signal;
+  cr_error error;
+} cr_child;
+
+static const cr_transport transport;
+static const cr_protocol protocol;
+
+static cr_child *child_of(cr_connection *connection) {
+  return connection->state;
+}
+
+static void handle_closed(uv_handle_t *handle) {
+  cr_child *child = handle->data;
+  if (--child->open_handles == 0) cr_connection_released(child->connection);
+}
+
+static void close_input(cr_child *child) {
+  if (!child->input_open) return;
+  child->input_open = false;
+  uv_close((uv_handle_t *)&child->input, handle_closed);
+}
+
+static void close_output(cr_child *child) {
+  if (!child->output_open) return;
+  child->output_open = false;
+  uv_close((uv_handle_t *)&child->output, handle_closed);
+}
+
+static void close_log(cr_child *child) {
+  if (!child->log_open) return;
+  child->log_open = false;
+  uv_close((uv_handle_t *)&child->log, handle_closed);
+}
+
+static void signal_group(cr_child *child, int signal) {
+  if (child->pid > 0) kill(-child->pid, signal);
+}
+
+/* The end of a zombie and of all that is left of its group. */
+static void reap(cr_child *child) {
+  signal_group(child, SIGKILL);
+  cr_reaper_tell(child->reaper, child->pid, false);
+  int status = 0;
+  pid_t got;
+  do {
+    got = waitpid(child->pid, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got == child->pid) {
+    child->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    child->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  }
+  child->pid = 0;
+}
+
+/* ---- Lines ---- */
+
+static void output_line(void *context, cwire_span line) {
+  cr_connection *connection = context;
+  cr_loop *loop = connection->loop;
+  if (connection->closing) return;
+  cr_loop_event(loop);
+  loop->handlers.child_line(loop->context, cr_connection_id(connection), connection->tag, line);
+}
+
+static void log_line(void *context, cwire_span line) {
+  cr_connection *connection = context;
+  cr_loop *loop = connection->loop;
+  if (connection->closing) return;
+  cr_loop_event(loop);
+  loop->handlers.child_log(loop->context, cr_connection_id(connection), connection->tag, line);
+}
+
+/* ---- Ending ---- */
+
+static void finish(cr_child *child) {
+  cr_lines_finish(&child->lines, output_line, child->connection);
+  cr_lines_finish(&child->log_lines, log_line, child->connection);
+  reap(child);
+  cr_connection_close(child->connection, child->error);
+}
+
+static void finish_when_drained(cr_child *child) {
+  if (child->zombie && !child->closing && !child->output_open && !child->log_open) finish(child);
+}
+
+static void begin_ending(cr_child *child) {
+  if (child->ending != ENDING_NO || child->zombie) return;
+  child->ending = ENDING_ASKED;
+  /* What is queued is still owed to the child; its input closes after that. */
+  cr_connection_shutdown(child->connection);
+  cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + PATIENCE_MS);
+}
+
+static void kill_now(cr_child *child) {
+  if (child->zombie) return;
+  child->ending = ENDING_KILLED;
+  signal_group(child, SIGKILL);
+}
+
+static void on_timer(cr_connection *connection) {
+  cr_child *child = child_of(connection);
+  if (child->zombie && connection->paused) {
+    /* What it left in the pipe is still wanted, later. */
+    cr_connection_set_timer(connection, cr_loop_now(connection->loop) + DRAIN_MS);
+  } else if (child->zombie) {
+    finish(child);
+  } else if (child->ending == ENDING_ASKED) {
+    child->ending = ENDING_TERMINATED;
+    close_input(child);
+    signal_group(child, SIGTERM);
+    cr_connection_set_timer(connection, cr_loop_now(connection->loop) + PATIENCE_MS);
+  } else {
+    kill_now(child);
+  }
+}
+
+static void unwatch(cr_child *child) {
+  int descriptor = -1;
+  child->exit_watched = false;
+  uv_fileno((uv_handle_t *)&child->exit, &descriptor);
+  uv_close((uv_handle_t *)&child->exit, handle_closed);
+  close(descriptor);
+}
+
+static void reap_and_close(cr_child *child) {
+  if (child->pid > 0) reap(child);
+  close_input(child);
+  close_output(child);
+  close_log(child);
+}
+
+static void leader_ended(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  cr_child *child = poll->data;
+  child->zombie = true;
+  unwatch(child);
+  if (child->closing) {
+    reap_and_close(child);
+    return;
+  }
+  signal_group(child, SIGTERM);
+  cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + DRAIN_MS);
+  finish_when_drained(child);
+}
+
+/* ---- Pipes ---- */
+
+static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+  (void)suggested;
+  cr_child *child = handle->data;
+  cr_loop *loop = child->connection->loop;
+  *buffer = uv_buf_init((char *)loop->read_buffer, sizeof loop->read_buffer);
+}
+
+static void on_output(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+  cr_child *child = stream->data;
+  if (count == 0) return;
+  if (count > 0) {
+    cr_connection *connection = child->connection;
+    connection->transport->received(connection, (uint8_t *)buffer->base, count);
+    return;
+  }
+  close_output(child);
+  if (child->zombie)
+    finish_when_drained(child);
+  else
+    begin_ending(child); /* a server that can't answer any more is of no use */
+}
+
+static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+  cr_child *child = stream->data;
+  if (count == 0) return;
+  if (count > 0) {
+    child->connection->loop->counts.bytes_in += (uint64_t)count;
+    cr_lines_feed(&child->log_lines, cwire_span_make(buffer->base, (size_t)count), log_line,
+                  child->connection);
+    return;
+  }
+  close_log(child);
+  finish_when_drained(child);
+}
+
+static size_t bytes_of(const uv_buf_t *pieces, unsigned count) {
+  size_t sum = 0;
+  for (unsigned i = 0; i < count; i++)
+    sum += pieces[i].len;
+  return sum;
+}
+
+/* A child that closed its input takes no more, but may still have something to say; so what is
+ * written counts as written, and the child is asked to end. */
+static ssize_t try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
+  cr_child *child = child_of(connection);
+  if (!child->input_open) return (ssize_t)bytes_of(pieces, count);
+  int taken = uv_try_write((uv_stream_t *)&child->input, pieces, count);
+  if (taken >= 0 || taken == UV_EAGAIN) return taken;
+  begin_ending(child);
+  return (ssize_t)bytes_of(pieces, count);
+}
+
+static void on_written(uv_write_t *request, int status) {
+  cr_child *child = request->data;
+  if (!child->closing && status < 0) begin_ending(child);
+  child->connection->transport->wrote(child->connection, child->closing ? status : 0);
+}
+
+static int write_all(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
+                     unsigned count) {
+  cr_child *child = child_of(connection);
+  request->data = child;
+  return uv_write(request, (uv_stream_t *)&child->input, pieces, count, on_written);
+}
+
+static int read_start(cr_connection *connection) {
+  cr_child *child = child_of(connection);
+  if (!child->output_open) return 0;
+  int status = uv_read_start((uv_stream_t *)&child->output, lend_buffer, on_output);
+  return status == UV_EALREADY ? 0 : status;
+}
+
+static void read_stop(cr_connection *connection) {
+  cr_child *child = child_of(connection);
+  if (child->output_open) uv_read_stop((uv_stream_t *)&child->output);
+}
+
+static void shut_input(cr_connection *connection) {
+  close_input(child_of(connection));
+}
+
+static void close_child(cr_connection *connection, bool reset) {
+  (void)reset;
+  cr_child *child = child_of(connection);
+  child->closing = true;
+  if (child->exit_watched) {
+    /* Not in order. The pidfd will say when the leader can be reaped; a loop that is being
+     * destroyed has no turns left for that, and waits. */
+    signal_group(child, SIGKILL);
+    if (!connection->loop->destroying) return;
+    unwatch(child);
+  }
+  reap_and_close(child);
+}
+
+static const cr_transport transport = {
+    .try_write = try_write,
+    .write = write_all,
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .shutdown = shut_input,
+    .close = close_child,
+    .connected = cr_connection_connected,
+    .received = cr_connection_received,
+    .wrote = cr_connection_wrote,
+};
+
+/* ---- Protocol ---- */
+
+static size_t on_read(cr_connection *connection, cwire_span bytes) {
+  cr_child *child = child_of(connection);
+  if (!cr_lines_feed(&child->lines, bytes, output_line, connection)) {
+    child->error = cr_error_reason(CR_REASON_LINE_TOO_LONG);
+    cr_lines_free(&child->lines);
+    close_output(child);
+    if (!child->zombie) kill_now(child);
+    finish_when_drained(child);
+  }
+  return bytes.length;
+}
+
+static void on_drained(cr_connection *connection) {
+  cr_loop *loop = connection->loop;
+  cr_loop_event(loop);
+  loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
+}
+
+/* Only a child that could not be started asks for this. */
+static void on_run(cr_connection *connection) {
+  cr_child *child = child_of(connection);
+  if (child->failed) cr_connection_close(connection, child->error);
+}
+
+static void on_closed(cr_connection *connection, cr_error error) {
+  (void)error;
+  cr_child *child = child_of(connection);
+  cr_loop *loop = connection->loop;
+  connection->state = NULL;
+  cr_loop_event(loop);
+  loop->handlers.child_exited(loop->context, cr_connection_id(connection), connection->tag,
+                              child->error, child->status, child->signal);
+  cr_lines_free(&child->lines);
+  cr_lines_free(&child->log_lines);
+  free(child);
+}
+
+static const cr_protocol protocol = {
+    .read = on_read,
+    .drained = on_drained,
+    .timer = on_timer,
+    .run = on_run,
+    .closed = on_closed,
+};
+
+/* ---- For policy ---- */
+
+static cr_child *find(cr_loop *loop, cr_id id) {
+  cr_connection *connection = cr_connection_find(loop, id);
+  return connection == NULL || connection->kind != CR_KIND_CHILD ? NULL : child_of(connection);
+}
+
+static void open_pipe(uv_loop_t *loop, cr_child *child, uv_pipe_t *pipe) {
+  uv_pipe_init(loop, pipe, 0);
+  pipe->data = child;
+  child->open_handles++;
+}
+
+/* Takes over the pid and, whatever happens, all four descriptors. */
+static int adopt(cr_child *child, const cr_spawned *spawned) {
+  cr_connection *connection = child->connection;
+  int descriptors[HANDLES] = {spawned->input, spawned->output, spawned->log, spawned->exit};
+  uv_pipe_t *pipes[] = {&child->input, &child->output, &child->log};
+  int adopted = 0, problem = 0;
+  child->pid = spawned->pid;
+  while (adopted < 3 && problem == 0) {
+    problem = uv_pipe_open(pipes[adopted], descriptors[adopted]);
+    if (problem == 0) adopted++;
+  }
+  if (problem == 0) problem = uv_poll_init(&connection->loop->uv, &child->exit, spawned->exit);
+  if (problem != 0) {
+    for (; adopted < HANDLES; adopted++)
+      close(descriptors[adopted]);
+    return problem;
+  }
+  child->exit.data = child;
+  child->open_handles++;
+  child->exit_watched = true;
+  uv_poll_start(&child->exit, UV_READABLE, leader_ended);
+  uv_read_start((uv_stream_t *)&child->log, lend_buffer, on_log);
+  cr_connection_connected(connection, 0);
+  return 0;
+}
+
+cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t tag) {
+  cr_child *child = calloc(1, sizeof *child);
+  if (child == NULL) return 0;
+  cr_connection *connection = cr_connection_take(loop, CR_KIND_CHILD, &protocol);
+  if (connection == NULL) {
+    free(child);
+    return 0;
+  }
+  connection->transport = &transport;
+  connection->state = child;
+  connection->tag = tag;
+  child->connection = connection;
+  child->status = -1;
+  child->reaper = cr_reaper_descriptor(loop->options.reaper);
+  child->lines.max = options->max_line;
+  child->log_lines = (cr_lines){.max = LOG_LINE, .cut = true};
+  open_pipe(&loop->uv, child, &child->input);
+  open_pipe(&loop->uv, child, &child->output);
+  open_pipe(&loop->uv, child, &child->log);
+  child->input_open = child->output_open = child->log_open = true;
+
+  cr_spawned spawned;
+  child->error = cr_spawn(&spawned, options, child->reaper);
+  if (!cr_failed(child->error)) {
+    int problem = adopt(child, &spawned);
+    if (problem != 0) child->error = cr_error_uv(problem);
+  }
+  child->failed = cr_failed(child->error);
+  if (child->failed) cr_connection_defer(connection);
+  return cr_connection_id(connection);
+}
+
+cr_write cr_child_write(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count) {
+  cr_child *child = find(loop, id);
+  if (child == NULL || child->ending != ENDING_NO || child->zombie) return CR_WRITE_STALE;
+  enum { BATCH = 16 };
+  cr_write result = CR_WRITE_OK;
+  while (count > 0) {
+    cr_piece batch[BATCH];
+    size_t taken = count < BATCH ? count : BATCH;
+    for (size_t i = 0; i < taken; i++)
+      batch[i] = cr_piece_span(pieces[i]);
+    result = cr_connection_write(child->connection, batch, taken);
+    if (result == CR_WRITE_STALE) break;
+    pieces += taken;
+    count -= taken;
+  }
+  return result;
+}
+
+void cr_child_close(cr_loop *loop, cr_id id) {
+  cr_child *child = find(loop, id);
+  if (child != NULL) begin_ending(child);
+}
+
+void cr_child_kill(cr_loop *loop, cr_id id) {
+  cr_child *child = find(loop, id);
+  if (child != NULL) kill_now(child);
+}
+
+int64_t cr_child_pid(cr_loop *loop, cr_id id) {
+  cr_child *child = find(loop, id);
+  return child == NULL || child->pid <= 0 ? -1 : child->pid;
+}

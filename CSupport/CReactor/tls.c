@@ -1,0 +1,124 @@
+#define _GNU_SOURCE
+
+#include "tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Policy of TLS: versions, trust, certificates. How its bytes travel is in transport_tls.c. */
+
+static const unsigned char http1_only[] = "\x08http/1.1";
+
+/* OpenSSL would ask on the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *context) {
+  (void)buffer, (void)size, (void)writing, (void)context;
+  return -1;
+}
+
+/* The first error is the cause, what follows it only says where OpenSSL met it. */
+static bool complain(char *message, size_t capacity, const char *what, const char *file) {
+  unsigned long code = ERR_peek_error();
+  char scratch[128];
+  const char *reason = NULL;
+  if (ERR_SYSTEM_ERROR(code))
+    reason = strerror_r(ERR_GET_REASON(code), scratch, sizeof scratch);
+  else if (code != 0)
+    reason = ERR_reason_error_string(code);
+  if (reason == NULL) reason = "unknown reason";
+  if (file == NULL)
+    snprintf(message, capacity, "%s: %s", what, reason);
+  else
+    snprintf(message, capacity, "%s '%s': %s", what, file, reason);
+  return false;
+}
+
+static bool trust(SSL_CTX *ssl, const cr_tls_client_options *options, char *message,
+                  size_t capacity) {
+  if (options->ca_file == NULL) {
+    if (SSL_CTX_set_default_verify_paths(ssl) == 1) return true;
+    return complain(message, capacity, "cannot load the system's root certificates", NULL);
+  }
+  if (SSL_CTX_load_verify_file(ssl, options->ca_file) == 1) return true;
+  return complain(message, capacity, "cannot read root certificates from", options->ca_file);
+}
+
+static bool identify(SSL_CTX *ssl, const cr_tls_client_options *options, char *message,
+                     size_t capacity) {
+  if (options->cert_file == NULL) return true;
+  if (SSL_CTX_use_certificate_chain_file(ssl, options->cert_file) != 1) {
+    return complain(message, capacity, "cannot read a certificate from", options->cert_file);
+  }
+  const char *key = options->key_file == NULL ? options->cert_file : options->key_file;
+  if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1) return true;
+  unsigned long code = ERR_peek_error();
+  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ) {
+    snprintf(message, capacity, "the private key in '%s' is encrypted; give one that is not", key);
+    return false;
+  }
+  if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
+    snprintf(message, capacity,
+             "the private key in '%s' does not belong to the certificate in '%s'", key,
+             options->cert_file);
+    return false;
+  }
+  return complain(message, capacity, "cannot read a private key from", key);
+}
+
+/* What clients and servers have in common. Takes `ssl` over; NULL without memory. */
+static cr_tls_context *make_context(SSL_CTX *ssl) {
+  cr_tls_context *context = calloc(1, sizeof *context);
+  BIO_METHOD *bio = cr_tls_bio_make();
+  if (ssl == NULL || context == NULL || bio == NULL) {
+    SSL_CTX_free(ssl);
+    BIO_meth_free(bio);
+    free(context);
+    return NULL;
+  }
+  SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+  /* Buffers go back while a connection idles; a queued write may be tried again from elsewhere. */
+  SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
+  context->ssl = ssl;
+  context->bio = bio;
+  atomic_init(&context->references, 1);
+  return context;
+}
+
+cr_tls_context *cr_tls_client_make(const cr_tls_client_options *options, char *message,
+                                   size_t capacity) {
+  ERR_clear_error();
+  cr_tls_context *context = make_context(SSL_CTX_new(TLS_client_method()));
+  if (context == NULL) {
+    snprintf(message, capacity, "out of memory");
+    return NULL;
+  }
+  context->verify = options->verify;
+  SSL_CTX_set_verify(context->ssl, options->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+  SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_alpn_protos(context->ssl, http1_only, sizeof http1_only - 1);
+  if ((!options->verify || trust(context->ssl, options, message, capacity)) &&
+      identify(context->ssl, options, message, capacity)) {
+    return context;
+  }
+  cr_tls_context_free(context);
+  return NULL;
+}
+
+cr_tls_context *cr_tls_context_retain(cr_tls_context *context) {
+  atomic_fetch_add_explicit(&context->references, 1, memory_order_relaxed);
+  return context;
+}
+
+void cr_tls_context_free(cr_tls_context *context) {
+  if (context == NULL) return;
+  if (atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1) return;
+  SSL_CTX_free(context->ssl);
+  BIO_meth_free(context->bio);
+  free(context);
+}
