@@ -1,10 +1,15 @@
 import CWire
+import Synchronization
 import Testing
+
+/// Where the bytes of every `span` are: what stays reachable, a leak check does not take for a leak.
+private let spans = Mutex<[UInt]>([])
 
 /// A span over the bytes of a text, which stay allocated for as long as the tests run.
 func span(_ text: String) -> cwire_span {
   let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(1, text.utf8.count))
   _ = bytes.update(fromContentsOf: Array(text.utf8))
+  spans.withLock { $0.append(UInt(bitPattern: bytes.baseAddress)) }
   return cwire_span_make(bytes.baseAddress, text.utf8.count)
 }
 
