@@ -72,6 +72,22 @@ struct HTTP1Tests {
     #expect(MemoryLayout<cwire_http1_body>.size <= 24)
   }
 
+  @Test("a message without a body is complete from the start and stays so")
+  func noBody() {
+    let head = UnsafeMutablePointer<cwire_http1_head>.allocate(capacity: 1)
+    defer { head.deallocate() }
+    var limits = cwire_http1_default_limits()
+    let consumed = cwire_http1_parse_request(head, &limits, span("GET / HTTP/1.0\r\n\r\n"), 0)
+    #expect(consumed > 0)
+    var body = cwire_http1_body()
+    var next = span("GET")
+    var piece = cwire_span()
+    #expect(cwire_http1_body_start(&body, head, 0) == 0)
+    #expect(cwire_http1_body_next(&body, &next, &piece) == 0)
+    #expect(piece.length == 0 && string(next) == "GET")
+    #expect(cwire_http1_body_end(&body) == 0)
+  }
+
   @Test("a token is found in all lines of a list field")
   func tokens() throws {
     let head = UnsafeMutablePointer<cwire_http1_head>.allocate(capacity: 1)
