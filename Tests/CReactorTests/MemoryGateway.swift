@@ -1,0 +1,199 @@
+import CReactor
+import CWire
+
+/// What a scripted policy saw of one request.
+struct SeenRequest: Equatable {
+  var method: String
+  var target: String
+  var body: String
+}
+
+func text(_ span: cwire_span) -> String {
+  String(decoding: UnsafeBufferPointer(start: span.base, count: span.length), as: UTF8.self)
+}
+
+/// Calls `body` with spans over the strings, which live until it returns.
+func withSpans<Result>(_ strings: [String], _ body: ([cwire_span]) -> Result) -> Result {
+  let bytes = strings.map { Array($0.utf8) }
+  let flat = Array(bytes.joined()) + [0]
+  return flat.withUnsafeBufferPointer { buffer in
+    var start = 0
+    var spans: [cwire_span] = []
+    for piece in bytes {
+      spans.append(cwire_span(base: buffer.baseAddress! + start, length: piece.count))
+      start += piece.count
+    }
+    return body(spans)
+  }
+}
+
+/// A loop with a manual clock, a listener in memory and a policy made of closures: a whole server in one thread.
+final class MemoryGateway {
+  let loop: OpaquePointer
+  let listener: OpaquePointer
+  var requests: [SeenRequest] = []
+  var connections: [cr_id] = []
+  /// The other handlers' calls, in order: "closed 7", "drained 7", "peer ended 7", "timer 3".
+  var events: [String] = []
+  var errors: [cr_error] = []
+  var answer: (MemoryGateway, cr_id, SeenRequest) -> Void = { gateway, id, request in
+    gateway.reply(id, body: request.body.isEmpty ? "ok" : request.body)
+  }
+
+  init(
+    limits change: (inout cr_http_limits) -> Void = { _ in },
+    options changeOptions: (inout cr_loop_options) -> Void = { _ in }
+  ) {
+    var options = cr_loop_options()
+    options.worker = 5
+    options.max_connections = 100
+    options.manual_clock = true
+    changeOptions(&options)
+    var handlers = cr_handlers()
+    handlers.request = { context, id, head, body in
+      let gateway = MemoryGateway.of(context)
+      let request = SeenRequest(
+        method: text(head!.pointee.method_text), target: text(head!.pointee.target), body: text(body))
+      gateway.requests.append(request)
+      gateway.connections.append(id)
+      gateway.answer(gateway, id, request)
+    }
+    handlers.closed = { context, _, tag, error in
+      MemoryGateway.of(context).events.append("closed \(tag)")
+      MemoryGateway.of(context).errors.append(error)
+    }
+    handlers.peer_ended = { context, _, tag in MemoryGateway.of(context).events.append("peer ended \(tag)") }
+    handlers.drained = { context, _, tag in MemoryGateway.of(context).events.append("drained \(tag)") }
+    handlers.timer = { context, token in MemoryGateway.of(context).events.append("timer \(token)") }
+    let box = UnsafeMutablePointer<Unmanaged<MemoryGateway>?>.allocate(capacity: 1)
+    box.initialize(to: nil)
+    context = box
+    var created: OpaquePointer?
+    let error = cr_loop_create(&created, &options, &handlers, box)
+    precondition(cr_failed(error) == 0)
+    loop = created!
+    var limits = cr_http_limits_default()
+    change(&limits)
+    listener = cr_memory_listen(loop, 9, &limits)
+    box.pointee = Unmanaged.passUnretained(self)
+  }
+
+  private let context: UnsafeMutablePointer<Unmanaged<MemoryGateway>?>
+
+  private static func of(_ context: UnsafeMutableRawPointer?) -> MemoryGateway {
+    context!.assumingMemoryBound(to: Unmanaged<MemoryGateway>?.self).pointee!.takeUnretainedValue()
+  }
+
+  deinit {
+    cr_loop_destroy(loop)
+    context.deallocate()
+  }
+
+  /// Steps until nothing happens any more.
+  func settle() {
+    var turns = 0
+    while cr_loop_step(loop), turns < 100_000 { turns += 1 }
+  }
+
+  func advance(_ milliseconds: UInt64) {
+    cr_loop_advance(loop, milliseconds)
+    settle()
+  }
+
+  var open: Int { Int(cr_loop_count(loop).downstream) }
+
+  @discardableResult
+  func reply(
+    _ id: cr_id, status: UInt16 = 200, type: String = "text/plain", headers: String = "", body: String...,
+    close: Bool = false
+  ) -> cr_write {
+    withReply(status, type, headers, body, close) { cr_http_reply(loop, id, $0) }
+  }
+
+  @discardableResult
+  func beginStream(_ id: cr_id, status: UInt16 = 200, type: String = "text/event-stream") -> cr_write {
+    withReply(status, type, "", [], false) { cr_http_stream_begin(loop, id, $0) }
+  }
+
+  @discardableResult
+  func write(_ id: cr_id, _ pieces: String...) -> cr_write {
+    withSpans(pieces) { cr_http_stream_write(loop, id, $0, $0.count) }
+  }
+
+  private func withReply(
+    _ status: UInt16, _ type: String, _ headers: String, _ body: [String], _ close: Bool,
+    _ use: (UnsafePointer<cr_reply>) -> cr_write
+  ) -> cr_write {
+    withSpans([type, headers] + body) { spans in
+      spans[2...].withUnsafeBufferPointer { pieces in
+        var reply = cr_reply(
+          status: status, close: close, content_type: spans[0], headers: spans[1], body: pieces.baseAddress,
+          body_count: pieces.count)
+        return use(&reply)
+      }
+    }
+  }
+}
+
+/// The far end of a connection to a `MemoryGateway`.
+final class MemoryClient {
+  private let gateway: MemoryGateway
+  private let peer: OpaquePointer
+  private(set) var output = ""
+
+  /// Nil when the gateway turned the connection away.
+  init?(_ gateway: MemoryGateway, faults: cr_fault_plan = cr_fault_plan()) {
+    var faults = faults
+    guard let peer = cr_memory_accept(gateway.loop, gateway.listener, &faults) else { return nil }
+    self.gateway = gateway
+    self.peer = peer
+    gateway.settle()
+  }
+
+  deinit { cr_memory_peer_free(peer) }
+
+  func send(_ string: String) {
+    withSpans([string]) { cr_memory_peer_send(peer, $0[0]) }
+    gateway.settle()
+  }
+
+  func sendWithoutSettling(_ string: String) {
+    withSpans([string]) { cr_memory_peer_send(peer, $0[0]) }
+  }
+
+  func end() {
+    cr_memory_peer_end(peer)
+    gateway.settle()
+  }
+
+  func reset() {
+    cr_memory_peer_reset(peer)
+    gateway.settle()
+  }
+
+  var ended: Bool {
+    drain()
+    return cr_memory_peer_ended(peer)
+  }
+
+  /// All that came since the last call, without the Date lines.
+  func take() -> String {
+    drain()
+    defer { output = "" }
+    return output.replacing(#/Date: [^\r]*\r\n/#, with: "")
+  }
+
+  private func drain() {
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = cr_memory_peer_take(peer, &buffer, buffer.count)
+      guard count > 0 else { return }
+      output += String(decoding: buffer[..<count], as: UTF8.self)
+    }
+  }
+}
+
+/// Whether a connection's id is stale.
+func isStale(_ gateway: MemoryGateway, _ id: cr_id) -> Bool {
+  !cr_set_tag(gateway.loop, id, 1)
+}
