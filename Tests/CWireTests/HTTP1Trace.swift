@@ -4,7 +4,8 @@ import CWire
 ///
 /// A message is `request` or `response` with its fields indented below, then `data` and `end`. The trace stops at an
 /// `error`; an unfinished message at the end is `waiting`, or, with the option `end`, what the end of the connection
-/// makes of it.
+/// makes of it. Further options: `max_head`, `max_target`, `max_headers`, `max_body` set limits, `head` makes responses
+/// answers to HEAD.
 struct HTTP1Trace: ~Copyable {
   enum Side { case request, response }
 
