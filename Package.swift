@@ -69,6 +69,7 @@ let package = Package(
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(name: "GatewayTests", dependencies: ["Gateway"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
