@@ -5,11 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A hierarchical timer wheel of 1 ms ticks: 6 levels of 64 slots. Entries are embedded in their
-   owners; starting, stopping and firing cost O(1), asking for the next tick that matters O(levels).
- */
+/* A hierarchical timer wheel of 1 ms ticks: 10 levels of 64 slots, so that every deadline of 56 bits
+   has its place and none needs an overflow list. Entries are embedded in their owners; starting,
+   stopping and firing cost O(1), asking for the next tick that matters O(levels).
 
-enum { CR_WHEEL_BITS = 6, CR_WHEEL_SLOTS = 64, CR_WHEEL_LEVELS = 6 };
+   An entry lies on the level of the highest base-64 digit in which its deadline differs from `now`,
+   in the slot of that digit. So all slots in use are ahead of `now`, and lower levels are due
+   first. */
+
+enum { CR_WHEEL_BITS = 6, CR_WHEEL_SLOTS = 64, CR_WHEEL_LEVELS = 10 };
 
 typedef struct cr_link {
   struct cr_link *next, *previous;
