@@ -161,8 +161,10 @@ extension Field {
         }
         return
       }
-      var tls = GatewayConfiguration.Listeners.TLS(certificate: certificate.value, key: key.value)
-      tls.clientCA = draft.clientCA?.value
+      let (directory, home) = (reading.directory, reading.home)
+      func path(_ text: Located<String>) -> String { FilePath.resolve(text.value, from: directory, home: home) }
+      var tls = GatewayConfiguration.Listeners.TLS(certificate: path(certificate), key: path(key))
+      tls.clientCA = draft.clientCA.map(path)
       tls.clientAuthentication = draft.clientAuthentication
       root[keyPath: target] = tls
     }

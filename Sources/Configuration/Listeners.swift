@@ -65,7 +65,7 @@ extension GatewayConfiguration {
       package init() {}
     }
 
-    /// The gateway's own certificate. Paths are relative to the file that names them until they are frozen here.
+    /// The gateway's own certificate. Relative paths were taken from the directory of the file that names them.
     package struct TLS: Sendable, Equatable {
       /// PEM file with the certificate chain (`tls.cert`).
       package var certificate: String
