@@ -1,0 +1,308 @@
+import MCP
+import Testing
+import Wire
+
+/// Merging lists (DESIGN sections 6 and 9, PROTOCOL sections 20.1 and 21.4).
+@Suite struct CatalogueTests {
+  static let key = SipHash(key: InlineArray(repeating: 7))
+  static let identity = Identity(name: "sluice", version: "1")
+
+  static func lists(
+    _ alias: String, _ revision: Revision = .r20251125, isHTTP: Bool = false, tools: [String] = [],
+    resources: [String] = [], templates: [String] = [], prompts: [String] = [], extra: String = ""
+  ) -> UpstreamLists {
+    func page(_ name: String, _ entries: [String]) -> [[UInt8]] {
+      [Array("{\"\(name)\":[\(entries.joined(separator: ", "))]\(extra)}".utf8)]
+    }
+    return UpstreamLists(
+      alias: alias, revision: revision, isHTTP: isHTTP,
+      pages: [
+        .tools: page("tools", tools), .resources: page("resources", resources),
+        .templates: page("resourceTemplates", templates), .prompts: page("prompts", prompts),
+      ])
+  }
+
+  static func tool(_ name: String, _ rest: String = "") -> String {
+    "{\"name\":\"\(name)\",\"inputSchema\":{\"type\":\"object\"}\(rest.isEmpty ? "" : "," + rest)}"
+  }
+
+  static func merge(
+    _ lists: [UpstreamLists], _ policy: PrefixPolicy = .conditional, epoch: UInt64 = 1
+  ) -> Catalogue {
+    CatalogueBuilder.merge(lists, policy: policy, identity: identity, epoch: epoch)
+  }
+
+  static func text(
+    _ catalogue: Catalogue, _ kind: ListKind = .tools, view: CatalogueView = .all, _ revision: Revision = .r20251125,
+    page: Int = 0
+  ) -> String {
+    var buffer = ByteBuffer()
+    catalogue.append(kind, page: page, view: view, revision: revision, key: key, to: &buffer)
+    let isValid = JSON.isValid(buffer.bytes)
+    #expect(isValid)
+    return buffer.bytes.text
+  }
+
+  @Test("one upstream's list passes byte for byte, but for line breaks between members")
+  func passes() {
+    let entry = "{\"x\" : 1.10, \"name\":\"a\\u0064d\",\r\n\"inputSchema\":{\"b\":9223372036854775808,\"a\":\"\\n\"}}"
+    let catalogue = Self.merge([Self.lists("one", tools: [entry])])
+    #expect(
+      Self.text(catalogue)
+        == #"{"tools":[{"x" : 1.10, "name":"a\u0064d",  "inputSchema":{"b":9223372036854775808,"a":"\n"}}]}"#)
+    #expect(catalogue.entries(.tools)[0].own == Array("add".utf8))
+    #expect(catalogue.entries(.tools)[0].ownToken == Array(#""a\u0064d""#.utf8))
+  }
+
+  @Test(
+    "names get the alias in front as the policy says",
+    arguments: [
+      (PrefixPolicy.conditional, 1, "add"), (.conditional, 2, "a__add"), (.always, 1, "a__add"), (.never, 2, "add"),
+    ])
+  func prefix(_ policy: PrefixPolicy, _ count: Int, _ exposed: String) {
+    var lists = [Self.lists("a", tools: [Self.tool("add")], prompts: [#"{"name":"add"}"#])]
+    if count == 2 { lists.append(Self.lists("b", tools: [Self.tool("sub")])) }
+    let catalogue = Self.merge(lists, policy)
+    #expect(Self.text(catalogue).contains("\"name\":\"\(exposed)\""))
+    #expect(Self.text(catalogue, .prompts).contains("\"name\":\"\(exposed)\""))
+    #expect(Self.text(catalogue, view: .only(upstream: 0)).contains(#""name":"add""#))
+  }
+
+  @Test("entries stand in the order of the servers, then in each server's own")
+  func order() {
+    let catalogue = Self.merge([
+      Self.lists("z", tools: [Self.tool("b"), Self.tool("a")]), Self.lists("a", tools: [Self.tool("c")]),
+    ])
+    #expect(catalogue.entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) } == ["z__b", "z__a", "a__c"])
+  }
+
+  @Test("where two servers want a name the first keeps it and the other is renamed and reported")
+  func collision() {
+    let catalogue = Self.merge(
+      [Self.lists("a", tools: [Self.tool("x")]), Self.lists("b", tools: [Self.tool("x")])], .never)
+    #expect(catalogue.entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) } == ["x", "b__x"])
+    #expect(catalogue.problems == [.renamed(alias: "b", kind: .tools, own: "x", exposed: "b__x")])
+  }
+
+  @Test("a prefixed name that another server has by itself gets a suffix that stays the same")
+  func collisionOfPrefixed() {
+    let lists = [
+      Self.lists("a", tools: [Self.tool("b__x"), Self.tool("x")]), Self.lists("b", tools: [Self.tool("x")]),
+    ]
+    let exposed = Self.merge(lists, .never).entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) }
+    #expect(exposed.count == 3)
+    #expect(exposed[2].hasPrefix("b__x_"))
+    #expect(exposed[2].utf8.count == "b__x_".utf8.count + 8)
+    #expect(exposed == Self.merge(lists, .never).entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) })
+  }
+
+  @Test("a name that comes twice from one server is shown once and reported")
+  func duplicate() {
+    let catalogue = Self.merge([Self.lists("a", tools: [Self.tool("x"), Self.tool("x")])])
+    #expect(catalogue.entries(.tools).count == 1)
+    #expect(catalogue.problems == [.duplicate(alias: "a", kind: .tools, own: "x")])
+  }
+
+  @Test("a name of more than 64 characters ends in 8 digits of its SHA-256")
+  func longName() {
+    let long = String(repeating: "x", count: 62)
+    let catalogue = Self.merge([Self.lists("a", tools: [Self.tool(long)]), Self.lists("b")])
+    let exposed = String(decoding: catalogue.entries(.tools)[0].exposed, as: UTF8.self)
+    // printf 'a__xxx…' | sha256sum
+    #expect(exposed == "a__" + String(repeating: "x", count: 52) + "_" + Self.longNameDigest)
+    #expect(exposed.count == 64)
+    let fits = Self.merge([Self.lists("a", tools: [Self.tool(String(long.dropLast()))]), Self.lists("b")])
+    #expect(fits.entries(.tools)[0].exposed.count == 64)
+    #expect(fits.entries(.tools)[0].exposed.last == UInt8(ascii: "x"))
+  }
+  static let longNameDigest = "963534d8"
+
+  @Test("entries without identity are left out and reported")
+  func malformed() {
+    let catalogue = Self.merge([Self.lists("a", tools: ["{}", "3", #"{"name":4}"#, Self.tool("x")])])
+    #expect(catalogue.entries(.tools).count == 1)
+    #expect(catalogue.problems.count == 3)
+  }
+
+  @Test("a URI that another server owns is marked in its query, before the fragment")
+  func resourceCollision() {
+    for (uri, marked) in [
+      ("file:///a", "file:///a?sluice-server=b"), ("x:a?q=1", "x:a?q=1&sluice-server=b"),
+      ("x:a#f", "x:a?sluice-server=b#f"),
+    ] {
+      let entry = "{\"uri\":\"\(uri)\",\"name\":\"n\"}"
+      let catalogue = Self.merge([Self.lists("a", resources: [entry]), Self.lists("b", resources: [entry])])
+      #expect(catalogue.entries(.resources).map { String(decoding: $0.exposed, as: UTF8.self) } == [uri, marked])
+      #expect(Self.text(catalogue, .resources).contains("\"uri\":\"\(marked)\""))
+      #expect(Self.text(catalogue, .resources, view: .only(upstream: 1)).contains("\"uri\":\"\(uri)\""))
+      #expect(catalogue.upstreams.map(\.marksResources) == [false, true])
+      let bytes = Array(marked.utf8)
+      let range = ResourceTag.range(in: bytes.rawBytes, alias: Array("b".utf8).rawBytes)
+      var back = bytes
+      if let range { back.removeSubrange(range.range) }
+      #expect(back == Array(uri.utf8))
+    }
+  }
+
+  @Test("each revision class sees the members that it knows")
+  func revisions() {
+    let entry = Self.tool(
+      "t",
+      #""title":"T","annotations":{"readOnlyHint":true},"outputSchema":{"type":"object"},"execution":{"taskSupport":"optional"},"icons":[],"_meta":{"v":1}"#
+    )
+    let catalogue = Self.merge([Self.lists("a", tools: [entry])])
+    let common = #"{"name":"t","inputSchema":{"type":"object"},"#
+    #expect(Self.text(catalogue, .tools, .r20241105) == #"{"tools":[\#(common)"icons":[],"_meta":{"v":1}}]}"#)
+    #expect(
+      Self.text(catalogue, .tools, .r20250326)
+        == #"{"tools":[\#(common)"annotations":{"title":"T","readOnlyHint":true},"icons":[],"_meta":{"v":1}}]}"#)
+    let full =
+      #"\#(common)"title":"T","annotations":{"readOnlyHint":true},"outputSchema":{"type":"object"},"icons":[],"_meta":{"v":1}}"#
+    for revision in [Revision.r20250618, .r20251125] {
+      #expect(Self.text(catalogue, .tools, revision) == #"{"tools":[\#(full)]}"#)
+    }
+    #expect(
+      Self.text(catalogue, .tools, .r20260728)
+        == #"{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[\#(full)],"#
+        + #""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"sluice","version":"1"}}}"#)
+  }
+
+  @Test("a title makes annotations for 2025-03-26, and stays out where there is one")
+  func title() {
+    let catalogue = Self.merge([
+      Self.lists(
+        "a", tools: [Self.tool("x", #""title":"X""#), Self.tool("y", #""annotations":{"title":"A"},"title":"Y""#)])
+    ])
+    let text = Self.text(catalogue, .tools, .r20250326)
+    #expect(text.contains(#"{"annotations":{"title":"X"},"name":"x""#))
+    #expect(text.contains(#""annotations":{"title":"A"}}"#))
+    #expect(!text.contains(#""title":"Y""#))
+  }
+
+  @Test("an output schema that is no object reaches modern clients alone")
+  func nonObjectOutput() {
+    let catalogue = Self.merge([
+      Self.lists("a", .r20260728, tools: [Self.tool("x", #""outputSchema":{"type":"array"}"#)])
+    ])
+    #expect(!Self.text(catalogue, .tools, .r20251125).contains("outputSchema"))
+    #expect(Self.text(catalogue, .tools, .r20260728).contains("outputSchema"))
+    #expect(catalogue.entries(.tools)[0].hasNonObjectOutput)
+  }
+
+  @Test("the members that only other kinds have are left alone")
+  func promptTitle() {
+    let catalogue = Self.merge([Self.lists("a", prompts: [#"{"name":"p","title":"P","annotations":{}}"#])])
+    #expect(Self.text(catalogue, .prompts, .r20250326) == #"{"prompts":[{"name":"p","annotations":{}}]}"#)
+    #expect(Self.text(catalogue, .prompts, .r20250618) == #"{"prompts":[{"name":"p","title":"P","annotations":{}}]}"#)
+  }
+
+  @Test("pages hold at most 1,000 entries, and cursors lead through all of them")
+  func pages() throws {
+    let tools = (0..<2500).map { Self.tool("t\($0)") }
+    let catalogue = Self.merge([Self.lists("a", tools: tools)])
+    #expect(catalogue.pageCount(.tools, view: .all, revision: .r20251125) == 3)
+    var page = 0
+    var seen = 0
+    for _ in 0..<3 {
+      let bytes = Array(Self.text(catalogue, page: page).utf8)
+      var items = JSON.items(of: JSON.find("tools", in: bytes.rawBytes)!)
+      while items.next() != nil { seen += 1 }
+      guard let cursor = JSON.find("nextCursor", in: bytes.rawBytes) else { break }
+      page = try catalogue.page(
+        at: JSON.contents(of: cursor), of: .tools, view: .all, revision: .r20251125, key: Self.key
+      ).get()
+    }
+    #expect(page == 2)
+    #expect(seen == 2500)
+  }
+
+  @Test("pages hold at most 512 KiB, unless one entry alone is larger")
+  func largeEntries() {
+    let description = #""description":"\#(String(repeating: "d", count: 300_000))""#
+    let catalogue = Self.merge([
+      Self.lists("a", tools: (0..<4).map { Self.tool("t\($0)", description) })
+    ])
+    #expect(catalogue.pageCount(.tools, view: .all, revision: .r20251125) == 4)
+    let huge = #""description":"\#(String(repeating: "d", count: 700_000))""#
+    let one = Self.merge([Self.lists("a", tools: [Self.tool("t", huge), Self.tool("u")])])
+    #expect(one.pageCount(.tools, view: .all, revision: .r20251125) == 2)
+  }
+
+  @Test("an empty list is one empty page")
+  func empty() {
+    let catalogue = Self.merge([Self.lists("a")])
+    #expect(Self.text(catalogue) == #"{"tools":[]}"#)
+    #expect(Self.text(Self.merge([]), .resources) == #"{"resources":[]}"#)
+  }
+
+  @Test("a cursor that was altered, or is of another list, view, key or epoch, is refused")
+  func cursors() throws {
+    let tools = (0..<1500).map { Self.tool("t\($0)") }
+    let prompts = (0..<1500).map { "{\"name\":\"p\($0)\"}" }
+    let lists = [Self.lists("a", tools: tools, prompts: prompts), Self.lists("b")]
+    let catalogue = Self.merge(lists, epoch: 5)
+    var buffer = ByteBuffer()
+    Cursor(epoch: 5, kind: .tools, view: 0, page: 1).append(to: &buffer, key: Self.key)
+    let good = buffer.bytes.array
+    func page(
+      _ cursor: [UInt8]?, _ kind: ListKind, _ view: CatalogueView, _ key: SipHash,
+      _ catalogue: Catalogue
+    ) -> Int? {
+      if let cursor {
+        return try? catalogue.page(at: cursor.rawBytes, of: kind, view: view, revision: .r20251125, key: key).get()
+      }
+      return try? catalogue.page(at: nil, of: kind, view: view, revision: .r20251125, key: key).get()
+    }
+    #expect(page(nil, .tools, .all, Self.key, catalogue) == 0)
+    #expect(page(good, .tools, .all, Self.key, catalogue) == 1)
+    #expect(page(good, .prompts, .all, Self.key, catalogue) == nil)
+    #expect(page(good, .tools, .only(upstream: 0), Self.key, catalogue) == nil)
+    #expect(page(good, .tools, .all, SipHash(key: InlineArray(repeating: 8)), catalogue) == nil)
+    #expect(page(good, .tools, .all, Self.key, Self.merge(lists, epoch: 6)) == nil)
+    #expect(page([], .tools, .all, Self.key, catalogue) == nil)
+    for index in good.indices {
+      var altered = good
+      altered[index] = altered[index] == 0x41 ? 0x42 : 0x41
+      #expect(page(altered, .tools, .all, Self.key, catalogue) == nil)
+    }
+  }
+
+  @Test("the shortest ttl counts, and public holds only where all say so")
+  func caching() {
+    func merged(_ a: String, _ b: String, isFresh: Bool = true) -> String {
+      var second = Self.lists("b", .r20260728, extra: b)
+      second.isFresh = isFresh
+      return Self.text(Self.merge([Self.lists("a", .r20260728, extra: a), second]), .tools, .r20260728)
+    }
+    let publicly = #","ttlMs":5000,"cacheScope":"public""#
+    #expect(merged(publicly, publicly).contains(#""ttlMs":5000,"cacheScope":"public""#))
+    #expect(
+      merged(publicly, #","ttlMs":300,"cacheScope":"private""#).contains(#""ttlMs":300,"cacheScope":"private""#))
+    #expect(merged(publicly, "").contains(#""ttlMs":0,"cacheScope":"private""#))
+    #expect(merged(publicly, #","ttlMs":-4,"cacheScope":"public""#).contains(#""ttlMs":0,"cacheScope":"public""#))
+    #expect(merged(publicly, publicly, isFresh: false).contains(#""ttlMs":0,"cacheScope":"private""#))
+  }
+
+  @Test("changes are told per view and kind")
+  func changes() {
+    let a = Self.lists("a", tools: [Self.tool("x")], prompts: [#"{"name":"p"}"#])
+    let b = Self.lists("b", tools: [Self.tool("y")])
+    let b2 = Self.lists(
+      "b", tools: [Self.tool("y", #""description":"new""#)], resources: [#"{"uri":"x:1","name":"n"}"#])
+    let old = Self.merge([a, b], epoch: 1)
+    let new = Self.merge([a, b2], epoch: 2)
+    #expect(new.changes(since: old, view: .all) == [.tools, .resources])
+    #expect(new.changes(since: old, view: .only(upstream: 0)) == [])
+    #expect(new.changes(since: old, view: .only(upstream: 1)) == [.tools, .resources])
+    #expect(Self.merge([a, b], epoch: 3).changes(since: old, view: .all) == [])
+  }
+
+  @Test("10,000 tools merge, and every one is found")
+  func manyTools() {
+    let description = #""description":"\#(String(repeating: "d", count: 200))""#
+    let tools = (0..<10_000).map { Self.tool("t\($0)", description) }
+    let catalogue = Self.merge([Self.lists("a", tools: tools), Self.lists("b")])
+    #expect(catalogue.entries(.tools).count == 10_000)
+    #expect(catalogue.pageCount(.tools, view: .all, revision: .r20251125) == 10)
+  }
+}

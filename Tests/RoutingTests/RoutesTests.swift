@@ -1,0 +1,156 @@
+import MCP
+import Routing
+import Testing
+import Wire
+
+/// Which upstream answers (DESIGN section 9).
+@Suite struct RoutesTests {
+  static func lists(_ alias: String, _ kind: ListKind, _ names: [String]) -> UpstreamLists {
+    let (list, key) =
+      switch kind {
+      case .tools: ("tools", "name")
+      case .prompts: ("prompts", "name")
+      case .resources: ("resources", "uri")
+      case .templates: ("resourceTemplates", "uriTemplate")
+      }
+    let entries = names.map { "{\"\(key)\":\"\($0)\",\"inputSchema\":{}}" }.joined(separator: ",")
+    return UpstreamLists(
+      alias: alias, revision: .r20251125, isHTTP: false, pages: [kind: [Array("{\"\(list)\":[\(entries)]}".utf8)]])
+  }
+
+  static func routes(
+    _ lists: [UpstreamLists], _ policy: PrefixPolicy = .conditional, resourceServers: [Int] = []
+  ) -> Routes {
+    Routes(
+      CatalogueBuilder.merge(lists, policy: policy, identity: Identity(name: "s", version: "1"), epoch: 1),
+      resourceServers: resourceServers)
+  }
+
+  static func tool(_ routes: Routes, _ name: String, _ view: CatalogueView = .all) -> Route? {
+    try? routes.route(.tools, named: Array(name.utf8).rawBytes, view: view).get()
+  }
+
+  static func resource(
+    _ routes: Routes, _ uri: String, _ view: CatalogueView = .all, learned: LearnedLinks? = nil
+  ) -> Route? {
+    try? routes.route(resource: Array(uri.utf8).rawBytes, view: view, learned: learned).get()
+  }
+
+  @Test("a listed name goes to its server under the server's own name")
+  func listed() {
+    let routes = Self.routes([Self.lists("a", .tools, ["x", "y"]), Self.lists("b", .tools, ["x", #"\u00e9"#])])
+    #expect(Self.tool(routes, "a__x") == Route(upstream: 0, entry: 0, rename: .listed))
+    #expect(Self.tool(routes, "b__x") == Route(upstream: 1, entry: 2, rename: .listed))
+    #expect(Self.tool(routes, "b__é") == Route(upstream: 1, entry: 3, rename: .listed))
+    #expect(routes.ownToken(.tools, 3) == Array(#""\u00e9""#.utf8))
+  }
+
+  @Test("a server's own view has its own names, listed or not")
+  func ownView() {
+    let routes = Self.routes([Self.lists("a", .tools, ["x"]), Self.lists("b", .tools, ["x"])])
+    #expect(Self.tool(routes, "x", .only(upstream: 1)) == Route(upstream: 1, entry: 1))
+    #expect(Self.tool(routes, "zzz", .only(upstream: 1)) == Route(upstream: 1))
+    #expect(Self.tool(routes, "b__x", .only(upstream: 1)) == Route(upstream: 1))
+  }
+
+  @Test("an unknown name is forwarded where the server is unambiguous, else refused")
+  func unknown() throws {
+    let two = Self.routes([Self.lists("a", .tools, ["x"]), Self.lists("a-b", .tools, [])])
+    #expect(Self.tool(two, "a__new") == Route(upstream: 0, rename: .cut(Slice(offset: 0, length: 3))))
+    #expect(Self.tool(two, "a-b__new") == Route(upstream: 1, rename: .cut(Slice(offset: 0, length: 5))))
+    for name in ["new", "c__new", "a__", "x"] { #expect(Self.tool(two, name) == nil, "\(name)") }
+    guard case .failure(let error) = two.route(.tools, named: Array("new".utf8).rawBytes, view: .all) else {
+      Issue.record("found")
+      return
+    }
+    #expect(error.answer(to: .legacy).code == -32602)
+    #expect(error.phrase.contains("new"))
+
+    let one = Self.routes([Self.lists("a", .tools, ["x"])])
+    #expect(Self.tool(one, "new") == Route(upstream: 0))
+    #expect(Self.tool(one, "a__new") == Route(upstream: 0))
+    let always = Self.routes([Self.lists("a", .tools, ["x"])], .always)
+    #expect(Self.tool(always, "a__new") == Route(upstream: 0, rename: .cut(Slice(offset: 0, length: 3))))
+    #expect(Self.tool(always, "new") == Route(upstream: 0))
+  }
+
+  @Test("a listed URI goes to its server, a marked one without its mark to the other")
+  func resources() {
+    let routes = Self.routes([
+      Self.lists("a", .resources, ["f:///1"]), Self.lists("b", .resources, ["f:///1", "f:///2"]),
+    ])
+    #expect(Self.resource(routes, "f:///1") == Route(upstream: 0, entry: 0))
+    #expect(Self.resource(routes, "f:///2") == Route(upstream: 1, entry: 2))
+    #expect(Self.resource(routes, "f:///1?sluice-server=b") == Route(upstream: 1, entry: 1, rename: .listed))
+    // Not listed, but marked in some result.
+    #expect(
+      Self.resource(routes, "f:///9?q=1&sluice-server=b")
+        == Route(upstream: 1, rename: .cut(Slice(offset: 10, length: 16))))
+    #expect(
+      Self.resource(routes, "f:///9?sluice-server=b&q=1")
+        == Route(upstream: 1, rename: .cut(Slice(offset: 7, length: 16))))
+    #expect(Self.resource(routes, "f:///1", .only(upstream: 1)) == Route(upstream: 1, entry: 1))
+  }
+
+  @Test("an unlisted URI goes by learned link, template, longest listed prefix, only resource server, in that order")
+  func unlisted() {
+    let lists = [
+      Self.lists("a", .templates, ["db://{table}/row", "db://{+path}"]),
+      Self.lists("b", .resources, ["f:///data/", "db://t"]), Self.lists("c", .resources, ["f:///data/deep"]),
+      Self.lists("d", .templates, ["db://{table}/row/{id}"]),
+    ]
+    let routes = Self.routes(lists)
+    #expect(Self.resource(routes, "db://t/row") == Route(upstream: 0))
+    #expect(Self.resource(routes, "db://t/row/5") == Route(upstream: 3))
+    #expect(Self.resource(routes, "f:///data/x/y") == Route(upstream: 1))
+    #expect(Self.resource(routes, "f:///data/deep/y") == Route(upstream: 2))
+    #expect(Self.resource(routes, "f:///other") == nil)
+    #expect(Self.resource(Self.routes(lists, resourceServers: [2]), "f:///other") == Route(upstream: 2))
+    #expect(Self.resource(Self.routes(lists, resourceServers: [1, 2]), "f:///other") == nil)
+
+    var learned = LearnedLinks(key: SipHash(key: InlineArray(repeating: 1)))
+    learned.learn(Array("db://t/row".utf8).rawBytes, upstream: 2)
+    #expect(Self.resource(routes, "db://t/row", learned: learned) == Route(upstream: 2))
+    #expect(Self.resource(routes, "db://t", learned: learned) == Route(upstream: 1, entry: 1))
+  }
+
+  @Test("a URI nobody owns is refused with the URI and a way to ask one server")
+  func notFound() {
+    let routes = Self.routes([Self.lists("a", .resources, []), Self.lists("b", .resources, [])])
+    let uri = Array("x:\"1".utf8)
+    guard case .failure(let error) = routes.route(resource: uri.rawBytes, view: .all, learned: nil) else {
+      Issue.record("found")
+      return
+    }
+    #expect(error.answer(to: .legacy).code == -32002)
+    #expect(error.answer(to: .modern).code == -32602)
+    var buffer = ByteBuffer()
+    buffer.append(error, id: nil, to: .modern)
+    let isValid = JSON.isValid(buffer.bytes)
+    #expect(isValid)
+    let text = buffer.bytes.text
+    #expect(text.contains(#""uri":"x:\"1""#))
+    #expect(text.contains("/mcp/{alias}"))
+  }
+
+  @Test("a completion's template goes to the server that lists it")
+  func completion() {
+    let routes = Self.routes([
+      Self.lists("a", .templates, ["t://{x}"]), Self.lists("b", .templates, ["u://{x}", "t://{x}"]),
+    ])
+    func route(_ uri: String) -> Route? {
+      try? routes.route(template: Array(uri.utf8).rawBytes, view: .all, learned: nil).get()
+    }
+    #expect(route("t://{x}") == Route(upstream: 0))
+    #expect(route("u://{x}") == Route(upstream: 1))
+    #expect(route("t://{x}?sluice-server=b")?.upstream == 1)
+    #expect(route("u://5") == Route(upstream: 1))
+  }
+
+  @Test("every one of 10,000 names is found, and no other")
+  func many() {
+    let routes = Self.routes([Self.lists("a", .tools, (0..<10_000).map { "tool-\($0)" }), Self.lists("b", .tools, [])])
+    for index in 0..<10_000 { #expect(Self.tool(routes, "a__tool-\(index)")?.entry == index) }
+    #expect(Self.tool(routes, "tool-1") == nil)
+  }
+}
