@@ -6,6 +6,7 @@ The upstream is `wire_server.py`, which echoes what arrived and answers with mem
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import wire_server
 
 from harness.gateway import Gateway
 from harness.processes import eventually
-from harness.upstreams import HTTPUpstream
+from harness.upstreams import HTTPUpstream, wire_command
 from harness.wire import LegacySession, Response, envelope, modern, modern_headers, post
 
 ALIASES = ["wirelegacystdio", "wirelegacyhttp", "wiremodernstdio", "wiremodernhttp"]
@@ -246,6 +247,20 @@ def test_heads_toward_an_upstream_are_written_afresh(caller: Caller, alias: str,
         own = caller.session.id if caller.session else "theirs"
         assert headers_sent["mcp-session-id"] != own
         assert "io.modelcontextprotocol" not in sent["raw"], "the modern envelope reached a legacy server"
+
+
+def test_configured_headers_are_sent_upstream(
+    make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], folder: Path
+) -> None:
+    record = folder / "headers.record"
+    upstream = make_upstream(wire_command("--era", "legacy", "--record", str(record)), name="headers")
+    entry = upstream.entry(headers={"Authorization": "Bearer ${env:E2E_TOKEN}", "X-Team": "a b"})
+    gateway = make_gateway({"up": entry}, env={"E2E_TOKEN": "t0ken"})
+    assert "result" in LegacySession(gateway.port).call("raw").message
+    for sent in records(folder, "headers"):
+        headers = {name.lower(): value for name, value in sent["headers"].items()}
+        assert (headers.get("authorization"), headers.get("x-team")) == ("Bearer t0ken", "a b"), sent["kind"]
+    assert "t0ken" not in gateway.log
 
 
 def test_an_upstream_that_forgets_its_sessions_is_opened_again(wire_gateway: Gateway, era: str) -> None:

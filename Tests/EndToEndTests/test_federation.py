@@ -246,13 +246,13 @@ def test_a_client_is_told_when_an_upstream_joins(
         assert "late__echo" in names
 
 
-@pytest.mark.parametrize("generation", ["v1", "v2"])
+@pytest.mark.parametrize(("generation", "transport"), [("v1", "http"), ("v2", "http"), ("v1", "sse")], ids=str)
 @pytest.mark.parametrize(("sdk", "mode"), [("v2", "auto"), ("v1", "legacy")], ids=str)
 def test_an_upstream_killed_and_started_again_returns(
     make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], drivers: Drivers,
-    references: dict[str, HTTPUpstream], generation: str, sdk: str, mode: str,
+    references: dict[str, HTTPUpstream], generation: str, transport: str, sdk: str, mode: str,
 ) -> None:  # fmt: skip
-    mortal = make_upstream(reference_command(generation), name="mortal")
+    mortal = make_upstream(reference_command(generation), transport, name="mortal")
     gateway = make_gateway({"alive": references["v1http"].entry(), "mortal": mortal.entry()}, workers=2)
     driver = drivers(sdk)
     whole = driver.run(gateway.url, "tools", ("call", {"name": "mortal__echo", "arguments": {"text": "1"}}), mode=mode)

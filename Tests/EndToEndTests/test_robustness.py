@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import features
 import pytest
 
 from harness.client import Driver, text_of
@@ -140,7 +141,7 @@ def test_200_clients_at_once_on_3_workers(
         assert len(traces) == 100
         for number, trace in enumerate(traces):
             assert "failure" not in trace["opened"], trace["opened"]
-            assert len(trace["tools"]["value"]["names"]) == 44
+            assert len(trace["tools"]["value"]["names"]) == 2 * len(features.TOOLS)
             for round_number in range(rounds):
                 for alias in servers:
                     outcome = trace[f"{alias}{round_number}"]

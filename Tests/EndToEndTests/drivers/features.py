@@ -51,6 +51,7 @@ class Caller(Protocol):
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]: ...
     async def list_changed(self, kind: str) -> None: ...
     async def resource_updated(self, uri: str) -> None: ...
+    async def ping(self) -> None: ...
 
 
 @dataclass
@@ -135,6 +136,7 @@ TOOLS = [
     _tool("add_tool", "adds a tool at run time", _schema({"name": {"type": "string"}}, ["name"])),
     _tool("remove_tool", "takes such a tool away", _schema({"name": {"type": "string"}}, ["name"])),
     _tool("environment", "returns the names of its environment variables and its process ids"),
+    _tool("ping_back", "pings its caller, which only the legacy era has"),
     _tool("exit", "ends the server process in mid-call"),
 ]
 RESOURCES = [
@@ -353,6 +355,12 @@ class Reference:
             "group": os.getpgid(0),
         }
         return {**_text("environment"), "structuredContent": value}
+
+    async def _call_ping_back(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        if not caller.modern:
+            with anyio.fail_after(5):
+                await caller.ping()
+        return _text("pong")
 
     async def _call_exit(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
         os._exit(3)

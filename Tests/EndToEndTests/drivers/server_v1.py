@@ -70,6 +70,11 @@ class Caller:
             if uri in uris:
                 await self._to(session.send_resource_updated(uri))
 
+    async def ping(self) -> None:
+        metadata = ServerMessageMetadata(related_request_id=self.context.request_id)
+        request = types.ServerRequest(types.PingRequest())
+        await self.session.send_request(request, types.EmptyResult, metadata=metadata)
+
     async def _to(self, sending: Any) -> None:
         # A session whose client has gone is no reason to fail the call.
         with anyio.move_on_after(1), contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):

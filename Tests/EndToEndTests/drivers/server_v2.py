@@ -87,6 +87,10 @@ class Caller:
             if uri in uris and session is not None:
                 await self._to(session, partial(session.send_resource_updated, uri))
 
+    async def ping(self) -> None:
+        metadata = ServerMessageMetadata(related_request_id=self.ctx.request_id)
+        await self.ctx.session.send_request(types.PingRequest(), types.EmptyResult, metadata=metadata)
+
     async def _to(self, session: Any, send: Any) -> None:
         # A session whose client has gone is no reason to fail the call.
         with anyio.move_on_after(1), contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):

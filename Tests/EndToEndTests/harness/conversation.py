@@ -84,6 +84,7 @@ def conversation(tag: str) -> list[Scenario]:
             },
         ),
         "ping",
+        ("ping_back=call", {"name": "ping_back"}),
         ("cancel", {"tag": tag}),
         ("list_change", {"name": f"extra_{tag}"}),
         "subscription",
@@ -278,6 +279,7 @@ def ping(trace: Trace, pairing: Pairing) -> None:
         assert trace.error("ping")["code"] == -32601
     else:
         assert bare(trace.value("ping")) == {}
+    assert text_of(trace.value("ping_back")["result"]) == "pong"
 
 
 @check
