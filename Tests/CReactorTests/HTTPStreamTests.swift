@@ -102,7 +102,8 @@ struct HTTPStreamTests {
     #expect(!client.ended)
   }
 
-  @Test("bytes survive a transport that takes a few at a time and is often not ready", arguments: [1, 3, 1000] as [UInt32])
+  @Test(
+    "bytes survive a transport that takes a few at a time and is often not ready", arguments: [1, 3, 1000] as [UInt32])
   func shortWrites(size: UInt32) throws {
     let gateway = MemoryGateway()
     let body = String(repeating: "0123456789", count: 2000)
@@ -142,7 +143,9 @@ struct HTTPStreamTests {
     #expect(gateway.events == ["drained 7"])
   }
 
-  @Test("wherever the connection is reset, its policy hears of it once and nothing stays", arguments: [1, 50, 90, 105, 5000])
+  @Test(
+    "wherever the connection is reset, its policy hears of it once and nothing stays",
+    arguments: [1, 50, 90, 105, 5000])
   func resetAfter(bytes: UInt64) throws {
     let (gateway, client, id) = try streaming(faults: cr_fault_plan(max_write: 0, again_every: 3, reset_after: bytes))
     for _ in 0..<10 {
