@@ -36,6 +36,17 @@ package struct ByteBuffer: ~Copyable {
     }
   }
 
+  /// The bytes without a lifetime: the caller binds them to their owner at once.
+  @unsafe
+  var unboundBytes: RawSpan {
+    @_lifetime(immortal)
+    get {
+      guard let base = unsafe base else { return RawSpan() }
+      let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: count)
+      return unsafe _overrideLifetime(span, borrowing: ())
+    }
+  }
+
   /// Forgets the content and keeps the memory.
   @inlinable
   package mutating func clear() { count = 0 }

@@ -1,5 +1,9 @@
+import Admin
 import ArgumentParser
 import Configuration
+import Gateway
+import Logging
+import Reactor
 
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,6 +38,22 @@ struct Serve: AsyncParsableCommand {
 /// Serves until a signal ends it.
 /// - Returns: the exit code of the process.
 func serve(_ configuration: GatewayConfiguration) async throws -> ExitCode {
-  print(CheckReport(configuration).text)
+  let signals = Signals.block()
+  var logger = Logger(label: "sluice") { _ in LogWriter(configuration.log) }
+  logger.logLevel = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
+  let gateway: Gateway
+  do {
+    // The reaper must be forked before the first thread of ours.
+    let reaper = try Reaper()
+    gateway = try Gateway(configuration, reaper: reaper, logger: logger) { AdminServer($0) }
+    try gateway.start()
+  } catch let failure as Gateway.Failure {
+    StandardError.write("sluice: \(failure)")
+    return ExitCode(1)
+  }
+  Welcome(configuration, httpPort: gateway.httpPort, adminPort: gateway.adminPort).print()
+  let signal = signals.wait()
+  logger.info("\(signal.name): draining")
+  gateway.drain { signals.isPending }
   return .success
 }

@@ -1,0 +1,271 @@
+import MCP
+import Reactor
+import Wire
+
+/// What an upstream answers to a POST, as it arrives.
+extension Worker {
+  /// Results larger than this go through as they come instead of being collected.
+  static var passThreshold: Int { 128 << 10 }
+
+  func responseBegan(_ id: ExchangeID, _ connection: ConnectionID, _ head: ResponseHead) {
+    guard exchanges.contains(id), let reader = exchanges[id].reader else { return loop.abort(connection) }
+    reader.begin(head)
+  }
+
+  func responsePiece(
+    _ id: ExchangeID, _ connection: ConnectionID, _ piece: RawSpan, last: Bool, _ reusable: Bool
+  ) {
+    guard exchanges.contains(id), let reader = exchanges[id].reader else { return loop.abort(connection) }
+    if last { exchanges[id].carrier = .none }
+    let cluster = exchanges[id].cluster
+    switch reader.mode {
+    case .json where reader.status < 300:
+      jsonPiece(id, reader, connection, piece, last: last)
+    case .events where reader.status < 300:
+      eventsPiece(id, reader, connection, piece)
+    case .json, .events, .other:
+      collect(reader, piece, limit: 1 << 20)
+      if last { refused(id, reader) }
+    }
+    if last {
+      if reader.mode == .events, reader.status < 300, exchanges.contains(id), !isDone(id) {
+        eventsEnded(id)
+      }
+      release(connection, cluster, reusable: reusable)
+    } else if !exchanges.contains(id) || isDone(id) {
+      linger(connection, cluster)
+    }
+  }
+
+  /// True once the answer has been delivered and the exchange is free.
+  private func isDone(_ id: ExchangeID) -> Bool { !exchanges.contains(id) }
+
+  /// An upstream connection whose exchange is over: back to the pool, or closed.
+  private func release(_ connection: ConnectionID, _ cluster: Cluster?, reusable: Bool) {
+    guard reusable, let cluster, pools[cluster.index].give(connection) else { return loop.close(connection) }
+    loop.setTag(connection, tag(.idle, UInt64(cluster.index)))
+  }
+
+  /// The answer came, the body has not ended: it should at once.
+  private func linger(_ connection: ConnectionID, _ cluster: Cluster?) {
+    guard let cluster else { return loop.abort(connection) }
+    lingering[connection] = (cluster.index, now + 1000)
+    loop.setTag(connection, tag(.lingering))
+    armSweep()
+  }
+
+  func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
+    guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
+    release(connection, gateway.clusters[entry.cluster], reusable: reusable)
+  }
+
+  private func collect(_ reader: ResponseReader, _ piece: RawSpan, limit: Int) {
+    guard reader.collected.buffer.count + piece.byteCount <= limit else { return }
+    reader.collected.buffer.append(piece)
+  }
+
+  // MARK: JSON
+
+  private func jsonPiece(
+    _ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan, last: Bool
+  ) {
+    if reader.rewriter != nil { return passPiece(id, reader, connection, piece, last: last) }
+    if last, reader.collected.buffer.isEmpty {
+      guard piece.byteCount > 0 else { return refused(id, reader) }
+      return receive(id, piece)
+    }
+    guard reader.collected.buffer.count + piece.byteCount <= gateway.resultLimit else { return tooLarge(id, connection) }
+    reader.collected.buffer.append(piece)
+    if last { return withBuffer(of: reader) { receive(id, $0) } }
+    if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }
+  }
+
+  private func withBuffer(of reader: ResponseReader, _ body: (RawSpan) -> Void) {
+    var taken = ByteBuffer()
+    swap(&taken, &reader.collected.buffer)
+    body(taken.bytes)
+    // The exchange may be gone and the reader back in stock: its memory returns all the same.
+    taken.clear(keepingAtMost: 64 << 10)
+    swap(&taken, &reader.collected.buffer)
+  }
+
+  private func tooLarge(_ id: ExchangeID, _ connection: ConnectionID) {
+    guard let cluster = exchanges[id].cluster else { return }
+    loop.abort(connection)
+    fail(id, .tooLarge(cluster, limit: gateway.resultLimit))
+  }
+
+  // MARK: Events
+
+  private func eventsPiece(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan) {
+    var offset = 0
+    while exchanges.contains(id) {
+      switch reader.parser.next(piece, at: &offset) {
+      case .more:
+        return
+      case .comment:
+        continue
+      case .data(let place, let newline):
+        if reader.rewriter != nil {
+          passPiece(id, reader, connection, piece[place], last: false)
+          continue
+        }
+        guard reader.collected.buffer.count + place.length < gateway.resultLimit else { return tooLarge(id, connection) }
+        if newline { reader.collected.buffer.append(byte: 0x0A) }
+        reader.collected.buffer.append(piece[place])
+        if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }
+      case .end(let end):
+        if end.hasID { reader.noteEventID() }
+        if let retry = end.retry { reader.retry = UInt64(clamping: retry) }
+        if reader.rewriter != nil {
+          passPiece(id, reader, connection, RawSpan(), last: true)
+          continue
+        }
+        guard end.hasData, !end.isEmpty else { continue }
+        withBuffer(of: reader) { receive(id, $0) }
+      }
+    }
+  }
+
+  /// The stream ended without the response: resumed if the upstream allows that, else lost.
+  private func eventsEnded(_ id: ExchangeID) {
+    guard let cluster = exchanges[id].cluster else { return }
+    if resumeUpstream(id) { return }
+    fail(id, .lost(cluster, "its stream ended without a response"))
+  }
+
+  // MARK: Large results
+
+  /// Once it is known that the message is the response, and the client waits for it, its bytes go through as they come.
+  private func tryPassing(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID) {
+    guard case .post(let downstream) = exchanges[id].origin, case .undecided = exchanges[id].answer,
+      !ResultEdits.needsWhole(exchanges[id])
+    else { return }
+    guard reader.kindSoFar(answerScanner) == .result else { return }
+    var edits = ResponseEdits()
+    exchanges[id].clientID.append(to: &edits.id)
+    ResultEdits.describe(&edits, exchanges[id])
+    reader.rewriter = ResponseRewriter(edits)
+    exchanges[id].answer = .passing
+    loop.beginStream(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+    withBuffer(of: reader) { passPiece(id, reader, connection, $0, last: false) }
+  }
+
+  private func passPiece(
+    _ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan, last: Bool
+  ) {
+    guard let rewriter = reader.rewriter else { return }
+    guard case .post(let downstream) = exchanges[id].origin else {
+      loop.abort(connection)
+      return finish(id)
+    }
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    let progress = rewriter.feed(piece, into: &bodyScratch.buffer)
+    if case .refused = progress { return breakPassing(id, downstream, connection) }
+    if bodyScratch.count > 0, loop.writeStream(downstream, bodyBytes) == .full, !last {
+      loop.pauseReading(connection)
+    }
+    exchanges[id].deadline = now + gateway.callTimeout
+    guard last else { return }
+    guard case .complete = progress else { return breakPassing(id, downstream, connection) }
+    loop.endStream(downstream)
+    finish(id)
+  }
+
+  /// The result turned out to be broken after its first bytes had gone out: the answer stays visibly unfinished.
+  private func breakPassing(_ id: ExchangeID, _ downstream: ConnectionID, _ connection: ConnectionID) {
+    loop.abort(downstream)
+    loop.abort(connection)
+    finish(id)
+  }
+
+  // MARK: Refusals
+
+  /// An HTTP answer that is not 2xx with a message.
+  private func refused(_ id: ExchangeID, _ reader: ResponseReader) {
+    if case .local(let call) = exchanges[id].origin {
+      if reader.mode == .json, reader.collected.buffer.count > 0, reader.kind(answerScanner) == .error {
+        let bytes = reader.bytes
+        let status = reader.status
+        finish(id)
+        return call.complete(.message(bytes, status: status, httpSession: []))
+      }
+      let status = reader.status
+      let retryAfter = reader.retryAfter
+      finish(id)
+      return call.complete(.status(status, retryAfter: retryAfter))
+    }
+    if case .nobody = exchanges[id].origin { return finish(id) }
+    guard let cluster = exchanges[id].cluster else { return finish(id) }
+    if reader.status == 404, let binding = exchanges[id].binding, let open = exchanges[id].opened,
+      !open.httpSession.isEmpty
+    {
+      _ = binding.lost(open)
+      return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
+    }
+    if reader.mode == .json, reader.collected.buffer.count > 0 {
+      // The error object of a 4xx body belongs to this request, whatever id it carries.
+      var isError = false
+      withBuffer(of: reader) { bytes in
+        let envelopes = answerScanner
+        let envelope = envelopes.scan(bytes)
+        guard envelope.kind == .error else { return }
+        isError = true
+        deliver(id, envelope, bytes)
+      }
+      if isError { return }
+    }
+    if reader.status == 202 || reader.status == 200 {
+      return fail(id, .malformed(cluster, "HTTP \(reader.status) without a message"))
+    }
+    if reader.status == 401 || reader.status == 403 {
+      return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))
+    }
+    fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
+  }
+
+  /// The upstream connection broke.
+  func carrierLost(_ id: ExchangeID, _ connection: ConnectionID, _ error: ReactorError, sent: Bool) {
+    guard exchanges.contains(id), exchanges[id].carrier == .connection(connection) else { return }
+    exchanges[id].carrier = .none
+    guard let cluster = exchanges[id].cluster else { return finish(id) }
+    if case .passing = exchanges[id].answer {
+      if case .post(let downstream) = exchanges[id].origin { loop.abort(downstream) }
+      return finish(id)
+    }
+    if case .local(let call) = exchanges[id].origin {
+      finish(id)
+      return call.complete(.failed("\(error)"))
+    }
+    if exchanges[id].reader?.mode == .events, resumeUpstream(id) { return }
+    if !sent { gateway.control?.suspect(cluster, "\(error)") }
+    fail(id, sent ? .lost(cluster, "\(error)") : .unavailable(cluster, "\(error)", retryAfter: 1000))
+  }
+
+  /// Takes up a broken event stream of a legacy upstream by GET with `Last-Event-ID` [6.4].
+  private func resumeUpstream(_ id: ExchangeID) -> Bool {
+    guard let reader = exchanges[id].reader, !reader.lastEventID.isEmpty, exchanges[id].serverRevision.era == .legacy,
+      let open = exchanges[id].opened, let cluster = exchanges[id].cluster
+    else { return false }
+    let lastEventID = reader.lastEventID
+    let delay = min(reader.retry ?? 1000, 30_000)
+    guard exchanges[id].deadline > now + delay else { return false }
+    after(milliseconds: delay) { [self] in
+      guard exchanges.contains(id), let endpoint = cluster.endpoint else { return }
+      let fresh = takeReader()
+      fresh.lastEventID = lastEventID
+      exchanges[id].reader = fresh
+      headScratch.buffer.clear()
+      headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))
+      appendSession(open)
+      headScratch.buffer.append(header: .lastEventID, lastEventID.rawBytes)
+      headScratch.buffer.appendHeadEnd()
+      guard let connection = loop.connect(endpoint, tag: tag(.exchange, id.rawValue)) else {
+        return fail(id, .overloaded)
+      }
+      exchanges[id].carrier = .connection(connection)
+      loop.send(connection, headBytes)
+    }
+    return true
+  }
+}

@@ -1,0 +1,180 @@
+import MCP
+import Reactor
+import Wire
+
+/// The last word of a call, to whoever asked.
+extension Worker {
+  /// An upstream's response goes to the client under the client's id, in the client's era.
+  func deliver(_ id: ExchangeID, _ envelope: Envelope, _ message: RawSpan) {
+    let exchange = exchanges[id]
+    if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    let outcome = ResultEdits.write(exchange, envelope, splice: &splice, into: &bodyScratch.buffer)
+    switch outcome {
+    case .written(let status):
+      answer(id, status: status, bodyBytes)
+    case .failure(let failure):
+      fail(id, failure)
+    }
+  }
+
+  /// The call ends with an error of the gateway's own.
+  func fail(_ id: ExchangeID, _ failure: GatewayError) {
+    guard exchanges.contains(id) else { return }
+    if case .local(let call) = exchanges[id].origin {
+      finish(id)
+      return call.complete(.failed(failure.phrase))
+    }
+    let era = exchanges[id].clientRevision.era
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    exchanges[id].clientID.append(to: &bodyScratch.buffer)
+    bodyScratch.buffer.append(",\"error\":")
+    bodyScratch.buffer.append(errorObject: failure, to: era)
+    bodyScratch.buffer.append("}")
+    answer(id, status: UInt16(failure.answer(to: era).status), bodyBytes)
+  }
+
+  /// A result that the gateway has itself.
+  func answer(_ id: ExchangeID, result: RawSpan) {
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    exchanges[id].clientID.append(to: &bodyScratch.buffer)
+    bodyScratch.buffer.append(",\"result\":")
+    bodyScratch.buffer.append(result)
+    bodyScratch.buffer.append("}")
+    answer(id, status: 200, bodyBytes)
+  }
+
+  /// Sends the response and ends the exchange.
+  private func answer(_ id: ExchangeID, status: UInt16, _ message: RawSpan) {
+    switch exchanges[id].origin {
+    case .post(let connection):
+      switch exchanges[id].answer {
+      case .undecided:
+        loop.reply(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
+      case .stream(let number):
+        writeEvent(id, message, last: true)
+        endEvents(number, exchanges[id].session, EventLog.Attachment(worker: index, connection: connection))
+      case .passing:
+        loop.abort(connection)
+      }
+    case .eventStream:
+      if let session = exchanges[id].session { emit(message, to: session) }
+    case .batch(let batch, let position):
+      let bytes = message.array
+      finish(id)
+      return batch.complete(position, bytes, on: self)
+    case .nobody:
+      if case .stream = exchanges[id].answer { writeEvent(id, message, last: true) }
+    case .local, .free:
+      break
+    }
+    finish(id)
+  }
+
+  /// The response was the stream's last event: its reader, wherever it is by now, is told so.
+  private func endEvents(_ number: EventLog.StreamNumber, _ session: Session?, _ mine: EventLog.Attachment) {
+    guard number != 0, let session else {
+      loop.endStream(mine.connection)
+      return
+    }
+    let now = now
+    let reader = session.withState { state in
+      let reader = state.log.reader(of: number)
+      state.log.finish(number, now: now)
+      return reader
+    }
+    guard let reader else { return }
+    on(reader.worker) { worker in
+      worker.loop.setTag(reader.connection, 0)
+      worker.loop.endStream(reader.connection)
+    }
+  }
+
+  /// Frees an exchange and what was asked in its course.
+  func finish(_ id: ExchangeID) {
+    guard exchanges.contains(id) else { return }
+    exchanges[id].session?.callEnded()
+    if let reader = exchanges[id].reader { giveBack(reader) }
+    if case .link(let link) = exchanges[id].carrier { linkCallEnded(link, id) }
+    exchanges.remove(id)
+    withdrawReverses(of: id)
+  }
+
+  // MARK: Endings that are not answers
+
+  /// The client's connection is gone while its call runs.
+  func clientGone(_ id: ExchangeID) {
+    guard exchanges.contains(id), case .post(let connection) = exchanges[id].origin else { return }
+    if exchanges[id].clientRevision.era == .modern {
+      cancelUpstream(id, reason: "the client closed its connection")
+      return finish(id)
+    }
+    // A legacy client that goes away has not cancelled: its call goes on, and what its stream missed is kept [6.1].
+    exchanges[id].origin = .nobody
+    let now = now
+    exchanges[id].deadline = min(exchanges[id].deadline, now + gateway.resumeWindow)
+    if case .passing = exchanges[id].answer {
+      cancelUpstream(id, reason: "the client closed its connection")
+      return finish(id)
+    }
+    if let session = exchanges[id].session, case .stream = exchanges[id].answer {
+      _ = session.withState { $0.log.detach(EventLog.Attachment(worker: index, connection: connection), now: now) }
+    }
+  }
+
+  func timeOut(_ id: ExchangeID) {
+    cancelUpstream(id, reason: "timed out")
+    guard let cluster = exchanges[id].cluster else {
+      if case .local(let call) = exchanges[id].origin {
+        finish(id)
+        return call.complete(.failed("timed out"))
+      }
+      return finish(id)
+    }
+    fail(id, .timedOut(cluster, milliseconds: now - exchanges[id].startedAt))
+  }
+
+  /// Tells the upstream that nobody waits for the answer any more.
+  func cancelUpstream(_ id: ExchangeID, reason: StaticString) {
+    let exchange = exchanges[id]
+    guard exchange.method != .initialize, exchange.parked == nil else { return }
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":")
+    bodyScratch.buffer.append(decimal: id.rawValue)
+    bodyScratch.buffer.append(",\"reason\":")
+    bodyScratch.buffer.append(quoted: reason.bytes)
+    bodyScratch.buffer.append("}}")
+    switch exchange.carrier {
+    case .link(let link):
+      sendLink(link, bodyBytes, nil)
+    case .connection(let connection):
+      loop.abort(connection)
+      guard exchange.serverRevision.era == .legacy, let open = exchange.opened, let cluster = exchange.cluster else {
+        break
+      }
+      postAside(bodyBytes, cluster, open)
+    case .none:
+      break
+    }
+    exchanges[id].carrier = .none
+  }
+
+  /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
+  func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
+    if let link = open.link { return sendLink(link, message, nil) }
+    guard let id = exchanges.make(.nobody) else { return }
+    exchanges[id].cluster = cluster
+    exchanges[id].startedAt = now
+    exchanges[id].deadline = now + 10_000
+    exchanges[id].decideAt = .max
+    armSweep()
+    headScratch.buffer.clear()
+    headScratch.buffer.append(cluster.requestHead)
+    appendSession(open)
+    headScratch.buffer.append(contentLength: message.byteCount)
+    headScratch.buffer.appendHeadEnd()
+    post(id, message, cluster)
+  }
+}

@@ -1,0 +1,34 @@
+import MCP
+import Wire
+
+extension Envelope {
+  /// `error.code`.
+  var errorCode: Int64? {
+    guard let code = value(ErrorKey.code) else { return nil }
+    return JSON.integer(code)
+  }
+
+  /// `error.message`, unescaped.
+  var errorMessage: String? {
+    guard let message = value(ErrorKey.message) else { return nil }
+    return JSON.string(message)
+  }
+
+  /// The revision that answers an `initialize`.
+  var requestedRevision: Revision {
+    guard let requested = value(Param.protocolVersion) else { return .newestLegacy }
+    return Negotiation.answer(to: requested)
+  }
+}
+
+extension ByteBuffer {
+  /// The id of a message, or null.
+  mutating func append(idOf envelope: Envelope) {
+    guard let id = envelope.id else { return append("null") }
+    append(id)
+  }
+}
+
+extension ListKinds {
+  static let all: ListKinds = [.tools, .resources, .templates, .prompts]
+}

@@ -1,0 +1,159 @@
+import MCP
+import Reactor
+import Routing
+import Wire
+
+/// From a client's request to the upstream's door.
+extension Worker {
+  /// Opens an exchange for a client's request. nil, and the client answered, when this worker holds too many.
+  func beginExchange(
+    _ origin: Exchange.Origin, _ session: Session?, _ envelope: Envelope, client: Revision
+  ) -> ExchangeID? {
+    guard let id = exchanges.make(origin) else { return nil }
+    exchanges[id].session = session
+    exchanges[id].clientRevision = client
+    exchanges[id].method = envelope.method
+    if let clientID = envelope.id { exchanges[id].clientID = Token(clientID) }
+    if let token = envelope.value(MetaKey.progressToken) { exchanges[id].progressToken = Token(token) }
+    exchanges[id].startedAt = now
+    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].decideAt = now + GatewayState.decisionDelay
+    session?.callBegan()
+    if case .post(let connection) = origin { loop.setTag(connection, tag(.exchange, id.rawValue)) }
+    armSweep()
+    return id
+  }
+
+  /// Carries a client's request to its upstream.
+  func forward(
+    _ id: ExchangeID, _ envelope: Envelope, _ route: Route, _ kind: ListKind, _ renaming: Renaming,
+    _ text: RawSpan
+  ) {
+    let cluster = gateway.clusters[route.upstream]
+    exchanges[id].cluster = cluster
+    guard let profile = readyProfile(of: cluster, for: id) else { return }
+    exchanges[id].serverRevision = profile.revision
+    splice.reset()
+    RequestEdits.collect(
+      &splice, envelope, id: id, rename: renaming, client: exchanges[id].clientRevision, server: profile.revision,
+      logLevel: exchanges[id].session.map { $0.withState { $0.logLevel } } ?? [])
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
+      return fail(id, .internalError("the request could not be rewritten"))
+    }
+    guard profile.transport == .streamableHTTP, profile.revision.era == .modern else {
+      return send(id, bodyBytes, cluster, profile)
+    }
+    headScratch.buffer.clear()
+    headScratch.buffer.append(cluster.requestHead)
+    let entry = route.entry.map { gateway.catalogue.routes.entry(kind, $0) }
+    let ownName = envelope.method.mirroredName == nil ? nil : entry?.own ?? plainName(text, route)
+    if let ownName {
+      RequestEdits.appendModernHeaders(
+        to: &headScratch.buffer, envelope, ownName: ownName.rawBytes, parameters: entry?.parameters ?? [])
+    } else {
+      RequestEdits.appendModernHeaders(to: &headScratch.buffer, envelope, ownName: nil, parameters: [])
+    }
+    headScratch.buffer.append(contentLength: bodyScratch.count)
+    headScratch.buffer.appendHeadEnd()
+    post(id, bodyBytes, cluster)
+  }
+
+  private func plainName(_ text: RawSpan, _ route: Route) -> [UInt8] {
+    guard case .cut(let slice) = route.rename else { return text.array }
+    var plain = ByteBuffer(capacity: text.byteCount)
+    plain.append(text, cutting: slice)
+    return plain.bytes.array
+  }
+
+  /// The profile of an upstream that may be called now; else the exchange is answered with what is wrong.
+  private func readyProfile(of cluster: Cluster, for id: ExchangeID) -> Cluster.Profile? {
+    switch cluster.health {
+    case .ready(let profile): return profile
+    case .unknown:
+      fail(id, .unavailable(cluster, "has not answered yet", retryAfter: 1000))
+    case .down(let reason, let retryAt, _):
+      fail(id, .unavailable(cluster, reason, retryAfter: retryAt > now ? retryAt - now : 1000))
+    }
+    return nil
+  }
+
+  /// Sends a finished message through the conversation that the isolation asks for, opening it first if need be.
+  func send(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile) {
+    if profile.transport == .embedded { return sendEmbedded(id, message) }
+    let binding = exchanges[id].binding ?? self.binding(for: id, cluster)
+    exchanges[id].binding = binding
+    switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
+    case .open(let open):
+      carry(id, message, open)
+    case .waiting:
+      exchanges[id].parked = message.array
+    case .yours:
+      exchanges[id].parked = message.array
+      open(binding, profile)
+    }
+  }
+
+  private func binding(for id: ExchangeID, _ cluster: Cluster) -> UpstreamSession {
+    switch cluster.isolation {
+    case .shared:
+      return gateway.sharedUpstream(cluster)
+    case .principal, .session:
+      if cluster.isolation == .session, let session = exchanges[id].session { return session.upstream(cluster) }
+      return gateway.principalUpstream(cluster, abilities: exchanges[id].session?.abilities ?? [])
+    }
+  }
+
+  /// The conversation is open (or could not be opened): the exchange that waited goes on.
+  func resumeParked(_ id: ExchangeID, failure: String?) {
+    guard exchanges.contains(id), let message = exchanges[id].parked, let cluster = exchanges[id].cluster else { return }
+    exchanges[id].parked = nil
+    if let failure { return fail(id, .unavailable(cluster, failure, retryAfter: 1000)) }
+    guard let profile = cluster.profile else {
+      return fail(id, .unavailable(cluster, "went away", retryAfter: 1000))
+    }
+    send(id, message.rawBytes, cluster, profile)
+  }
+
+  /// Sends a message through an open conversation.
+  func carry(_ id: ExchangeID, _ message: RawSpan, _ open: UpstreamSession.Open) {
+    exchanges[id].opened = open
+    if let link = open.link {
+      exchanges[id].carrier = .link(link)
+      return sendLink(link, message, id)
+    }
+    guard let cluster = exchanges[id].cluster else { return }
+    headScratch.buffer.clear()
+    headScratch.buffer.append(cluster.requestHead)
+    appendSession(open)
+    headScratch.buffer.append(contentLength: message.byteCount)
+    headScratch.buffer.appendHeadEnd()
+    post(id, message, cluster)
+  }
+
+  /// The header lines that every request of an open legacy conversation carries.
+  func appendSession(_ open: UpstreamSession.Open) {
+    if !open.httpSession.isEmpty { headScratch.buffer.append(header: .mcpSessionID, open.httpSession.rawBytes) }
+    if open.revision.hasVersionHeader { headScratch.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
+  }
+
+  /// Sends head scratch and a body over an idle connection or a new one.
+  func post(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster) {
+    let reader = exchanges[id].reader ?? takeReader()
+    exchanges[id].reader = reader
+    let tag = tag(.exchange, id.rawValue)
+    while let connection = pools[cluster.index].take() {
+      loop.setTag(connection, tag)
+      guard loop.send(connection, headBytes, message) != .stale else { continue }
+      exchanges[id].carrier = .connection(connection)
+      exchanges[id].reusesConnection = true
+      return
+    }
+    guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
+      return fail(id, .overloaded)
+    }
+    exchanges[id].carrier = .connection(connection)
+    exchanges[id].reusesConnection = false
+    loop.send(connection, headBytes, message)
+  }
+}

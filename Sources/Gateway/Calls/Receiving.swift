@@ -1,0 +1,214 @@
+import MCP
+import Reactor
+import Wire
+
+/// One message from an upstream in the course of a call: the response, or something that comes before it.
+extension Worker {
+  func receive(_ id: ExchangeID, _ message: RawSpan) {
+    guard exchanges.contains(id) else { return }
+    if case .local(let call) = exchanges[id].origin { return receiveLocal(id, call, message) }
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message, depth: gateway.depth)
+    switch envelope.kind {
+    case .result, .error:
+      guard belongs(envelope, to: id) else { return }
+      deliver(id, envelope, message)
+    case .notification:
+      receiveNotification(id, envelope)
+    case .request:
+      receiveRequest(id, envelope)
+    case .batch:
+      // Revision 2025-03-26 may batch what it sends [2].
+      for element in Self.elements(of: message) { receive(id, element.rawBytes) }
+    case .invalid:
+      guard let cluster = exchanges[id].cluster else { return }
+      fail(id, .malformed(cluster, envelope.fault?.text ?? "no JSON-RPC message"))
+    }
+  }
+
+  /// Copies of an array's elements.
+  static func elements(of array: RawSpan) -> [[UInt8]] {
+    var items = JSON.items(of: array)
+    var elements: [[UInt8]] = []
+    while let item = items.next() { elements.append(array[item.value].array) }
+    return elements
+  }
+
+  /// On HTTP the exchange says whose the response is; an id of another call is a mistake of the upstream's.
+  private func belongs(_ envelope: Envelope, to id: ExchangeID) -> Bool {
+    guard let token = envelope.id, envelope.idKind == .integer else { return envelope.kind == .error }
+    return ExchangeID(token: token) == id
+  }
+
+  private func receiveLocal(_ id: ExchangeID, _ call: LocalCall, _ message: RawSpan) {
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message, depth: gateway.depth)
+    switch envelope.kind {
+    case .result, .error:
+      let bytes = message.array
+      let httpSession = exchanges[id].reader?.httpSession ?? []
+      let status = exchanges[id].reader?.status ?? 0
+      finish(id)
+      call.complete(.message(bytes, status: status, httpSession: httpSession))
+    case .notification:
+      call.onNotification?(message.array)
+    case .request:
+      answerUpstream(exchanges[id], envelope, code: -32601, "the gateway itself has no \(envelope.methodName.text)")
+    case .batch:
+      for element in Self.elements(of: message) where exchanges.contains(id) { receive(id, element.rawBytes) }
+    case .invalid:
+      finish(id)
+      call.complete(.failed(envelope.fault?.text ?? "no JSON-RPC message"))
+    }
+  }
+
+  // MARK: Notifications
+
+  func receiveNotification(_ id: ExchangeID, _ envelope: Envelope) {
+    guard let cluster = exchanges[id].cluster else { return }
+    switch envelope.method {
+    case .notifyProgress:
+      forwardProgress(id, envelope)
+    case .notifyMessage:
+      // A modern client hears of logs only if this request asked for them, which the upstream was told [7.1].
+      forwardNotification(id, envelope.message)
+    case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
+      listChanged(cluster, envelope.method, exchanges[id].session)
+    case .notifyResourcesUpdated:
+      resourceUpdated(cluster, envelope, exchanges[id].session)
+    case .notifyCancelled:
+      cancelReverse(of: id, envelope)
+    default:
+      forwardNotification(id, envelope.message)
+    }
+  }
+
+  private func forwardProgress(_ id: ExchangeID, _ envelope: Envelope) {
+    exchanges[id].deadline = min(
+      now + gateway.callTimeout, exchanges[id].startedAt + gateway.callTimeoutCeiling)
+    guard !exchanges[id].progressToken.isEmpty, let token = envelope.member(Param.progressToken),
+      ExchangeID(token: envelope.message[token.value]) == id
+    else { return }
+    splice.reset()
+    let exchange = exchanges[id]
+    splice.replace(token.value) { exchange.progressToken.append(to: &$0) }
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
+  }
+
+  /// Writes a message on the stream of its call, which becomes one if it had not begun.
+  func forwardNotification(_ id: ExchangeID, _ message: RawSpan) {
+    switch exchanges[id].origin {
+    case .post(let connection):
+      guard beginEvents(id, connection) else { return }
+      writeEvent(id, message)
+    case .eventStream:
+      guard let session = exchanges[id].session else { return }
+      emit(message, to: session)
+    case .batch(let batch, _):
+      batch.notify(message, on: self)
+    case .nobody:
+      // The client left; if its stream had begun it may come back for what it missed.
+      if case .stream = exchanges[id].answer { writeEvent(id, message) }
+    case .free, .local:
+      break
+    }
+  }
+
+  // MARK: Streams of answers
+
+  /// True while the answer goes out as events or in pieces.
+  func isStreaming(_ id: ExchangeID) -> Bool {
+    if case .undecided = exchanges[id].answer { return false }
+    return true
+  }
+
+  /// Turns an undecided answer into an event stream. False if the answer has taken another course.
+  func beginEvents(_ id: ExchangeID, _ connection: ConnectionID) -> Bool {
+    switch exchanges[id].answer {
+    case .stream: return true
+    case .passing: return false
+    case .undecided: break
+    }
+    exchanges[id].decideAt = .max
+    loop.beginStream(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    guard let session = exchanges[id].session, exchanges[id].clientRevision.era == .legacy else {
+      exchanges[id].answer = .stream(0)
+      return true
+    }
+    let attachment = EventLog.Attachment(worker: index, connection: connection)
+    let primes = exchanges[id].clientRevision.hasPriming
+    let (number, frame) = session.withState { state in
+      let number = state.log.open(.answer, attachment)
+      return (number, primes ? state.log.prime(number) : nil)
+    }
+    exchanges[id].answer = .stream(number)
+    if let frame { loop.writeStream(connection, frame) }
+    return true
+  }
+
+  static let streamHeaders: StaticString = "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
+
+  /// After a second without a word the answer becomes an event stream, so that no proxy in between gives up on it.
+  func decideForEvents(_ id: ExchangeID) {
+    exchanges[id].decideAt = .max
+    guard case .post(let connection) = exchanges[id].origin else { return }
+    if let reader = exchanges[id].reader, reader.mode == .json, reader.status != 0 { return }
+    _ = beginEvents(id, connection)
+  }
+
+  func writeEvent(_ id: ExchangeID, _ message: RawSpan, last: Bool = false) {
+    guard case .stream(let number) = exchanges[id].answer else { return }
+    if number == 0 {
+      guard case .post(let connection) = exchanges[id].origin else { return }
+      var event = ByteBuffer(capacity: message.byteCount + 32)
+      event.append("event: message\ndata: ")
+      event.append(flattened: message)
+      event.append("\n\n")
+      if loop.writeStream(connection, event.bytes) == .full { pauseSource(of: id) }
+      return
+    }
+    guard let session = exchanges[id].session,
+      let delivery = session.withState({ $0.log.append(message, to: number, last: last) })
+    else { return }
+    perform(delivery, session: session, source: id)
+  }
+
+  private func pauseSource(of id: ExchangeID) {
+    if case .connection(let upstream) = exchanges[id].carrier { loop.pauseReading(upstream) }
+  }
+
+  /// Takes an encoded event to the connection that reads its stream, wherever that is.
+  func perform(_ delivery: EventLog.Delivery, session: Session, source: ExchangeID? = nil) {
+    guard let attachment = delivery.attachment else { return }
+    let frame = delivery.frame
+    guard attachment.worker == index else {
+      return gateway.post(to: attachment.worker) { worker in
+        worker.write(frame, to: attachment, of: session, source: nil)
+      }
+    }
+    write(frame, to: attachment, of: session, source: source)
+  }
+
+  private func write(_ frame: Frame, to attachment: EventLog.Attachment, of session: Session, source: ExchangeID?) {
+    guard loop.writeStream(attachment.connection, frame) == .full else { return }
+    if let source {
+      pauseSource(of: source)
+    } else if frame.count < Int(gateway.configuration.limits.writeHighWater) {
+      // Nothing upstream can be paused for a stream that others feed: it is closed and may be resumed.
+      let now = now
+      _ = session.withState { $0.log.detach(attachment, now: now) }
+      loop.close(attachment.connection)
+    }
+  }
+
+  /// A message that belongs to no call, on one of the session's streams.
+  func emit(_ message: RawSpan, to session: Session) {
+    let delivery: EventLog.Delivery? = session.withState { state in
+      guard let stream = state.log.standalone else { return nil }
+      return state.log.append(message, to: stream)
+    }
+    if let delivery { perform(delivery, session: session) }
+  }
+}

@@ -1,0 +1,116 @@
+import MCP
+import Reactor
+import Wire
+
+/// What a server asks of a client in the course of a call (sampling, elicitation, roots), and the client's answers.
+extension Worker {
+  /// A server's request on the stream of a call: there is no doubt whose call it belongs to.
+  func receiveRequest(_ id: ExchangeID, _ envelope: Envelope) {
+    let exchange = exchanges[id]
+    guard let upstreamID = envelope.id else { return }
+    if envelope.method == .ping { return answerUpstream(exchange, result: "{}", to: upstreamID) }
+    guard exchange.clientRevision.era == .legacy, let session = exchange.session, let cluster = exchange.cluster else {
+      return answerUpstream(
+        exchange, envelope, code: -32601,
+        "\(envelope.methodName.text) is not relayed to a client of another protocol era yet")
+    }
+    guard session.canBeAsked(envelope.method) else {
+      return answerUpstream(
+        exchange, envelope, code: -32601, "the client did not declare support for \(envelope.methodName.text)")
+    }
+    let entry = Reverse(
+      session: session, upstreamID: Token(upstreamID), binding: exchange.binding, opened: exchange.opened,
+      cluster: cluster, exchange: id)
+    guard let reverse = reverses.make(entry) else {
+      return answerUpstream(exchange, envelope, code: -32603, "the gateway has too many open requests")
+    }
+    // A human may be asked: the call gets the time that takes.
+    exchanges[id].deadline = now + gateway.interactionTimeout
+    var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
+    splice.reset()
+    if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
+    guard splice.write(envelope.message, into: &message) else { return }
+    forwardNotification(id, message.bytes)
+  }
+
+  /// A client POSTed a response. Unknown ones are dropped, as are those of a session that was not asked.
+  func clientResponded(_ session: Session, _ envelope: Envelope) {
+    guard let token = envelope.id, let id = ExchangeID(token: token), let place = envelope.idSlice else { return }
+    if id.worker == index { return relay(id, session, envelope.message, place) }
+    guard id.worker < gateway.loopCount else { return }
+    let message = envelope.message.array
+    gateway.post(to: id.worker) { $0.relay(id, session, message.rawBytes, place) }
+  }
+
+  private func relay(_ id: ExchangeID, _ session: Session, _ message: RawSpan, _ place: Slice) {
+    guard let entry = reverses.take(id, from: session) else { return }
+    if exchanges.contains(entry.exchange) { exchanges[entry.exchange].deadline = now + gateway.callTimeout }
+    guard let open = entry.opened else { return }
+    splice.reset()
+    splice.replace(place) { entry.upstreamID.append(to: &$0) }
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    guard splice.write(message, into: &bodyScratch.buffer, flatten: true) else { return }
+    postAside(bodyBytes, entry.cluster, open)
+  }
+
+  /// The call is over: the client need not answer any more [21.2].
+  func withdrawReverses(of id: ExchangeID) {
+    for (reverse, entry) in reverses.takeAll(where: { $0.exchange == id }) { tellWithdrawn(reverse, entry) }
+  }
+
+  /// The upstream cancelled a request of its own.
+  func cancelReverse(of id: ExchangeID, _ envelope: Envelope) {
+    guard let requestID = envelope.value(Param.requestID) else { return }
+    let token = requestID.array
+    let withdrawn = reverses.takeAll { $0.exchange == id && $0.upstreamID.equals(token.rawBytes) }
+    for (reverse, entry) in withdrawn { tellWithdrawn(reverse, entry) }
+  }
+
+  func tellWithdrawn(_ reverse: ExchangeID, _ entry: Reverse) {
+    var message = ByteBuffer(capacity: 96)
+    message.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":")
+    message.append(decimal: reverse.rawValue)
+    message.append("}}")
+    if exchanges.contains(entry.exchange) {
+      forwardNotification(entry.exchange, message.bytes)
+    } else {
+      emit(message.bytes, to: entry.session)
+    }
+  }
+
+  // MARK: Our own answers to upstreams
+
+  func answerUpstream(_ exchange: Exchange, _ envelope: Envelope, code: Int, _ message: String) {
+    guard let id = envelope.id, let open = exchange.opened, let cluster = exchange.cluster else { return }
+    refuseUpstream(id, cluster, open, code: code, message)
+  }
+
+  func refuseUpstream(
+    _ id: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open, code: Int, _ message: String
+  ) {
+    var body = ByteBuffer(capacity: 160)
+    body.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    body.append(id)
+    body.append(",\"error\":{\"code\":")
+    body.append(decimal: code)
+    body.append(",\"message\":")
+    body.append(quoted: message)
+    body.append("}}")
+    postAside(body.bytes, cluster, open)
+  }
+
+  func answerUpstream(_ exchange: Exchange, result: StaticString, to id: RawSpan) {
+    guard let open = exchange.opened, let cluster = exchange.cluster else { return }
+    resultUpstream(result, id, cluster, open)
+  }
+
+  func resultUpstream(_ result: StaticString, _ id: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
+    var body = ByteBuffer(capacity: 96)
+    body.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    body.append(id)
+    body.append(",\"result\":")
+    body.append(result)
+    body.append("}")
+    postAside(body.bytes, cluster, open)
+  }
+}

@@ -1,0 +1,66 @@
+import Wire
+
+/// A server's request to a client (sampling, elicitation, roots, ping) on its way: the client answers under the
+/// gateway's id, the upstream gets the answer under its own.
+struct Reverse {
+  /// The client session that was asked; only its answer counts.
+  var session: Session
+  /// The id that the upstream gave, exactly.
+  var upstreamID: Token
+  var binding: UpstreamSession?
+  var opened: UpstreamSession.Open?
+  var cluster: Cluster
+  /// The call in whose course it was asked, `.none` for one that came outside of any.
+  var exchange: ExchangeID
+}
+
+/// The reverse requests of one worker, by slot and generation, named on the wire as exchanges are.
+struct ReverseTable {
+  private var slots: [(generation: UInt32, entry: Reverse?)] = []
+  private var free: [Int] = []
+  let worker: Int
+
+  init(worker: Int) {
+    self.worker = worker
+  }
+
+  mutating func make(_ entry: Reverse) -> ExchangeID? {
+    let slot: Int
+    if let last = free.popLast() {
+      slot = last
+    } else {
+      guard slots.count < ExchangeID.slots else { return nil }
+      slot = slots.count
+      slots.append((1, nil))
+    }
+    slots[slot].entry = entry
+    return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
+  }
+
+  /// Takes the entry out, if `session` is the one that was asked.
+  mutating func take(_ id: ExchangeID, from session: Session) -> Reverse? {
+    guard id.worker == worker, id.slot < slots.count, slots[id.slot].generation == id.generation,
+      let entry = slots[id.slot].entry, entry.session === session
+    else { return nil }
+    release(id.slot)
+    return entry
+  }
+
+  /// Takes out what was asked in the course of a call, with its id.
+  mutating func takeAll(where matches: (Reverse) -> Bool) -> [(id: ExchangeID, entry: Reverse)] {
+    guard free.count < slots.count else { return [] }
+    var taken: [(ExchangeID, Reverse)] = []
+    for slot in slots.indices {
+      guard let entry = slots[slot].entry, matches(entry) else { continue }
+      taken.append((ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation), entry))
+      release(slot)
+    }
+    return taken
+  }
+
+  private mutating func release(_ slot: Int) {
+    slots[slot].entry = nil
+    slots[slot].generation = slots[slot].generation == 0xFFF_FFFF ? 1 : slots[slot].generation + 1
+    free.append(slot)
+  }
+}

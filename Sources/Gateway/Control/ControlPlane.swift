@@ -1,0 +1,286 @@
+import Configuration
+import Logging
+import MCP
+import Reactor
+import Wire
+
+/// Looks after the upstreams on the control loop: finds out what each is, fetches its lists, merges them into the
+/// catalogue, hears of changes, and brings back what went away. No worker ever waits for it.
+actor ControlPlane {
+  nonisolated let executor: LoopExecutor
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  let gateway: GatewayState
+  /// The control loop's own worker: no clients, but calls and streams toward upstreams like any other.
+  nonisolated(unsafe) let worker: Worker  // its loop runs this actor too, so both are one thread
+  let logger: Logger
+  private var supervisors: [Supervisor] = []
+  private var lists: [UpstreamLists?]
+  private var epoch: UInt64
+  private var mergeScheduled = false
+  private var stopped = false
+
+  init(gateway: GatewayState, worker: WorkerHandle, logger: Logger) {
+    self.gateway = gateway
+    self.worker = worker.unconfined
+    self.logger = logger
+    executor = worker.executor
+    lists = gateway.clusters.map { _ in nil }
+    epoch = UInt64.random(in: 0...UInt64(UInt32.max))
+  }
+
+  /// Starts to look after every upstream, on the control loop.
+  nonisolated func begin() {
+    gateway.post(to: gateway.workerCount) { _ in self.assumeIsolated { $0.start() } }
+  }
+
+  private func start() {
+    for cluster in gateway.clusters {
+      let supervisor = Supervisor(cluster)
+      supervisors.append(supervisor)
+      Task { await supervise(supervisor) }
+    }
+  }
+
+  func stop() {
+    stopped = true
+    for supervisor in supervisors { supervisor.raise(.stop) }
+  }
+
+  // MARK: News from workers
+
+  /// An upstream did not take a connection, or ended one: worth a look.
+  nonisolated func suspect(_ cluster: Cluster, _ reason: String) {
+    tell(cluster, .suspect(reason))
+  }
+
+  nonisolated func linkDied(_ cluster: Cluster, _ reason: String) {
+    tell(cluster, .suspect(reason))
+  }
+
+  nonisolated func listChanged(_ cluster: Cluster, _ method: Method) {
+    var kinds: ListKinds = []
+    for kind in ListKind.allCases where kind.changed == method { kinds.insert(ListKinds(kind)) }
+    tell(cluster, .listChanged(kinds))
+  }
+
+  nonisolated func resourceInterestChanged(_ cluster: Cluster) {
+    tell(cluster, .interestChanged)
+  }
+
+  private nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { $0.raise(event, cluster.index) }
+    }
+  }
+
+  private func raise(_ event: Supervisor.Event, _ index: Int) {
+    guard supervisors.indices.contains(index) else { return }
+    supervisors[index].raise(event)
+  }
+
+  // MARK: Supervision
+
+  /// One upstream's life: probe, fetch, watch, and again after it went away.
+  private func supervise(_ supervisor: Supervisor) async {
+    let cluster = supervisor.cluster
+    while !stopped {
+      do throws(UpstreamFailure) {
+        let profile = try await probe(supervisor)
+        try await refresh(supervisor, profile, .all)
+        let cameBack = cluster.profile == nil || supervisor.failures > 0
+        supervisor.failures = 0
+        cluster.update(.ready(profile))
+        if cameBack {
+          logger.info(
+            "\(cluster.alias) is ready: \(profile.transport), \(profile.revision.label)",
+            metadata: ["server": "\(cluster.alias)"])
+        }
+        scheduleMerge(now: gateway.clusters.allSatisfy { $0.profile != nil })
+        try await watch(supervisor, profile)
+      } catch {
+        guard !stopped else { return }
+        supervisor.failures += 1
+        let delay = min(UInt64(500) << min(supervisor.failures - 1, 6), 30_000)
+        if supervisor.failures == 1 {
+          logger.warning(
+            "\(cluster.alias) is not available: \(error.text)", metadata: ["server": "\(cluster.alias)"])
+        }
+        cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
+        supervisor.clear()
+        await pause(delay)
+      }
+    }
+  }
+
+  func pause(_ milliseconds: UInt64) async {
+    await withCheckedContinuation { continuation in
+      worker.after(milliseconds: milliseconds) { continuation.resume() }
+    }
+  }
+
+  /// Waits for news of an upstream that is ready, and acts on it. Returns by throwing when it went away.
+  private func watch(_ supervisor: Supervisor, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
+    openOwnStream(supervisor, profile)
+    defer { closeOwnStream(supervisor) }
+    while !stopped {
+      let events = await supervisor.next()
+      var changed: ListKinds = []
+      var renewsStream = false
+      for event in events {
+        switch event {
+        case .listChanged(let kinds): changed.formUnion(kinds)
+        case .interestChanged: renewsStream = true
+        case .streamEnded:
+          await pause(1000)
+          renewsStream = true
+          // What was said while nobody listened is lost: look again.
+          changed = .all
+        case .suspect(let reason): throw UpstreamFailure(reason)
+        case .stop: return
+        }
+      }
+      if !changed.isEmpty {
+        // Changes come in swarms: one look is enough.
+        await pause(50)
+        supervisor.absorbListChanges()
+        try await refresh(supervisor, profile, changed)
+        scheduleMerge(now: false)
+      }
+      if renewsStream {
+        closeOwnStream(supervisor)
+        openOwnStream(supervisor, profile)
+      }
+    }
+  }
+
+  // MARK: The catalogue
+
+  /// Fetches lists that an upstream offers.
+  private func refresh(
+    _ supervisor: Supervisor, _ profile: Cluster.Profile, _ kinds: ListKinds
+  ) async throws(UpstreamFailure) {
+    let cluster = supervisor.cluster
+    var fetched =
+      lists[cluster.index]
+      ?? UpstreamLists(
+        alias: cluster.alias, revision: profile.revision, isHTTP: profile.transport == .streamableHTTP)
+    fetched.revision = profile.revision
+    fetched.isFresh = true
+    for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
+      guard profile.offer.capabilities.isSuperset(of: kind.method.required) else {
+        fetched.pages[kind] = []
+        continue
+      }
+      fetched.pages[kind] = try await pages(of: kind, supervisor, profile)
+    }
+    lists[cluster.index] = fetched
+  }
+
+  /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
+  private static let pageLimit = 1000
+
+  private func pages(
+    of kind: ListKind, _ supervisor: Supervisor, _ profile: Cluster.Profile
+  ) async throws(UpstreamFailure) -> [[UInt8]] {
+    var pages: [[UInt8]] = []
+    var cursor: [UInt8]?
+    var seen: Set<[UInt8]> = []
+    while pages.count < Self.pageLimit {
+      let members = cursor.map { Array("\"cursor\":".utf8) + $0 } ?? []
+      let answer = try await ask(supervisor, profile, kind.method, members)
+      let scanner = EnvelopeScanner()
+      let envelopes = scanner
+      let envelope = envelopes.scan(answer.rawBytes)
+      guard envelope.kind == .result, let result = envelope.result else {
+        // A server that has no such list after all.
+        if envelope.errorCode == -32601 { return [] }
+        let why = envelope.errorMessage ?? "an error"
+        if pages.isEmpty, kind == .templates || kind == .prompts || kind == .resources { return [] }
+        throw UpstreamFailure("\(kind.method.name.text) failed: \(why)")
+      }
+      pages.append(result.array)
+      guard let next = envelope.value(ResultKey.nextCursor), JSON.kind(of: next) == .string,
+        seen.insert(next.array).inserted
+      else { break }
+      cursor = next.array
+    }
+    return pages
+  }
+
+  /// Merges soon, or at once: a swarm of changes makes one new catalogue.
+  private func scheduleMerge(now: Bool) {
+    guard !mergeScheduled else { return }
+    mergeScheduled = true
+    if now { return merge() }
+    Task {
+      await pause(50)
+      merge()
+    }
+  }
+
+  private func merge() {
+    mergeScheduled = false
+    epoch += 1
+    let old = gateway.catalogue
+    let new = ServedCatalogue.merge(lists, gateway.clusters, gateway.configuration.prefix, epoch: epoch)
+    for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
+    let changed = new.changes(since: old)
+    gateway.publish(new)
+    guard !changed.isEmpty else { return }
+    worker.announceToSessions(changed)
+    gateway.postToAll { $0.announce(changed) }
+  }
+}
+
+/// Why an upstream can't be used now, for people.
+struct UpstreamFailure: Error, Sendable {
+  let text: String
+  init(_ text: String) { self.text = text }
+}
+
+/// One upstream's place in the control plane: what has happened to it and who waits for that. Confined to the actor.
+final class Supervisor {
+  enum Event {
+    case listChanged(ListKinds)
+    /// Which resources somebody wants to hear of.
+    case interestChanged
+    case streamEnded
+    case suspect(String)
+    case stop
+  }
+
+  let cluster: Cluster
+  /// The gateway's own conversation with it.
+  var binding: UpstreamSession?
+  /// The connection of the gateway's own stream.
+  var stream: ConnectionID?
+  var failures: UInt64 = 0
+  private var events: [Event] = []
+  private var waiter: CheckedContinuation<Void, Never>?
+
+  init(_ cluster: Cluster) {
+    self.cluster = cluster
+  }
+
+  func raise(_ event: Event) {
+    events.append(event)
+    waiter?.resume()
+    waiter = nil
+  }
+
+  func clear() { events = [] }
+
+  func absorbListChanges() {
+    events.removeAll { if case .listChanged = $0 { true } else { false } }
+  }
+
+  /// What has happened since the last call; waits for something to happen.
+  func next(isolation: isolated (any Actor)? = #isolation) async -> [Event] {
+    if events.isEmpty {
+      await withCheckedContinuation { waiter = $0 }
+    }
+    defer { events = [] }
+    return events
+  }
+}

@@ -1,0 +1,265 @@
+import Configuration
+import MCP
+import Reactor
+import Wire
+
+/// Finding out what an upstream speaks (PROTOCOL section 21.5).
+extension ControlPlane {
+  /// Opens the gateway's own conversation and says what the upstream turned out to be.
+  func probe(_ supervisor: Supervisor) async throws(UpstreamFailure) -> Cluster.Profile {
+    let cluster = supervisor.cluster
+    guard let server = cluster.server else {
+      return Cluster.Profile(transport: .embedded, revision: .newest, offer: EmbeddedServer.offer(alias: cluster.alias))
+    }
+    switch server.kind {
+    case .command: return try await probeChild(supervisor, server)
+    case .url(let remote): return try await probeURL(supervisor, server, remote)
+    }
+  }
+
+  // MARK: URLs
+
+  private func probeURL(
+    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ remote: GatewayConfiguration.Remote
+  ) async throws(UpstreamFailure) -> Cluster.Profile {
+    if remote.transport == .webSocket { throw UpstreamFailure("WebSocket upstreams are not active yet") }
+    if remote.transport == .sse { return try await introduce(supervisor, .eventStream) }
+    if server.era != .legacy, let profile = try await discover(supervisor) { return profile }
+    guard server.era != .modern else {
+      throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
+    }
+    switch await shakeHands(supervisor, .streamableHTTP) {
+    case .success(let profile): return profile
+    case .failure(let error):
+      guard error.isWrongTransport, remote.transport == .automatic else { throw error.failure }
+      return try await introduce(supervisor, .eventStream)
+    }
+  }
+
+  /// `server/discover` at the newest revision; nil if the upstream is of the legacy era.
+  private func discover(_ supervisor: Supervisor) async throws(UpstreamFailure) -> Cluster.Profile? {
+    let transport = Cluster.Transport.streamableHTTP
+    let draft = Cluster.Profile(
+      transport: transport, revision: .newest, offer: ServerOffer(alias: supervisor.cluster.alias, capabilities: []))
+    let timeout = gateway.configuration.limits.probeTimeout.milliseconds
+    switch await outcome(supervisor.cluster, draft, nil, .serverDiscover, [], timeout) {
+    case .failed(let why):
+      throw UpstreamFailure(why)
+    case .status(let status, _):
+      if status == 401 || status == 403 { throw UpstreamFailure("it does not accept the gateway's credentials") }
+      if status == 429 || status >= 500 { throw UpstreamFailure("it answered HTTP \(status)") }
+      return nil
+    case .message(let bytes, let status, _):
+      if status == 401 || status == 403 { throw UpstreamFailure("it does not accept the gateway's credentials") }
+      if status == 429 || status >= 500 { throw UpstreamFailure("it answered HTTP \(status)") }
+      return modernProfile(bytes, supervisor.cluster, transport)
+    }
+  }
+
+  /// The profile that a DiscoverResult describes; nil for an error or a list without a revision known here.
+  private func modernProfile(
+    _ answer: [UInt8], _ cluster: Cluster, _ transport: Cluster.Transport
+  ) -> Cluster.Profile? {
+    let scanner = EnvelopeScanner()
+    let envelopes = scanner
+    let envelope = envelopes.scan(answer.rawBytes)
+    guard envelope.kind == .result, let versions = envelope.value(ResultKey.supportedVersions) else { return nil }
+    var items = JSON.items(of: versions)
+    while let item = items.next() {
+      guard Revision(token: items.value(of: item)) == .newest else { continue }
+      return Cluster.Profile(
+        transport: transport, revision: .newest,
+        offer: ServerOffer(alias: cluster.alias, answer: envelope, revision: .newest))
+    }
+    return nil
+  }
+
+  // MARK: Children
+
+  /// The era of a child is probed on one that is thrown away: servers lock on their first message (PROTOCOL section 4).
+  private func probeChild(
+    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server
+  ) async throws(UpstreamFailure) -> Cluster.Profile {
+    var modern: Cluster.Profile?
+    let known = supervisor.cluster.profile?.revision.era
+    if server.era == .modern || (server.era == .automatic && known != .legacy) {
+      modern = try await probeThrowaway(supervisor.cluster)
+    }
+    guard let modern else {
+      if server.era == .modern {
+        throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
+      }
+      return try await introduce(supervisor, .stdio)
+    }
+    supervisor.binding = ownBinding(supervisor.cluster)
+    return modern
+  }
+
+  /// nil if the child is of the legacy era. Throws if it can't be started at all.
+  private func probeThrowaway(_ cluster: Cluster) async throws(UpstreamFailure) -> Cluster.Profile? {
+    let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
+    _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
+    guard let link = worker.startChild(binding) else {
+      throw UpstreamFailure("the gateway has too many connections open")
+    }
+    link.isProbe = true
+    let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
+    _ = binding.opened(open)
+    let draft = Cluster.Profile(
+      transport: .stdio, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
+    let timeout = gateway.configuration.limits.probeTimeout.milliseconds
+    let outcome = await outcome(cluster, draft, binding, .serverDiscover, [], timeout)
+    let startFailure = link.startFailure
+    link.close()
+    if let startFailure { throw UpstreamFailure(startFailure) }
+    guard case .message(let bytes, _, _) = outcome else { return nil }
+    return modernProfile(bytes, cluster, .stdio)
+  }
+
+  // MARK: The legacy handshake
+
+  private struct HandshakeFailure: Error {
+    var failure: UpstreamFailure
+    /// The endpoint is there, but not Streamable HTTP.
+    var isWrongTransport = false
+  }
+
+  private func shakeHands(
+    _ supervisor: Supervisor, _ transport: Cluster.Transport
+  ) async -> Result<Cluster.Profile, HandshakeFailure> {
+    let cluster = supervisor.cluster
+    let binding = ownBinding(cluster)
+    supervisor.binding = binding
+    if let open = binding.current { _ = binding.lost(open) }
+    let result = await withCheckedContinuation { continuation in
+      switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
+      case .yours, .open:
+        worker.establish(binding, transport, .legacy) { continuation.resume(returning: $0) }
+      case .waiting:
+        continuation.resume(returning: .failure(.failed("its conversation is being opened")))
+      }
+    }
+    switch result {
+    case .success(let established):
+      for waiter in binding.opened(established.open) where waiter.exchange != .none {
+        gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: nil) }
+      }
+      return .success(
+        Cluster.Profile(
+          transport: transport, revision: established.open.revision,
+          offer: established.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])))
+    case .failure(let error):
+      for waiter in binding.failed() where waiter.exchange != .none {
+        gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
+      }
+      var failure = HandshakeFailure(failure: UpstreamFailure(error.text))
+      if case .status(let status, _) = error { failure.isWrongTransport = [400, 404, 405].contains(status) }
+      return .failure(failure)
+    }
+  }
+
+  private func introduce(
+    _ supervisor: Supervisor, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> Cluster.Profile {
+    switch await shakeHands(supervisor, transport) {
+    case .success(let profile): return profile
+    case .failure(let error): throw error.failure
+    }
+  }
+
+  /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
+  private func ownBinding(_ cluster: Cluster) -> UpstreamSession {
+    if cluster.isolation == .shared { return gateway.sharedUpstream(cluster) }
+    return UpstreamSession(cluster: cluster, owner: nil, abilities: [])
+  }
+
+  // MARK: Questions
+
+  func ask(
+    _ supervisor: Supervisor, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
+  ) async throws(UpstreamFailure) -> [UInt8] {
+    let timeout = gateway.callTimeout
+    switch await outcome(supervisor.cluster, profile, supervisor.binding, method, members, timeout) {
+    case .message(let bytes, _, _): return bytes
+    case .status(let status, _): throw UpstreamFailure("\(method.name.text): it answered HTTP \(status)")
+    case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)")
+    }
+  }
+
+  private func outcome(
+    _ cluster: Cluster, _ profile: Cluster.Profile, _ binding: UpstreamSession?, _ method: Method,
+    _ members: [UInt8], _ timeout: UInt64
+  ) async -> LocalCall.Outcome {
+    await withCheckedContinuation { continuation in
+      worker.ask(cluster, profile, binding, method, members: members, timeout: timeout) {
+        continuation.resume(returning: $0)
+      }
+    }
+  }
+
+  // MARK: The gateway's own stream
+
+  /// Where list changes are heard: GET of the gateway's own legacy session, or a modern listen. Children tell without.
+  func openOwnStream(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
+    guard profile.transport == .streamableHTTP else { return }
+    let cluster = supervisor.cluster
+    if profile.revision.era == .legacy {
+      guard let open = supervisor.binding?.current else { return }
+      supervisor.stream = worker.openNotificationStream(cluster, open, owner: nil) { [weak supervisor] status in
+        // 405 and its like: the server has nothing to tell.
+        guard status == 200 || status == 0 else { return }
+        supervisor?.raise(.streamEnded)
+      }
+      return
+    }
+    listen(supervisor, profile)
+  }
+
+  func closeOwnStream(_ supervisor: Supervisor) {
+    guard let connection = supervisor.stream else { return }
+    supervisor.stream = nil
+    worker.upstreamStreams[connection]?.ended = nil
+    worker.upstreamStreams[connection] = nil
+    worker.loop.abort(connection)
+  }
+
+  /// `subscriptions/listen` for the lists that the upstream says may change, and for resources that somebody named.
+  private func listen(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
+    let cluster = supervisor.cluster
+    let offered = profile.offer.capabilities
+    var kinds: [String] = []
+    if offered.contains(.toolsListChanged) { kinds.append("\"toolsListChanged\":true") }
+    if offered.contains(.promptsListChanged) { kinds.append("\"promptsListChanged\":true") }
+    if offered.contains(.resourcesListChanged) { kinds.append("\"resourcesListChanged\":true") }
+    let uris = offered.contains(.resourcesSubscribe) ? gateway.wantedResources(of: cluster) : []
+    if !uris.isEmpty {
+      var list = ByteBuffer()
+      list.append("\"resourceSubscriptions\":[")
+      for (position, uri) in uris.enumerated() {
+        if position > 0 { list.append(",") }
+        list.append(quoted: uri.rawBytes)
+      }
+      list.append("]")
+      kinds.append(list.bytes.text)
+    }
+    guard !kinds.isEmpty else { return }
+    var body = ByteBuffer()
+    body.append("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\"notifications\":{")
+    body.append(kinds.joined(separator: ","))
+    body.append("},")
+    RequestEdits.appendOwnEnvelope(to: &body)
+    body.append("}}")
+    var head = ByteBuffer()
+    head.append(cluster.requestHead)
+    head.append(header: .mcpProtocolVersion, profile.revision.label)
+    head.append(header: .mcpMethod, Method.subscriptionsListen.name)
+    head.append(contentLength: body.count)
+    head.appendHeadEnd()
+    let stream = UpstreamStream(cluster, .notifications, owner: nil, open: nil)
+    stream.ended = { [weak supervisor] status in
+      guard status == 200 || status == 0 else { return }
+      supervisor?.raise(.streamEnded)
+    }
+    supervisor.stream = worker.openUpstreamStream(stream, head: head.bytes, body: body.bytes)
+  }
+}

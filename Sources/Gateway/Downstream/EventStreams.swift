@@ -1,0 +1,159 @@
+import MCP
+import Reactor
+import Wire
+
+/// The streams that clients open to listen: GET of a legacy session, resumption, and HTTP+SSE of 2024-11-05.
+extension Worker {
+  // MARK: GET of a session
+
+  func openStandalone(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
+    guard let text = head.header(.mcpSessionID), let session = session(text), session.view == view,
+      !session.usesEventStream
+    else { return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy) }
+    session.touch(now: now)
+    let attachment = EventLog.Attachment(worker: index, connection: connection)
+    if let lastEventID = head.header(.lastEventID) {
+      return resume(connection, session, lastEventID, attachment)
+    }
+    let limit = gateway.configuration.limits.streamsPerSession
+    let opened = session.withState { state -> Bool in
+      guard !state.ended, state.log.attachedCount < limit else { return false }
+      _ = state.log.open(.standalone, attachment)
+      return true
+    }
+    guard opened else {
+      return refuse(
+        connection, GatewayError(.streamTaken, message: "Conflict: the session has \(limit) streams open already"),
+        id: nil, .legacy)
+    }
+    beginReading(connection, session)
+    sessionListens(session)
+  }
+
+  private func beginReading(_ connection: ConnectionID, _ session: Session) {
+    loop.beginStream(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    loop.setTag(connection, tag(.eventStream))
+    streamReaders[connection] = session
+  }
+
+  private func resume(
+    _ connection: ConnectionID, _ session: Session, _ lastEventID: RawSpan, _ attachment: EventLog.Attachment
+  ) {
+    let id = lastEventID.array
+    let now = now
+    let resumption = session.withState { $0.log.resume(after: id.rawBytes, attachment, now: now) }
+    switch resumption {
+    case .unknown:
+      refuse(
+        connection, GatewayError(.notResumable, message: "Last-Event-ID names no stream of this session"), id: nil,
+        .legacy)
+    case .lost:
+      refuse(
+        connection,
+        GatewayError(
+          .notResumable, message: "the stream can't be resumed: what followed that event was too large to be kept"),
+        id: nil, .legacy)
+    case .replay(let frames, _, let ended, let replaced):
+      if let replaced { dropReader(replaced) }
+      beginReading(connection, session)
+      for frame in frames { loop.writeStream(connection, frame) }
+      guard ended else { return }
+      streamReaders[connection] = nil
+      loop.setTag(connection, 0)
+      loop.endStream(connection)
+    }
+  }
+
+  /// A stream was taken up by another connection: the old one, dead or not, is closed.
+  private func dropReader(_ attachment: EventLog.Attachment) {
+    on(attachment.worker) { worker in
+      worker.streamReaders[attachment.connection] = nil
+      worker.loop.setTag(attachment.connection, 0)
+      worker.loop.abort(attachment.connection)
+    }
+  }
+
+  /// The connection that read a stream is gone.
+  func streamReaderGone(_ connection: ConnectionID, tag: UInt64) {
+    if let listen = listens.removeValue(forKey: connection) {
+      if !listen.resources.isEmpty { interestChanged(listen.resources, listen.view) }
+      return
+    }
+    guard let session = streamReaders.removeValue(forKey: connection) else { return }
+    let now = now
+    session.touch(now: now)
+    _ = session.withState { $0.log.detach(EventLog.Attachment(worker: index, connection: connection), now: now) }
+    // HTTP+SSE has no resumption: with its stream the session ends [5].
+    if session.usesEventStream { end(session) }
+  }
+
+  // MARK: HTTP+SSE
+
+  /// `GET /mcp/sse`: opens the stream and names where to POST.
+  func openEventStream(_ connection: ConnectionID, _ head: RequestHead) {
+    guard head.method == .get else {
+      return refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern)
+    }
+    guard Accept(head).contains(.eventStream) || head.header(.accept) == nil else {
+      return refuse(connection, GatewayError(.notAcceptable), id: nil, .legacy)
+    }
+    var generator = SystemRandomNumberGenerator()
+    let session = Session(
+      id: SessionID(worker: UInt8(index), using: &generator), view: .all,
+      handshake: Session.Handshake(.r20241105, capabilities: Array("{}".utf8)), usesEventStream: true, replay: 0,
+      resumeWindow: 0, now: now)
+    guard !gateway.isDraining, gateway.sessions.insert(session) else {
+      return refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: nil, .legacy)
+    }
+    let attachment = EventLog.Attachment(worker: index, connection: connection)
+    _ = session.withState { $0.log.open(.standalone, attachment) }
+    beginReading(connection, session)
+    var event = ByteBuffer(capacity: 128)
+    event.append("event: endpoint\ndata: /mcp/messages?session_id=")
+    session.id.append(to: &event, key: gateway.sessionKey)
+    event.append("\n\n")
+    loop.writeStream(connection, event.bytes)
+  }
+
+  /// `POST /mcp/messages?session_id=…`: taken with 202, answered on the stream.
+  func receiveMessages(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
+    guard head.method == .post else {
+      return refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern)
+    }
+    guard let query = head.query, query.hasPrefix("session_id=") else {
+      return refuse(connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
+    }
+    guard let session = session(query.extracting(11..<query.byteCount)), session.usesEventStream else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+    }
+    session.touch(now: now)
+    let envelopes = requestScanner
+    let envelope = envelopes.scan(body, depth: gateway.depth)
+    if let fault = GatewayError(fault: envelope) { return refuse(connection, fault, id: envelope.id, .legacy) }
+    loop.reply(
+      connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes)
+    switch envelope.kind {
+    case .request where envelope.method == .initialize:
+      initializeEventStream(session, envelope)
+    case .request: serve(.eventStream, session, session.view, envelope, session.revision)
+    case .notification: clientNotified(session, envelope)
+    case .result, .error: clientResponded(session, envelope)
+    case .batch, .invalid: break
+    }
+  }
+
+  /// The handshake comes after the stream: what the client said is kept beside the session.
+  private func initializeEventStream(_ session: Session, _ envelope: Envelope) {
+    let revision = envelope.requestedRevision
+    session.shakeHands(
+      Session.Handshake(revision, capabilities: envelope.value(Param.capabilities)?.array ?? Array("{}".utf8)))
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    bodyScratch.buffer.append(idOf: envelope)
+    bodyScratch.buffer.append(",\"result\":")
+    bodyScratch.buffer.append(initializeResult: gateway.catalogue.offer(session.view), revision: revision)
+    bodyScratch.buffer.append("}")
+    emit(bodyBytes, to: session)
+  }
+}

@@ -1,0 +1,146 @@
+import MCP
+import Reactor
+import Wire
+
+/// Paths, Host, Origin and CORS of the client listener; what passes goes to the era it belongs to.
+extension Worker {
+  /// What a path names.
+  private enum Path {
+    case endpoint(CatalogueView)
+    /// `GET /mcp/sse` of HTTP+SSE.
+    case eventStream
+    /// `POST /mcp/messages` of HTTP+SSE.
+    case messages
+    case unknown
+  }
+
+  private func path(_ bytes: RawSpan) -> Path {
+    guard bytes.hasPrefix("/mcp") else { return .unknown }
+    var rest = bytes.extracting(4..<bytes.byteCount)
+    if rest.byteCount == 0 { return .endpoint(.all) }
+    guard rest[byte: 0] == UInt8(ascii: "/") else { return .unknown }
+    rest = rest.extracting(1..<rest.byteCount)
+    if rest.byteCount == 0 { return .endpoint(.all) }
+    if rest.equals("sse") { return .eventStream }
+    if rest.equals("messages") { return .messages }
+    for cluster in gateway.clusters where cluster.isNamed(rest) {
+      return .endpoint(.only(upstream: cluster.index))
+    }
+    return .unknown
+  }
+
+  func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
+    if let refusal = gateway.origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
+    let path = path(head.path)
+    if case .unknown = path {
+      return refuse(
+        connection,
+        GatewayError(.notFound, message: "nothing is served at this path; the MCP endpoint is /mcp"), id: nil, .legacy)
+    }
+    if head.method == .options { return preflight(connection, head) }
+    switch path {
+    case .endpoint(let view): serveEndpoint(connection, view, head, body)
+    case .eventStream: openEventStream(connection, head)
+    case .messages: receiveMessages(connection, head, body)
+    case .unknown: break
+    }
+  }
+
+  private func serveEndpoint(
+    _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ body: RawSpan
+  ) {
+    let browser = head.header(.origin) != nil
+    guard head.method == .post else {
+      switch Inbound.classify(head) {
+      case .stream: return openStandalone(connection, view, head)
+      case .terminate: return terminate(connection, view, head)
+      case .reject(let error): return refuse(connection, error, id: nil, .legacy, browser: browser)
+      default: return refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy, browser: browser)
+      }
+    }
+    let envelopes = requestScanner
+    let envelope = envelopes.scan(body, depth: gateway.depth)
+    switch Inbound.classify(head, envelope, scratch: &headScratch.buffer) {
+    case .modern:
+      serveModern(connection, view, head, envelope)
+    case .modernNotification:
+      loop.reply(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
+    case .legacyInitialize(let revision):
+      initialize(connection, view, head, envelope, revision)
+    case .legacyRequest, .legacyNotification, .legacyResponse, .legacyBatch:
+      serveSession(connection, view, head, envelope)
+    case .stream, .terminate:
+      refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy, browser: browser)
+    case .reject(let error):
+      let modern = envelope.value(MetaKey.protocolVersion) != nil
+      refuse(connection, error, id: envelope.idKind == .null ? nil : envelope.id, modern ? .modern : .legacy)
+    }
+  }
+
+  // MARK: Answers without an exchange
+
+  /// An error before any call began.
+  func refuse(
+    _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era, browser: Bool = false
+  ) {
+    let answer = error.answer(to: era)
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append(error, id: id, to: era)
+    headScratch.buffer.clear()
+    if let seconds = answer.retryAfter {
+      headScratch.buffer.append("Retry-After: ")
+      headScratch.buffer.append(decimal: seconds)
+      headScratch.buffer.append("\r\n")
+    }
+    if let allow = answer.allow {
+      headScratch.buffer.append("Allow: ")
+      headScratch.buffer.append(allow)
+      headScratch.buffer.append("\r\n")
+    }
+    loop.reply(
+      connection, EventLoop.ReplyHead(UInt16(answer.status), "application/json", headers: headBytes),
+      bodyBytes)
+  }
+
+  /// 202 without a body: a notification or a response was taken.
+  func accept(_ connection: ConnectionID) {
+    loop.reply(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
+  }
+
+  /// Answers a browser that asks before it sends (the origin has been checked).
+  private func preflight(_ connection: ConnectionID, _ head: RequestHead) {
+    headScratch.buffer.clear()
+    guard let origin = head.header(.origin) else {
+      headScratch.buffer.append("Allow: POST, GET, DELETE, OPTIONS\r\n")
+      loop.reply(connection, EventLoop.ReplyHead(204, headers: headBytes), RawSpan())
+      return
+    }
+    headScratch.buffer.append("Access-Control-Allow-Origin: ")
+    headScratch.buffer.append(origin)
+    headScratch.buffer.append(
+      """
+      \r
+      Vary: Origin\r
+      Access-Control-Allow-Methods: POST, GET, DELETE, OPTIONS\r
+      Access-Control-Allow-Headers: content-type, accept, authorization, mcp-protocol-version, mcp-method, mcp-name, \
+      mcp-session-id, last-event-id, traceparent, tracestate, baggage
+      """)
+    if let asked = head.header(.accessControlRequestHeaders) { appendParameterHeaders(asked) }
+    headScratch.buffer.append("\r\nAccess-Control-Max-Age: 600\r\n")
+    loop.reply(connection, EventLoop.ReplyHead(204, headers: headBytes), RawSpan())
+  }
+
+  /// The `mcp-param-*` names among the headers that a browser wants to send.
+  private func appendParameterHeaders(_ asked: RawSpan) {
+    var start = 0
+    while start < asked.byteCount {
+      let rest = asked.extracting(start..<asked.byteCount)
+      let length = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.byteCount
+      let name = rest.extracting(0..<length).trimmed
+      start += length + 1
+      guard name.byteCount > 10, name.extracting(0..<10).equalsIgnoringCase("mcp-param-") else { continue }
+      headScratch.buffer.append(", ")
+      headScratch.buffer.append(name)
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import MCP
+import Reactor
+import Wire
+
+/// Streamable HTTP of 2025-03-26 to 2025-11-25: sessions that open with `initialize`.
+extension Worker {
+  // MARK: Opening and closing
+
+  /// Opens a session and answers with what the servers behind this path offer together.
+  func initialize(
+    _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope,
+    _ revision: Revision
+  ) {
+    if let stray = head.header(.mcpSessionID) {
+      guard let known = session(stray) else {
+        return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
+      }
+      known.touch(now: now)
+    }
+    guard !gateway.isDraining else {
+      return refuse(
+        connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
+    }
+    guard let session = makeSession(view, envelope, revision) else {
+      return refuse(
+        connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
+    }
+    writeInitializeResult(envelope, session)
+    headScratch.buffer.clear()
+    headScratch.buffer.append("Mcp-Session-Id: ")
+    session.id.append(to: &headScratch.buffer, key: gateway.sessionKey)
+    headScratch.buffer.append("\r\n")
+    loop.reply(connection, EventLoop.ReplyHead(200, "application/json", headers: headBytes), bodyBytes)
+  }
+
+  /// nil if there are as many sessions as there may be.
+  func makeSession(
+    _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision
+  ) -> Session? {
+    var generator = SystemRandomNumberGenerator()
+    let session = Session(
+      id: SessionID(worker: UInt8(index), using: &generator), view: view,
+      handshake: Session.Handshake(
+        revision, capabilities: envelope.value(Param.capabilities)?.array ?? Array("{}".utf8)),
+      replay: gateway.configuration.sessions.replay, resumeWindow: gateway.resumeWindow, now: now)
+    guard gateway.sessions.insert(session) else { return nil }
+    return session
+  }
+
+  /// The InitializeResult, in body scratch.
+  func writeInitializeResult(_ envelope: Envelope, _ session: Session) {
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    bodyScratch.buffer.append(idOf: envelope)
+    bodyScratch.buffer.append(",\"result\":")
+    bodyScratch.buffer.append(initializeResult: gateway.catalogue.offer(session.view), revision: session.revision)
+    bodyScratch.buffer.append("}")
+  }
+
+  func session(_ text: RawSpan) -> Session? {
+    guard let id = SessionID(text, key: gateway.sessionKey) else { return nil }
+    return gateway.sessions.find(id)
+  }
+
+  func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
+    guard let text = head.header(.mcpSessionID), let session = session(text), session.view == view else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+    }
+    end(session)
+    loop.reply(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
+  }
+
+  // MARK: Traffic
+
+  func serveSession(
+    _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope
+  ) {
+    guard let text = head.header(.mcpSessionID) else {
+      return refuse(connection, GatewayError(.sessionMissing), id: envelope.id, .legacy)
+    }
+    guard let session = session(text), session.view == view, !session.usesEventStream else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
+    }
+    session.touch(now: now)
+    switch envelope.kind {
+    case .request:
+      serve(.post(connection), session, session.view, envelope, session.revision)
+    case .notification:
+      accept(connection)
+      clientNotified(session, envelope)
+    case .result, .error:
+      accept(connection)
+      clientResponded(session, envelope)
+    case .batch:
+      serveBatch(connection, session, envelope.message)
+    case .invalid:
+      break
+    }
+  }
+
+  private func serveBatch(_ connection: ConnectionID, _ session: Session, _ message: RawSpan) {
+    guard session.revision.hasBatches else {
+      return refuse(connection, GatewayError(.batchNotAllowed), id: nil, .legacy)
+    }
+    let elements = Self.elements(of: message)
+    guard elements.count <= gateway.configuration.limits.batch else {
+      return refuse(
+        connection, GatewayError(.invalidRequest, message: "Invalid request: more than \(gateway.configuration.limits.batch) messages in a batch"), id: nil, .legacy)
+    }
+    switch MCP.Batch.classify(message, scanner: requestScanner) {
+    case .reject(let error):
+      refuse(connection, error, id: nil, .legacy)
+    case .responses:
+      accept(connection)
+      let envelopes = requestScanner
+      for element in elements { clientResponded(session, envelopes.scan(element.rawBytes)) }
+    case .calls(let requests):
+      if requests == 0 { accept(connection) }
+      let batch = Batch(connection, session, requests: requests)
+      var position = 0
+      for element in elements {
+        let envelopes = requestScanner
+        let envelope = envelopes.scan(element.rawBytes, depth: gateway.depth)
+        guard envelope.kind == .request else {
+          clientNotified(session, envelope)
+          continue
+        }
+        serve(.batch(batch, position), session, session.view, envelope, session.revision)
+        position += 1
+      }
+    }
+  }
+
+  // MARK: Notifications of clients
+
+  func clientNotified(_ session: Session, _ envelope: Envelope) {
+    switch envelope.method {
+    case .notifyCancelled:
+      guard let requestID = envelope.value(Param.requestID) else { return }
+      cancel(session, requestID.array)
+    case .notifyRootsListChanged:
+      relayToUpstreams(of: session, envelope.message)
+    case .notifyProgress:
+      // On what a server asked of the client; it keeps its token, so it can go to the session's own conversations.
+      relayToUpstreams(of: session, envelope.message)
+    default:
+      break
+    }
+  }
+
+  /// A call may run on any worker: all of them look.
+  private func cancel(_ session: Session, _ requestID: [UInt8]) {
+    let id = session.id
+    for worker in 0..<gateway.workerCount {
+      on(worker) { worker in
+        let found = worker.exchanges.ids {
+          $0.session?.id == id && $0.clientID.equals(requestID.rawBytes) && $0.method != .initialize
+        }
+        for exchange in found { worker.cancelByClient(exchange) }
+      }
+    }
+  }
+
+  /// The client cancelled: the upstream is told, and the POST ends with an error so that nothing waits for it [6.1].
+  func cancelByClient(_ id: ExchangeID) {
+    cancelUpstream(id, reason: "the client cancelled")
+    fail(id, GatewayError(.cancelled))
+  }
+
+  /// A notification for every conversation that is this session's own.
+  private func relayToUpstreams(of session: Session, _ message: RawSpan) {
+    for (cluster, open) in session.openUpstreams where open.revision.era == .legacy {
+      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.buffer.append(flattened: message)
+      postAside(bodyBytes, cluster, open)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import Configuration
+import MCP
+import Wire
+
+/// Which `Host` and `Origin` values are taken (PROTOCOL section 16.4): a page in somebody's browser must not reach a
+/// gateway on that person's machine, whatever name it resolved to.
+struct OriginPolicy: Sendable {
+  private let hosts: [[UInt8]]
+  private let origins: [[UInt8]]
+  private let anyHost: Bool
+  private let anyOrigin: Bool
+
+  init(_ listener: GatewayConfiguration.Listeners.HTTP) {
+    var hosts = ["localhost", "127.0.0.1", "[::1]"]
+    let bound = listener.host.lowercased()
+    let isWildcard = bound == "0.0.0.0" || bound == "::" || bound == "*"
+    if !isWildcard { hosts.append(bound.utf8.contains(UInt8(ascii: ":")) ? "[\(bound)]" : bound) }
+    hosts += listener.allowedHosts
+    self.hosts = hosts.map { Array($0.utf8) }
+    origins = listener.allowedOrigins.map { Array($0.utf8) }
+    // Who binds to all addresses is reached by names that can't be known here.
+    anyHost = listener.allowedHosts.contains("*") || (isWildcard && listener.allowedHosts.isEmpty)
+    anyOrigin = listener.allowedOrigins.contains("*")
+  }
+
+  func check(_ head: RequestHead) -> GatewayError? {
+    if !anyHost, let host = head.header(.host), !isAllowed(host: Self.name(of: host)) {
+      return GatewayError(
+        .badHost, message: "this Host is not served here; add it to listeners.http.allowed_hosts")
+    }
+    if !anyOrigin, let origin = head.header(.origin), !isAllowed(origin: origin) {
+      return GatewayError(
+        .badOrigin, message: "this Origin is not allowed; add it to listeners.http.allowed_origins")
+    }
+    return nil
+  }
+
+  private func isAllowed(host: RawSpan) -> Bool {
+    for allowed in hosts where host.equalsIgnoringCase(allowed.rawBytes) { return true }
+    return false
+  }
+
+  /// Loopback pages, whatever their port, and what is configured.
+  private func isAllowed(origin: RawSpan) -> Bool {
+    for allowed in origins where origin.equalsIgnoringCase(allowed.rawBytes) { return true }
+    var rest = origin
+    if rest.hasPrefix("http://") {
+      rest = rest.extracting(7..<rest.byteCount)
+    } else if rest.hasPrefix("https://") {
+      rest = rest.extracting(8..<rest.byteCount)
+    } else {
+      return false
+    }
+    let name = Self.name(of: rest)
+    return name.equalsIgnoringCase("localhost") || name.equals("127.0.0.1") || name.equals("[::1]")
+  }
+
+  /// The host without its port.
+  @_lifetime(copy authority)
+  private static func name(of authority: RawSpan) -> RawSpan {
+    if authority.byteCount > 0, authority[byte: 0] == UInt8(ascii: "[") {
+      guard let end = authority.firstIndex(of: UInt8(ascii: "]")) else { return authority }
+      return authority.extracting(0..<(end + 1))
+    }
+    guard let colon = authority.firstIndex(of: UInt8(ascii: ":")) else { return authority }
+    return authority.extracting(0..<colon)
+  }
+}

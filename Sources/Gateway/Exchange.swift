@@ -1,0 +1,182 @@
+import MCP
+import Reactor
+import Wire
+
+/// Names an exchange: its worker, its slot and the slot's generation, in 52 bits, so that it can be the JSON-RPC id and
+/// the progress token toward the upstream, and restoring the client's is an index.
+struct ExchangeID: Hashable, Sendable, BitwiseCopyable {
+  let rawValue: UInt64
+
+  init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  init(worker: Int, slot: Int, generation: UInt32) {
+    rawValue = UInt64(generation & 0xFFF_FFFF) << 24 | UInt64(worker) << 18 | UInt64(slot)
+  }
+
+  /// From a token on the wire; nil for anything that no exchange can be called.
+  init?(token: RawSpan) {
+    guard let value = token.decimal, value < 1 << 52 else { return nil }
+    rawValue = value
+  }
+
+  static let none = ExchangeID(rawValue: 0)
+  static let slots = 1 << 18
+  static let workers = 1 << 6
+
+  var worker: Int { Int(rawValue >> 18) & (Self.workers - 1) }
+  var slot: Int { Int(rawValue) & (Self.slots - 1) }
+  var generation: UInt32 { UInt32(rawValue >> 24) }
+}
+
+/// A raw JSON token of a client (an id, a progress token), kept exactly; up to 39 bytes lie inline.
+struct Token: Sendable {
+  private var inline = InlineArray<39, UInt8>(repeating: 0)
+  private var inlineCount: UInt8 = 0
+  private var long: [UInt8]?
+
+  init() {}
+
+  init(_ bytes: RawSpan) {
+    guard bytes.byteCount <= 39 else {
+      long = bytes.array
+      return
+    }
+    inlineCount = UInt8(bytes.byteCount)
+    for index in 0..<bytes.byteCount { inline[index] = bytes[byte: index] }
+  }
+
+  var isEmpty: Bool { inlineCount == 0 && long == nil }
+
+  func append(to buffer: inout ByteBuffer) {
+    if let long { return buffer.append(long) }
+    buffer.append(inline.span.bytes.extracting(first: Int(inlineCount)))
+  }
+
+  func equals(_ other: RawSpan) -> Bool {
+    if let long { return long.rawBytes.equals(other) }
+    return inline.span.bytes.extracting(first: Int(inlineCount)).equals(other)
+  }
+}
+
+/// One call on its way: from a client's request to the upstream's response.
+struct Exchange {
+  /// Where the answer goes.
+  enum Origin {
+    case free
+    /// The POST on this downstream connection.
+    case post(ConnectionID)
+    /// One element of a JSON-RPC batch.
+    case batch(Batch, Int)
+    /// The event stream of an HTTP+SSE session.
+    case eventStream
+    /// The gateway itself.
+    case local(LocalCall)
+    /// Nobody: the client is gone, or nothing is expected.
+    case nobody
+  }
+
+  /// How the answer to a POST has begun.
+  enum Answer {
+    case undecided
+    /// SSE, as this stream of the session; 0 for a modern client, whose streams have no numbers.
+    case stream(EventLog.StreamNumber)
+    /// A large result goes through as it comes.
+    case passing
+  }
+
+  /// What carries it upstream.
+  enum Carrier: Equatable {
+    case none
+    case connection(ConnectionID)
+    case link(LinkReference)
+  }
+
+  var generation: UInt32 = 1
+  var origin = Origin.free
+  var answer = Answer.undecided
+  var carrier = Carrier.none
+  var session: Session?
+  var cluster: Cluster?
+  var binding: UpstreamSession?
+  var opened: UpstreamSession.Open?
+  var reader: ResponseReader?
+  /// The message as the upstream shall get it, while it waits for a session.
+  var parked: [UInt8]?
+  var clientID = Token()
+  var progressToken = Token()
+  var method = Method.other
+  var clientRevision = Revision.r20251125
+  var serverRevision = Revision.r20251125
+  var startedAt: UInt64 = 0
+  var deadline: UInt64 = 0
+  /// When the answer becomes SSE because nothing came.
+  var decideAt: UInt64 = 0
+  var reusesConnection = false
+  var retried = false
+  /// The client asked to cancel it.
+  var cancelled = false
+}
+
+/// The exchanges of one worker, by slot. A chunked array of structs: nothing is allocated per call once it has grown.
+struct ExchangeTable {
+  private var slots: [Exchange] = []
+  private var free: [Int] = []
+  private(set) var count = 0
+  let worker: Int
+
+  init(worker: Int) {
+    self.worker = worker
+  }
+
+  /// nil if there are as many calls in flight as ids allow.
+  mutating func make(_ origin: Exchange.Origin) -> ExchangeID? {
+    let slot: Int
+    if let last = free.popLast() {
+      slot = last
+    } else {
+      guard slots.count < ExchangeID.slots else { return nil }
+      slot = slots.count
+      slots.append(Exchange())
+    }
+    slots[slot].origin = origin
+    count += 1
+    return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
+  }
+
+  func contains(_ id: ExchangeID) -> Bool {
+    guard id.worker == worker, id.slot < slots.count, slots[id.slot].generation == id.generation else { return false }
+    if case .free = slots[id.slot].origin { return false }
+    return true
+  }
+
+  subscript(_ id: ExchangeID) -> Exchange {
+    _read {
+      precondition(contains(id))
+      yield slots[id.slot]
+    }
+    _modify {
+      precondition(contains(id))
+      yield &slots[id.slot]
+    }
+  }
+
+  mutating func remove(_ id: ExchangeID) {
+    guard contains(id) else { return }
+    let generation = slots[id.slot].generation
+    slots[id.slot] = Exchange()
+    slots[id.slot].generation = (generation + 1) & 0xFFF_FFFF
+    if slots[id.slot].generation == 0 { slots[id.slot].generation = 1 }
+    free.append(id.slot)
+    count -= 1
+  }
+
+  /// Ids of the calls in flight for which `matches` holds.
+  func ids(where matches: (borrowing Exchange) -> Bool) -> [ExchangeID] {
+    guard count > 0 else { return [] }
+    return slots.indices.compactMap { slot in
+      if case .free = slots[slot].origin { return nil }
+      guard matches(slots[slot]) else { return nil }
+      return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import Configuration
+import Logging
+import MCP
+import Reactor
+import Synchronization
+import Wire
+
+/// What all workers share: the frozen configuration, the upstreams, the sessions and the catalogue of the moment.
+package final class GatewayState: Sendable {
+  /// Milliseconds after which an undecided answer becomes an event stream (DESIGN 6.5).
+  static let decisionDelay: UInt64 = 1000
+  package static let identity = Identity(name: "sluice", version: GatewayVersion.current)
+
+  package let configuration: GatewayConfiguration
+  let clusters: [Cluster]
+  let sessions: SessionTable
+  let sessionKey = SipHash()
+  let cursorKey = SipHash()
+  let origins: OriginPolicy
+  let heartbeatFrame: Frame
+  /// Loops that serve clients; the control loop comes after them.
+  let workerCount: Int
+  private let handles = Mutex<[WorkerHandle]>([])
+  private let snapshot: Mutex<ServedCatalogue>
+  private let shared: Mutex<[SharedKey: UpstreamSession]>
+  private let interests = Mutex<Set<[UInt8]>>([])
+  private let draining = Atomic<Bool>(false)
+  /// Workers with calls in flight while draining, and links that are not closed yet.
+  let busyWorkers = Atomic<Int>(0)
+  let liveLinks = Atomic<Int>(0)
+  private let controlPlane = Mutex<ControlPlane?>(nil)
+
+  /// Whose conversation with an upstream it is, when it is not one client session's.
+  private struct SharedKey: Hashable {
+    var cluster: Int
+    /// nil: everybody's.
+    var abilities: ClientCapabilities?
+  }
+
+  init(configuration: GatewayConfiguration, clusters: [Cluster], workerCount: Int) {
+    self.configuration = configuration
+    self.clusters = clusters
+    self.workerCount = workerCount
+    sessions = SessionTable(maximum: configuration.sessions.maximum)
+    origins = OriginPolicy(configuration.listeners.http)
+    heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
+    snapshot = Mutex(ServedCatalogue.empty(clusters, configuration.prefix))
+    shared = Mutex([:])
+    callTimeout = configuration.callTimeout.milliseconds
+    callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
+    interactionTimeout = configuration.interactionTimeout.milliseconds
+    resumeWindow = configuration.sessions.resumeWindow.milliseconds
+    heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
+    resultLimit = configuration.limits.result
+    depth = configuration.limits.depth
+  }
+
+  // Limits that the path of a request reads.
+  let callTimeout: UInt64
+  let callTimeoutCeiling: UInt64
+  let interactionTimeout: UInt64
+  let resumeWindow: UInt64
+  let heartbeat: UInt32
+  let resultLimit: Int
+  let depth: Int
+
+  var loopCount: Int { workerCount + 1 }
+
+  // MARK: Loops
+
+  func register(_ handle: WorkerHandle) { handles.withLock { $0.append(handle) } }
+
+  /// Runs `job` on another worker. 35 to 45 us if that one sleeps.
+  func post(to worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
+    handles.withLock { $0[worker] }.post(job)
+  }
+
+  func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
+    for worker in 0..<workerCount { post(to: worker, job) }
+  }
+
+  var control: ControlPlane? { controlPlane.withLock { $0 } }
+  func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
+
+  package var isDraining: Bool { draining.load(ordering: .relaxed) }
+  func startDraining() { draining.store(true, ordering: .relaxed) }
+
+  // MARK: Catalogue
+
+  var catalogue: ServedCatalogue { snapshot.withLock { $0 } }
+  func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
+
+  /// At least one upstream has answered, so there is something to serve.
+  package var isReady: Bool {
+    clusters.contains { $0.profile != nil }
+  }
+
+  // MARK: Conversations that clients share
+
+  func sharedUpstream(_ cluster: Cluster) -> UpstreamSession {
+    upstream(SharedKey(cluster: cluster.index, abilities: nil), cluster, .relayable)
+  }
+
+  /// Before there is authentication, clients differ by what they can do alone.
+  func principalUpstream(_ cluster: Cluster, abilities: ClientCapabilities) -> UpstreamSession {
+    upstream(SharedKey(cluster: cluster.index, abilities: abilities), cluster, abilities)
+  }
+
+  private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
+    shared.withLock { table in
+      if let known = table[key] { return known }
+      let made = UpstreamSession(cluster: cluster, owner: nil, abilities: abilities)
+      table[key] = made
+      return made
+    }
+  }
+
+  /// URIs of an upstream that a legacy session or a modern listen wants to hear of.
+  func wantedResources(of cluster: Cluster) -> [[UInt8]] {
+    var wanted = interests.withLock { $0 }
+    for session in sessions.all { wanted.formUnion(session.withState { $0.subscriptions }) }
+    let routes = catalogue.routes
+    return wanted.filter { uri in
+      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: .all, learned: nil) else { return false }
+      return route.upstream == cluster.index
+    }.sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  /// A modern listen began (or ended) that names resources.
+  func addInterests(_ uris: Set<[UInt8]>) { interests.withLock { $0.formUnion(uris) } }
+
+  /// All of them, for the end.
+  var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }
+}
+
+/// A worker as other threads know it.
+struct WorkerHandle: Sendable {
+  private let loop: LoopHandle
+  private nonisolated(unsafe) unowned let worker: Worker  // touched on its own loop alone, by what is posted
+
+  let executor: LoopExecutor
+
+  init(_ worker: Worker) {
+    loop = worker.loop.handle
+    executor = worker.loop.executor
+    self.worker = worker
+  }
+
+  /// The worker itself, for who runs on its loop.
+  var unconfined: Worker { worker }
+
+  func post(_ job: @escaping @Sendable (Worker) -> Void) {
+    loop.post { job(worker) }
+  }
+
+  func stop() { loop.stop() }
+
+  /// Gives the worker's loop a thread.
+  func run(name: String) -> Thread {
+    Thread(name: name) { worker.loop.run() }
+  }
+}
+
+/// The version that the gateway tells peers.
+package enum GatewayVersion {
+  package static let current = "0.1.0"
+}
+
+extension Duration {
+  /// Whole milliseconds, at least 0.
+  package var milliseconds: UInt64 {
+    let (seconds, attoseconds) = components
+    return seconds < 0 ? 0 : UInt64(seconds) * 1000 + UInt64(attoseconds / 1_000_000_000_000_000)
+  }
+}

@@ -1,0 +1,28 @@
+/// A call that the gateway makes for itself: the answer comes back as a value, once.
+final class LocalCall {
+  /// What became of it.
+  enum Outcome: Sendable {
+    /// The upstream's JSON-RPC response, result or error, with the HTTP status (0 on a link) and the session id that
+    /// came in its header.
+    case message([UInt8], status: Int, httpSession: [UInt8])
+    /// An HTTP answer without a JSON-RPC message.
+    case status(Int, retryAfter: UInt64?)
+    /// No answer: why, for people.
+    case failed(String)
+  }
+
+  private var completion: ((Outcome) -> Void)?
+  /// Notifications that come before the answer; nil drops them.
+  var onNotification: (([UInt8]) -> Void)?
+
+  init(_ completion: @escaping (Outcome) -> Void) {
+    self.completion = completion
+  }
+
+  /// Only the first outcome counts.
+  func complete(_ outcome: Outcome) {
+    let completion = completion
+    self.completion = nil
+    completion?(outcome)
+  }
+}

@@ -1,0 +1,70 @@
+import MCP
+import Reactor
+import Wire
+
+/// How sessions end, and what goes with them.
+extension Worker {
+  /// Ends a session: its calls, its streams, and the upstream conversations that were its alone.
+  func end(_ session: Session) {
+    guard gateway.sessions.remove(session.id) != nil, let left = session.end() else { return }
+    let id = session.id
+    for reader in left.readers {
+      on(reader.worker) { worker in
+        worker.streamReaders[reader.connection] = nil
+        worker.loop.setTag(reader.connection, 0)
+        worker.loop.endStream(reader.connection)
+      }
+    }
+    for worker in 0..<gateway.workerCount {
+      on(worker) { worker in
+        for exchange in worker.exchanges.ids(where: { $0.session?.id == id }) { worker.abandon(exchange) }
+        _ = worker.reverses.takeAll { $0.session.id == id }
+        for (connection, stream) in worker.upstreamStreams where stream.owner?.id == id {
+          worker.upstreamStreams[connection] = nil
+          worker.loop.abort(connection)
+        }
+      }
+    }
+    for upstream in left.upstreams { end(upstream) }
+  }
+
+  /// A call of a session that is gone.
+  private func abandon(_ id: ExchangeID) {
+    cancelUpstream(id, reason: "the session ended")
+    if case .post(let connection) = exchanges[id].origin { loop.abort(connection) }
+    finish(id)
+  }
+
+  /// Ends a conversation with an upstream: its child, its stream, or its HTTP session.
+  func end(_ upstream: UpstreamSession) {
+    guard let open = upstream.close() else { return }
+    if let link = open.link { return on(link.worker) { $0.links[link.number]?.close() } }
+    guard !open.httpSession.isEmpty, let id = exchanges.make(.nobody) else { return }
+    let cluster = upstream.cluster
+    exchanges[id].cluster = cluster
+    exchanges[id].startedAt = now
+    exchanges[id].deadline = now + 5000
+    exchanges[id].decideAt = .max
+    armSweep()
+    headScratch.buffer.clear()
+    headScratch.buffer.append(cluster.head("DELETE"))
+    appendSession(open)
+    headScratch.buffer.appendHeadEnd()
+    post(id, RawSpan(), cluster)
+  }
+
+  // MARK: Expiry
+
+  static var reapInterval: UInt64 { 5000 }
+
+  /// Each worker looks after the sessions that were opened on it.
+  func reapSessions() {
+    let now = now
+    let idle = gateway.configuration.sessions.idleTimeout.milliseconds
+    for session in gateway.sessions.all where Int(session.id.worker) == index {
+      session.withState { $0.log.expire(now: now) }
+      if session.isIdle(for: idle, now: now) { end(session) }
+    }
+    loop.startTimer(milliseconds: Self.reapInterval, token: TimerToken.reap.rawValue)
+  }
+}

@@ -1,0 +1,126 @@
+import MCP
+import Reactor
+import Synchronization
+import Wire
+
+/// One legacy client's conversation, from `initialize` to DELETE or expiry. Any worker may serve its requests; what
+/// changes is behind one lock, held for a few loads and stores.
+package final class Session: Sendable {
+  /// What `initialize` settled. On HTTP+SSE it comes after the session.
+  struct Handshake: Sendable {
+    var revision: Revision
+    /// The client's `capabilities` as it sent them, and as bits.
+    var capabilities: [UInt8]
+    var abilities: ClientCapabilities
+
+    init(_ revision: Revision, capabilities: [UInt8]) {
+      self.revision = revision
+      self.capabilities = capabilities
+      abilities = ClientCapabilities(parsing: capabilities.rawBytes)
+    }
+  }
+
+  struct State: ~Copyable {
+    var log: EventLog
+    /// Conversations of its own, by upstream.
+    var upstreams: [Int: UpstreamSession] = [:]
+    /// URIs that it subscribed to.
+    var subscriptions: Set<[UInt8]> = []
+    /// The raw level string of `logging/setLevel`; empty before.
+    var logLevel: [UInt8] = []
+    var ended = false
+  }
+
+  let id: SessionID
+  /// Which upstreams the client's URL names.
+  let view: CatalogueView
+  /// Speaks HTTP+SSE of 2024-11-05: everything goes down its one stream, and the session ends with it.
+  let usesEventStream: Bool
+  private let handshake: Mutex<Handshake>
+  private let state: Mutex<State>
+  private let touched: Atomic<UInt64>
+  private let calls = Atomic<Int>(0)
+
+  init(
+    id: SessionID, view: CatalogueView, handshake: Handshake, usesEventStream: Bool = false, replay: Int,
+    resumeWindow: UInt64, now: UInt64
+  ) {
+    self.id = id
+    self.view = view
+    self.handshake = Mutex(handshake)
+    self.usesEventStream = usesEventStream
+    state = Mutex(State(log: EventLog(capacity: replay, resumeWindow: resumeWindow)))
+    touched = Atomic(now)
+  }
+
+  var revision: Revision { handshake.withLock { $0.revision } }
+  var capabilities: [UInt8] { handshake.withLock { $0.capabilities } }
+  var abilities: ClientCapabilities { handshake.withLock { $0.abilities } }
+
+  func shakeHands(_ settled: Handshake) { handshake.withLock { $0 = settled } }
+
+  /// Whether the client said that it can answer such a request.
+  func canBeAsked(_ method: Method) -> Bool {
+    switch method {
+    case .samplingCreateMessage: abilities.contains(.sampling)
+    case .elicitationCreate: !abilities.isDisjoint(with: [.elicitationForm, .elicitationURL])
+    case .rootsList: abilities.contains(.roots)
+    default: method == .other || method == .ping
+    }
+  }
+
+  /// Conversations of its own that are open.
+  var openUpstreams: [(Cluster, UpstreamSession.Open)] {
+    withState { Array($0.upstreams.values) }.compactMap { upstream in upstream.current.map { (upstream.cluster, $0) } }
+  }
+
+  func withState<Result>(_ body: (inout sending State) -> sending Result) -> sending Result {
+    state.withLock { body(&$0) }
+  }
+
+  func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }
+
+  func callBegan() { calls.add(1, ordering: .relaxed) }
+  func callEnded() { calls.subtract(1, ordering: .relaxed) }
+
+  /// Nothing was heard for `idle` milliseconds, no call runs and nobody reads a stream.
+  func isIdle(for idle: UInt64, now: UInt64) -> Bool {
+    guard calls.load(ordering: .relaxed) == 0, touched.load(ordering: .relaxed) + idle <= now else { return false }
+    return withState { $0.log.attachedCount == 0 }
+  }
+
+  /// The conversation with an upstream that is this session's alone.
+  func upstream(_ cluster: Cluster) -> UpstreamSession {
+    withState { state in
+      if let known = state.upstreams[cluster.index] { return known }
+      let made = UpstreamSession(
+        cluster: cluster, owner: SessionReference(self), abilities: abilities)
+      state.upstreams[cluster.index] = made
+      return made
+    }
+  }
+
+  /// Marks the session as ended; true for the first. Gives what is to be closed.
+  func end() -> (upstreams: [UpstreamSession], readers: [EventLog.Attachment])? {
+    withState { state in
+      guard !state.ended else { return nil }
+      state.ended = true
+      let upstreams = Array(state.upstreams.values)
+      state.upstreams = [:]
+      return (upstreams, state.log.attachments)
+    }
+  }
+}
+
+/// A session that is not kept alive by what refers to it.
+struct SessionReference: Sendable {
+  let id: SessionID
+  private nonisolated(unsafe) weak var session: Session?  // weak references are read and cleared atomically
+
+  init(_ session: Session) {
+    id = session.id
+    self.session = session
+  }
+
+  var value: Session? { session }
+}

@@ -1,0 +1,143 @@
+import Configuration
+import MCP
+import Reactor
+import Synchronization
+import Wire
+
+/// One configured upstream as all workers see it: where it is, how it speaks, and how it fares.
+final class Cluster: Sendable {
+  /// How messages travel to it.
+  enum Transport: Sendable, Equatable {
+    case streamableHTTP
+    /// HTTP+SSE of 2024-11-05: one stream down, POSTs up.
+    case eventStream
+    case stdio
+    /// The demonstration server inside this process.
+    case embedded
+  }
+
+  /// What a probe found out.
+  struct Profile: Sendable {
+    var transport: Transport
+    var revision: Revision
+    var offer: ServerOffer
+  }
+
+  enum Health: Sendable {
+    /// No probe has ended yet.
+    case unknown
+    case ready(Profile)
+    /// The last probe failed; the profile is that of the last good one.
+    case down(reason: String, retryAt: UInt64, Profile?)
+
+    var profile: Profile? {
+      switch self {
+      case .unknown: nil
+      case .ready(let profile): profile
+      case .down(_, _, let profile): profile
+      }
+    }
+  }
+
+  let index: Int
+  let alias: String
+  let aliasBytes: [UInt8]
+  let server: GatewayConfiguration.Server?
+  /// Request line and the fields that never change, for POSTs to the first endpoint; empty for children.
+  let requestHead: [UInt8]
+  let endpoint: Endpoint?
+  /// The path and query of the first endpoint's URL.
+  let target: String
+  private let state = Mutex<Health>(.unknown)
+
+  init(index: Int, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
+    self.index = index
+    alias = server.alias
+    aliasBytes = Array(server.alias.utf8)
+    self.server = server
+    guard case .url(let remote) = server.kind else {
+      endpoint = nil
+      target = ""
+      requestHead = []
+      return
+    }
+    let url = remote.endpoints[0].url
+    let tls: TLSContext? =
+      if url.scheme.isEncrypted {
+        try TLSContext(
+          ca: remote.tls.ca, certificate: remote.tls.certificate, key: remote.tls.key, verify: remote.tls.verify)
+      } else {
+        nil
+      }
+    endpoint = Endpoint(host: url.host, port: UInt16(url.port), tls: tls, connectTimeout: connectTimeout)
+    target = url.target
+    requestHead = Self.head("POST", target: url.target, url.authority, remote.headers, accept: Self.bothTypes)
+  }
+
+  /// The demonstration server.
+  init(embedded alias: String) {
+    index = 0
+    self.alias = alias
+    aliasBytes = Array(alias.utf8)
+    server = nil
+    endpoint = nil
+    target = ""
+    requestHead = []
+  }
+
+  /// Whether a part of a path is its alias.
+  func isNamed(_ text: RawSpan) -> Bool {
+    let alias = aliasBytes
+    return text.equals(alias.rawBytes)
+  }
+
+  var health: Health { state.withLock { $0 } }
+
+  var profile: Profile? { health.profile }
+
+  /// A probe has ended, well or not.
+  var hasAnswered: Bool {
+    if case .unknown = health { false } else { true }
+  }
+
+  func update(_ health: Health) {
+    state.withLock { $0 = health }
+  }
+
+  var isolation: GatewayConfiguration.Server.Isolation { server?.isolation ?? .shared }
+
+  // MARK: Request heads
+
+  static let bothTypes = "application/json, text/event-stream"
+
+  /// The head of a request without its length, its session and its end.
+  func head(_ method: String, target other: String? = nil, accept: String = bothTypes) -> [UInt8] {
+    guard case .url(let remote) = server?.kind else { return [] }
+    let url = remote.endpoints[0].url
+    return Self.head(method, target: other ?? url.target, url.authority, remote.headers, accept: accept)
+  }
+
+  /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go.
+  func resolve(endpoint: String) -> String? {
+    guard case .url(let remote) = server?.kind else { return nil }
+    let url = remote.endpoints[0].url
+    if endpoint.hasPrefix("/"), !endpoint.hasPrefix("//") { return endpoint }
+    for origin in ["\(url.scheme.rawValue)://\(url.authority)", "\(url.scheme.rawValue)://\(url.host):\(url.port)"]
+    where endpoint.hasPrefix(origin + "/") {
+      return String(endpoint.dropFirst(origin.count))
+    }
+    guard !endpoint.contains("://"), !endpoint.hasPrefix("//") else { return nil }
+    let directory = url.target.prefix { $0 != "?" }
+    guard let slash = directory.lastIndex(of: "/") else { return "/" + endpoint }
+    return String(directory[...slash]) + endpoint
+  }
+
+  private static func head(
+    _ method: String, target: String, _ authority: String, _ headers: [GatewayConfiguration.Header], accept: String
+  ) -> [UInt8] {
+    var text = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nAccept: \(accept)\r\n"
+    if method == "POST" { text += "Content-Type: application/json\r\n" }
+    for header in headers { text += "\(header.name): \(header.value)\r\n" }
+    return Array(text.utf8)
+  }
+}

@@ -1,0 +1,196 @@
+import MCP
+import Reactor
+import Wire
+
+/// Opening conversations with upstreams: the handshake of the legacy era, children, event streams.
+extension Worker {
+  struct Established: Sendable {
+    var open: UpstreamSession.Open
+    /// What the server said of itself; nil where no handshake was needed.
+    var offer: ServerOffer?
+  }
+
+  enum EstablishFailure: Error, Sendable {
+    /// An HTTP status that is no answer to `initialize`.
+    case status(Int, retryAfter: UInt64?)
+    case failed(String)
+
+    var text: String {
+      switch self {
+      case .status(401, _), .status(403, _): "it does not accept the gateway's credentials"
+      case .status(let status, _): "it answered HTTP \(status)"
+      case .failed(let text): text
+      }
+    }
+  }
+
+  typealias Completion = @Sendable (Result<Established, EstablishFailure>) -> Void
+
+  /// Opens a conversation for the calls that wait on it.
+  func open(_ binding: UpstreamSession, _ profile: Cluster.Profile) {
+    let gateway = gateway
+    establish(binding, profile.transport, profile.revision.era) { result in
+      let waiters: [UpstreamSession.Waiter]
+      var failure: String?
+      switch result {
+      case .success(let established):
+        waiters = binding.opened(established.open)
+      case .failure(let error):
+        waiters = binding.failed()
+        failure = error.text
+        gateway.control?.suspect(binding.cluster, error.text)
+      }
+      for waiter in waiters {
+        gateway.post(to: waiter.worker) { [failure] in $0.resumeParked(waiter.exchange, failure: failure) }
+      }
+    }
+  }
+
+  /// Opens a conversation on the worker where it belongs. `completion` may run on another thread.
+  func establish(
+    _ binding: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, _ completion: @escaping Completion
+  ) {
+    switch transport {
+    case .streamableHTTP:
+      shakeHands(binding, nil, completion)
+    case .stdio:
+      // A child that all share is kept by one worker, whichever needs it first.
+      let owner = binding.owner == nil ? binding.cluster.index % gateway.workerCount : index
+      on(owner) { worker in
+        guard let link = worker.startChild(binding) else {
+          return completion(.failure(.failed("the gateway has too many connections open")))
+        }
+        guard era == .legacy else {
+          let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
+          return completion(.success(Established(open: open, offer: nil)))
+        }
+        worker.shakeHands(binding, link, completion)
+      }
+    case .eventStream:
+      openEventStreamLink(binding, completion)
+    case .embedded:
+      completion(.failure(.failed("the embedded server needs no conversation")))
+    }
+  }
+
+  /// `initialize`, then `notifications/initialized`.
+  func shakeHands(_ binding: UpstreamSession, _ link: Link?, _ completion: @escaping Completion) {
+    let reference = link?.reference
+    let call = LocalCall { [self] outcome in
+      switch outcome {
+      case .message(let bytes, _, let httpSession):
+        initialized(binding, reference, bytes, httpSession, completion)
+      case .status(let status, let retryAfter):
+        completion(.failure(.status(status, retryAfter: retryAfter)))
+      case .failed(let why):
+        if let reference { links[reference.number]?.close() }
+        completion(.failure(.failed(why)))
+      }
+    }
+    guard let id = beginLocal(call, binding.cluster, .initialize) else {
+      return completion(.failure(.failed("the gateway has too many calls in flight")))
+    }
+    exchanges[id].binding = binding
+    exchanges[id].deadline = now + gateway.configuration.limits.probeTimeout.milliseconds
+    var message = ByteBuffer(capacity: 256)
+    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    message.append(decimal: id.rawValue)
+    message.append(",\"method\":\"initialize\",\"params\":")
+    message.append(initializeParams: GatewayState.identity, capabilities: binding.abilities)
+    message.append("}")
+    if let reference {
+      exchanges[id].carrier = .link(reference)
+      return sendLink(reference, message.bytes, id)
+    }
+    let reader = takeReader()
+    reader.keepsHTTPSession = true
+    exchanges[id].reader = reader
+    headScratch.buffer.clear()
+    headScratch.buffer.append(binding.cluster.requestHead)
+    headScratch.buffer.append(contentLength: message.count)
+    headScratch.buffer.appendHeadEnd()
+    post(id, message.bytes, binding.cluster)
+  }
+
+  private func initialized(
+    _ binding: UpstreamSession, _ link: LinkReference?, _ answer: [UInt8], _ httpSession: [UInt8],
+    _ completion: @escaping Completion
+  ) {
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(answer.rawBytes)
+    guard envelope.kind == .result, let revision = Revision(token: envelope.value(ResultKey.protocolVersion)),
+      revision.era == .legacy
+    else {
+      let why = envelope.errorMessage ?? "it speaks no revision known here"
+      return completion(.failure(.failed("initialize was refused: \(why)")))
+    }
+    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
+    let established = Established(
+      open: open, offer: ServerOffer(alias: binding.cluster.alias, answer: envelope, revision: revision))
+    let notification: StaticString = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
+    if let link {
+      sendLink(link, notification.bytes, nil)
+      return completion(.success(established))
+    }
+    // Servers refuse calls that overtake the notification on another connection, so its 202 is awaited.
+    let call = LocalCall { _ in completion(.success(established)) }
+    guard let id = beginLocal(call, binding.cluster, .notifyInitialized) else {
+      return completion(.success(established))
+    }
+    exchanges[id].deadline = now + 5000
+    headScratch.buffer.clear()
+    headScratch.buffer.append(binding.cluster.requestHead)
+    appendSession(open)
+    headScratch.buffer.append(contentLength: notification.utf8CodeUnitCount)
+    headScratch.buffer.appendHeadEnd()
+    post(id, notification.bytes, binding.cluster)
+  }
+
+  /// An exchange whose answer the gateway itself awaits.
+  func beginLocal(_ call: LocalCall, _ cluster: Cluster, _ method: Method) -> ExchangeID? {
+    guard let id = exchanges.make(.local(call)) else { return nil }
+    exchanges[id].cluster = cluster
+    exchanges[id].method = method
+    exchanges[id].startedAt = now
+    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].decideAt = .max
+    armSweep()
+    return id
+  }
+
+  /// Asks an upstream something on the gateway's own behalf, over an open legacy conversation or in the modern era.
+  func ask(
+    _ cluster: Cluster, _ profile: Cluster.Profile, _ binding: UpstreamSession?, _ method: Method,
+    members: [UInt8], timeout: UInt64, _ completion: @escaping (LocalCall.Outcome) -> Void
+  ) {
+    let call = LocalCall(completion)
+    guard let id = beginLocal(call, cluster, method) else {
+      return completion(.failed("the gateway has too many calls in flight"))
+    }
+    exchanges[id].binding = binding
+    exchanges[id].serverRevision = profile.revision
+    exchanges[id].deadline = now + timeout
+    var message = ByteBuffer(capacity: 512)
+    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    message.append(decimal: id.rawValue)
+    message.append(",\"method\":")
+    message.append(quoted: method.name)
+    message.append(",\"params\":{")
+    message.append(members)
+    if profile.revision.era == .modern {
+      if !members.isEmpty { message.append(",") }
+      RequestEdits.appendOwnEnvelope(to: &message)
+    }
+    message.append("}}")
+    if profile.revision.era == .modern, profile.transport == .streamableHTTP {
+      headScratch.buffer.clear()
+      headScratch.buffer.append(cluster.requestHead)
+      headScratch.buffer.append(header: .mcpProtocolVersion, profile.revision.label)
+      headScratch.buffer.append(header: .mcpMethod, method.name)
+      headScratch.buffer.append(contentLength: message.count)
+      headScratch.buffer.appendHeadEnd()
+      return post(id, message.bytes, cluster)
+    }
+    send(id, message.bytes, cluster, profile)
+  }
+}

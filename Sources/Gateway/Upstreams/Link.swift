@@ -1,0 +1,173 @@
+import MCP
+import Reactor
+import Wire
+
+/// A two-way conversation with an upstream that many calls share: a child's pipes, or HTTP+SSE. It lives on one worker;
+/// the others reach it by mailbox.
+final class Link {
+  enum Wire {
+    case child(ConnectionID)
+    /// The GET stream, and where messages are POSTed to once the `endpoint` event has come.
+    case eventStream(ConnectionID)
+  }
+
+  let reference: LinkReference
+  let cluster: Cluster
+  let binding: UpstreamSession
+  unowned let worker: Worker
+  var wire: Wire
+  /// The head of a POST to the endpoint of an HTTP+SSE server; empty until it is known.
+  var requestHead: [UInt8] = []
+  /// Called once, when an HTTP+SSE server has said where to POST.
+  var whenEndpointIsKnown: (() -> Void)?
+  /// Calls on their way, and the session whose they are.
+  private var calls: [ExchangeID: SessionReference?] = [:]
+  private(set) var isDead = false
+  /// A child that is only asked what it speaks: its death is no news.
+  var isProbe = false
+  /// Why the child could not even be started.
+  var startFailure: String?
+  private let scanner = EnvelopeScanner()
+
+  init(_ reference: LinkReference, _ binding: UpstreamSession, _ worker: Worker, _ wire: Wire) {
+    self.reference = reference
+    self.binding = binding
+    cluster = binding.cluster
+    self.worker = worker
+    self.wire = wire
+  }
+
+  private var open: UpstreamSession.Open? { binding.current }
+
+  // MARK: Toward the upstream
+
+  func send(_ message: RawSpan, _ call: ExchangeID?, _ session: SessionReference?) {
+    guard !isDead else {
+      if let call { fail(call, "is gone") }
+      return
+    }
+    if let call { calls[call] = .some(session) }
+    switch wire {
+    case .child(let child):
+      worker.loop.writeChild(child, message, ("\n" as StaticString).bytes)
+    case .eventStream:
+      worker.postToEndpoint(message, self)
+    }
+  }
+
+  func callEnded(_ call: ExchangeID) { calls[call] = nil }
+
+  func close() {
+    switch wire {
+    case .child(let child): worker.loop.closeChild(child)
+    case .eventStream(let connection):
+      worker.loop.abort(connection)
+      died("was closed")
+    }
+  }
+
+  // MARK: From the upstream
+
+  func received(_ line: RawSpan) {
+    guard line.trimmed.byteCount > 0 else { return }
+    let envelopes = scanner
+    let envelope = envelopes.scan(line, depth: worker.gateway.depth)
+    switch envelope.kind {
+    case .result, .error: route(envelope)
+    case .notification: notified(envelope)
+    case .request: asked(envelope)
+    case .batch: for element in Worker.elements(of: line) { received(element.rawBytes) }
+    case .invalid:
+      worker.logger.warning("\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)")
+    }
+  }
+
+  /// The `endpoint` event: a path, or a URL on the same origin [5].
+  func endpointKnown(_ text: RawSpan) {
+    guard requestHead.isEmpty else { return }
+    guard let target = cluster.resolve(endpoint: text.trimmed.text) else {
+      worker.logger.warning("\(cluster.alias) named an endpoint on another origin: \(text.text)")
+      return close()
+    }
+    requestHead = cluster.head("POST", target: target)
+    whenEndpointIsKnown?()
+    whenEndpointIsKnown = nil
+  }
+
+  private func route(_ envelope: Envelope) {
+    guard let token = envelope.id, let call = ExchangeID(token: token), calls.removeValue(forKey: call) != nil else {
+      return
+    }
+    hand(envelope.message, to: call)
+  }
+
+  /// Takes a message to the worker of a call of this link.
+  private func hand(_ message: RawSpan, to call: ExchangeID) {
+    let reference = reference
+    if call.worker == worker.index { return worker.receive(call, message, from: reference) }
+    let bytes = message.array
+    worker.gateway.post(to: call.worker) { $0.receive(call, bytes.rawBytes, from: reference) }
+  }
+
+  private func notified(_ envelope: Envelope) {
+    switch envelope.method {
+    case .notifyProgress:
+      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls[call] != nil else {
+        return
+      }
+      hand(envelope.message, to: call)
+    case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
+      worker.listChanged(cluster, envelope.method, binding.owner?.value)
+    case .notifyResourcesUpdated:
+      worker.resourceUpdated(cluster, envelope, binding.owner?.value)
+    case .notifyCancelled:
+      if let call = onlyClientsCall { hand(envelope.message, to: call) }
+    default:
+      // Logs and the rest carry no sign of their call: they go to the only client there is, else to all that look at
+      // this server.
+      if let call = onlyClientsCall {
+        hand(envelope.message, to: call)
+      } else {
+        worker.broadcast(envelope.message, cluster, binding.owner?.value)
+      }
+    }
+  }
+
+  private func asked(_ envelope: Envelope) {
+    guard let id = envelope.id, let open else { return }
+    if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
+    if let call = onlyClientsCall { return hand(envelope.message, to: call) }
+    worker.refuseUpstream(
+      id, cluster, open, code: -32602,
+      "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
+  }
+
+  /// The latest call of the only client that has calls in flight; nil if there are none or several clients.
+  private var onlyClientsCall: ExchangeID? {
+    var client: SessionID?
+    var latest: ExchangeID?
+    for (call, session) in calls {
+      guard let session = session else { continue }
+      if let client, client != session.id { return nil }
+      client = session.id
+      latest = call
+    }
+    return latest
+  }
+
+  // MARK: The end
+
+  func died(_ reason: String) {
+    guard !isDead else { return }
+    isDead = true
+    let lost = calls.keys
+    calls = [:]
+    for call in lost { fail(call, reason) }
+    worker.linkDied(self, reason)
+  }
+
+  private func fail(_ call: ExchangeID, _ reason: String) {
+    let reference = reference
+    worker.on(call.worker) { $0.linkLost(call, reference, reason) }
+  }
+}

@@ -1,0 +1,90 @@
+import Configuration
+import MCP
+import Reactor
+import Wire
+
+/// Links as the worker that holds a call sees them: nearby or on another worker.
+extension Worker {
+  func sendLink(_ link: LinkReference, _ message: RawSpan, _ call: ExchangeID?) {
+    let session = call.flatMap { exchanges[$0].session }.map(SessionReference.init)
+    if link.worker == index {
+      guard let found = links[link.number] else {
+        if let call { linkLost(call, link, "is gone") }
+        return
+      }
+      return found.send(message, call, session)
+    }
+    let bytes = message.array
+    let from = index
+    gateway.post(to: link.worker) { worker in
+      guard let found = worker.links[link.number] else {
+        if let call { worker.gateway.post(to: from) { $0.linkLost(call, link, "is gone") } }
+        return
+      }
+      found.send(bytes.rawBytes, call, session)
+    }
+  }
+
+  func linkCallEnded(_ link: LinkReference, _ call: ExchangeID) {
+    on(link.worker) { $0.links[link.number]?.callEnded(call) }
+  }
+
+  /// A message that came over a link for one of this worker's calls.
+  func receive(_ call: ExchangeID, _ message: RawSpan, from link: LinkReference) {
+    guard exchanges.contains(call), exchanges[call].carrier == .link(link) else { return }
+    receive(call, message)
+  }
+
+  /// The link died with a call on it.
+  func linkLost(_ call: ExchangeID, _ link: LinkReference, _ reason: String) {
+    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
+      return
+    }
+    exchanges[call].carrier = .none
+    fail(call, .lost(cluster, reason))
+  }
+
+  /// A link of this worker is gone: the conversation it carried will be opened anew by the next call.
+  func linkDied(_ link: Link, _ reason: String) {
+    links[link.reference.number] = nil
+    gateway.liveLinks.subtract(1, ordering: .relaxed)
+    if let open = link.binding.current, open.link == link.reference { _ = link.binding.lost(open) }
+    logger.info("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
+    if link.binding.owner == nil { control?.linkDied(link.cluster, reason) }
+  }
+
+  func makeLink(_ binding: UpstreamSession, _ wire: (UInt32) -> Link.Wire?) -> Link? {
+    let number = nextLink
+    nextLink += 1
+    guard let wire = wire(number) else { return nil }
+    let link = Link(LinkReference(worker: index, number: number), binding, self, wire)
+    links[number] = link
+    gateway.liveLinks.add(1, ordering: .relaxed)
+    return link
+  }
+
+  func startChild(_ binding: UpstreamSession) -> Link? {
+    guard case .command(let command) = binding.cluster.server?.kind else { return nil }
+    return makeLink(binding) { number in
+      loop.startChild(
+        arguments: [command.command] + command.arguments,
+        environment: ChildEnvironment.make(adding: command.environment),
+        directory: command.workingDirectory, maximumLine: gateway.resultLimit, tag: tag(.link, UInt64(number))
+      ).map { .child($0) }
+    }
+  }
+}
+
+/// What a child gets to see of our environment: a short list, and what is configured.
+enum ChildEnvironment {
+  static let inherited = ["PATH", "HOME", "LANG", "LOGNAME", "USER", "SHELL", "TERM", "TMPDIR"]
+
+  static func make(adding configured: [String: String]) -> [String] {
+    var variables: [String: String] = [:]
+    for name in inherited {
+      if let value = System.environment(name) { variables[name] = value }
+    }
+    variables.merge(configured) { $1 }
+    return variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+  }
+}

@@ -1,0 +1,188 @@
+import MCP
+import Reactor
+import Wire
+
+/// A stream that an upstream keeps open toward us beside the calls: the GET stream of a legacy session, a modern
+/// `subscriptions/listen`, or the one stream of HTTP+SSE.
+final class UpstreamStream {
+  enum Role {
+    /// GET of a legacy session, or a listen.
+    case notifications
+    /// HTTP+SSE: responses come here too.
+    case link(Link)
+  }
+
+  let cluster: Cluster
+  let role: Role
+  /// The client session whose upstream session it is; nil for the gateway's own.
+  let owner: SessionReference?
+  let open: UpstreamSession.Open?
+  let parser = SSEParser()
+  var buffer = ByteBuffer()
+  var accepted = false
+  /// Called once when the stream has ended or was refused, with the HTTP status if there was one.
+  var ended: ((Int) -> Void)?
+
+  init(_ cluster: Cluster, _ role: Role, owner: SessionReference?, open: UpstreamSession.Open?) {
+    self.cluster = cluster
+    self.role = role
+    self.owner = owner
+    self.open = open
+  }
+}
+
+extension Worker {
+  /// Opens such a stream with a request whose head (and body) is given.
+  @discardableResult
+  func openUpstreamStream(_ stream: UpstreamStream, head: RawSpan, body: RawSpan = RawSpan()) -> ConnectionID? {
+    guard let endpoint = stream.cluster.endpoint,
+      let connection = loop.connect(endpoint, tag: tag(.upstreamStream))
+    else { return nil }
+    upstreamStreams[connection] = stream
+    loop.send(connection, head, body)
+    return connection
+  }
+
+  func upstreamStreamBegan(_ connection: ConnectionID, _ head: ResponseHead) {
+    guard let stream = upstreamStreams[connection] else { return loop.abort(connection) }
+    if head.status == 200, head.hasContentType("text/event-stream") {
+      stream.accepted = true
+    } else {
+      endUpstreamStream(connection, status: head.status)
+      loop.abort(connection)
+    }
+  }
+
+  func upstreamStreamPiece(_ connection: ConnectionID, _ piece: RawSpan, last: Bool) {
+    guard let stream = upstreamStreams[connection] else { return }
+    var offset = 0
+    reading: while upstreamStreams[connection] === stream {
+      switch stream.parser.next(piece, at: &offset) {
+      case .more: break reading
+      case .comment: continue
+      case .data(let place, let newline):
+        guard stream.buffer.count + place.length < gateway.resultLimit else {
+          loop.abort(connection)
+          return endUpstreamStream(connection, status: 0)
+        }
+        if newline { stream.buffer.append(byte: 0x0A) }
+        stream.buffer.append(piece[place])
+      case .end(let end):
+        var message = ByteBuffer()
+        swap(&message, &stream.buffer)
+        if end.hasData, !end.isEmpty { received(message.bytes, stream, connection) }
+        message.clear(keepingAtMost: 64 << 10)
+        swap(&message, &stream.buffer)
+      }
+    }
+    if last {
+      loop.abort(connection)
+      endUpstreamStream(connection, status: 200)
+    }
+  }
+
+  func upstreamStreamClosed(_ connection: ConnectionID, _ error: ReactorError) {
+    endUpstreamStream(connection, status: 0)
+  }
+
+  private func endUpstreamStream(_ connection: ConnectionID, status: Int) {
+    guard let stream = upstreamStreams.removeValue(forKey: connection) else { return }
+    if case .link(let link) = stream.role { link.died("closed its event stream") }
+    stream.ended?(status)
+    stream.ended = nil
+  }
+
+  private func received(_ message: RawSpan, _ stream: UpstreamStream, _ connection: ConnectionID) {
+    if case .link(let link) = stream.role {
+      let parser = stream.parser
+      if parser.type.equals("endpoint") { return link.endpointKnown(message) }
+      return link.received(message)
+    }
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message, depth: gateway.depth)
+    switch envelope.kind {
+    case .notification:
+      switch envelope.method {
+      case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
+        listChanged(stream.cluster, envelope.method, stream.owner?.value)
+      case .notifyResourcesUpdated:
+        resourceUpdated(stream.cluster, envelope, stream.owner?.value)
+      case .notifyCancelled:
+        break
+      default:
+        if let session = stream.owner?.value { emit(message, to: session) }
+      }
+    case .request:
+      askedOutsideCalls(stream, envelope)
+    case .batch:
+      for element in Self.elements(of: message) { received(element.rawBytes, stream, connection) }
+    case .result, .error, .invalid:
+      break
+    }
+  }
+
+  /// A server's request that belongs to no call: its client gets it on a stream of its own, if it has one.
+  private func askedOutsideCalls(_ stream: UpstreamStream, _ envelope: Envelope) {
+    guard let id = envelope.id, let open = stream.open else { return }
+    if envelope.method == .ping { return resultUpstream("{}", id, stream.cluster, open) }
+    guard let session = stream.owner?.value, session.canBeAsked(envelope.method) else {
+      return refuseUpstream(
+        id, stream.cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
+    }
+    let entry = Reverse(
+      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: stream.cluster, exchange: .none)
+    guard let reverse = reverses.make(entry) else { return }
+    splice.reset()
+    if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
+    var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
+    if splice.write(envelope.message, into: &message) { emit(message.bytes, to: session) }
+  }
+
+  // MARK: HTTP+SSE upstreams
+
+  func openEventStreamLink(_ binding: UpstreamSession, _ completion: @escaping Completion) {
+    let cluster = binding.cluster
+    let link = makeLink(binding) { number in
+      headScratch.buffer.clear()
+      headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))
+      headScratch.buffer.appendHeadEnd()
+      guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag(.upstreamStream)) else {
+        return nil
+      }
+      loop.send(connection, headBytes)
+      return .eventStream(connection)
+    }
+    guard let link, case .eventStream(let connection) = link.wire else {
+      return completion(.failure(.failed("the gateway has too many connections open")))
+    }
+    let stream = UpstreamStream(cluster, .link(link), owner: binding.owner, open: nil)
+    stream.ended = { status in
+      guard link.requestHead.isEmpty else { return }
+      completion(.failure(status == 0 ? .failed("the connection failed") : .status(status, retryAfter: nil)))
+    }
+    upstreamStreams[connection] = stream
+    link.whenEndpointIsKnown = { [self] in shakeHands(binding, link, completion) }
+    after(milliseconds: gateway.configuration.limits.probeTimeout.milliseconds) { [self] in
+      guard link.requestHead.isEmpty, !link.isDead else { return }
+      loop.abort(connection)
+      upstreamStreams[connection] = nil
+      link.died("sent no endpoint event")
+      completion(.failure(.failed("it sent no endpoint event")))
+    }
+  }
+
+  /// POSTs a message to the endpoint of an HTTP+SSE server; the answer comes on its stream.
+  func postToEndpoint(_ message: RawSpan, _ link: Link) {
+    guard let id = exchanges.make(.nobody) else { return }
+    exchanges[id].cluster = link.cluster
+    exchanges[id].startedAt = now
+    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].decideAt = .max
+    armSweep()
+    headScratch.buffer.clear()
+    headScratch.buffer.append(link.requestHead)
+    headScratch.buffer.append(contentLength: message.byteCount)
+    headScratch.buffer.appendHeadEnd()
+    post(id, message, link.cluster)
+  }
+}

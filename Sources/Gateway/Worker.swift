@@ -1,0 +1,265 @@
+import Configuration
+import Logging
+import MCP
+import Reactor
+import Routing
+import Wire
+
+/// One event loop's policy: it reads requests, routes them, carries them upstream and the answers back. Everything here
+/// runs on the loop's thread, synchronously. Other threads reach it by `post` alone.
+///
+/// Its parts are extensions, one file each: the HTTP endpoints (`Downstream/`), calls on their way (`Calls/`), the
+/// upstreams (`Upstreams/`) and sessions (`Sessions/`).
+package final class Worker: LoopHandler {
+  let index: Int
+  let gateway: GatewayState
+  let logger: Logger
+  private(set) var loop: EventLoop!
+
+  var exchanges: ExchangeTable
+  var reverses: ReverseTable
+  var pools: [ConnectionPool]
+  var links: [UInt32: Link] = [:]
+  var nextLink: UInt32 = 1
+  /// Modern `subscriptions/listen` streams of this worker, by their connection.
+  var listens: [ConnectionID: Listen] = [:]
+  /// Sessions whose streams this worker writes, by the connection that reads.
+  var streamReaders: [ConnectionID: Session] = [:]
+  /// Upstream GET streams that this worker reads, by their connection.
+  var upstreamStreams: [ConnectionID: UpstreamStream] = [:]
+  /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
+  var lingering: [ConnectionID: (cluster: Int, until: UInt64)] = [:]
+
+  // Scratch, one of each, used again and again.
+  let requestScanner = EnvelopeScanner()
+  let answerScanner = EnvelopeScanner()
+  var splice = Splice()
+  /// Owners of URIs that results have named.
+  var learnedLinks: LearnedLinks? = nil
+  var listener: Listener?
+  let headScratch = Scratch(capacity: 2048)
+  let bodyScratch = Scratch(capacity: 16 << 10)
+  var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { headScratch.bytes(of: self) }
+  }
+  var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { bodyScratch.bytes(of: self) }
+  }
+  private var readers: [ResponseReader] = []
+  private var sweeping = false
+
+  /// Serves the connections of the admin listener; set on the control loop alone.
+  package var adminService: (any AdminService)?
+  var control: ControlPlane? { gateway.control }
+
+  init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
+    self.index = index
+    self.gateway = gateway
+    self.logger = logger
+    exchanges = ExchangeTable(worker: index)
+    reverses = ReverseTable(worker: index)
+    pools = gateway.clusters.map { _ in ConnectionPool() }
+    var options = options
+    options.worker = UInt8(index)
+    loop = try EventLoop(options, handler: self)
+  }
+
+  /// Milliseconds of the monotonic clock at this turn.
+  var now: UInt64 { loop.now }
+
+  // MARK: Tags
+
+  /// What a connection is, in the top byte of its tag; the rest is a number.
+  enum TagKind: UInt64 {
+    case none = 0
+    case exchange
+    case idle
+    case lingering
+    case link
+    case eventStream
+    case listen
+    case upstreamStream
+    case admin
+  }
+
+  func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.rawValue << 56 | value }
+  func kind(of tag: UInt64) -> TagKind { TagKind(rawValue: tag >> 56) ?? .none }
+  func value(of tag: UInt64) -> UInt64 { tag & (1 << 56 - 1) }
+
+  // MARK: LoopHandler
+
+  package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
+    if let adminService, loop.listenerLabel(of: connection) == ListenerLabel.admin {
+      return adminService.serve(connection, head, body, on: self)
+    }
+    serveHTTP(connection, head, body)
+  }
+
+  package func peerEnded(_ connection: ConnectionID, tag: UInt64) {
+    switch kind(of: tag) {
+    case .exchange:
+      let id = ExchangeID(rawValue: value(of: tag))
+      guard exchanges.contains(id) else { return }
+      // A half-closed legacy client may still read its answer; a modern one that goes away cancels [7.2].
+      if exchanges[id].clientRevision.era == .modern || isStreaming(id) {
+        clientGone(id)
+        loop.abort(connection)
+      }
+    case .eventStream, .listen:
+      streamReaderGone(connection, tag: tag)
+      loop.abort(connection)
+    default:
+      break
+    }
+  }
+
+  package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
+    switch kind(of: tag) {
+    case .exchange: clientGone(ExchangeID(rawValue: value(of: tag)))
+    case .eventStream, .listen: streamReaderGone(connection, tag: tag)
+    default: break
+    }
+  }
+
+  package func drained(_ connection: ConnectionID, tag: UInt64) {
+    switch kind(of: tag) {
+    case .exchange:
+      let id = ExchangeID(rawValue: value(of: tag))
+      guard exchanges.contains(id), case .connection(let upstream) = exchanges[id].carrier else { return }
+      loop.resumeReading(upstream)
+    default: break
+    }
+  }
+
+  package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
+    switch kind(of: tag) {
+    case .exchange: responseBegan(ExchangeID(rawValue: value(of: tag)), connection, head)
+    case .upstreamStream: upstreamStreamBegan(connection, head)
+    default: break
+    }
+  }
+
+  package func responseBody(
+    _ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool
+  ) {
+    switch kind(of: tag) {
+    case .exchange: responsePiece(ExchangeID(rawValue: value(of: tag)), connection, piece, last: last, reusable)
+    case .lingering where last: lingeringEnded(connection, reusable: reusable)
+    case .upstreamStream: upstreamStreamPiece(connection, piece, last: last)
+    default: break
+    }
+  }
+
+  package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
+    switch kind(of: tag) {
+    case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
+    case .idle: pools[Int(value(of: tag))].remove(connection)
+    case .lingering: lingering[connection] = nil
+    case .upstreamStream: upstreamStreamClosed(connection, error)
+    default: break
+    }
+  }
+
+  package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
+    links[UInt32(value(of: tag))]?.received(line)
+  }
+
+  package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
+    guard let link = links[UInt32(value(of: tag))] else { return }
+    logger.info("\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
+  }
+
+  package func childExited(
+    _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
+  ) {
+    let number = UInt32(value(of: tag))
+    guard let link = links[number] else { return }
+    if error.isFailure { link.startFailure = "could not be started: \(error)" }
+    let reason =
+      link.startFailure ?? (signal != 0 ? "was ended by signal \(signal)" : "exited with status \(status)")
+    link.died(reason)
+  }
+
+  // MARK: Time
+
+  private static let sweepInterval: UInt64 = 100
+
+  enum TimerToken: UInt64 {
+    case sweep = 1
+    case reap = 2
+  }
+
+  package func timer(_ token: UInt64) {
+    switch TimerToken(rawValue: token) {
+    case .sweep: sweep()
+    case .reap: reapSessions()
+    case nil: timers.removeValue(forKey: token)?()
+    }
+  }
+
+  private var timers: [UInt64: () -> Void] = [:]
+  private var nextTimer: UInt64 = 16
+
+  /// Runs `action` once, later. For rare things: it allocates.
+  func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
+    nextTimer += 1
+    timers[nextTimer] = action
+    loop.startTimer(milliseconds: milliseconds, token: nextTimer)
+  }
+
+  /// Makes sure that deadlines are looked at while calls are in flight.
+  func armSweep() {
+    guard !sweeping else { return }
+    sweeping = true
+    loop.startTimer(milliseconds: Self.sweepInterval, token: TimerToken.sweep.rawValue)
+  }
+
+  private func sweep() {
+    sweeping = false
+    let now = now
+    for id in exchanges.ids(where: { $0.deadline <= now || $0.decideAt <= now }) where exchanges.contains(id) {
+      if exchanges[id].deadline <= now { timeOut(id) } else { decideForEvents(id) }
+    }
+    for (connection, entry) in lingering where entry.until <= now {
+      lingering[connection] = nil
+      loop.abort(connection)
+    }
+    if exchanges.count > 0 || !lingering.isEmpty { armSweep() }
+  }
+
+  // MARK: Stock
+
+  func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
+
+  func giveBack(_ reader: ResponseReader) {
+    reader.reset()
+    if readers.count < 256 { readers.append(reader) }
+  }
+
+  /// A whole answer of the admin listener's.
+  package func reply(
+    _ connection: ConnectionID, _ status: UInt16, _ type: StaticString, headers: RawSpan, _ body: RawSpan
+  ) {
+    loop.reply(connection, EventLoop.ReplyHead(status, type, headers: headers), body)
+  }
+
+  // MARK: Other threads
+
+  /// Runs `job` on the worker with that index: at once if it is this one, else by its mailbox.
+  func on(_ worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
+    if worker == index { job(self) } else { gateway.post(to: worker, job) }
+  }
+}
+
+/// Numbers that tell the listeners apart.
+package enum ListenerLabel {
+  package static let http: UInt32 = 1
+  package static let admin: UInt32 = 2
+}
+
+/// What answers on the admin listener.
+package protocol AdminService: AnyObject {
+  func serve(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan, on worker: Worker)
+}

@@ -1,0 +1,70 @@
+import CReactor
+
+/// The tiny process that ends our children when we are gone, however we went.
+package final class Reaper: @unchecked Sendable {  // its only state is a pipe that is written atomically
+  let raw: OpaquePointer
+
+  /// Must run before the first thread is started.
+  package init() throws(ReactorError) {
+    var made: OpaquePointer?
+    let error = unsafe cr_reaper_start(&made)
+    guard let made = unsafe made else { throw ReactorError(error) }
+    unsafe raw = made
+  }
+
+  deinit { unsafe cr_reaper_stop(raw) }
+}
+
+extension EventLoop {
+  /// Starts a child in its own process group. Failure comes by `childExited`, later.
+  package func startChild(
+    arguments: [String], environment: [String], directory: String?, maximumLine: Int, tag: UInt64
+  ) -> ConnectionID? {
+    let id = unsafe withCStrings(arguments) { arguments in
+      unsafe withCStrings(environment) { environment in
+        var options = unsafe cr_child_options()
+        unsafe options.arguments = arguments
+        unsafe options.environment = environment
+        options.max_line = maximumLine
+        guard let directory else { return unsafe cr_child_start(raw, &options, tag) }
+        return unsafe directory.withCString { directory in
+          unsafe options.directory = directory
+          return unsafe cr_child_start(raw, &options, tag)
+        }
+      }
+    }
+    return id == 0 ? nil : ConnectionID(rawValue: id)
+  }
+
+  @discardableResult
+  package func writeChild(
+    _ child: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
+  ) -> WriteOutcome {
+    withPieces(first, second, third) { pieces, count in
+      unsafe WriteOutcome(cr_child_write(raw, child.rawValue, pieces, count))
+    }
+  }
+
+  /// Closes its standard input; SIGTERM after 2 s, SIGKILL 2 s later.
+  package func closeChild(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
+
+  package func killChild(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }
+
+  package func childPID(_ child: ConnectionID) -> Int64 { unsafe cr_child_pid(raw, child.rawValue) }
+
+  private func withCStrings<Result>(
+    _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
+  ) -> Result {
+    var storage: [CChar] = []
+    var offsets: [Int] = []
+    for string in strings {
+      offsets.append(storage.count)
+      storage.append(contentsOf: string.utf8CString)
+    }
+    return unsafe storage.withUnsafeBufferPointer { bytes in
+      var pointers = unsafe offsets.map { unsafe Optional(bytes.baseAddress! + $0) }
+      unsafe pointers.append(nil)
+      return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/// Names a connection or a child process of one event loop: worker, slot and generation.
+///
+/// A connection belongs to one loop for life; anywhere else it is this number. A stale one is noticed, never dangling.
+package struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
+  package let rawValue: UInt64
+
+  package init(rawValue: UInt64) {
+    self.rawValue = rawValue
+  }
+
+  /// Names nothing.
+  package static let none = ConnectionID(rawValue: 0)
+
+  package var isNone: Bool { rawValue == 0 }
+}
+
+/// What became of bytes that were handed to a connection.
+package enum WriteOutcome: Sendable {
+  case taken
+  /// Taken, but the queue is above its high mark: pause the source until the handler's `drained`.
+  case full
+  /// There is no such connection any more, or nothing is due on it.
+  case stale
+}

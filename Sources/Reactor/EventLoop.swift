@@ -1,0 +1,168 @@
+import CReactor
+package import Wire
+
+/// One libuv loop and all that lives on it, with the handler that decides.
+///
+/// Thread: everything but `handle` belongs to the thread that calls `run`.
+package final class EventLoop {
+  /// What a loop may be told at birth.
+  package struct Options {
+    /// Index in ids, below 250.
+    package var worker: UInt8 = 0
+    /// Downstream and upstream connections together.
+    package var maximumConnections: UInt32 = 20_000
+    package var writeHighWater: UInt32 = 64 << 10
+    package var writeLowWater: UInt32 = 16 << 10
+    /// Time moves by `advance` only; for tests.
+    package var manualClock = false
+    package var reaper: Reaper?
+
+    package init() {}
+  }
+
+  let raw: OpaquePointer
+  /// Set once, before the loop runs; the owner keeps it alive as long as the loop.
+  package unowned(unsafe) var handler: any LoopHandler
+  package let handle: LoopHandle
+  package let executor: LoopExecutor
+  private let context: ContextBox
+
+  /// What C hands back: a box, so that the loop can be made before `self` is whole.
+  private final class ContextBox {
+    unowned(unsafe) var loop: EventLoop?
+  }
+
+  package init(_ options: Options, handler: any LoopHandler) throws(ReactorError) {
+    var settings = cr_loop_options()
+    settings.worker = options.worker
+    settings.max_connections = options.maximumConnections
+    settings.write_high_water = options.writeHighWater
+    settings.write_low_water = options.writeLowWater
+    settings.manual_clock = options.manualClock
+    unsafe settings.reaper = options.reaper?.raw
+    var handlers = EventLoop.handlers
+    var made: OpaquePointer?
+    let context = ContextBox()
+    let error = unsafe cr_loop_create(&made, &settings, &handlers, Unmanaged.passUnretained(context).toOpaque())
+    guard let made = unsafe made else { throw ReactorError(error) }
+    unsafe raw = made
+    self.context = context
+    unsafe self.handler = handler
+    unsafe handle = LoopHandle(loop: made)
+    executor = LoopExecutor(handle)
+    unsafe context.loop = self
+  }
+
+  deinit {
+    unsafe cr_loop_destroy(raw)
+  }
+
+  // MARK: Running
+
+  /// Runs until `handle.stop()`.
+  package func run() { unsafe cr_loop_run(raw) }
+
+  /// One turn without waiting. True if anything happened.
+  @discardableResult
+  package func step() -> Bool { unsafe cr_loop_step(raw) }
+
+  /// Milliseconds of the monotonic clock, read once per turn.
+  package var now: UInt64 { unsafe cr_loop_now(raw) }
+
+  package func advance(milliseconds: UInt64) { unsafe cr_loop_advance(raw, milliseconds) }
+
+  /// Makes `token` come back through the handler's `timer`. Never 0.
+  @discardableResult
+  package func startTimer(milliseconds: UInt64, token: UInt64) -> UInt64 {
+    unsafe cr_timer_start(raw, milliseconds, token)
+  }
+
+  package func stopTimer(_ timer: UInt64) { unsafe cr_timer_stop(raw, timer) }
+
+  package var counts: cr_loop_counts { unsafe cr_loop_count(raw) }
+
+  /// Gives a connection the word that comes back as `tag`. False if it is gone.
+  @discardableResult
+  package func setTag(_ connection: ConnectionID, _ tag: UInt64) -> Bool {
+    unsafe cr_set_tag(raw, connection.rawValue, tag)
+  }
+
+  /// Ends a connection after what is queued on it.
+  package func close(_ connection: ConnectionID) { unsafe cr_close(raw, connection.rawValue) }
+
+  /// Ends a connection at once: an unfinished answer stays visibly unfinished.
+  package func abort(_ connection: ConnectionID) { unsafe cr_abort(raw, connection.rawValue) }
+
+  /// No more of a body from this connection until `resumeReading`.
+  package func pauseReading(_ connection: ConnectionID) { unsafe cr_read_pause(raw, connection.rawValue) }
+
+  package func resumeReading(_ connection: ConnectionID) { unsafe cr_read_resume(raw, connection.rawValue) }
+
+  // MARK: The callback table
+
+  /// Closures written in a nonisolated function of a library target: a call through them costs 2 ns.
+  private nonisolated static var handlers: cr_handlers {
+    var table = cr_handlers()
+    unsafe table.request = { context, connection, head, body in
+      unsafe EventLoop.with(context) { loop in
+        unsafe loop.handler.request(ConnectionID(rawValue: connection), RequestHead(head!), body.rawSpan)
+      }
+    }
+    unsafe table.peer_ended = { context, connection, tag in
+      unsafe EventLoop.with(context) { unsafe $0.handler.peerEnded(ConnectionID(rawValue: connection), tag: tag) }
+    }
+    unsafe table.closed = { context, connection, tag, error in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.closed(ConnectionID(rawValue: connection), tag: tag, ReactorError(error))
+      }
+    }
+    unsafe table.drained = { context, connection, tag in
+      unsafe EventLoop.with(context) { unsafe $0.handler.drained(ConnectionID(rawValue: connection), tag: tag) }
+    }
+    unsafe table.response = { context, connection, tag, head in
+      unsafe EventLoop.with(context) { loop in
+        unsafe loop.handler.response(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
+      }
+    }
+    unsafe table.response_body = { context, connection, tag, piece, last, reusable in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.responseBody(
+          ConnectionID(rawValue: connection), tag: tag, piece.rawSpan, last: last, reusable: reusable)
+      }
+    }
+    unsafe table.upstream_closed = { context, connection, tag, error, sent in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.upstreamClosed(
+          ConnectionID(rawValue: connection), tag: tag, ReactorError(error), sent: sent)
+      }
+    }
+    unsafe table.child_line = { context, child, tag, line in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.childLine(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
+      }
+    }
+    unsafe table.child_log = { context, child, tag, line in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.childLog(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
+      }
+    }
+    unsafe table.child_exited = { context, child, tag, error, status, signal in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.childExited(
+          ConnectionID(rawValue: child), tag: tag, ReactorError(error), status: status, signal: signal)
+      }
+    }
+    unsafe table.timer = { context, token in
+      unsafe EventLoop.with(context) { unsafe $0.handler.timer(token) }
+    }
+    unsafe table.mail = { context, mail in
+      unsafe EventLoop.with(context) { unsafe LoopHandle.open(mail!, on: $0.executor) }
+    }
+    return unsafe table
+  }
+
+  @inline(__always)
+  private nonisolated static func with(_ context: UnsafeMutableRawPointer?, _ body: (EventLoop) -> Void) {
+    unsafe Unmanaged<ContextBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { unsafe body($0.loop!) }
+  }
+}

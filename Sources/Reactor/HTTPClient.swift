@@ -1,0 +1,40 @@
+import CReactor
+
+/// Where a client connection goes.
+package struct Endpoint: Sendable {
+  package var host: String
+  package var port: UInt16
+  package var tls: TLSContext?
+  /// Resolving, connecting and TLS together.
+  package var connectTimeout: UInt32
+
+  package init(host: String, port: UInt16, tls: TLSContext? = nil, connectTimeout: UInt32) {
+    self.host = host
+    self.port = port
+    self.tls = tls
+    self.connectTimeout = connectTimeout
+  }
+}
+
+extension EventLoop {
+  /// Starts to connect; a request may be sent at once and waits inside. Failure comes by `upstreamClosed`, later.
+  /// nil if this loop holds as many connections as it may.
+  package func connect(_ endpoint: Endpoint, tag: UInt64) -> ConnectionID? {
+    let id = unsafe endpoint.host.withCString { host in
+      var target = unsafe cr_endpoint(
+        host: host, port: endpoint.port, tls: endpoint.tls?.raw, connect_timeout: endpoint.connectTimeout)
+      return unsafe cr_http_connect(raw, &target, tag)
+    }
+    return id == 0 ? nil : ConnectionID(rawValue: id)
+  }
+
+  /// One whole request in up to three pieces; `.stale` while an answer is outstanding.
+  @discardableResult
+  package func send(
+    _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
+  ) -> WriteOutcome {
+    withPieces(first, second, third) { pieces, count in
+      unsafe WriteOutcome(cr_http_send(raw, connection.rawValue, pieces, count, false))
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import CReactor
+package import Wire
+
+/// Answers of the server side. Pieces are copied only if the kernel does not take them at once.
+extension EventLoop {
+  /// What an answer says before its body.
+  package struct ReplyHead: ~Escapable {
+    package var status: UInt16
+    /// Ends the connection after this answer.
+    package var close = false
+    package var contentType: StaticString?
+    /// Further header lines, each with its CRLF.
+    package var headers: RawSpan
+
+    @_lifetime(copy headers)
+    package init(_ status: UInt16, _ contentType: StaticString? = nil, headers: RawSpan, close: Bool = false) {
+      self.status = status
+      self.contentType = contentType
+      self.headers = headers
+      self.close = close
+    }
+  }
+
+  /// A whole answer, its body in up to three pieces.
+  @discardableResult
+  package func reply(
+    _ connection: ConnectionID, _ head: borrowing ReplyHead, _ first: RawSpan, _ second: RawSpan = RawSpan(),
+    _ third: RawSpan = RawSpan()
+  ) -> WriteOutcome {
+    withPieces(first, second, third) { pieces, count in
+      unsafe withReply(head) { reply in
+        unsafe reply.pointee.body = pieces
+        unsafe reply.pointee.body_count = count
+        return unsafe WriteOutcome(cr_http_reply(raw, connection.rawValue, reply))
+      }
+    }
+  }
+
+  /// Opens an answer of unknown length.
+  @discardableResult
+  package func beginStream(_ connection: ConnectionID, _ head: borrowing ReplyHead) -> WriteOutcome {
+    unsafe withReply(head) { unsafe WriteOutcome(cr_http_stream_begin(raw, connection.rawValue, $0)) }
+  }
+
+  /// One chunk of it, in up to three pieces.
+  @discardableResult
+  package func writeStream(
+    _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
+  ) -> WriteOutcome {
+    withPieces(first, second, third) { pieces, count in
+      unsafe WriteOutcome(cr_http_stream_write(raw, connection.rawValue, pieces, count))
+    }
+  }
+
+  @discardableResult
+  package func writeStream(_ connection: ConnectionID, _ frame: Frame) -> WriteOutcome {
+    unsafe WriteOutcome(cr_http_stream_write_frame(raw, connection.rawValue, frame.raw))
+  }
+
+  @discardableResult
+  package func endStream(_ connection: ConnectionID) -> WriteOutcome {
+    unsafe WriteOutcome(cr_http_stream_end(raw, connection.rawValue))
+  }
+
+  /// Writes `frame` whenever nothing else was written for the interval.
+  package func heartbeat(_ connection: ConnectionID, milliseconds: UInt32, _ frame: Frame) {
+    unsafe cr_http_stream_heartbeat(raw, connection.rawValue, milliseconds, frame.raw)
+  }
+
+  /// Closes idle kept-alive connections, and the others after their answer.
+  package func drainConnections() { unsafe cr_http_drain(raw) }
+
+  /// The number that the connection's listener was given.
+  package func listenerLabel(of connection: ConnectionID) -> UInt32 {
+    unsafe cr_connection_listener(raw, connection.rawValue)
+  }
+
+  private func withReply<Result>(
+    _ head: borrowing ReplyHead, _ body: (UnsafeMutablePointer<cr_reply>) -> Result
+  ) -> Result {
+    var reply = unsafe cr_reply()
+    unsafe reply.status = head.status
+    unsafe reply.close = head.close
+    if let type = head.contentType {
+      unsafe reply.content_type = cwire_span(base: type.utf8Start, length: type.utf8CodeUnitCount)
+    }
+    return head.headers.withUnsafeBytes { headers in
+      unsafe reply.headers = cwire_span(headers)
+      return unsafe body(&reply)
+    }
+  }
+
+  func withPieces<Result>(
+    _ first: RawSpan, _ second: RawSpan, _ third: RawSpan, _ body: (UnsafePointer<cwire_span>, Int) -> Result
+  ) -> Result {
+    first.withUnsafeBytes { first in
+      second.withUnsafeBytes { second in
+        third.withUnsafeBytes { third in
+          unsafe withUnsafeTemporaryAllocation(of: cwire_span.self, capacity: 3) { pieces in
+            var count = 0
+            func add(_ piece: UnsafeRawBufferPointer) {
+              guard unsafe piece.count > 0 else { return }
+              unsafe pieces.initializeElement(at: count, to: cwire_span(piece))
+              count += 1
+            }
+            unsafe add(first)
+            unsafe add(second)
+            unsafe add(third)
+            return unsafe body(pieces.baseAddress!, count)
+          }
+        }
+      }
+    }
+  }
+}
+
+extension WriteOutcome {
+  init(_ outcome: cr_write) {
+    switch outcome {
+    case CR_WRITE_OK: self = .taken
+    case CR_WRITE_FULL: self = .full
+    default: self = .stale
+    }
+  }
+}
+
+extension cwire_span {
+  init(_ bytes: UnsafeRawBufferPointer) {
+    unsafe self.init(base: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), length: bytes.count)
+  }
+
+  /// The bytes, for as long as the callback that brought them.
+  var rawSpan: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      unsafe _overrideLifetime(RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: length), borrowing: self)
+    }
+  }
+}

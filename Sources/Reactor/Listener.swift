@@ -1,0 +1,87 @@
+import CReactor
+
+/// Bounds of one HTTP listener; see `cr_http_limits`. Times are milliseconds.
+package struct HTTPLimits: Sendable {
+  package var maxHead: UInt32 = 32 << 10
+  package var maxTarget: UInt32 = 8 << 10
+  package var maxHeaders: UInt32 = 100
+  package var maxBody: UInt64 = 16 << 20
+  package var headTimeout: UInt32 = 10_000
+  package var bodyTimeout: UInt32 = 30_000
+  package var idleTimeout: UInt32 = 75_000
+  package var maxConnections: UInt32 = 10_000
+  package var perAddress: UInt32 = 1000
+
+  package init() {}
+
+  var raw: cr_http_limits {
+    var limits = cr_http_limits_default()
+    limits.max_head = maxHead
+    limits.max_target = maxTarget
+    limits.max_headers = maxHeaders
+    limits.max_body = maxBody
+    limits.head_timeout = headTimeout
+    limits.body_timeout = bodyTimeout
+    limits.idle_timeout = idleTimeout
+    limits.max_connections = maxConnections
+    limits.per_address = perAddress
+    return limits
+  }
+}
+
+/// Loops that share listening addresses, so that crowded ones pass connections on.
+package final class ListenerGroup: @unchecked Sendable {  // joined before the loops run; atomic counts afterwards
+  let raw: OpaquePointer
+
+  package init(loops: Int) {
+    guard let made = unsafe cr_group_make(UInt32(loops)) else { fatalError("no memory for a listener group") }
+    unsafe raw = made
+  }
+
+  deinit { unsafe cr_group_free(raw) }
+
+  package func join(_ loop: EventLoop) { unsafe cr_group_join(raw, loop.raw) }
+}
+
+/// A listening socket of one loop.
+package struct Listener {
+  let raw: OpaquePointer
+
+  /// Why an address can't be served.
+  package struct Failure: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// Makes sure that nobody else listens at an address; gives the port, chosen if 0 was asked for.
+  package static func probe(host: String, port: UInt16) throws(Failure) -> UInt16 {
+    var port = port
+    var holder = [CChar](repeating: 0, count: 128)
+    let asked = port
+    let error = unsafe host.withCString { unsafe cr_listener_probe($0, &port, &holder, holder.count) }
+    guard cr_failed(error) == 0 else {
+      let end = holder.firstIndex(of: 0) ?? holder.endIndex
+      let who = String(decoding: holder[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      if !who.isEmpty { throw Failure(description: "port \(asked) on \(host) is in use by \(who)") }
+      throw Failure(description: "can't listen on \(host) port \(asked): \(ReactorError(error))")
+    }
+    return port
+  }
+}
+
+extension EventLoop {
+  /// Serves HTTP/1.1 at an address; `label` says later which listener a connection came through.
+  package func listen(
+    host: String, port: UInt16, group: ListenerGroup?, label: UInt32, limits: HTTPLimits
+  ) throws(ReactorError) -> Listener {
+    var made: OpaquePointer?
+    var limits = limits.raw
+    let error = unsafe host.withCString {
+      unsafe cr_listener_start(&made, raw, group?.raw, $0, port, label, &limits)
+    }
+    guard let made = unsafe made else { throw ReactorError(error) }
+    return unsafe Listener(raw: made)
+  }
+
+  /// Accepts what the kernel has queued, then closes the socket.
+  package func stopListening(_ listener: Listener) { unsafe cr_listener_stop(listener.raw) }
+}

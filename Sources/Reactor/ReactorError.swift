@@ -1,0 +1,31 @@
+import CReactor
+
+/// A failure of the C core: who speaks, and the code in the speaker's own numbers.
+package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible {
+  package var domain: UInt16
+  package var code: Int32
+
+  init(_ error: cr_error) {
+    domain = error.domain
+    code = error.code
+  }
+
+  package var isFailure: Bool { domain != 0 }
+
+  /// The peer ended the connection in order.
+  package var isPeerClosed: Bool {
+    UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_PEER_CLOSED.rawValue
+  }
+
+  package var isTimeout: Bool {
+    UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_TIMED_OUT.rawValue
+  }
+
+  /// A sentence for people.
+  package var description: String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      unsafe cr_error_text(cr_error(domain: domain, code: code), buffer.baseAddress!, Int32(buffer.count))
+      return unsafe String(cString: buffer.baseAddress!)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import CReactor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Threads of the gateway: one per event loop.
+package final class Thread: Sendable {
+  private final class Start: Sendable {
+    let name: String
+    let body: @Sendable () -> Void
+
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
+  }
+
+  private let handle: UInt
+
+  package init(name: String, _ body: @escaping @Sendable () -> Void) {
+    var thread = pthread_t()
+    let start = unsafe Unmanaged.passRetained(Start(name, body)).toOpaque()
+    let code = unsafe pthread_create(
+      &thread, nil,
+      { start in
+        let start = unsafe Unmanaged<Start>.fromOpaque(start!).takeRetainedValue()
+        unsafe start.name.withCString { unsafe cr_system_name_thread($0) }
+        start.body()
+        return nil
+      }, start)
+    precondition(code == 0, "can't start a thread")
+    handle = UInt(thread)
+  }
+
+  package func join() { unsafe pthread_join(pthread_t(handle), nil) }
+}
+
+/// What the process runs on.
+package enum System {
+  /// Processors that this process may use, by affinity and cgroup quota.
+  package static var processors: Int { Int(cr_system_processors()) }
+
+  /// One of our own environment variables.
+  package static func environment(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+}
+
+extension System {
+  /// Blocks the calling thread, which must not be a loop's.
+  package static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+}

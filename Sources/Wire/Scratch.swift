@@ -1,0 +1,18 @@
+/// A byte buffer that an object keeps and lends out while it goes on working. Its bytes are good until the next change
+/// of the buffer: whoever holds a span of it must be done before that, as with a scanner's envelope.
+@safe
+package final class Scratch {
+  package var buffer: ByteBuffer
+
+  package init(capacity: Int) {
+    buffer = ByteBuffer(capacity: capacity)
+  }
+
+  /// The bytes, for as long as `owner` is borrowed: an object hands out its scratch under its own lifetime.
+  @_lifetime(borrow owner)
+  package func bytes(of owner: borrowing AnyObject) -> RawSpan {
+    unsafe _overrideLifetime(buffer.unboundBytes, borrowing: owner)
+  }
+
+  package var count: Int { buffer.count }
+}

@@ -1,0 +1,34 @@
+import Configuration
+
+/// What `serve` says once it listens: where, and how to try it.
+struct Welcome {
+  private let lines: [String]
+
+  init(_ configuration: GatewayConfiguration, httpPort: UInt16, adminPort: UInt16) {
+    func authority(_ host: String, _ port: UInt16) -> String {
+      let name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host
+      return name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"
+    }
+    let url = "http://\(authority(configuration.listeners.http.host, httpPort))/mcp"
+    let servers =
+      configuration.servers.isEmpty
+      ? "the built-in demonstration server" : configuration.servers.map(\.alias).joined(separator: ", ")
+    lines = [
+      "sluice serves \(servers)",
+      "",
+      "  MCP endpoint   \(url)",
+      "  health         http://\(authority(configuration.listeners.admin.host, adminPort))/readyz",
+      "",
+      "  try it         curl -s \(url) -H 'Content-Type: application/json' \\",
+      "                   -H 'Accept: application/json, text/event-stream' \\",
+      "                   -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":"
+        + "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"curl\",\"version\":\"1\"}}}'",
+      "",
+      "  for a client   {\"mcpServers\": {\"sluice\": {\"type\": \"http\", \"url\": \"\(url)\"}}}",
+    ]
+  }
+
+  func print() {
+    for line in lines { Swift.print(line) }
+  }
+}
