@@ -1,0 +1,212 @@
+import CReactor
+import CWire
+import Foundation
+import Testing
+
+/// A loop on real sockets that is stepped by the test and answers every request with its label.
+private final class SocketGateway {
+  private(set) var loop: OpaquePointer!
+  private(set) var listener: OpaquePointer?
+
+  init(
+    group: OpaquePointer? = nil, worker: UInt8, port: UInt16, limits change: (inout cr_http_limits) -> Void = { _ in }
+  ) {
+    var options = cr_loop_options()
+    options.worker = worker
+    options.max_connections = 100
+    var handlers = cr_handlers()
+    handlers.request = { context, id, _, _ in
+      let gateway = Unmanaged<SocketGateway>.fromOpaque(context!).takeUnretainedValue()
+      withSpans(["worker \(id >> 56)"]) { spans in
+        spans.withUnsafeBufferPointer { pieces in
+          var reply = cr_reply()
+          reply.status = 200
+          reply.body = pieces.baseAddress
+          reply.body_count = 1
+          cr_http_reply(gateway.loop, id, &reply)
+        }
+      }
+    }
+    let error = cr_loop_create(&loop, &options, &handlers, Unmanaged.passUnretained(self).toOpaque())
+    precondition(cr_failed(error) == 0)
+    var limits = cr_http_limits_default()
+    change(&limits)
+    let started = cr_listener_start(&listener, loop, group, "127.0.0.1", port, 3, &limits)
+    precondition(cr_failed(started) == 0)
+  }
+
+  deinit { cr_loop_destroy(loop) }
+
+  var counts: cr_loop_counts { cr_loop_count(loop) }
+}
+
+/// A blocking client socket with a limit on how long it waits.
+private final class Socket {
+  private let descriptor: Int32
+
+  init?(port: UInt16) {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    let connected = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    if connected != 0 { return nil }
+  }
+
+  deinit { close(descriptor) }
+
+  func send(_ string: String) {
+    let bytes = Array(string.utf8)
+    _ = Foundation.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+  }
+
+  /// What is there now; nil at the end of the stream.
+  func receive() -> String? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+    if count == 0 { return nil }
+    return count < 0 ? "" : String(decoding: buffer[..<count], as: UTF8.self)
+  }
+}
+
+private let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+@Suite("Listener", .serialized)
+struct ListenerTests {
+  private func freePort() throws -> UInt16 {
+    var port: UInt16 = 0
+    var holder = [CChar](repeating: 0, count: 64)
+    let error = cr_listener_probe("127.0.0.1", &port, &holder, holder.count)
+    try #require(cr_failed(error) == 0)
+    try #require(port != 0)
+    return port
+  }
+
+  /// Steps the loops until the condition holds, or too many turns have passed.
+  private func step(_ gateways: [SocketGateway], until condition: () -> Bool) -> Bool {
+    for _ in 0..<200_000 {
+      for gateway in gateways { cr_loop_step(gateway.loop) }
+      if condition() { return true }
+    }
+    return false
+  }
+
+  @Test("a second instance on a port is told who holds it")
+  func holder() throws {
+    var port = try freePort()
+    let gateway = SocketGateway(worker: 1, port: port)
+    var holder = [CChar](repeating: 0, count: 64)
+    let error = cr_listener_probe("127.0.0.1", &port, &holder, holder.count)
+    #expect(error.domain == UInt16(CR_DOMAIN_UV.rawValue))
+    #expect(error.code == -EADDRINUSE)
+    let text = holder.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    #expect(text.hasPrefix("pid \(getpid()) ("))
+    _ = gateway.counts
+  }
+
+  @Test("a name that does not resolve is an error of the resolver")
+  func badHost() {
+    var port: UInt16 = 0
+    var holder = [CChar](repeating: 0, count: 64)
+    let error = cr_listener_probe("no such host", &port, &holder, holder.count)
+    #expect(error.domain == UInt16(CR_DOMAIN_RESOLVER.rawValue))
+  }
+
+  @Test("both families can be listened to", arguments: ["127.0.0.1", "::1", "[::1]", "localhost", ""])
+  func families(host: String) {
+    var port: UInt16 = 0
+    var holder = [CChar](repeating: 0, count: 64)
+    #expect(cr_failed(cr_listener_probe(host, &port, &holder, holder.count)) == 0)
+    #expect(port != 0)
+  }
+
+  @Test("a request over a socket is answered")
+  func answer() throws {
+    let port = try freePort()
+    let gateway = SocketGateway(worker: 4, port: port)
+    let client = try #require(Socket(port: port))
+    client.send(get)
+    var output = ""
+    #expect(
+      step([gateway]) {
+        output += client.receive() ?? ""
+        return output.hasSuffix("worker 4")
+      })
+    #expect(output.hasPrefix("HTTP/1.1 200 OK\r\n"))
+    #expect(gateway.counts.accepted == 1)
+  }
+
+  @Test("connections that all arrive at one loop of a group are passed on to the least crowded")
+  func passedOn() throws {
+    let port = try freePort()
+    let group = cr_group_make(2)!
+    let idlePort = try freePort()
+    var clients: [Socket] = []
+    do {
+      // The second loop listens elsewhere, so that the kernel gives it nothing.
+      let crowded = SocketGateway(group: group, worker: 1, port: port)
+      let idle = SocketGateway(group: group, worker: 2, port: idlePort)
+      for count in 1...60 {
+        clients.append(try #require(Socket(port: port)))
+        #expect(step([crowded, idle]) { crowded.counts.accepted + idle.counts.accepted == UInt64(count) })
+      }
+      #expect(crowded.counts.passed_on == idle.counts.accepted)
+      #expect((12...30).contains(idle.counts.downstream))
+      #expect(crowded.counts.downstream + idle.counts.downstream == 60)
+      for client in clients { client.send(get) }
+      var output = Array(repeating: "", count: 60)
+      #expect(
+        step([crowded, idle]) {
+          for (index, client) in clients.enumerated() { output[index] += client.receive() ?? "" }
+          return output.allSatisfy { $0.contains("worker") }
+        })
+      #expect(output.filter { $0.hasSuffix("worker 2") }.count == Int(idle.counts.downstream))
+      clients = []
+      #expect(step([crowded, idle]) { crowded.counts.downstream + idle.counts.downstream == 0 })
+    }
+    cr_group_free(group)
+  }
+
+  @Test("a connection beyond the cap is told 503 and when to come again")
+  func cap() throws {
+    let port = try freePort()
+    let gateway = SocketGateway(worker: 1, port: port) { $0.max_connections = 1 }
+    let first = try #require(Socket(port: port))
+    #expect(step([gateway]) { gateway.counts.accepted == 1 })
+    let second = try #require(Socket(port: port))
+    second.send(get)
+    var output = ""
+    #expect(
+      step([gateway]) {
+        guard let piece = second.receive() else { return true }
+        output += piece
+        return false
+      })
+    #expect(output.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(output.contains("\r\nRetry-After: 1\r\n"))
+    #expect(gateway.counts.rejected == 1)
+    #expect(gateway.counts.downstream == 1)
+    _ = first
+  }
+
+  @Test("stopping a listener serves what the kernel had queued and leaves connections alone")
+  func stop() throws {
+    let port = try freePort()
+    let gateway = SocketGateway(worker: 1, port: port)
+    let queued = try #require(Socket(port: port))
+    cr_listener_stop(gateway.listener)
+    queued.send(get)
+    var output = ""
+    #expect(
+      step([gateway]) {
+        output += queued.receive() ?? ""
+        return output.hasSuffix("worker 1")
+      })
+    #expect(Socket(port: port) == nil)
+  }
+}
