@@ -26,7 +26,7 @@ typedef enum cwire_http1_method {
 
 /* How the end of the body is found (RFC 9112 section 6.3). */
 typedef enum cwire_http1_framing {
-  CWIRE_FRAMING_NONE, /* no body, whatever the fields say */
+  CWIRE_FRAMING_NONE, /* no body, or one of length 0 */
   CWIRE_FRAMING_LENGTH,
   CWIRE_FRAMING_CHUNKED,
   CWIRE_FRAMING_UNTIL_CLOSE, /* responses only */
