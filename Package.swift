@@ -64,7 +64,9 @@ let package = Package(
 
     // Tests mirror their targets.
     .testTarget(name: "CWireTests", dependencies: ["CWire"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire"]),
+    .target(
+      name: "CReactorPeers", dependencies: ["CReactor", "COpenSSL"], path: "Tests/Support/CReactorPeers"),
+    .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),

@@ -57,9 +57,12 @@ static void mark_descriptors_close_on_exec(void) {
 }
 
 static void reset_signals(void) {
-  struct sigaction action = {.sa_handler = SIG_DFL};
-  for (int signal = 1; signal < NSIG; signal++)
-    sigaction(signal, &action, NULL);
+  /* By hand, as the C library does not let its own two signals be set. All zero is SIG_DFL for the
+   * kernel, whatever the layout of its sigaction. */
+  static const uint64_t by_default[8];
+  for (int signal = 1; signal < NSIG; signal++) {
+    syscall(SYS_rt_sigaction, signal, by_default, NULL, sizeof(uint64_t));
+  }
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

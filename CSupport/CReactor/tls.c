@@ -59,6 +59,10 @@ static bool identify(SSL_CTX *ssl, const cr_tls_client_options *options, char *m
     snprintf(message, capacity, "the private key in '%s' is encrypted; give one that is not", key);
     return false;
   }
+  if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER) {
+    snprintf(message, capacity, "there is no private key in '%s'", key);
+    return false;
+  }
   if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
     snprintf(message, capacity,
              "the private key in '%s' does not belong to the certificate in '%s'", key,

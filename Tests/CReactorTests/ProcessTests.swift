@@ -1,0 +1,243 @@
+import CReactor
+import CReactorPeers
+import Foundation
+import Testing
+
+@Suite("A child process", .timeLimit(.minutes(1)))
+struct ProcessTests {
+  static let noError = UInt16(CR_DOMAIN_NONE.rawValue)
+
+  @Test("answers what it is written, line by line, and ends when its input closes")
+  func echo() {
+    let bench = ClientBench()
+    let child = bench.start(["cat"])
+    #expect(cr_child_pid(bench.loop, child) > 1)
+    for piece in ["hel", "lo\nsecond\n", "\n", "with CR\r\n"] { #expect(bench.write(child, piece) == CR_WRITE_OK) }
+    bench.run { bench.lines[1]?.count == 4 }
+    #expect(bench.lines[1] == ["hello", "second", "", "with CR"])
+    cr_child_close(bench.loop, child)
+    #expect(bench.write(child, "late\n") == CR_WRITE_STALE)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.domain == Self.noError)
+    #expect(bench.ends[1]?.status == 0)
+    #expect(bench.lines[1]?.count == 4)
+    #expect(cr_loop_count(bench.loop).children == 0)
+    #expect(cr_child_pid(bench.loop, child) == -1)
+  }
+
+  @Test("tells its exit status after all it wrote, a last line without an end included")
+  func exitStatus() {
+    let bench = ClientBench()
+    _ = bench.shell("echo out; echo err >&2; printf partial; printf rest >&2; exit 7")
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.status == 7)
+    #expect(bench.ends[1]?.signal == 0)
+    #expect(bench.lines[1] == ["out", "partial"])
+    #expect(bench.logs[1] == ["err", "rest"])
+  }
+
+  @Test("tells the signal that ended it")
+  func signalled() {
+    let bench = ClientBench()
+    _ = bench.shell("kill -USR1 $$")
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.signal == SIGUSR1)
+    #expect(bench.ends[1]?.status == -1)
+  }
+
+  @Test("that can't be started is told later, with what is missing")
+  func notStarted() {
+    let bench = ClientBench()
+    _ = bench.start(["no-such-program"], tag: 1)
+    _ = bench.start(["true"], directory: "/no/such/directory", tag: 2)
+    _ = bench.start(["/etc/passwd"], tag: 3)
+    _ = bench.start(["true"], environment: ["PATH=/no/such"], tag: 4)
+    #expect(bench.ends.isEmpty)
+    bench.run { bench.ends.count == 4 }
+    #expect(bench.ends[1]?.code == Int32(CR_REASON_NO_PROGRAM.rawValue))
+    #expect(bench.ends[2]?.code == Int32(CR_REASON_NO_DIRECTORY.rawValue))
+    #expect(bench.ends[3]?.text == "permission denied")
+    #expect(bench.ends[4]?.code == Int32(CR_REASON_NO_PROGRAM.rawValue))
+    #expect(cr_loop_count(bench.loop).children == 0)
+  }
+
+  @Test("has its own session, directory and environment, three descriptors and no blocked or ignored signals")
+  func surroundings() {
+    let bench = ClientBench()
+    let script = """
+      pwd; env | grep -v -e '^PWD=' -e '^_=' -e '^SHLVL=' -e '^OLDPWD=' | sort; ls /proc/$$/fd | tr '\\n' ' '; echo
+      grep -e SigBlk -e SigIgn /proc/self/status; cut -d' ' -f5,6 /proc/$$/stat; echo $$
+      """
+    _ = bench.start(["sh", "-c", script], environment: ["PATH=/usr/bin:/bin", "A=b c"], directory: "/usr")
+    bench.run { bench.ends[1] != nil }
+    let lines = bench.lines[1] ?? []
+    #expect(lines.prefix(3) == ["/usr", "A=b c", "PATH=/usr/bin:/bin"])
+    #expect(lines.dropFirst(3).first == "0 1 2 ")
+    #expect(lines.dropFirst(4).prefix(2) == ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"])
+    let pid = lines.last ?? ""
+    #expect(lines.dropLast().last == "\(pid) \(pid)")
+  }
+
+  @Test("runs a script without an interpreter line by the shell, found in the child's own PATH")
+  func script() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = folder.appending(path: "greet")
+    try Data("echo \"hello $1\"\n".utf8).write(to: file)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+    let bench = ClientBench()
+    _ = bench.start(["greet", "you"], environment: ["PATH=/nowhere:\(folder.path):/bin"])
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.lines[1] == ["hello you"])
+  }
+
+  @Test("may write lines up to the limit; one beyond it ends the child, one of its log is cut")
+  func longLines() {
+    let bench = ClientBench()
+    let zeros = "head -c $1 /dev/zero | tr '\\0' x"
+    _ = bench.start(
+      ["sh", "-c", "\(zeros); echo; \(zeros) >&2; echo >&2; echo end >&2", "sh", "100000"], maxLine: 100_000)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.domain == Self.noError)
+    #expect(bench.lines[1]?.map(\.count) == [100_000])
+    #expect(bench.logs[1]?.map(\.count) == [8192, 3])
+    _ = bench.start(["sh", "-c", "\(zeros); echo; sleep 1000", "sh", "100001"], maxLine: 100_000, tag: 2)
+    bench.run { bench.ends[2] != nil }
+    #expect(bench.ends[2]?.code == Int32(CR_REASON_LINE_TOO_LONG.rawValue))
+    #expect(bench.ends[2]?.signal == SIGKILL)
+    #expect(bench.lines[2] == nil)
+  }
+
+  @Test("takes megabytes without blocking the loop, and says when its queue has drained")
+  func backpressure() {
+    let bench = ClientBench()
+    let child = bench.shell("read go; wc -c")
+    let chunk = String(repeating: "x", count: 100_000)
+    #expect(bench.write(child, "go\n") == CR_WRITE_OK)
+    for _ in 0..<20 { bench.write(child, chunk) }
+    #expect(bench.write(child, chunk) == CR_WRITE_FULL)
+    cr_child_close(bench.loop, child)  // after what is queued
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.lines[1] == ["2100000"])
+    #expect(bench.drained == [1])
+  }
+
+  @Test("that closes its input is heard to the end")
+  func closedInput() throws {
+    let mark = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: mark) }
+    let bench = ClientBench(manualClock: true)
+    let child = bench.start(
+      ["sh", "-c", "exec <&-; echo closed; while [ ! -e $1 ]; do sleep 0.01; done; echo after", "sh", mark])
+    bench.run { bench.lines[1] == ["closed"] }
+    #expect(bench.write(child, "lost\n") == CR_WRITE_OK)
+    #expect(bench.write(child, "lost\n") == CR_WRITE_STALE)
+    #expect(FileManager.default.createFile(atPath: mark, contents: nil))
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.lines[1] == ["closed", "after"])
+    #expect(bench.ends[1]?.status == 0)
+  }
+
+  @Test("that ignores the end of its input gets SIGTERM after 2 s and SIGKILL 2 s later")
+  func ladder() {
+    let bench = ClientBench(manualClock: true)
+    let child = bench.shell("trap 'echo terminated' TERM; echo ready; while :; do sleep 0.01; done")
+    bench.run { bench.lines[1] == ["ready"] }
+    cr_child_close(bench.loop, child)
+    cr_loop_advance(bench.loop, 1999)
+    _ = cr_loop_step(bench.loop)
+    cr_loop_advance(bench.loop, 1)
+    bench.run { bench.lines[1]?.count == 2 }
+    #expect(bench.lines[1] == ["ready", "terminated"])
+    #expect(bench.ends.isEmpty)
+    cr_loop_advance(bench.loop, 2000)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.signal == SIGKILL)
+  }
+
+  @Test("takes its whole group along when it is killed")
+  func killsGroup() {
+    let bench = ClientBench()
+    let child = bench.shell("sleep 1000 & echo $!; wait")
+    bench.run { bench.lines[1] != nil }
+    let grandchild = pid_t(bench.lines[1]![0])!
+    cr_child_kill(bench.loop, child)
+    bench.run { bench.ends[1] != nil && isGone(grandchild) }
+    #expect(bench.ends[1]?.signal == SIGKILL)
+  }
+
+  @Test("that leaves a grandchild with its pipes is waited for 1 s, and the grandchild is ended")
+  func grandchildHoldsPipes() {
+    let bench = ClientBench(manualClock: true)
+    let child = bench.shell(
+      "sh -c \"trap '' TERM; echo ready; while :; do sleep 0.01; done\" & echo $!; read go; exit 4")
+    bench.run { bench.lines[1]?.count == 2 }
+    let grandchild = pid_t(bench.lines[1]!.first { $0 != "ready" }!)!
+    bench.write(child, "go\n")
+    bench.run { isZombie(pid_t(cr_child_pid(bench.loop, child))) }
+    for _ in 0..<100 { _ = cr_loop_step(bench.loop) }
+    #expect(bench.ends.isEmpty)
+    bench.run {
+      cr_loop_advance(bench.loop, 50)
+      return bench.ends[1] != nil
+    }
+    #expect(bench.ends[1]?.status == 4)
+    bench.run { isGone(grandchild) }
+  }
+
+  @Test("is read to its end when it exits while it is paused")
+  func pausedAtExit() {
+    let bench = ClientBench()
+    let child = bench.shell("echo ready; read go; echo last; exit 3")
+    bench.run { bench.lines[1] == ["ready"] }
+    cr_read_pause(bench.loop, child)
+    let pid = pid_t(cr_child_pid(bench.loop, child))
+    bench.write(child, "go\n")
+    bench.run { isZombie(pid) }
+    #expect(bench.lines[1] == ["ready"])
+    #expect(bench.ends.isEmpty)
+    cr_read_resume(bench.loop, child)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.lines[1] == ["ready", "last"])
+    #expect(bench.ends[1]?.status == 3)
+  }
+
+  @Test("is ended, and no zombie, when its loop is destroyed")
+  func loopDestroyed() {
+    let bench = ClientBench()
+    let pid = pid_t(cr_child_pid(bench.loop, bench.start(["sleep", "1000"])))
+    bench.destroy()
+    #expect(isGone(pid))
+  }
+
+  @Test("may be started by several loops on several threads at once")
+  func severalLoops() async {
+    await withTaskGroup(of: Int.self) { group in
+      for worker in 0..<4 {
+        group.addTask {
+          let bench = ClientBench(worker: UInt8(worker))
+          for tag in 1...25 { _ = bench.shell("echo \(tag); exit \(tag)", tag: UInt64(tag)) }
+          bench.run { bench.ends.count == 25 }
+          return (1...25).count {
+            bench.ends[UInt64($0)]?.status == Int64($0) && bench.lines[UInt64($0)] == ["\($0)"]
+          }
+        }
+      }
+      for await right in group { #expect(right == 25) }
+    }
+  }
+
+  @Test("leaves no descriptor behind, a thousand times over, started or not")
+  func noLeak() {
+    #expect(peer_descriptors_leaked(1000) == 0)
+  }
+}
+
+/// No such process, not even a zombie.
+func isGone(_ pid: pid_t) -> Bool { kill(pid, 0) != 0 && errno == ESRCH }
+
+private func isZombie(_ pid: pid_t) -> Bool {
+  guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
+  return stat.split(separator: ")").last?.hasPrefix(" Z") == true
+}

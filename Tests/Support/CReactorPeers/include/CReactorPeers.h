@@ -1,0 +1,54 @@
+#ifndef CREACTOR_PEERS_H
+#define CREACTOR_PEERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The far ends that tests of the reactor's client side talk to: blocking code, one thread a
+   connection, nothing shared with what is tested. */
+
+/* What a server does with a request for `path`. */
+typedef struct peer_reply {
+  const char *path;
+  const char *bytes; /* a whole message, or what the test wants to see in its place */
+  size_t length;
+  size_t slice;    /* bytes per send; 0: all in one */
+  bool then_close; /* end the connection after it */
+} peer_reply;
+
+typedef struct peer_options {
+  const peer_reply
+      *replies; /* copied, with what they point to; a path that is not there is echoed */
+  size_t count;
+  const char *certificate, *key; /* PEM files; NULL: no TLS */
+  const char *client_ca;         /* PEM file; NULL: no client certificate is asked for */
+  bool old_tls;                  /* TLS 1.2 at most */
+} peer_options;
+
+typedef struct peer peer;
+
+/* Listens on 127.0.0.1; NULL on failure. A reply to an unknown path has the request's body. */
+peer *peer_start(const peer_options *options);
+uint16_t peer_port(const peer *peer);
+uint32_t peer_accepted(const peer *peer);
+/* Ends all its connections and waits for their threads. */
+void peer_stop(peer *peer);
+
+/* Writes NAME.pem and NAME.key into `folder`: ca, stranger (another CA), and, signed by ca:
+   localhost (also 127.0.0.1), elsewhere (other.example), expired (localhost, until yesterday),
+   client. */
+bool peer_certificates_make(const char *folder);
+
+/* A process with a reaper and one loop that has started `/bin/sh -c script`, whose child must print
+   one line with process ids. That line is copied to `line`. The process then waits to be killed.
+   Returns its pid. */
+int64_t peer_parent_start(const char *script, char *line, size_t capacity);
+/* SIGKILL, and reaped. */
+void peer_parent_kill(int64_t pid);
+
+/* How many descriptors more than before a process has open after it has started `children`
+   programs, half of which do not exist, and seen them end; -1 on failure. */
+int peer_descriptors_leaked(uint32_t children);
+
+#endif
