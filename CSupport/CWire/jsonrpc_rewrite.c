@@ -137,6 +137,7 @@ static void end_key(cwire_jsonrpc_rewrite *rewrite, unsigned depth) {
   }
   cwire_span key;
   bool escaped;
+  rewrite->key_next = false;
   cwire_json_string(cwire_span_make(rewrite->hold, rewrite->held), &key, &escaped);
   int code = cwire_jsonrpc_key_code(level, key, escaped);
   if (code >= 0) {
@@ -338,7 +339,6 @@ static void take(cwire_jsonrpc_rewrite *rewrite, cwire_writer *out, int event, c
     if (!edited) copy(rewrite, out, piece);
     break;
   case CWIRE_JSON_EVENT_COLON:
-    rewrite->key_next = false;
     if (!rewrite->dropping) copy(rewrite, out, piece);
     break;
   case CWIRE_JSON_EVENT_SPACE:

@@ -42,7 +42,7 @@ typedef struct cwire_jsonrpc_rewrite {
   int8_t top_code; /* of the member being read at each level, or -1 */
   int8_t body_code;
   bool dropping;     /* the member being read is left out */
-  bool key_next;     /* a key or a closing brace comes next, or the key is being read */
+  bool key_next;     /* a key or a closing brace comes next, or a key is being read */
   bool key_too_long; /* it does not fit the hold, and what fitted has been written */
   bool finished;
   bool has_meta;     /* the output has the result's own _meta */
