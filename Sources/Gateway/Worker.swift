@@ -168,7 +168,9 @@ package final class Worker: LoopHandler {
 
   package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
     guard let link = links[UInt32(value(of: tag))] else { return }
-    logger.info("\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
+    // What a server of the legacy era says to a probe is no news.
+    let level: Logger.Level = link.isProbe ? .debug : .info
+    logger.log(level: level, "\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
   }
 
   package func childExited(

@@ -26,6 +26,8 @@ package final class EventLoop {
   package let handle: LoopHandle
   package let executor: LoopExecutor
   private let context: ContextBox
+  /// Kept as long as children may need it.
+  private let reaper: Reaper?
 
   /// What C hands back: a box, so that the loop can be made before `self` is whole.
   private final class ContextBox {
@@ -47,6 +49,7 @@ package final class EventLoop {
     guard let made = unsafe made else { throw ReactorError(error) }
     unsafe raw = made
     self.context = context
+    reaper = options.reaper
     unsafe self.handler = handler
     unsafe handle = LoopHandle(loop: made)
     executor = LoopExecutor(handle)
@@ -60,7 +63,10 @@ package final class EventLoop {
   // MARK: Running
 
   /// Runs until `handle.stop()`.
-  package func run() { unsafe cr_loop_run(raw) }
+  package func run() {
+    executor.adopt()
+    unsafe cr_loop_run(raw)
+  }
 
   /// One turn without waiting. True if anything happened.
   @discardableResult

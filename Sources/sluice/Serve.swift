@@ -5,7 +5,7 @@ import Gateway
 import Logging
 import Reactor
 
-struct Serve: AsyncParsableCommand {
+struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Serve the configured MCP servers behind one URL.",
     discussion: """
@@ -25,19 +25,19 @@ struct Serve: AsyncParsableCommand {
 
   @OptionGroup var options: ConfigurationOptions
 
-  func run() async throws {
+  func run() throws {
     let loaded = try options.load()
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note {
       StandardError.write(diagnostic.description)
     }
-    let code = try await serve(loaded.configuration)
+    let code = try serve(loaded.configuration)
     if code != .success { throw code }
   }
 }
 
 /// Serves until a signal ends it.
 /// - Returns: the exit code of the process.
-func serve(_ configuration: GatewayConfiguration) async throws -> ExitCode {
+func serve(_ configuration: GatewayConfiguration) throws -> ExitCode {
   let signals = Signals.block()
   var logger = Logger(label: "sluice") { _ in LogWriter(configuration.log) }
   logger.logLevel = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info

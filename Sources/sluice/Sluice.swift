@@ -1,7 +1,7 @@
 import ArgumentParser
 
 @main
-struct Sluice: AsyncParsableCommand {
+struct Sluice: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluice",
     abstract: "An MCP gateway: many MCP servers behind one URL, for old clients and new ones.",
@@ -22,15 +22,10 @@ struct Sluice: AsyncParsableCommand {
     subcommands: [Serve.self, Check.self, Connect.self, VersionCommand.self, Healthcheck.self])
 
   /// The parser's own exit code for a mistake on the command line is 64; here every mistake of the operator is 2.
-  static func main() async {
+  static func main() {
     do {
-      let command = try parseAsRoot()
-      if var asynchronous = command as? any AsyncParsableCommand {
-        try await asynchronous.run()
-      } else {
-        var plain = command
-        try plain.run()
-      }
+      var command = try parseAsRoot()
+      try command.run()
     } catch {
       guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
       StandardError.write(fullMessage(for: error))
