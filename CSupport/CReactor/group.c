@@ -22,6 +22,7 @@ cr_group *cr_group_make(uint32_t loops) {
 }
 
 void cr_group_join(cr_group *group, cr_loop *loop) {
+  if (loop->group) return;
   uint32_t index = atomic_fetch_add_explicit(&group->joined, 1, memory_order_relaxed);
   if (index >= group->capacity) {
     atomic_fetch_sub_explicit(&group->joined, 1, memory_order_relaxed);

@@ -18,7 +18,9 @@ typedef struct cr_loop cr_loop;
 typedef uint64_t cr_id;
 
 /* The one border between C and policy. Every function runs on the loop's thread, synchronously,
-   may call any function of this library back, and must not keep a span beyond its return.
+   may call any function of this library back, and must not keep a span beyond its return. None is
+   called from within a function that policy calls: what such a call causes is told later in the
+   turn, so handlers never nest. A NULL handler is one that does nothing.
    `tag` is the word that policy gave the connection with `cr_set_tag` (0 until then). */
 typedef struct cr_handlers {
   /* A complete request: head parsed, body whole and decoded. Exactly one answer must follow, now or
@@ -77,7 +79,8 @@ void cr_loop_run(cr_loop *loop);
 bool cr_loop_step(cr_loop *loop);
 /* Thread: any. */
 void cr_loop_stop(cr_loop *loop);
-/* Closes everything that is left (no handler is called) and frees the loop. */
+/* Hands over what the mailbox holds, closes everything that is left (no other handler is called)
+   and frees the loop. No other thread may post to it any more, and no loop of its group may run. */
 void cr_loop_destroy(cr_loop *loop);
 
 /* Milliseconds of the monotonic clock, read once per turn. */
@@ -87,8 +90,8 @@ void cr_loop_advance(cr_loop *loop, uint64_t milliseconds);
 /* The word that comes back as `tag`. False if the id is stale. */
 bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag);
 
-/* One-shot timers on the loop's wheel, for policy. The id is never 0; stopping a fired or unknown
-   timer does nothing. */
+/* One-shot timers on the loop's wheel, for policy. The id is 0 only without memory; stopping a
+   fired or unknown timer does nothing. */
 uint64_t cr_timer_start(cr_loop *loop, uint64_t delay_ms, uint64_t token);
 void cr_timer_stop(cr_loop *loop, uint64_t timer);
 

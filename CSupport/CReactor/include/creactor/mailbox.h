@@ -6,8 +6,9 @@
 
 struct cr_loop;
 
-/* A message from any thread to a loop. `kind` and `word` are the sender's; `object` is a pointer
-   whose ownership travels with the message; `bytes` holds `length` bytes of the sender's. */
+/* A message from any thread to a loop. `kind` (not UINT32_MAX, which is this library's) and `word`
+   are the sender's; `object` is a pointer whose ownership travels with the message; `bytes` holds
+   `length` bytes of the sender's. */
 typedef struct cr_mail {
   struct cr_mail *next;
   uint32_t kind;

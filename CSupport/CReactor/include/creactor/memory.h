@@ -14,12 +14,13 @@ typedef struct cr_fault_plan {
   uint64_t reset_after; /* bytes written by the gateway until the connection is reset; 0 = never */
 } cr_fault_plan;
 
-/* A downstream connection that arrives at a listener of this loop made by `cr_memory_listen`. */
+/* A downstream connection that arrives at a listener of this loop made by `cr_memory_listen`, from
+   127.0.0.1. NULL if a limit turns it away. */
 cr_listener *cr_memory_listen(cr_loop *loop, uint32_t label, const cr_http_limits *limits);
 cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener, const cr_fault_plan *faults);
 
 /* From now on, client connections of this loop to `host` are handed to `arrived` instead of a
- * socket. */
+   socket, or refused if that is NULL. The latest call for a host counts. */
 void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context);
 
