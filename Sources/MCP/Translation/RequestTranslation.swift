@@ -1,0 +1,142 @@
+import Wire
+
+/// Edits of what goes from a client to an upstream (PROTOCOL sections 20.2 and 21.2). They are collected in a splice,
+/// which the caller empties before and writes after.
+package enum RequestTranslation {
+  /// The keys of `_meta` that belong to the client's own hop.
+  static let hopKeys = MetaSet(
+    .protocolVersion, .clientInfo, .clientCapabilities, .logLevel, .subscriptionID, .serverInfo)
+
+  /// A request: its id and progress token become the gateway's, its name the upstream's, and its `_meta` what the
+  /// upstream's revision wants. `progressToken` is nil if none shall be sent.
+  package static func request(
+    _ envelope: Envelope, _ hop: Hop, id: UInt64, progressToken: UInt64?, name: NameChange, target: CallTarget,
+    meta: RequestMeta, splice: inout Splice
+  ) {
+    if let place = envelope.idSlice { splice.replace(place, withDecimal: id) }
+    if let token = target.token {
+      switch name {
+      case .keep: break
+      case .token(let bytes): splice.replace(token, with: bytes)
+      case .text(let text): splice.replace(token) { $0.append(quoted: text) }
+      }
+    }
+    editMeta(envelope, hop, progressToken: progressToken, meta: meta, splice: &splice)
+  }
+
+  private static func editMeta(
+    _ envelope: Envelope, _ hop: Hop, progressToken: UInt64?, meta: RequestMeta, splice: inout Splice
+  ) {
+    let isModern = hop.upstream.era == .modern
+    let keepsEnvelope = isModern && hop.client.era == .modern
+    var removed = keepsEnvelope ? MetaSet(.clientInfo, .serverInfo, .subscriptionID) : hopKeys
+    if let token = envelope.member(.progressToken as MetaKey) {
+      if let progressToken {
+        splice.replace(token.value, withDecimal: progressToken)
+      } else {
+        removed.insert(.progressToken)
+      }
+    }
+    let inserted = !isModern ? [] : keepsEnvelope ? meta.clientInfo : meta.all
+
+    guard let params = envelope.paramsSlice else {
+      guard isModern, let method = envelope.methodSlice else { return }
+      splice.insert(at: method.end + 1) {
+        $0.append(#","params":{"_meta":{"#)
+        $0.append(inserted)
+        $0.append("}}")
+      }
+      return
+    }
+    guard JSON.kind(of: envelope.message[params]) == .object else {
+      guard isModern else { return }
+      splice.replace(params) {
+        $0.append(#"{"_meta":{"#)
+        $0.append(inserted)
+        $0.append("}}")
+      }
+      return
+    }
+    // What answers an upstream's question means nothing to one that can't have put it this way.
+    var removedParams = isModern ? ParamSet() : ParamSet(.inputResponses, .requestState)
+    let member = envelope.member(.meta as Param)
+    if let member, JSON.kind(of: envelope.message[member.value]) == .object {
+      splice.edit(object: member.value, removing: removed, of: envelope, inserting: inserted.rawBytes)
+      if keepsEnvelope { dropTasks(envelope, splice: &splice) }
+      splice.edit(object: params, removing: removedParams, of: envelope, inserting: RawSpan())
+      return
+    }
+    if member != nil { removedParams.insert(.meta) }
+    var added = ByteBuffer()
+    if isModern {
+      added.append(#""_meta":{"#)
+      added.append(inserted)
+      added.append("}")
+    }
+    splice.edit(object: params, removing: removedParams, of: envelope, inserting: added.bytes)
+  }
+
+  /// Tasks are not relayed, so the upstream must not learn that the client could take them.
+  private static func dropTasks(_ envelope: Envelope, splice: inout Splice) {
+    guard let capabilities = envelope.member(.clientCapabilities as MetaKey) else { return }
+    let object = envelope.message[capabilities.value]
+    guard let extensions = JSON.findMember("extensions", in: object),
+      let tasks = JSON.findMember("io.modelcontextprotocol/tasks", in: object[extensions.value])
+    else { return }
+    let place = extensions.value.shifted(by: capabilities.value.offset)
+    let removed = [tasks.shifted(by: place.offset)]
+    splice.edit(object: place, removing: removed.span, inserting: RawSpan())
+  }
+
+  /// A client's answer to a server's request goes back under the server's own id token.
+  package static func response(_ envelope: Envelope, serverID: RawSpan, splice: inout Splice) {
+    if let place = envelope.idSlice { splice.replace(place, with: serverID) }
+  }
+
+  /// A client's progress about a server's request, under the server's own token.
+  package static func progress(_ envelope: Envelope, serverToken: RawSpan, splice: inout Splice) {
+    if let token = envelope.member(.progressToken as Param) { splice.replace(token.value, with: serverToken) }
+  }
+}
+
+extension ByteBuffer {
+  /// The MCP headers of a request to a modern HTTP upstream. `name` is the upstream's own name or URI, unescaped; of
+  /// the client's `Mcp-Param-*` those that the tool's schema does not know are handed on.
+  package mutating func append(
+    modernHeaders method: Method, methodName: RawSpan, name: RawSpan?, arguments: RawSpan?,
+    parameters: Span<MirroredParameter>, client: RequestHead?
+  ) {
+    append(header: .mcpProtocolVersion, Revision.newest.label)
+    append(header: .mcpMethod, methodName)
+    if let name, method.mirroredName != nil { append(header: HeaderField.mcpName.name, encoding: name) }
+    if let arguments {
+      for index in parameters.indices {
+        guard let value = parameters[index].value(in: arguments) else { continue }
+        var text = ByteBuffer()
+        guard parameters[index].append(value, to: &text) else { continue }
+        append(header: parameters[index].header.rawBytes, encoding: text.bytes)
+      }
+    }
+    if let client { append(unknownParameters: client, known: parameters) }
+  }
+
+  private mutating func append(unknownParameters head: RequestHead, known: Span<MirroredParameter>) {
+    let lines = head.others
+    let prefix = MirroredParameter.headerPrefix
+    for line in 0..<lines.count {
+      let name = lines.name(line)
+      guard name.byteCount > prefix.utf8CodeUnitCount,
+        name.extracting(first: prefix.utf8CodeUnitCount).equalsIgnoringCase(prefix)
+      else { continue }
+      var isKnown = false
+      for index in known.indices where name.equalsIgnoringCase(known[index].header.rawBytes) { isKnown = true }
+      if !isKnown { append(header: name, lines.value(line)) }
+    }
+  }
+
+  /// The MCP headers of a request to a legacy HTTP upstream after `initialize`.
+  package mutating func append(legacyHeaders revision: Revision, session: RawSpan?) {
+    if let session { append(header: .mcpSessionID, session) }
+    if revision.hasVersionHeader { append(header: .mcpProtocolVersion, revision.label) }
+  }
+}

@@ -1,0 +1,168 @@
+import Wire
+
+/// What to do with an upstream's response.
+package enum ResponseOutcome: Sendable, Equatable {
+  /// Write the splice: the edited message is the answer, with this HTTP status if it is the whole of it.
+  case forward(status: Int)
+  /// Answer with an error of the gateway's own.
+  case replace(GatewayError)
+  /// Answer with a tool result that says `isError`.
+  case toolError(String)
+  /// Mend the hop and send the request once more; if that has been done already, answer with the error.
+  case recover(Recovery, otherwise: GatewayError)
+}
+
+package enum Recovery: Sendable, Equatable {
+  /// The upstream found the mirrored headers wrong: its tools have changed.
+  case relistTools
+  /// The upstream does not speak this revision any more.
+  case rediscover
+}
+
+/// Edits of what comes back from an upstream (PROTOCOL sections 20.2 and 21.2 to 21.4).
+package enum ResponseTranslation {
+  /// A whole response. `id` is the client's own id token, `uri` the raw contents of the URI it asked for if any, and
+  /// `serverInfo` the gateway's identity as an object.
+  package static func response(
+    _ envelope: Envelope, _ hop: Hop, id: RawSpan, uri: RawSpan?, serverInfo: RawSpan, alias: String,
+    splice: inout Splice
+  ) -> ResponseOutcome {
+    switch envelope.kind {
+    case .result:
+      if let error = ResultTypes.fault(envelope, hop, alias: alias) { return .replace(error) }
+      editResult(envelope, hop, serverInfo: serverInfo, splice: &splice)
+      put(id, envelope, splice: &splice)
+      return .forward(status: 200)
+    case .error:
+      let outcome = ErrorTranslation.error(envelope, hop, uri: uri, alias: alias, splice: &splice)
+      if case .forward = outcome { put(id, envelope, splice: &splice) }
+      return outcome
+    default:
+      return .replace(GatewayError(.upstreamInvalid, server: alias))
+    }
+  }
+
+  /// Whether the response must be there as a whole before it goes on, because what is to change in it depends on what
+  /// is in it.
+  package static func needsWhole(_ hop: Hop) -> Bool {
+    if hop.marksResources { return true }
+    switch hop.method {
+    case .toolsCall, .promptsGet: return !hop.client.hasResourceLinks
+    default: return false
+    }
+  }
+
+  /// The same edits for a result that streams through.
+  package static func streamed(_ hop: Hop, id: RawSpan, serverInfo: RawSpan, edits: inout ResponseEdits) {
+    edits.id.append(id)
+    edits.removeFromResult = removedFromResult(hop)
+    edits.removeFromMeta = MetaSet(.serverInfo, .subscriptionID)
+    if hop.method == .toolsCall, dropsStructured(hop) { edits.removeFromResult.insert(.structuredContent) }
+    guard hop.client.era == .modern else { return }
+    if hop.upstream.era == .legacy { append(completion: hop, to: &edits.insertIntoResult) }
+    append(serverInfo, to: &edits.insertIntoMeta)
+  }
+
+  /// Members that mean something on the upstream's hop alone.
+  private static func removedFromResult(_ hop: Hop) -> ResultSet {
+    hop.client.era == .modern && hop.upstream.era == .modern ? ResultSet() : ResultSet(.resultType, .ttlMs, .cacheScope)
+  }
+
+  private static func dropsStructured(_ hop: Hop) -> Bool {
+    !hop.client.hasStructuredContent || hop.hasNonObjectOutput && !hop.client.hasAnyStructuredContent
+  }
+
+  private static func append(completion hop: Hop, to buffer: inout ByteBuffer) {
+    buffer.append(#""resultType":"complete""#)
+    if hop.method.isCacheable { buffer.append(#","ttlMs":0,"cacheScope":"private""#) }
+  }
+
+  private static func append(_ serverInfo: RawSpan, to buffer: inout ByteBuffer) {
+    buffer.append(#""io.modelcontextprotocol/serverInfo":"#)
+    buffer.append(serverInfo)
+  }
+
+  private static func put(_ id: RawSpan, _ envelope: Envelope, splice: inout Splice) {
+    if let place = envelope.idSlice {
+      splice.replace(place, with: id)
+    } else if let open = envelope.message.firstIndex(of: 0x7B) {
+      splice.insert(at: open + 1) {
+        $0.append(#""id":"#)
+        $0.append(id)
+        $0.append(",")
+      }
+    }
+  }
+
+  private static func editResult(_ envelope: Envelope, _ hop: Hop, serverInfo: RawSpan, splice: inout Splice) {
+    guard let result = envelope.resultSlice, JSON.kind(of: envelope.message[result]) == .object else { return }
+    var removed = removedFromResult(hop)
+    var inserted = ByteBuffer()
+    var members = MemberWriter()
+    if hop.client.era == .modern {
+      let isLegacy = hop.upstream.era == .legacy
+      if isLegacy || envelope.member(.resultType) == nil {
+        members.separate(&inserted)
+        append(completion: hop, to: &inserted)
+        // What of it the upstream did say must not come twice.
+        removed = removed.union(ResultSet(.resultType, .ttlMs, .cacheScope))
+      }
+      if isLegacy, hop.method == .toolsCall, envelope.member(.content) == nil {
+        members.next(&inserted, #""content":[]"#)
+      }
+    } else if hop.method == .toolsCall {
+      ContentConversion.structured(
+        envelope, hop, removed: &removed, inserted: &inserted, members: &members, splice: &splice)
+    }
+    if !hop.client.hasResourceLinks { ContentConversion.blocks(envelope, hop, splice: &splice) }
+
+    let meta = envelope.member(.meta as ResultKey)
+    if let meta, JSON.kind(of: envelope.message[meta.value]) == .object {
+      var stamp = ByteBuffer()
+      if hop.client.era == .modern { append(serverInfo, to: &stamp) }
+      splice.edit(
+        object: meta.value, removing: MetaSet(.serverInfo, .subscriptionID), of: envelope, inserting: stamp.bytes)
+    } else if hop.client.era == .modern {
+      if meta != nil { removed.insert(.meta) }
+      members.next(&inserted, #""_meta":{"#)
+      append(serverInfo, to: &inserted)
+      inserted.append("}")
+    }
+    splice.edit(object: result, removing: removed, of: envelope, inserting: inserted.bytes)
+  }
+}
+
+/// What a modern upstream's `resultType` means to the client (PROTOCOL sections 11 and 12).
+enum ResultTypes {
+  /// Nil if the result may go on. Absence reads as `complete`.
+  static func fault(_ envelope: Envelope, _ hop: Hop, alias: String) -> GatewayError? {
+    guard hop.upstream.era == .modern, let type = envelope.value(.resultType) else { return nil }
+    if JSON.isString(type, "complete") { return nil }
+    guard JSON.isString(type, "input_required"), hop.method.allowsInputRequired else {
+      return GatewayError(
+        .upstreamInvalid, message: "The server's result is of a type that the client can't know", server: alias)
+    }
+    if hop.client.era == .modern { return nil }
+    let asked = questions(envelope)
+    let what = asked.isEmpty ? "to be asked again later" : "for " + asked.joined(separator: ", ")
+    return GatewayError(
+      .notAcrossEras,
+      message: "The server \(alias) asks the client \(what), which a client of \(hop.client.label) can't be asked "
+        + "because the server speaks \(hop.upstream.label)",
+      server: alias)
+  }
+
+  /// The methods that an InputRequiredResult asks for, each once.
+  private static func questions(_ envelope: Envelope) -> [String] {
+    guard let requests = envelope.value(.inputRequests) else { return [] }
+    var names: [String] = []
+    var items = JSON.items(of: requests)
+    while let item = items.next() {
+      guard let method = JSON.find("method", in: items.value(of: item)), let name = JSON.string(method) else {
+        continue
+      }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
+  }
+}

@@ -1,0 +1,238 @@
+import Wire
+
+/// Edits of what a server sends on its own: notifications, and requests of a legacy server to a legacy client.
+package enum ServerTranslation {
+  /// A notification on its way to a client. `progressToken` is the client's own token, `subscriptionID` the id of the
+  /// listen that it goes out on. False if it must not go on.
+  package static func notification(
+    _ envelope: Envelope, _ hop: Hop, progressToken: RawSpan? = nil, subscriptionID: RawSpan? = nil,
+    splice: inout Splice
+  ) -> Bool {
+    var removed = ParamSet()
+    switch envelope.method {
+    case .notifyProgress:
+      guard let progressToken, let token = envelope.member(.progressToken as Param) else { return false }
+      splice.replace(token.value, with: progressToken)
+      if !hop.client.hasProgressMessages { removed.insert(.message) }
+    case .notifyMessage, .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged,
+      .notifyResourcesUpdated:
+      break
+    case .notifyElicitationComplete:
+      guard hop.client == .r20251125 else { return false }
+    // A method of somebody's own passes where nothing has to be translated.
+    case .other:
+      guard !hop.crossesEras else { return false }
+    default: return false
+    }
+    editMeta(envelope, removed: removed, subscriptionID: subscriptionID, splice: &splice)
+    return true
+  }
+
+  private static func editMeta(
+    _ envelope: Envelope, removed: ParamSet, subscriptionID: RawSpan?, splice: inout Splice
+  ) {
+    var tag = ByteBuffer()
+    if let subscriptionID {
+      tag.append(#""io.modelcontextprotocol/subscriptionId":"#)
+      tag.append(subscriptionID)
+    }
+    guard let params = envelope.paramsSlice, JSON.kind(of: envelope.message[params]) == .object else {
+      guard !tag.isEmpty, let method = envelope.methodSlice else { return }
+      splice.insert(at: method.end + 1) {
+        $0.append(#","params":{"_meta":{"#)
+        $0.append(tag.bytes)
+        $0.append("}}")
+      }
+      return
+    }
+    var removed = removed
+    var inserted = ByteBuffer()
+    let meta = envelope.member(.meta as Param)
+    if let meta, JSON.kind(of: envelope.message[meta.value]) == .object {
+      splice.edit(
+        object: meta.value, removing: MetaSet(.subscriptionID, .serverInfo), of: envelope, inserting: tag.bytes)
+    } else if !tag.isEmpty {
+      if meta != nil { removed.insert(.meta) }
+      inserted.append(#""_meta":{"#)
+      inserted.append(tag.bytes)
+      inserted.append("}")
+    }
+    splice.edit(object: params, removing: removed, of: envelope, inserting: inserted.bytes)
+  }
+
+  /// A request of a legacy server on its way to a legacy client, under an id and a progress token of the gateway's.
+  package static func request(_ envelope: Envelope, id: UInt64, progressToken: UInt64?, splice: inout Splice) {
+    if let place = envelope.idSlice { splice.replace(place, withDecimal: id) }
+    guard let token = envelope.member(.progressToken as MetaKey) else { return }
+    if let progressToken {
+      splice.replace(token.value, withDecimal: progressToken)
+    } else if let meta = envelope.member(.meta as Param) {
+      splice.edit(object: meta.value, removing: MetaSet(.progressToken), of: envelope, inserting: RawSpan())
+    }
+  }
+
+  /// Why a server's request can't be put to this client; nil if it can. The answer goes to the server.
+  package static func fault(
+    _ envelope: Envelope, upstream: Revision, client: Revision, capabilities: ClientCapabilities
+  ) -> GatewayError? {
+    guard envelope.method.isServerRequest(in: upstream) else { return GatewayError(.methodNotFound) }
+    if envelope.method == .ping { return nil }
+    guard client.era == .legacy else {
+      return GatewayError(
+        .clientNotCapable,
+        message: "\(envelope.methodName.text) can't be put to this client: it speaks \(client.label), in which servers "
+          + "do not send requests")
+    }
+    let needed: ClientCapabilities
+    switch envelope.method {
+    case .samplingCreateMessage:
+      var hasTools = false
+      if let params = envelope.params { hasTools = JSON.find("tools", in: params) != nil }
+      needed = hasTools ? [.sampling, .samplingTools] : .sampling
+    case .elicitationCreate: needed = JSON.isString(envelope.value(.mode), "url") ? .elicitationURL : .elicitationForm
+    case .rootsList: needed = .roots
+    default: return GatewayError(.methodNotFound)
+    }
+    guard capabilities.isSuperset(of: needed) else {
+      return GatewayError(
+        .clientNotCapable, message: "The client has not declared what \(envelope.methodName.text) needs")
+    }
+    return nil
+  }
+}
+
+extension ByteBuffer {
+  /// A request of the gateway's own. `params` is an object, or empty for none.
+  package mutating func append(request method: Method, id: UInt64, params: RawSpan = RawSpan()) {
+    append(#"{"jsonrpc":"2.0","id":"#)
+    append(decimal: id)
+    append(#","method":""#)
+    append(method.name)
+    append("\"")
+    append(params: params)
+  }
+
+  /// A notification of the gateway's own.
+  package mutating func append(notification method: Method, params: RawSpan = RawSpan()) {
+    append(#"{"jsonrpc":"2.0","method":""#)
+    append(method.name)
+    append("\"")
+    append(params: params)
+  }
+
+  private mutating func append(params: RawSpan) {
+    if params.byteCount > 0 {
+      append(#","params":"#)
+      append(params)
+    }
+    append("}")
+  }
+
+  /// A modern request of the gateway's own, with its envelope. `members` go into `params`, with commas between them.
+  package mutating func append(
+    modernRequest method: Method, id: UInt64, members: RawSpan = RawSpan(), meta: RequestMeta
+  ) {
+    append(#"{"jsonrpc":"2.0","id":"#)
+    append(decimal: id)
+    append(#","method":""#)
+    append(method.name)
+    append(#"","params":{"#)
+    append(members)
+    if members.byteCount > 0 { append(",") }
+    append(#""_meta":{"#)
+    append(meta.all)
+    append("}}}")
+  }
+
+  /// The start of a response; a result object and `}` follow.
+  package mutating func append(responseTo id: RawSpan) {
+    append(#"{"jsonrpc":"2.0","id":"#)
+    append(id)
+    append(#","result":"#)
+  }
+
+  /// A response that says nothing but that it is done (`ping`, `logging/setLevel`, `resources/subscribe`).
+  package mutating func append(emptyResponseTo id: RawSpan, for revision: Revision) {
+    append(responseTo: id)
+    append(revision.era == .modern ? #"{"resultType":"complete"}}"# : "{}}")
+  }
+
+  /// A tool result that tells the model what went wrong.
+  package mutating func append(toolError text: String, id: RawSpan, for revision: Revision) {
+    append(responseTo: id)
+    append(revision.era == .modern ? #"{"resultType":"complete","content":["# : #"{"content":["#)
+    append(#"{"type":"text","text":"#)
+    append(quoted: text)
+    append(#"}],"isError":true}}"#)
+  }
+
+  /// `notifications/cancelled` about a request that was sent under this id. `reason` is a raw string token.
+  package mutating func append(cancelled id: UInt64, reason: RawSpan? = nil) {
+    append(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#)
+    append(decimal: id)
+    append(reason: reason)
+  }
+
+  /// The same about an id token of the receiver's own.
+  package mutating func append(cancelled token: RawSpan, reason: RawSpan? = nil) {
+    append(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#)
+    append(token)
+    append(reason: reason)
+  }
+
+  private mutating func append(reason: RawSpan?) {
+    if let reason, JSON.kind(of: reason) == .string {
+      append(#","reason":"#)
+      append(reason)
+    }
+    append("}}")
+  }
+
+  /// A list change: unsolicited toward a legacy client, on a listen toward a modern one.
+  package mutating func append(changed kind: ListKind, subscriptionID: RawSpan?) {
+    append(#"{"jsonrpc":"2.0","method":""#)
+    append(kind.changed.name)
+    append("\"")
+    if let subscriptionID {
+      append(#","params":{"#)
+      append(subscription: subscriptionID)
+      append("}")
+    }
+    append("}")
+  }
+
+  /// `notifications/resources/updated`; `uri` is raw string contents.
+  package mutating func append(updated uri: RawSpan, subscriptionID: RawSpan?) {
+    append(#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":""#)
+    append(uri)
+    append("\"")
+    if let subscriptionID {
+      append(",")
+      append(subscription: subscriptionID)
+    }
+    append("}}")
+  }
+
+  /// The first message of a listen: `honoured` is the object of what it will bring.
+  package mutating func append(acknowledged honoured: RawSpan, subscriptionID: RawSpan) {
+    append(#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":"#)
+    append(honoured)
+    append(",")
+    append(subscription: subscriptionID)
+    append("}}")
+  }
+
+  /// The orderly end of a listen.
+  package mutating func append(listenEnded id: RawSpan) {
+    append(responseTo: id)
+    append(#"{"resultType":"complete","#)
+    append(subscription: id)
+    append("}}")
+  }
+
+  private mutating func append(subscription id: RawSpan) {
+    append(#""_meta":{"io.modelcontextprotocol/subscriptionId":"#)
+    append(id)
+    append("}")
+  }
+}
