@@ -3,6 +3,7 @@
 #include <cwire/http1_error.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <uv.h>
 
@@ -30,6 +31,16 @@ static const char *reason_text(int32_t code) {
   return "unknown reason";
 }
 
+/* Verify results are small numbers; an OpenSSL error carries its library in the upper bits. */
+static const char *tls_text(int32_t code, char *scratch, size_t capacity) {
+  bool verify = code >= 0 && code < 4096;
+  const char *found = verify ? X509_verify_cert_error_string(code)
+                             : ERR_reason_error_string((unsigned long)(uint32_t)code);
+  const char *what = verify ? "the peer's certificate was refused" : "TLS failed";
+  snprintf(scratch, capacity, "%s: %s", what, found ? found : "unknown error");
+  return scratch;
+}
+
 int cr_error_text(cr_error error, char *out, int capacity) {
   if (capacity <= 0) return 0;
   const char *text = "unknown error";
@@ -42,14 +53,9 @@ int cr_error_text(cr_error error, char *out, int capacity) {
   case CR_DOMAIN_RESOLVER:
     text = uv_strerror_r(error.code, scratch, sizeof scratch);
     break;
-  case CR_DOMAIN_TLS: {
-    /* Verify results are small numbers; an OpenSSL error carries its library in the upper bits. */
-    const char *found = error.code < 4096
-                            ? X509_verify_cert_error_string(error.code)
-                            : ERR_reason_error_string((unsigned long)(uint32_t)error.code);
-    if (found) text = found;
+  case CR_DOMAIN_TLS:
+    text = tls_text(error.code, scratch, sizeof scratch);
     break;
-  }
   case CR_DOMAIN_HTTP:
     text = cwire_http1_error_text(error.code);
     break;

@@ -9,10 +9,7 @@ struct ReaperTests {
     "ends children and grandchildren when their parent was killed",
     arguments: ["sleep 1000 & echo $$ $!; wait", "trap '' TERM; sleep 1000 & echo $$ $!; while :; do sleep 1; done"])
   func parentKilled(script: String) {
-    var line = [CChar](repeating: 0, count: 200)
-    let parent = peer_parent_start(script, &line, line.count)
-    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let descendants = text.split(separator: " ").compactMap { pid_t($0) }
+    let (parent, descendants) = startParent(script, stops: false)
     #expect(descendants.count == 2)
     #expect(descendants.allSatisfy { !isGone($0) })
     peer_parent_kill(parent)
@@ -22,21 +19,20 @@ struct ReaperTests {
 
   @Test("ends what is left on its list when it is stopped, and nothing else")
   func stopped() {
-    var reaper: OpaquePointer?
-    #expect(cr_reaper_start(&reaper).domain == UInt16(CR_DOMAIN_NONE.rawValue))
-    let bench = ClientBench(reaper: reaper)
-    let other = ClientBench()
-    _ = bench.shell("exit 5", tag: 1)
-    bench.run { bench.ends[1] != nil }
-    _ = bench.start(["sleep", "1000"], tag: 2)
-    let unlisted = other.start(["sleep", "1000"])
-    cr_reaper_stop(reaper)
-    bench.run { bench.ends[2] != nil }
-    #expect(bench.ends[1]?.status == 5)
-    #expect(bench.ends[2]?.signal == SIGTERM)
-    _ = cr_loop_step(other.loop)
-    #expect(other.ends.isEmpty)
-    #expect(!isGone(pid_t(cr_child_pid(other.loop, unlisted))))
+    let bench = ClientBench()
+    let other = pid_t(cr_child_pid(bench.loop, bench.start(["sleep", "1000"])))
+    let (parent, descendants) = startParent("sleep 1000 & echo $$ $!; wait", stops: true)
+    #expect(descendants.count == 2)
+    #expect(peer_parent_wait(parent))
+    #expect(descendants.allSatisfy(isGoneOrZombie))
+    #expect(!isGoneOrZombie(other))
+  }
+
+  private func startParent(_ script: String, stops: Bool) -> (pid: Int64, descendants: [pid_t]) {
+    var line = [CChar](repeating: 0, count: 200)
+    let parent = peer_parent_start(script, stops, &line, line.count)
+    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return (parent, text.split(separator: " ").compactMap { pid_t($0) })
   }
 }
 

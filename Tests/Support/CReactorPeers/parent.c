@@ -8,34 +8,43 @@
 
 #include "CReactorPeers.h"
 
+typedef struct parent {
+  cr_loop *loop;
+  int report;
+  bool stops;
+} parent;
+
 static void pass_on(void *context, cr_id child, uint64_t tag, cwire_span line) {
   (void)child, (void)tag;
-  int descriptor = *(int *)context;
+  parent *parent = context;
+  int descriptor = parent->report;
   if (write(descriptor, line.base, line.length) < 0 || write(descriptor, "\n", 1) < 0) _exit(1);
+  if (parent->stops) cr_loop_stop(parent->loop);
 }
 
-static void run_parent(const char *script, int report) {
+static void run_parent(const char *script, bool stops, int report) {
   cr_reaper *reaper = NULL;
-  cr_loop *loop = NULL;
+  parent parent = {.report = report, .stops = stops};
   if (cr_failed(cr_reaper_start(&reaper))) _exit(1);
   cr_handlers handlers = {.child_line = pass_on};
   cr_loop_options options = {.max_connections = 4, .reaper = reaper};
-  if (cr_failed(cr_loop_create(&loop, &options, &handlers, &report))) _exit(1);
+  if (cr_failed(cr_loop_create(&parent.loop, &options, &handlers, &parent))) _exit(1);
   const char *arguments[] = {"/bin/sh", "-c", script, NULL};
   const char *environment[] = {"PATH=/usr/bin:/bin", NULL};
   cr_child_options child = {.arguments = arguments, .environment = environment, .max_line = 4096};
-  if (cr_child_start(loop, &child, 0) == 0) _exit(1);
-  cr_loop_run(loop);
+  if (cr_child_start(parent.loop, &child, 0) == 0) _exit(1);
+  cr_loop_run(parent.loop);
+  cr_reaper_stop(reaper);
   _exit(0);
 }
 
-int64_t peer_parent_start(const char *script, char *line, size_t capacity) {
+int64_t peer_parent_start(const char *script, bool stops, char *line, size_t capacity) {
   int ends[2];
   if (pipe(ends) != 0) return -1;
   pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_parent(script, ends[1]);
+    run_parent(script, stops, ends[1]);
   }
   close(ends[1]);
   size_t length = 0;
@@ -48,6 +57,13 @@ int64_t peer_parent_start(const char *script, char *line, size_t capacity) {
   line[length] = '\0';
   close(ends[0]);
   return pid;
+}
+
+bool peer_parent_wait(int64_t pid) {
+  int status = -1;
+  while (waitpid((pid_t)pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void peer_parent_kill(int64_t pid) {

@@ -9,7 +9,8 @@
    (SIGTERM, 2 s, SIGKILL) and itself. */
 typedef struct cr_reaper cr_reaper;
 cr_error cr_reaper_start(cr_reaper **out);
-/* Ends the reaper in order; it kills nothing that was taken off its list. */
+/* Ends the reaper in order, and what is still on its list; to be called when the loops that were
+   given it are destroyed. */
 void cr_reaper_stop(cr_reaper *reaper);
 
 typedef struct cr_child_options {
@@ -20,15 +21,16 @@ typedef struct cr_child_options {
 } cr_child_options;
 
 /* Starts a child as leader of its own session and process group with pipes on 0, 1, 2, no other
-   descriptor and default signals. Failure comes by `child_exited`, later, never from within this call
-   (CR_REASON_NO_PROGRAM, CR_REASON_NO_DIRECTORY, else an errno). 0 if the loop is full. */
+   descriptor and default signals. Failure comes by `child_exited`, later, never from within this
+   call (CR_REASON_NO_PROGRAM, CR_REASON_NO_DIRECTORY, else an errno). 0 if the loop is full. */
 cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t tag);
-/* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a child
-   that closes its input or output is ended in order, as there is no talking to it. */
+/* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a
+   child that closes its input or output is ended in order, as there is no talking to it. */
 cr_write cr_child_write(cr_loop *loop, cr_id child, const cwire_span *pieces, size_t count);
-/* Orderly end: closes standard input after what is queued, SIGTERM to the group after 2 s, SIGKILL 2 s
-   later. Whatever is left of the group when the child itself has ended is ended too; its output is read
-   to the end, but not for longer than 1 s. `child_exited` follows, here as after the others. */
+/* Orderly end: closes standard input after what is queued, SIGTERM to the group after 2 s, SIGKILL
+   2 s later. Whatever is left of the group when the child itself has ended is ended too; its output
+   is read to the end, but not for longer than 1 s. `child_exited` follows, here as after the
+   others. */
 void cr_child_close(cr_loop *loop, cr_id child);
 /* SIGKILL to the group. */
 void cr_child_kill(cr_loop *loop, cr_id child);

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What client connections need for TLS: trust, our own certificate, resumed sessions. Shared by all
-   loops; reference-counted by OpenSSL. Thread: any. */
+/* What client connections need for TLS: trust and our own certificate. Shared by all loops;
+   connections hold it, so it may be freed while some of them live. Thread: any. */
 typedef struct cr_tls_context cr_tls_context;
 
 typedef struct cr_tls_client_options {
@@ -16,7 +16,8 @@ typedef struct cr_tls_client_options {
 } cr_tls_client_options;
 
 /* NULL on failure, with a sentence in `message`. */
-cr_tls_context *cr_tls_client_make(const cr_tls_client_options *options, char *message, size_t capacity);
+cr_tls_context *cr_tls_client_make(const cr_tls_client_options *options, char *message,
+                                   size_t capacity);
 void cr_tls_context_free(cr_tls_context *context);
 
 #endif

@@ -43,7 +43,9 @@ bool peer_certificates_make(const char *folder);
 /* A process with a reaper and one loop that has started `/bin/sh -c script`, whose child must print
    one line with process ids. That line is copied to `line`. The process then waits to be killed.
    Returns its pid. */
-int64_t peer_parent_start(const char *script, char *line, size_t capacity);
+int64_t peer_parent_start(const char *script, bool stops, char *line, size_t capacity);
+/* For one that `stops`: it ends its reaper instead of waiting, and then itself. True if it did. */
+bool peer_parent_wait(int64_t pid);
 /* SIGKILL, and reaped. */
 void peer_parent_kill(int64_t pid);
 
