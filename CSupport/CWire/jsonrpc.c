@@ -223,7 +223,10 @@ static void judge(scanner *scan) {
     refuse(scan, CWIRE_JSONRPC_REASON_VERSION, end);
   }
   if (body == 0) refuse(scan, CWIRE_JSONRPC_REASON_EMPTY, end);
-  if ((body & (body - 1)) != 0) refuse(scan, CWIRE_JSONRPC_REASON_AMBIGUOUS, end);
+  /* Params in a response would bring a second _meta, and only one is noted. */
+  bool response = body != 0 && (body >> CWIRE_MCP_TOP_METHOD & 1u) == 0;
+  bool mixed = response && (scan->top_found >> CWIRE_MCP_TOP_PARAMS & 1u) != 0;
+  if ((body & (body - 1)) != 0 || mixed) refuse(scan, CWIRE_JSONRPC_REASON_AMBIGUOUS, end);
   if (envelope->kind == CWIRE_JSONRPC_RESULT && envelope->id_kind == CWIRE_JSONRPC_ID_ABSENT) {
     refuse(scan, CWIRE_JSONRPC_REASON_ID_ABSENT, end);
   }

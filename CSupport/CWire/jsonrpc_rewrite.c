@@ -102,7 +102,9 @@ static void note_body(cwire_jsonrpc_rewrite *rewrite, cwire_jsonrpc_kind kind) {
 
 static void end_top_key(cwire_jsonrpc_rewrite *rewrite, int code) {
   rewrite->top_code = (int8_t)code;
-  if (code == CWIRE_MCP_TOP_METHOD) note_body(rewrite, CWIRE_JSONRPC_REQUEST);
+  if (code == CWIRE_MCP_TOP_METHOD || code == CWIRE_MCP_TOP_PARAMS) {
+    note_body(rewrite, CWIRE_JSONRPC_REQUEST);
+  }
   if (code == CWIRE_MCP_TOP_RESULT) note_body(rewrite, CWIRE_JSONRPC_RESULT);
   if (code == CWIRE_MCP_TOP_ERROR) note_body(rewrite, CWIRE_JSONRPC_ERROR);
   bool body = code == CWIRE_MCP_TOP_RESULT || code == CWIRE_MCP_TOP_ERROR;
@@ -203,9 +205,6 @@ static void end_scalar(cwire_jsonrpc_rewrite *rewrite) {
                        : first == 'n'            ? CWIRE_JSONRPC_ID_NULL
                                                  : CWIRE_JSONRPC_ID_OTHER;
     if (rewrite->id_kind == CWIRE_JSONRPC_ID_OTHER) refuse(rewrite, CWIRE_JSONRPC_REASON_ID);
-    break;
-  case CWIRE_MCP_TOP_PARAMS:
-    refuse(rewrite, CWIRE_JSONRPC_REASON_PARAMS);
     break;
   case CWIRE_MCP_TOP_ERROR:
     refuse(rewrite, CWIRE_JSONRPC_REASON_ERROR);

@@ -99,7 +99,7 @@ const char *cwire_jsonrpc_reason_text(cwire_jsonrpc_reason reason) {
   case CWIRE_JSONRPC_REASON_EMPTY:
     return "neither method nor result nor error";
   case CWIRE_JSONRPC_REASON_AMBIGUOUS:
-    return "more than one of method, result and error";
+    return "members that do not belong together";
   case CWIRE_JSONRPC_REASON_DUPLICATE:
     return "a member occurs twice";
   case CWIRE_JSONRPC_REASON_NOT_A_RESPONSE:

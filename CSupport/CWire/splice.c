@@ -39,6 +39,13 @@ void cwire_edits_object(cwire_edits *edits, cwire_span message, cwire_span objec
     edits->failed = true;
     return;
   }
+  for (size_t index = 0; index < count; index++) {
+    cwire_span extent = removed[index].extent;
+    if (extent.base != NULL && (extent.base <= open || extent.base + extent.length > end)) {
+      edits->failed = true;
+      return;
+    }
+  }
   const uint8_t *first = cwire_json_skip_space(open + 1, end);
   bool any_left = first < end && *first != '}';
   const cwire_json_member *member = next_removed(removed, count, open);

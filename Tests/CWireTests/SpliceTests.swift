@@ -70,6 +70,19 @@ struct SpliceTests {
     #expect(edit("[1]", removing: []) == nil)
   }
 
+  @Test("a member of another object is refused")
+  func foreign() {
+    let message = span(#"{"a":{"x":1},"b":{"y":2}}"#)
+    var objects = [cwire_json_member(), cwire_json_member(), cwire_json_member()]
+    #expect(cwire_json_find(message, "a", &objects[0]) && cwire_json_find(message, "b", &objects[1]))
+    for (object, other) in [(0, 1), (1, 0)] {
+      #expect(cwire_json_find(objects[other].value, other == 0 ? "x" : "y", &objects[2]))
+      var member = objects[2]
+      #expect(
+        splice(message) { cwire_edits_object($0, message, objects[object].value, &member, 1, cwire_span()) } == nil)
+    }
+  }
+
   @Test("numbers, order and spacing of all else stay as they were")
   func untouched() {
     let text = #"{ "a" : 1.10, "b":18446744073709551616,"c":-0,  "d" : 1e400 , "e":"\u0041" }"#

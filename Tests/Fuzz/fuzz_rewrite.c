@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (scanned == CWIRE_JSONRPC_OK && response) FUZZ_EXPECT(status == CWIRE_OK);
   if (status == CWIRE_OK) {
     FUZZ_EXPECT(kind == CWIRE_JSONRPC_RESULT || kind == CWIRE_JSONRPC_ERROR);
-    /* The rewriter does not look into params, nor into what it drops. */
+    /* The rewriter does not look into what it drops. */
     FUZZ_EXPECT(scanned == CWIRE_JSONRPC_OK || envelope.reason == CWIRE_JSONRPC_REASON_DUPLICATE);
     if (scanned == CWIRE_JSONRPC_OK) check_output(&envelope, first, &options);
   }

@@ -31,7 +31,7 @@ typedef struct cwire_jsonrpc_rewrite_options {
 typedef struct cwire_jsonrpc_rewrite {
   cwire_jsonrpc_rewrite_options options;
   cwire_jsonrpc_kind kind;     /* INVALID while unknown; RESULT or ERROR once that key came; REQUEST
-                                  once a method key came before them, and then it is refused */
+                                  once a method or params key came before, and then it is refused */
   cwire_jsonrpc_reason reason; /* after a refusal */
   cwire_jsonrpc_status status; /* the refusal, which every further call repeats */
   uint64_t consumed;           /* bytes of input taken so far */

@@ -20,7 +20,7 @@ typedef struct cwire_edits {
   cwire_edit *items;
   size_t count;
   size_t capacity;
-  bool failed; /* it ran full, or two replacements overlapped */
+  bool failed; /* it ran full, or an edit does not fit the message, its object or another edit */
 } cwire_edits;
 
 static inline cwire_edits cwire_edits_make(cwire_edit *items, size_t capacity) {
