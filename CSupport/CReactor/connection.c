@@ -417,7 +417,7 @@ void cr_connection_released(cr_connection *connection) {
 }
 
 void cr_connection_broken(cr_connection *connection) {
-  connection->loop->broken++;
+  connection->loop->counts.broken++;
   connection->reset = 1;
   cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }

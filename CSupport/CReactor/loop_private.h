@@ -74,7 +74,6 @@ struct cr_loop {
   struct cr_resolver *resolver;
 
   cr_loop_counts counts;
-  uint64_t broken; /* connections closed because an invariant did not hold */
   uint64_t date_quarter;
   char date[32];         /* IMF-fixdate as of that quarter of a second of the loop's clock */
   cwire_http1_head head; /* scratch for the message being parsed; no two are at once */

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A hierarchical timer wheel of 1 ms ticks: 10 levels of 64 slots, so that every deadline of 56 bits
-   has its place and none needs an overflow list. Entries are embedded in their owners; starting,
-   stopping and firing cost O(1), asking for the next tick that matters O(levels).
+/* A hierarchical timer wheel of 1 ms ticks: 10 levels of 64 slots, so that every deadline of 56
+   bits has its place and none needs an overflow list. Entries are embedded in their owners;
+   starting, stopping and firing cost O(1), asking for the next tick that matters O(levels).
 
    An entry lies on the level of the highest base-64 digit in which its deadline differs from `now`,
    in the slot of that digit. So all slots in use are ahead of `now`, and lower levels are due

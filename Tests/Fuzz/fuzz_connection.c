@@ -179,7 +179,7 @@ static trace serve(cwire_span input, const cr_http_limits *limits, const cr_faul
   if (cr_loop_count(run.loop).downstream == 0) {
     require(run.loop->slab.used == 0 && run.loop->buffers.bytes_out == 0);
   }
-  require(run.loop->broken == 0);
+  require(cr_loop_count(run.loop).broken == 0);
   cr_listener_stop(listener);
   cr_memory_peer_free(peer);
   cr_loop_destroy(run.loop);

@@ -60,13 +60,14 @@ typedef struct cr_endpoint {
 cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag);
 
 /* One whole request (head and body as pieces, complete bytes). One at a time per connection:
-   CR_WRITE_STALE while an answer is outstanding. From within the last `response_body` the next request
-   may be sent. `head_method`: the answer will have no body. */
+   CR_WRITE_STALE while an answer is outstanding. From within the last `response_body` the next
+   request may be sent. `head_method`: the answer will have no body. */
 cr_write cr_http_send(cr_loop *loop, cr_id connection, const cwire_span *pieces, size_t count,
                       bool head_method);
 
-/* Backpressure: no more `response_body` until resumed (but the empty last one of an answer without a
-   body). For a child: its standard output is not read any more; lines that were may still come. */
+/* Backpressure: no more `response_body` until resumed (but the empty last one of an answer without
+   a body). For a child: its standard output is not read any more; lines that were may still come.
+ */
 void cr_read_pause(cr_loop *loop, cr_id connection);
 void cr_read_resume(cr_loop *loop, cr_id connection);
 
