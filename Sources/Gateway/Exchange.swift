@@ -89,6 +89,8 @@ struct Exchange {
     case none
     case connection(ConnectionID)
     case link(LinkReference)
+    /// The demonstration server of this worker.
+    case embedded
   }
 
   var generation: UInt32 = 1

@@ -1,4 +1,5 @@
 import Configuration
+import Demonstration
 import Logging
 import MCP
 import Reactor
@@ -16,6 +17,8 @@ package final class GatewayState: Sendable {
   let sessions: SessionTable
   let sessionKey = SipHash()
   let cursorKey = SipHash()
+  let demonstrationKey = SipHash()
+  let startedAt = Timestamp(milliseconds: System.wallClock)
   let origins: OriginPolicy
   let heartbeatFrame: Frame
   /// Loops that serve clients; the control loop comes after them.

@@ -1,4 +1,5 @@
 import Configuration
+import Demonstration
 import Logging
 import MCP
 import Reactor
@@ -36,6 +37,8 @@ package final class Worker: LoopHandler {
   var splice = Splice()
   /// Owners of URIs that results have named.
   var learnedLinks: LearnedLinks? = nil
+  /// What answers where no server is configured.
+  var demonstration: DemonstrationServer
   var listener: Listener?
   let headScratch = Scratch(capacity: 2048)
   let bodyScratch = Scratch(capacity: 16 << 10)
@@ -61,6 +64,7 @@ package final class Worker: LoopHandler {
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
     pools = gateway.clusters.map { _ in ConnectionPool() }
+    demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options
     options.worker = UInt8(index)
     loop = try EventLoop(options, handler: self)

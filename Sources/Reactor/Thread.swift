@@ -50,4 +50,11 @@ package enum System {
 extension System {
   /// Blocks the calling thread, which must not be a loop's.
   package static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+
+  /// Milliseconds since 1970-01-01T00:00:00Z by the wall clock, which may be set back.
+  package static var wallClock: UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return UInt64(max(time.tv_sec, 0)) * 1000 + UInt64(time.tv_nsec / 1_000_000)
+  }
 }

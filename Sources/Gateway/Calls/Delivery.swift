@@ -97,7 +97,11 @@ extension Worker {
     guard exchanges.contains(id) else { return }
     exchanges[id].session?.callEnded()
     if let reader = exchanges[id].reader { giveBack(reader) }
-    if case .link(let link) = exchanges[id].carrier { linkCallEnded(link, id) }
+    switch exchanges[id].carrier {
+    case .link(let link): linkCallEnded(link, id)
+    case .embedded: demonstration.cancelled(id.rawValue)
+    case .none, .connection: break
+    }
     exchanges.remove(id)
     withdrawReverses(of: id)
   }
@@ -149,6 +153,8 @@ extension Worker {
     switch exchange.carrier {
     case .link(let link):
       sendLink(link, bodyBytes, nil)
+    case .embedded:
+      demonstration.cancelled(id.rawValue)
     case .connection(let connection):
       loop.abort(connection)
       guard exchange.serverRevision.era == .legacy, let open = exchange.opened, let cluster = exchange.cluster else {
@@ -164,6 +170,7 @@ extension Worker {
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
   func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
     if let link = open.link { return sendLink(link, message, nil) }
+    if cluster.isEmbedded { return answerEmbedded(message) }
     guard let id = exchanges.make(.nobody) else { return }
     exchanges[id].cluster = cluster
     exchanges[id].startedAt = now

@@ -32,10 +32,11 @@ extension Worker {
     let cluster = gateway.clusters[route.upstream]
     exchanges[id].cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
-    exchanges[id].serverRevision = profile.revision
+    let revision = profile.revision(for: exchanges[id].clientRevision)
+    exchanges[id].serverRevision = revision
     splice.reset()
     RequestEdits.collect(
-      &splice, envelope, id: id, rename: renaming, client: exchanges[id].clientRevision, server: profile.revision,
+      &splice, envelope, id: id, rename: renaming, client: exchanges[id].clientRevision, server: revision,
       logLevel: exchanges[id].session.map { $0.withState { $0.logLevel } } ?? [])
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {

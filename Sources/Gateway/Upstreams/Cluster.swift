@@ -21,6 +21,9 @@ final class Cluster: Sendable {
     var transport: Transport
     var revision: Revision
     var offer: ServerOffer
+
+    /// The revision in which a client's call goes to it: the demonstration server speaks each client's own.
+    func revision(for client: Revision) -> Revision { transport == .embedded ? client : revision }
   }
 
   enum Health: Sendable {
@@ -84,6 +87,8 @@ final class Cluster: Sendable {
     target = ""
     requestHead = []
   }
+
+  var isEmbedded: Bool { server == nil }
 
   /// Whether a part of a path is its alias.
   func isNamed(_ text: RawSpan) -> Bool {
