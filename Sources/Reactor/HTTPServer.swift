@@ -133,7 +133,8 @@ extension cwire_span {
   var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get {
-      unsafe _overrideLifetime(RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: length), borrowing: self)
+      guard let base = unsafe self.base else { return _overrideLifetime(RawSpan(), borrowing: self) }
+      return unsafe _overrideLifetime(RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: length), borrowing: self)
     }
   }
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.client import Driver
-from harness.gateway import Gateway
+from harness.gateway import LONG_LIVED, Gateway
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
 
 
@@ -87,6 +87,14 @@ def wire_entries(wire_upstreams: dict[str, HTTPUpstream], folder: Path) -> dict[
     return {**{alias: server.entry() for alias, server in wire_upstreams.items()}, **commands}
 
 
+@pytest.fixture(autouse=True)
+def nothing_fell_over() -> Iterator[None]:
+    """A crash of a shared gateway belongs to the test that ran."""
+    yield
+    fallen = [gateway for gateway in LONG_LIVED if gateway.fell_over()]
+    assert not fallen, f"a gateway ended by itself:\n{fallen[0].crash()}"
+
+
 @pytest.fixture(scope="session")
 def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[int], Gateway]]:
     """The gateway over all six reference servers, one for each number of workers."""
@@ -95,10 +103,12 @@ def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[
     def of(workers: int) -> Gateway:
         if workers not in running:
             running[workers] = Gateway(folder, entries, workers=workers)
+            LONG_LIVED.append(running[workers])
         return running[workers]
 
     yield of
     for gateway in running.values():
+        LONG_LIVED.remove(gateway)
         gateway.stop()
 
 
@@ -106,7 +116,9 @@ def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[
 def wire_gateway(wire_entries: dict[str, Any], folder: Path) -> Iterator[Gateway]:
     """A gateway over the four byte-exact servers, for tests of the wire."""
     gateway = Gateway(folder, wire_entries, workers=3)
+    LONG_LIVED.append(gateway)
     yield gateway
+    LONG_LIVED.remove(gateway)
     gateway.stop()
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness.client import Driver, text_of
 from harness.conversation import CLIENTS
 from harness.gateway import Gateway
-from harness.processes import eventually, free_port
+from harness.processes import eventually, free_port, listens
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
 from harness.wire import LegacySession, modern, post_modern, rpc
 
@@ -321,6 +321,18 @@ def test_ready_waits_for_the_first_answer_of_any_upstream(
     assert gateway.admin_status("/readyz") == 503
     late.start()
     assert eventually(lambda: gateway.admin_status("/readyz") == 200, 20)
+
+
+def test_ready_means_that_clients_can_connect(
+    make_gateway: Callable[..., Gateway], references: dict[str, HTTPUpstream]
+) -> None:
+    """Also while another upstream has not answered yet."""
+    with silent_port() as listener:
+        silent = {"type": "http", "url": f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"}
+        gateway = make_gateway({"alive": references["v2http"].entry(), "silent": silent}, wait=False)
+        assert eventually(lambda: gateway.admin_status("/readyz") == 200, 20, 0.02)
+        assert listens(gateway.port), "ready, but nobody can connect"
+        gateway.wait_ready()
 
 
 # --- long lists ------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_a_child_private_to_a_session_ends_with_it(make_gateway: Callable[..., G
 
 
 def test_stderr_of_a_child_is_logged(make_gateway: Callable[..., Gateway]) -> None:
-    script = "import sys; print('a line on stderr', file=sys.stderr, flush=True); exec(open(sys.argv[1]).read())"
+    script = "import sys; print('a line on stderr', file=sys.stderr, flush=True); exec(open(sys.argv.pop(1)).read())"
     command = wire_command()
     gateway = make_gateway({"noisy": {"command": command[0], "args": ["-c", script, command[1]]}})
     assert eventually(lambda: "a line on stderr" in gateway.log, 5)
@@ -112,7 +112,8 @@ def test_a_child_that_ignores_everything_is_killed(make_gateway: Callable[..., G
     script = (
         "import signal, sys, threading, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "threading.Thread(target=lambda: exec(open(sys.argv[1]).read(), {'__name__': '__main__', '__file__': sys.argv[1]}), daemon=True).start()\n"
+        "program = open(sys.argv.pop(1)).read()\n"
+        "threading.Thread(target=exec, args=(program, {'__name__': '__main__'}), daemon=True).start()\n"
         "time.sleep(600)"
     )
     command = wire_command()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.gateway import Gateway
+from harness.gateway import LONG_LIVED, Gateway
 from harness.upstreams import stdio_entry, wire_command
 from harness.wire import BOTH_TYPES, Closed, Connection, LegacySession, modern, modern_headers, request, rpc
 
@@ -32,7 +32,9 @@ def gateway(folder: Path) -> Iterator[Gateway]:
     """A gateway with limits small enough to reach."""
     settings = {"limits": LIMITS, "servers": {"up": stdio_entry(wire_command("--era", "legacy"))}}
     gateway = Gateway(folder, settings=settings, workers=2)
+    LONG_LIVED.append(gateway)
     yield gateway
+    LONG_LIVED.remove(gateway)
     gateway.stop()
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.paths import binary
-from harness.processes import Child, alive, descendants, descriptors, eventually, free_port
+from harness.processes import Child, alive, descendants, descriptors, eventually, free_port, listens
+
+LONG_LIVED: list[Gateway] = []
+"""The gateways that many tests share."""
 
 
 class Gateway:
@@ -37,14 +40,31 @@ class Gateway:
             command += ["--config", str(path)]
         if servers is not None:
             command += ["--mcp-json", json.dumps({"mcpServers": servers})]
-        self.child = Child(command, folder / f"sluice-{self.port}.log", env=env)
+        self.command, self.env = command, env
+        self.log_path = folder / f"sluice-{self.port}.log"
+        self.child = Child(command, self.log_path, env=env)
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()
+                raise
+
+    def fell_over(self) -> bool:
+        """Whether it ended by itself. If so it is started again, so that one crash fails one test."""
+        if listens(self.port):
+            return False
+        # A crash is not over before its backtrace is written.
+        eventually(lambda: self.child.process.poll() is not None, 30)
+        self.child.kill()
+        self.child = Child(self.command, self.log_path, env=self.env)
+        self.wait_ready()
+        return True
 
     def wait_ready(self, seconds: float = 20) -> None:
         def ready() -> bool:
             assert self.child.process.poll() is None, f"the gateway ended by itself:\n{self.log[-4000:]}"
-            return self.admin_status("/readyz") == 200
+            return self.admin_status("/readyz") == 200 and listens(self.port)
 
         assert eventually(ready, seconds), f"/readyz says {self.admin_status('/readyz')}; log:\n{self.log[-4000:]}"
 
@@ -62,6 +82,12 @@ class Gateway:
     @property
     def log(self) -> str:
         return self.child.text()
+
+    def crash(self) -> str:
+        """What the log says of the last crash."""
+        text = self.log
+        place = max(text.rfind("Fatal error"), text.rfind("Program crashed"), text.rfind("ERROR: "))
+        return text[max(0, place - 200) :][:3000] if place >= 0 else text[-2000:]
 
     def admin_status(self, path: str) -> int:
         """HTTP status on the admin listener, 0 when nobody answers."""
