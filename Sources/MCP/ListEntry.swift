@@ -66,8 +66,9 @@ struct ListEntry {
     }
     if revisions == .first, let annotations { removed.append(annotations) }
     if !removed.isEmpty || !inserted.isEmpty {
-      splice.edit(
-        object: Slice(offset: 0, length: raw.byteCount), removing: removed.span, inserting: inserted.bytes)
+      splice.edit(object: Slice(offset: 0, length: raw.byteCount), removing: removed.span) {
+        $0.append(inserted.bytes)
+      }
     }
     if !splice.write(raw, into: &buffer, flatten: true) { buffer.append(raw) }
   }
@@ -85,7 +86,7 @@ struct ListEntry {
       return
     }
     guard JSON.find("title", in: raw[annotations.value]) == nil else { return }
-    splice.edit(object: annotations.value, removing: [Member]().span, inserting: text.bytes)
+    splice.edit(object: annotations.value) { $0.append(text.bytes) }
   }
 }
 

@@ -15,8 +15,26 @@ package final class Routes: Sendable {
   private let resources: NameTable
   private let templates: NameTable
   private let patterns: [Pattern]
+  private let toolPlaces: [Place]
+  private let promptPlaces: [Place]
+  private let resourcePlaces: [Place]
   /// Every directory above a listed resource, for the longest listed prefix.
   private let listedPrefixes: NameTable
+
+  /// What a lookup needs of each entry, so that it touches no reference count.
+  private struct Place: Sendable {
+    var upstream: UInt16
+    var isRenamed: Bool
+
+    init(_ entry: CatalogueEntry) {
+      upstream = UInt16(entry.upstream)
+      isRenamed = entry.own != entry.exposed
+    }
+
+    func route(_ place: Int) -> Route {
+      Route(upstream: Int(upstream), entry: place, rename: isRenamed ? .listed : .keep)
+    }
+  }
 
   private struct Pattern: Sendable {
     var template: URITemplate
@@ -34,6 +52,9 @@ package final class Routes: Sendable {
     prompts = Self.table(catalogue.entries(.prompts))
     resources = Self.table(catalogue.entries(.resources))
     templates = Self.table(catalogue.entries(.templates))
+    toolPlaces = catalogue.entries(.tools).map(Place.init)
+    promptPlaces = catalogue.entries(.prompts).map(Place.init)
+    resourcePlaces = catalogue.entries(.resources).map(Place.init)
     patterns = catalogue.entries(.templates).enumerated().map { place, entry in
       Pattern(
         template: URITemplate(entry.own), entry: place, upstream: entry.upstream, isMarked: entry.exposed != entry.own)
@@ -66,14 +87,13 @@ package final class Routes: Sendable {
 
   /// The route of a tool or prompt by its unescaped name.
   package func route(_ kind: ListKind, named name: RawSpan, view: CatalogueView) -> Result<Route, GatewayError> {
-    let table = kind == .tools ? tools : prompts
+    let isTool = kind == .tools
     if case .only(let upstream) = view {
-      return .success(Route(upstream: upstream, entry: table.find(name, scope: upstream + 1)))
+      let place = isTool ? tools.find(name, scope: upstream + 1) : prompts.find(name, scope: upstream + 1)
+      return .success(Route(upstream: upstream, entry: place))
     }
-    if let place = table.find(name) {
-      let entry = catalogue.entries(kind)[place]
-      return .success(
-        Route(upstream: entry.upstream, entry: place, rename: entry.own == entry.exposed ? .keep : .listed))
+    if let place = isTool ? tools.find(name) : prompts.find(name) {
+      return .success(isTool ? toolPlaces[place].route(place) : promptPlaces[place].route(place))
     }
     if catalogue.prefixes {
       for (upstream, alias) in aliases.enumerated() {
@@ -85,7 +105,7 @@ package final class Routes: Sendable {
       }
     }
     if aliases.count == 1 { return .success(Route(upstream: 0)) }
-    let kind: GatewayError.Kind = kind == .tools ? .unknownTool : .unknownPrompt
+    let kind: GatewayError.Kind = isTool ? .unknownTool : .unknownPrompt
     return .failure(GatewayError(kind, message: GatewayError(kind).phrase + ": " + name.text))
   }
 
@@ -100,9 +120,7 @@ package final class Routes: Sendable {
       return .success(Route(upstream: upstream, entry: resources.find(uri, scope: upstream + 1)))
     }
     if let place = resources.find(uri) {
-      let entry = catalogue.entries(.resources)[place]
-      return .success(
-        Route(upstream: entry.upstream, entry: place, rename: entry.own == entry.exposed ? .keep : .listed))
+      return .success(resourcePlaces[place].route(place))
     }
     if let route = markedRoute(uri) { return .success(route) }
     if let owner = learned?.owner(of: uri), owner < aliases.count { return .success(Route(upstream: owner)) }

@@ -43,17 +43,12 @@ extension ByteBuffer {
   }
 
   /// A header line whose value is text that may need the base64 sentinel of MCP 2026-07-28 (`Mcp-Name`,
-  /// `Mcp-Param-*`). `text` is UTF-8.
-  @discardableResult
-  package mutating func append(header name: RawSpan, encoding text: RawSpan) -> Bool {
-    let mark = count
-    var value = ByteBuffer()
-    value.append(headerValue: text)
-    guard append(header: name, value.bytes) else {
-      truncate(to: mark)
-      return false
-    }
-    return true
+  /// `Mcp-Param-*`). `text` is UTF-8; the name must be a token, and the encoding makes any text safe.
+  package mutating func append(header name: RawSpan, encoding text: RawSpan) {
+    append(name)
+    append(": ")
+    append(headerValue: text)
+    append("\r\n")
   }
 
   package mutating func append(contentLength length: Int) {

@@ -75,7 +75,8 @@ package enum ErrorKey: UInt8, Sendable, CaseIterable {
 }
 
 /// A set of such members.
-package struct KeySet<Key: RawRepresentable & Sendable>: Sendable, Equatable where Key.RawValue == UInt8 {
+package struct KeySet<Key: RawRepresentable & Sendable>: Sendable, Equatable, Sequence, IteratorProtocol
+where Key.RawValue == UInt8 {
   package var bits: UInt32
 
   package init() { bits = 0 }
@@ -88,6 +89,20 @@ package struct KeySet<Key: RawRepresentable & Sendable>: Sendable, Equatable whe
   package mutating func insert(_ key: Key) { bits |= 1 << UInt32(key.rawValue) }
   package mutating func remove(_ key: Key) { bits &= ~(1 << UInt32(key.rawValue)) }
   package func contains(_ key: Key) -> Bool { bits >> UInt32(key.rawValue) & 1 != 0 }
+  package func intersection(_ other: Self) -> Self {
+    var both = self
+    both.bits &= other.bits
+    return both
+  }
+
+  /// Takes the lowest key out: a set is its own iterator.
+  package mutating func next() -> Key? {
+    guard bits != 0 else { return nil }
+    let key = Key(rawValue: UInt8(bits.trailingZeroBitCount))
+    bits &= bits - 1
+    return key
+  }
+
   package func union(_ other: Self) -> Self {
     var all = self
     all.bits |= other.bits

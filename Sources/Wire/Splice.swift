@@ -73,37 +73,50 @@ package struct Splice: ~Copyable {
     replace(Slice(offset: offset, length: 0), with: inserted)
   }
 
-  /// Takes members out of the object at `object` and puts others (with commas between them, none around) right
-  /// after its opening brace. All removals of one object must come in one call.
-  package mutating func edit(object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting: RawSpan) {
+  /// Takes members out of the object at `object` and puts what `encode` appends (members with commas between them,
+  /// none around) right after its opening brace. One call does all there is to do to one object.
+  package mutating func edit(
+    object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
+  ) {
     let first = members.count
-    for key in MetaKey.allCases where keys.contains(key) { add(envelope.member(key)) }
-    edit(object: object, removedFrom: first, inserting: inserting)
+    for key in keys.intersection(envelope.metaFound) { add(envelope.member(key)) }
+    edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  package mutating func edit(object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting: RawSpan) {
+  package mutating func edit(
+    object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
+  ) {
     let first = members.count
-    for key in Param.allCases where keys.contains(key) { add(envelope.member(key)) }
-    edit(object: object, removedFrom: first, inserting: inserting)
+    for key in keys.intersection(envelope.paramsFound) { add(envelope.member(key)) }
+    edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  package mutating func edit(object: Slice, removing keys: ResultSet, of envelope: Envelope, inserting: RawSpan) {
+  package mutating func edit(
+    object: Slice, removing keys: ResultSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
+  ) {
     let first = members.count
-    for key in ResultKey.allCases where keys.contains(key) { add(envelope.member(key)) }
-    edit(object: object, removedFrom: first, inserting: inserting)
+    for key in keys.intersection(envelope.resultFound) { add(envelope.member(key)) }
+    edit(object: object, removedFrom: first, inserting: encode)
   }
 
   /// The same for members found otherwise; their places count from the message's start.
-  package mutating func edit(object: Slice, removing removed: Span<Member>, inserting: RawSpan) {
+  package mutating func edit(
+    object: Slice, removing removed: Span<Member>, inserting encode: (inout ByteBuffer) -> Void
+  ) {
     let first = members.count
     for index in removed.indices { add(removed[index]) }
-    edit(object: object, removedFrom: first, inserting: inserting)
+    edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  private mutating func edit(object: Slice, removedFrom first: Int, inserting: RawSpan) {
-    guard members.count > first || inserting.byteCount > 0 else { return }
+  /// Puts members into an object and takes none out.
+  package mutating func edit(object: Slice, inserting encode: (inout ByteBuffer) -> Void) {
+    edit(object: object, removedFrom: members.count, inserting: encode)
+  }
+
+  private mutating func edit(object: Slice, removedFrom first: Int, inserting encode: (inout ByteBuffer) -> Void) {
     let start = text.count
-    text.append(inserting)
+    encode(&text)
+    guard members.count > first || text.count > start else { return }
     add(object, start: start, removedStart: first, removedCount: members.count - first)
   }
 

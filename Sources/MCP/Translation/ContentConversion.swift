@@ -2,29 +2,27 @@ import Wire
 
 /// Results in the shapes that older revisions know (PROTOCOL section 21.4).
 enum ContentConversion {
-  /// A tool's structured result for a legacy client: dropped before 2025-06-18, with its text kept in a block if
-  /// there is no other; after that wrapped if it is no object.
+  /// A tool's structured result for a legacy client: dropped before 2025-06-18, after that wrapped if it is no
+  /// object. Gives the value that has to become a text block, because the result would hold nothing else.
   static func structured(
-    _ envelope: Envelope, _ hop: Hop, removed: inout ResultSet, inserted: inout ByteBuffer,
-    members: inout MemberWriter, splice: inout Splice
-  ) {
-    guard let member = envelope.member(.structuredContent) else { return }
-    let value = envelope.message[member.value]
+    _ envelope: Envelope, _ hop: Hop, removed: inout ResultSet, splice: inout Splice
+  ) -> Slice? {
+    guard let member = envelope.member(.structuredContent) else { return nil }
     if hop.client.hasStructuredContent {
-      guard hop.upstream.hasAnyStructuredContent, JSON.kind(of: value) != .object else { return }
+      guard hop.upstream.hasAnyStructuredContent, JSON.kind(of: envelope.message[member.value]) != .object else {
+        return nil
+      }
       splice.insert(at: member.value.offset) { $0.append(#"{"result":"#) }
       splice.insert(at: member.value.end) { $0.append("}") }
-      return
+      return nil
     }
     removed.insert(.structuredContent)
     if let content = envelope.value(.content), JSON.kind(of: content) == .array {
       var items = JSON.items(of: content)
-      if items.next() != nil { return }
+      if items.next() != nil { return nil }
     }
     removed.insert(.content)
-    members.next(&inserted, #""content":[{"type":"text","text":""#)
-    inserted.append(escaped: value)
-    inserted.append(#""}]"#)
+    return member.value
   }
 
   /// Blocks that the client's revision lacks become text. They stand in a tool result's `content` and in the messages

@@ -109,16 +109,16 @@ enum ErrorTranslation {
     let data = envelope.member(.data as ErrorKey)
     if let data, JSON.kind(of: envelope.message[data.value]) == .object {
       if JSON.find("uri", in: envelope.message[data.value]) == nil {
-        splice.edit(object: data.value, removing: [Member]().span, inserting: member.bytes)
+        splice.edit(object: data.value) { $0.append(member.bytes) }
       }
       return
     }
-    var object = ByteBuffer()
-    object.append(#""data":{"#)
-    object.append(member.bytes)
-    object.append("}")
     var removed: [Member] = []
     if let data { removed.append(data) }
-    splice.edit(object: error, removing: removed.span, inserting: object.bytes)
+    splice.edit(object: error, removing: removed.span) {
+      $0.append(#""data":{"#)
+      $0.append(member.bytes)
+      $0.append("}")
+    }
   }
 }

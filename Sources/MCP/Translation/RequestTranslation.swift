@@ -61,19 +61,18 @@ package enum RequestTranslation {
     var removedParams = isModern ? ParamSet() : ParamSet(.inputResponses, .requestState)
     let member = envelope.member(.meta as Param)
     if let member, JSON.kind(of: envelope.message[member.value]) == .object {
-      splice.edit(object: member.value, removing: removed, of: envelope, inserting: inserted.rawBytes)
+      splice.edit(object: member.value, removing: removed, of: envelope) { $0.append(inserted) }
       if keepsEnvelope { dropTasks(envelope, splice: &splice) }
-      splice.edit(object: params, removing: removedParams, of: envelope, inserting: RawSpan())
+      splice.edit(object: params, removing: removedParams, of: envelope) { _ in }
       return
     }
     if member != nil { removedParams.insert(.meta) }
-    var added = ByteBuffer()
-    if isModern {
-      added.append(#""_meta":{"#)
-      added.append(inserted)
-      added.append("}")
+    splice.edit(object: params, removing: removedParams, of: envelope) {
+      guard isModern else { return }
+      $0.append(#""_meta":{"#)
+      $0.append(inserted)
+      $0.append("}")
     }
-    splice.edit(object: params, removing: removedParams, of: envelope, inserting: added.bytes)
   }
 
   /// Tasks are not relayed, so the upstream must not learn that the client could take them.
@@ -85,7 +84,7 @@ package enum RequestTranslation {
     else { return }
     let place = extensions.value.shifted(by: capabilities.value.offset)
     let removed = [tasks.shifted(by: place.offset)]
-    splice.edit(object: place, removing: removed.span, inserting: RawSpan())
+    splice.edit(object: place, removing: removed.span) { _ in }
   }
 
   /// A client's answer to a server's request goes back under the server's own id token.
@@ -110,9 +109,10 @@ extension ByteBuffer {
     append(header: .mcpMethod, methodName)
     if let name, method.mirroredName != nil { append(header: HeaderField.mcpName.name, encoding: name) }
     if let arguments {
+      var text = ByteBuffer()
       for index in parameters.indices {
         guard let value = parameters[index].value(in: arguments) else { continue }
-        var text = ByteBuffer()
+        text.clear()
         guard parameters[index].append(value, to: &text) else { continue }
         append(header: parameters[index].header.rawBytes, encoding: text.bytes)
       }

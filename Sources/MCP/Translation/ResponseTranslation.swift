@@ -97,38 +97,46 @@ package enum ResponseTranslation {
   private static func editResult(_ envelope: Envelope, _ hop: Hop, serverInfo: RawSpan, splice: inout Splice) {
     guard let result = envelope.resultSlice, JSON.kind(of: envelope.message[result]) == .object else { return }
     var removed = removedFromResult(hop)
-    var inserted = ByteBuffer()
-    var members = MemberWriter()
-    if hop.client.era == .modern {
-      let isLegacy = hop.upstream.era == .legacy
-      if isLegacy || envelope.member(.resultType) == nil {
-        members.separate(&inserted)
-        append(completion: hop, to: &inserted)
-        // What of it the upstream did say must not come twice.
-        removed = removed.union(ResultSet(.resultType, .ttlMs, .cacheScope))
-      }
-      if isLegacy, hop.method == .toolsCall, envelope.member(.content) == nil {
-        members.next(&inserted, #""content":[]"#)
-      }
-    } else if hop.method == .toolsCall {
-      ContentConversion.structured(
-        envelope, hop, removed: &removed, inserted: &inserted, members: &members, splice: &splice)
-    }
+    let isModern = hop.client.era == .modern
+    let isCall = hop.method == .toolsCall
+    let addsCompletion = isModern && (hop.upstream.era == .legacy || envelope.member(.resultType) == nil)
+    // What of it the upstream did say must not come twice.
+    if addsCompletion { removed = removed.union(ResultSet(.resultType, .ttlMs, .cacheScope)) }
+    let addsContent = isModern && hop.upstream.era == .legacy && isCall && envelope.member(.content) == nil
+
+    var text: Slice?
+    if isCall, !isModern { text = ContentConversion.structured(envelope, hop, removed: &removed, splice: &splice) }
     if !hop.client.hasResourceLinks { ContentConversion.blocks(envelope, hop, splice: &splice) }
 
     let meta = envelope.member(.meta as ResultKey)
+    var addsMeta = false
     if let meta, JSON.kind(of: envelope.message[meta.value]) == .object {
-      var stamp = ByteBuffer()
-      if hop.client.era == .modern { append(serverInfo, to: &stamp) }
-      splice.edit(
-        object: meta.value, removing: MetaSet(.serverInfo, .subscriptionID), of: envelope, inserting: stamp.bytes)
-    } else if hop.client.era == .modern {
+      splice.edit(object: meta.value, removing: MetaSet(.serverInfo, .subscriptionID), of: envelope) {
+        if isModern { append(serverInfo, to: &$0) }
+      }
+    } else if isModern {
       if meta != nil { removed.insert(.meta) }
-      members.next(&inserted, #""_meta":{"#)
-      append(serverInfo, to: &inserted)
-      inserted.append("}")
+      addsMeta = true
     }
-    splice.edit(object: result, removing: removed, of: envelope, inserting: inserted.bytes)
+    let message = envelope.message
+    splice.edit(object: result, removing: removed, of: envelope) {
+      var members = MemberWriter()
+      if addsCompletion {
+        members.separate(&$0)
+        append(completion: hop, to: &$0)
+      }
+      if addsContent { members.next(&$0, #""content":[]"#) }
+      if let text {
+        members.next(&$0, #""content":[{"type":"text","text":""#)
+        $0.append(escaped: message[text])
+        $0.append(#""}]"#)
+      }
+      if addsMeta {
+        members.next(&$0, #""_meta":{"#)
+        append(serverInfo, to: &$0)
+        $0.append("}")
+      }
+    }
   }
 }
 

@@ -31,33 +31,28 @@ package enum ServerTranslation {
   private static func editMeta(
     _ envelope: Envelope, removed: ParamSet, subscriptionID: RawSpan?, splice: inout Splice
   ) {
-    var tag = ByteBuffer()
-    if let subscriptionID {
-      tag.append(#""io.modelcontextprotocol/subscriptionId":"#)
-      tag.append(subscriptionID)
-    }
     guard let params = envelope.paramsSlice, JSON.kind(of: envelope.message[params]) == .object else {
-      guard !tag.isEmpty, let method = envelope.methodSlice else { return }
+      guard let subscriptionID, let method = envelope.methodSlice else { return }
       splice.insert(at: method.end + 1) {
-        $0.append(#","params":{"_meta":{"#)
-        $0.append(tag.bytes)
-        $0.append("}}")
+        $0.append(#","params":{"#)
+        $0.append(subscription: subscriptionID)
+        $0.append("}")
       }
       return
     }
     var removed = removed
-    var inserted = ByteBuffer()
     let meta = envelope.member(.meta as Param)
     if let meta, JSON.kind(of: envelope.message[meta.value]) == .object {
-      splice.edit(
-        object: meta.value, removing: MetaSet(.subscriptionID, .serverInfo), of: envelope, inserting: tag.bytes)
-    } else if !tag.isEmpty {
-      if meta != nil { removed.insert(.meta) }
-      inserted.append(#""_meta":{"#)
-      inserted.append(tag.bytes)
-      inserted.append("}")
+      splice.edit(object: meta.value, removing: MetaSet(.subscriptionID, .serverInfo), of: envelope) {
+        if let subscriptionID { $0.append(subscriptionMember: subscriptionID) }
+      }
+      splice.edit(object: params, removing: removed, of: envelope) { _ in }
+      return
     }
-    splice.edit(object: params, removing: removed, of: envelope, inserting: inserted.bytes)
+    if meta != nil, subscriptionID != nil { removed.insert(.meta) }
+    splice.edit(object: params, removing: removed, of: envelope) {
+      if let subscriptionID { $0.append(subscription: subscriptionID) }
+    }
   }
 
   /// A request of a legacy server on its way to a legacy client, under an id and a progress token of the gateway's.
@@ -67,7 +62,7 @@ package enum ServerTranslation {
     if let progressToken {
       splice.replace(token.value, withDecimal: progressToken)
     } else if let meta = envelope.member(.meta as Param) {
-      splice.edit(object: meta.value, removing: MetaSet(.progressToken), of: envelope, inserting: RawSpan())
+      splice.edit(object: meta.value, removing: MetaSet(.progressToken), of: envelope) { _ in }
     }
   }
 
@@ -230,9 +225,14 @@ extension ByteBuffer {
     append("}}")
   }
 
-  private mutating func append(subscription id: RawSpan) {
-    append(#""_meta":{"io.modelcontextprotocol/subscriptionId":"#)
-    append(id)
+  fileprivate mutating func append(subscription id: RawSpan) {
+    append(#""_meta":{"#)
+    append(subscriptionMember: id)
     append("}")
+  }
+
+  fileprivate mutating func append(subscriptionMember id: RawSpan) {
+    append(#""io.modelcontextprotocol/subscriptionId":"#)
+    append(id)
   }
 }
