@@ -99,6 +99,14 @@ package struct Splice: ~Copyable {
     edit(object: object, removedFrom: first, inserting: encode)
   }
 
+  package mutating func edit(object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting text: RawSpan) {
+    edit(object: object, removing: keys, of: envelope) { $0.append(text) }
+  }
+
+  package mutating func edit(object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting text: RawSpan) {
+    edit(object: object, removing: keys, of: envelope) { $0.append(text) }
+  }
+
   /// The same for members found otherwise; their places count from the message's start.
   package mutating func edit(
     object: Slice, removing removed: Span<Member>, inserting encode: (inout ByteBuffer) -> Void
