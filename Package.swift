@@ -69,6 +69,7 @@ let package = Package(
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
+    .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
