@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 
 /// What `serve` says once it listens: where, and how to try it.
 struct Welcome {
@@ -30,5 +31,7 @@ struct Welcome {
 
   func print() {
     for line in lines { Swift.print(line) }
+    // A pipe or a file would see it only once `serve` ends.
+    fflush(nil)
   }
 }
