@@ -1,0 +1,199 @@
+import MCP
+import Testing
+import Wire
+
+/// PROTOCOL sections 9, 10.1 and 20.1.
+@Suite struct NegotiationTests {
+  static let identity = Identity(name: "sluice", version: "1.2", title: "S")
+
+  static func offer(_ alias: String, _ result: String, _ revision: Revision = .r20251125) -> ServerOffer {
+    let bytes = Array(#"{"jsonrpc":"2.0","id":1,"result":\#(result)}"#.utf8)
+    let scanner = EnvelopeScanner()
+    return ServerOffer(alias: alias, answer: scanner.scan(bytes.rawBytes), revision: revision)
+  }
+
+  static func text(_ write: (inout ByteBuffer) -> Void) -> String {
+    var buffer = ByteBuffer()
+    write(&buffer)
+    let isValid = JSON.isValid(buffer.bytes)
+    #expect(isValid, "\(buffer.bytes.text)")
+    return buffer.bytes.text
+  }
+
+  @Test("the labels of revisions are known exactly, and nothing else is")
+  func labels() {
+    for revision in Revision.allCases { #expect(Revision(label: revision.label.bytes) == revision) }
+    for label in ["2024-10-07", "2026-07-29", "2025-11-25 ", "", "2025-1"] {
+      #expect(Revision(label: Array(label.utf8).rawBytes) == nil)
+    }
+    #expect(Revision(token: Array(#""2025-\u0030\u0036-18""#.utf8).rawBytes) == .r20250618)
+    #expect(Revision(token: Array("20250618".utf8).rawBytes) == nil)
+    #expect(Revision.served.first == .r20260728)
+    #expect(Set(Revision.served) == Set(Revision.allCases))
+  }
+
+  @Test(
+    "client capabilities are read as each revision writes them",
+    arguments: [
+      ("{}", []), (#"{"roots":{}}"#, .roots), (#"{"roots":{"listChanged":true}}"#, [.roots, .rootsListChanged]),
+      (#"{"roots":{"listChanged":false}}"#, .roots), (#"{"sampling":{}}"#, .sampling),
+      (#"{"sampling":{"tools":{},"context":{}}}"#, [.sampling, .samplingTools, .samplingContext]),
+      (#"{"elicitation":{}}"#, .elicitationForm), (#"{"elicitation":{"form":{}}}"#, .elicitationForm),
+      (#"{"elicitation":{"url":{}}}"#, .elicitationURL),
+      (#"{"elicitation":{"url":{},"form":{}}}"#, [.elicitationForm, .elicitationURL]),
+      (#"{"x":1,"experimental":{},"extensions":{},"tasks":{}}"#, [.experimental, .extensions, .tasks]),
+      (#"{"roots":true}"#, []), ("[]", []), ("null", []),
+    ] as [(String, ClientCapabilities)])
+  func clientCapabilities(_ object: String, _ expected: ClientCapabilities) {
+    #expect(ClientCapabilities(parsing: Array(object.utf8).rawBytes) == expected)
+  }
+
+  @Test("what the gateway declares upstream has the shape of the revision")
+  func declared() {
+    let all = ClientCapabilities.relayable
+    for (revision, expected) in [
+      (Revision.r20241105, #"{"roots":{"listChanged":true},"sampling":{}}"#),
+      (.r20250618, #"{"roots":{"listChanged":true},"sampling":{},"elicitation":{}}"#),
+      (
+        .r20251125,
+        #"{"roots":{"listChanged":true},"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}}}"#
+      ),
+      (.r20260728, #"{"roots":{},"sampling":{"context":{},"tools":{}},"elicitation":{"form":{},"url":{}}}"#),
+    ] {
+      #expect(Self.text { $0.append(all, for: revision) } == expected)
+    }
+    #expect(Self.text { $0.append([], for: .r20251125) } == "{}")
+    #expect(
+      Self.text { $0.append(initializeParams: Self.identity, capabilities: .roots) }
+        == #"{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"sluice","version":"1.2","title":"S"}}"#
+    )
+  }
+
+  @Test("server capabilities are read from either answer; before 2025-03-26 completion goes unsaid")
+  func serverCapabilities() {
+    let offer = Self.offer(
+      "a",
+      #"{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{},"completions":{},"experimental":{"e":{}},"extensions":{"x/y":{}},"tasks":{}},"serverInfo":{"name":"u","version":"1"},"instructions":"do"}"#
+    )
+    #expect(
+      offer.capabilities == [
+        .tools, .toolsListChanged, .resources, .resourcesSubscribe, .logging, .completions, .experimental,
+        .extensions, .tasks,
+      ])
+    #expect(offer.instructions == Array(#""do""#.utf8))
+    #expect(offer.serverInfo == Array(#"{"name":"u","version":"1"}"#.utf8))
+    let modern = Self.offer(
+      "b",
+      #"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"prompts":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"m"}}}"#,
+      .r20260728)
+    #expect(modern.capabilities == .prompts)
+    #expect(modern.serverInfo == Array(#"{"name":"m"}"#.utf8))
+    #expect(Self.offer("c", #"{"capabilities":{}}"#, .r20241105).capabilities == .completions)
+    #expect(Self.offer("c", #"{"capabilities":{}}"#, .r20250326).capabilities == [])
+  }
+
+  @Test("what is offered is the union, with list changes wherever there is a list, and without tasks")
+  func union() {
+    let offer = Offer(
+      merging: [
+        Self.offer(
+          "a",
+          #"{"capabilities":{"tools":{},"tasks":{},"extensions":{"x/y":{"a":1},"io.modelcontextprotocol/tasks":{}}}}"#),
+        Self.offer(
+          "b", #"{"capabilities":{"resources":{"subscribe":true},"completions":{},"extensions":{"x/y":{},"z/w":{}}}}"#),
+      ], identity: Self.identity)
+    let capabilities =
+      #"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"completions":{},"extensions":{"x/y":{"a":1},"z/w":{}}}"#
+    let info = #"{"name":"sluice","version":"1.2","title":"S"}"#
+    #expect(
+      Self.text { $0.append(initializeResult: offer, revision: .r20250618) }
+        == #"{"protocolVersion":"2025-06-18","capabilities":\#(capabilities),"serverInfo":\#(info)}"#)
+    #expect(!Self.text { $0.append(initializeResult: offer, revision: .r20241105) }.contains("completions"))
+    #expect(
+      Self.text { $0.append(discoverResult: offer) }
+        == #"{"resultType":"complete","supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":\#(capabilities),"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":\#(info)}}"#
+    )
+  }
+
+  @Test("one server's instructions pass as they are, several stand under headings, all of them bounded")
+  func instructions() {
+    func merged(_ texts: [String]) -> String {
+      Offer(
+        merging: texts.enumerated().map {
+          Self.offer("s\($0.offset)", #"{"capabilities":{},"instructions":"\#($0.element)"}"#)
+        }, identity: Self.identity
+      ).instructions
+    }
+    #expect(merged([#"a\n\u00e9"#]) == "a\né")
+    #expect(merged(["a", "b"]) == "# s0\n\na\n\n# s1\n\nb")
+    #expect(merged(["", "b"]) == "# s1\n\nb")
+    #expect(merged([]) == "")
+    let long = merged(["a", String(repeating: "é", count: 10_000), "c"])
+    #expect(long.utf8.count <= Negotiation.instructionsLimit)
+    #expect(long.utf8.count > Negotiation.instructionsLimit - 8)
+    #expect(long.hasSuffix("é…"))
+  }
+
+  @Test(
+    "each method is a request of the revisions that section 10 gives it",
+    arguments: [
+      (Method.initialize, true, false), (.ping, true, false), (.serverDiscover, false, true), (.toolsList, true, true),
+      (.toolsCall, true, true), (.resourcesList, true, true), (.resourcesTemplatesList, true, true),
+      (.resourcesRead, true, true), (.resourcesSubscribe, true, false), (.resourcesUnsubscribe, true, false),
+      (.subscriptionsListen, false, true), (.promptsList, true, true), (.promptsGet, true, true),
+      (.completionComplete, true, true), (.loggingSetLevel, true, false), (.samplingCreateMessage, false, false),
+      (.elicitationCreate, false, false), (.rootsList, false, false), (.notifyProgress, false, false),
+      (.other, false, false), (.none, false, false),
+    ])
+  func methods(_ method: Method, _ legacy: Bool, _ modern: Bool) {
+    for revision in Revision.allCases {
+      #expect(method.isRequest(in: revision) == (revision.era == .legacy ? legacy : modern))
+    }
+  }
+
+  @Test("servers put questions in the legacy era alone, forms from 2025-06-18")
+  func serverRequests() {
+    for revision in Revision.allCases {
+      let isLegacy = revision.era == .legacy
+      #expect(Method.samplingCreateMessage.isServerRequest(in: revision) == isLegacy)
+      #expect(Method.rootsList.isServerRequest(in: revision) == isLegacy)
+      #expect(Method.ping.isServerRequest(in: revision) == isLegacy)
+      #expect(Method.elicitationCreate.isServerRequest(in: revision) == (isLegacy && revision >= .r20250618))
+      #expect(!Method.toolsCall.isServerRequest(in: revision))
+    }
+  }
+
+  @Test("every method's name reads back as the method")
+  func methodNames() {
+    for method in Method.allCases where method != .none && method != .other {
+      #expect(Method(named: method.name) == method)
+      let isNotification = method.name.text.hasPrefix("notifications/")
+      #expect(method.isNotification == isNotification)
+    }
+    #expect(Method(named: Array("tools/Call".utf8).rawBytes) == .other)
+  }
+
+  @Test("a listen's filter is read, cut to what is offered, and said back")
+  func listen() {
+    func filter(_ notifications: String) -> ListenFilter? {
+      let bytes = Array(
+        #"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":\#(notifications)}}"#.utf8)
+      let scanner = EnvelopeScanner()
+      return ListenFilter(scanner.scan(bytes.rawBytes))
+    }
+    let all = filter(
+      #"{"toolsListChanged":true,"promptsListChanged":false,"resourcesListChanged":true,"resourceSubscriptions":["x:1","x:\u0031","y"],"z":1}"#
+    )
+    #expect(all?.kinds == [.tools, .resources, .templates])
+    #expect(all?.resources == [Array("x:1".utf8), Array("y".utf8)])
+    let honoured = all?.honoured(by: [.tools, .toolsListChanged, .resources, .resourcesSubscribe])
+    #expect(
+      honoured.map { filter in Self.text { $0.append(filter) } }
+        == #"{"toolsListChanged":true,"resourceSubscriptions":["x:1","y"]}"#)
+    #expect(all?.honoured(by: []) == ListenFilter(kinds: [], resources: []))
+    for bad in ["[]", #"{"toolsListChanged":1}"#, #"{"resourceSubscriptions":"x"}"#, #"{"resourceSubscriptions":[1]}"#]
+    {
+      #expect(filter(bad) == nil)
+    }
+  }
+}
