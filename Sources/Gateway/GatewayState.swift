@@ -124,7 +124,9 @@ package final class GatewayState: Sendable {
     for session in sessions.all { wanted.formUnion(session.withState { $0.subscriptions }) }
     let routes = catalogue.routes
     return wanted.filter { uri in
-      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: .all, learned: nil) else { return false }
+      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: .all, learned: nil) else {
+        return false
+      }
       return route.upstream == cluster.index
     }.sorted { $0.lexicographicallyPrecedes($1) }
   }

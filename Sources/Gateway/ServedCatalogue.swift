@@ -40,7 +40,8 @@ final class ServedCatalogue: Sendable {
     let answered = clusters.map { cluster in
       cluster.profile?.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])
     }
-    let offers = [Offer(merging: answered, identity: identity)] + answered.map { Offer(merging: [$0], identity: identity) }
+    let offers =
+      [Offer(merging: answered, identity: identity)] + answered.map { Offer(merging: [$0], identity: identity) }
     let withResources = answered.indices.filter { answered[$0].capabilities.contains(.resources) }
     return ServedCatalogue(
       catalogue, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))

@@ -3,7 +3,8 @@ import CReactor
 /// An event loop as other threads know it: a place to post work to.
 ///
 /// Thread: any. The loop outlives its handles' use: it is destroyed only after every thread that posts was joined.
-package struct LoopHandle: @unchecked Sendable {  // the pointer is only given to calls that CReactor declares for any thread
+package struct LoopHandle: @unchecked Sendable {
+  // Sendable because the pointer is only given to calls that CReactor declares for any thread.
   let loop: OpaquePointer
 
   enum MailKind: UInt32 {
@@ -24,7 +25,9 @@ package struct LoopHandle: @unchecked Sendable {  // the pointer is only given t
   }
 
   func post(_ job: UnownedJob) {
-    guard let mail = unsafe cr_mail_make(MailKind.executorJob.rawValue, 0) else { fatalError("no memory for a message") }
+    guard let mail = unsafe cr_mail_make(MailKind.executorJob.rawValue, 0) else {
+      fatalError("no memory for a message")
+    }
     unsafe mail.pointee.object = unsafe unsafeBitCast(job, to: UnsafeMutableRawPointer.self)
     unsafe cr_mailbox_post(loop, mail)
   }

@@ -26,7 +26,9 @@ struct LogWriter: LogHandler {
       StandardError.write("\(Self.timestamp()) \(event.level) \(Self.printable(event.message.description))")
     case .json:
       let all = metadata.merging(event.metadata ?? [:]) { $1 }
-      var members = [("time", Self.timestamp()), ("level", event.level.rawValue), ("message", event.message.description)]
+      var members = [
+        ("time", Self.timestamp()), ("level", event.level.rawValue), ("message", event.message.description),
+      ]
       members += all.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) }
       StandardError.write("{" + members.map { "\(Self.quoted($0)):\(Self.quoted($1))" }.joined(separator: ",") + "}")
     }

@@ -74,7 +74,9 @@ extension Worker {
       guard piece.byteCount > 0 else { return refused(id, reader) }
       return receive(id, piece)
     }
-    guard reader.collected.buffer.count + piece.byteCount <= gateway.resultLimit else { return tooLarge(id, connection) }
+    guard reader.collected.buffer.count + piece.byteCount <= gateway.resultLimit else {
+      return tooLarge(id, connection)
+    }
     reader.collected.buffer.append(piece)
     if last { return withBuffer(of: reader) { receive(id, $0) } }
     if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }
@@ -110,7 +112,9 @@ extension Worker {
           passPiece(id, reader, connection, piece[place], last: false)
           continue
         }
-        guard reader.collected.buffer.count + place.length < gateway.resultLimit else { return tooLarge(id, connection) }
+        guard reader.collected.buffer.count + place.length < gateway.resultLimit else {
+          return tooLarge(id, connection)
+        }
         if newline { reader.collected.buffer.append(byte: 0x0A) }
         reader.collected.buffer.append(piece[place])
         if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }

@@ -107,7 +107,9 @@ extension Worker {
 
   /// The conversation is open (or could not be opened): the exchange that waited goes on.
   func resumeParked(_ id: ExchangeID, failure: String?) {
-    guard exchanges.contains(id), let message = exchanges[id].parked, let cluster = exchanges[id].cluster else { return }
+    guard exchanges.contains(id), let message = exchanges[id].parked, let cluster = exchanges[id].cluster else {
+      return
+    }
     exchanges[id].parked = nil
     if let failure { return fail(id, .unavailable(cluster, failure, retryAfter: 1000)) }
     guard let profile = cluster.profile else {

@@ -105,7 +105,11 @@ extension Worker {
     let elements = Self.elements(of: message)
     guard elements.count <= gateway.configuration.limits.batch else {
       return refuse(
-        connection, GatewayError(.invalidRequest, message: "Invalid request: more than \(gateway.configuration.limits.batch) messages in a batch"), id: nil, .legacy)
+        connection,
+        GatewayError(
+          .invalidRequest,
+          message: "Invalid request: more than \(gateway.configuration.limits.batch) messages in a batch"), id: nil,
+        .legacy)
     }
     switch MCP.Batch.classify(message, scanner: requestScanner) {
     case .reject(let error):

@@ -45,7 +45,8 @@ extension Worker {
   private func listen(
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope
   ) {
-    guard let filter = envelope.value(Param.notifications), JSON.kind(of: filter) == .object, let id = envelope.id else {
+    guard let filter = envelope.value(Param.notifications), JSON.kind(of: filter) == .object, let id = envelope.id
+    else {
       return refuse(
         connection, GatewayError(.invalidParams, message: "Invalid params: notifications must be an object"),
         id: envelope.id, .modern)
@@ -79,7 +80,8 @@ extension Worker {
   private func acknowledge(_ listen: Listen, _ connection: ConnectionID) {
     var message = ByteBuffer(capacity: 256)
     message.append(
-      "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":{")
+      "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":{"
+    )
     var first = true
     func member(_ text: StaticString) {
       if !first { message.append(",") }

@@ -78,7 +78,9 @@ final class Link {
     case .request: asked(envelope)
     case .batch: for element in Worker.elements(of: line) { received(element.rawBytes) }
     case .invalid:
-      worker.logger.warning("\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)")
+      worker.logger.warning(
+        "\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
+      )
     }
   }
 
@@ -112,7 +114,8 @@ final class Link {
   private func notified(_ envelope: Envelope) {
     switch envelope.method {
     case .notifyProgress:
-      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls[call] != nil else {
+      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls[call] != nil
+      else {
         return
       }
       hand(envelope.message, to: call)
