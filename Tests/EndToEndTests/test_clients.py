@@ -91,7 +91,6 @@ def test_without_a_configuration_the_demonstration_is_served(
     make_gateway: Callable[..., Gateway], drivers: Drivers, sdk: str, mode: str
 ) -> None:
     gateway = make_gateway()
-    assert f"127.0.0.1:{gateway.port}/mcp" in gateway.log, "the start does not say where it serves"
     trace = drivers(sdk).run(gateway.url, "lists", mode=mode, answers=ANSWERS)
     found = trace.value("lists")
     names = [tool["name"] for tool in found["tools"]["entries"]]
@@ -113,6 +112,11 @@ def test_without_a_configuration_the_demonstration_is_served(
     for entry in found["resources"]["entries"]:
         assert again.value(entry["uri"])["contents"]
     assert again.value("prompt")["messages"]
+
+
+def test_the_start_says_where_it_serves(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    assert f"127.0.0.1:{gateway.port}/mcp" in gateway.log
 
 
 # --- https upstreams -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from harness.gateway import Gateway
 from harness.paths import binary
 from harness.processes import alive, eventually, with_argument
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
-from harness.wire import Connection, LegacySession, modern, post_modern, rpc
+from harness.wire import Connection, LegacySession, Response, modern, post_modern, rpc
 
 
 def environment(session: LegacySession) -> dict[str, Any]:
@@ -132,7 +132,10 @@ def test_what_is_in_flight_is_answered_before_the_end(make_gateway: Callable[...
     answers: list[Any] = []
 
     def call() -> None:
-        answers.append(session.call("sleep", {"seconds": 2, "tag": "drain"}, timeout=20))
+        try:
+            answers.append(session.call("sleep", {"seconds": 2, "tag": "drain"}, timeout=20))
+        except Exception as error:
+            answers.append(error)
 
     thread = threading.Thread(target=call)
     thread.start()
@@ -140,6 +143,7 @@ def test_what_is_in_flight_is_answered_before_the_end(make_gateway: Callable[...
     gateway.child.process.send_signal(signal.SIGTERM)
     assert eventually(lambda: gateway.admin_status("/readyz") in (503, 0), 2)
     thread.join()
+    assert isinstance(answers[0], Response), f"the call was cut: {answers[0]!r}"
     assert answers[0].message["result"]["content"][0]["text"] == "woke"
     assert gateway.child.process.wait(10) == 0, gateway.log[-2000:]
 
