@@ -32,7 +32,8 @@ struct ExchangeID: Hashable, Sendable, BitwiseCopyable {
 struct Token: Sendable {
   private var inline = InlineArray<39, UInt8>(repeating: 0)
   private var inlineCount: UInt8 = 0
-  private var long: [UInt8]?
+  /// Empty unless the token is longer than that.
+  private var long: [UInt8] = []
 
   init() {}
 
@@ -45,17 +46,19 @@ struct Token: Sendable {
     for index in 0..<bytes.byteCount { inline[index] = bytes[byte: index] }
   }
 
-  var isEmpty: Bool { inlineCount == 0 && long == nil }
+  var isEmpty: Bool { inlineCount == 0 && long.isEmpty }
 
-  func append(to buffer: inout ByteBuffer) {
-    if let long { return buffer.append(long) }
-    buffer.append(inline.span.bytes.extracting(first: Int(inlineCount)))
+  var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      if !long.isEmpty { return long.rawBytes }
+      return inline.span.bytes.extracting(first: Int(inlineCount))
+    }
   }
 
-  func equals(_ other: RawSpan) -> Bool {
-    if let long { return long.rawBytes.equals(other) }
-    return inline.span.bytes.extracting(first: Int(inlineCount)).equals(other)
-  }
+  func append(to buffer: inout ByteBuffer) { buffer.append(bytes) }
+
+  func equals(_ other: RawSpan) -> Bool { bytes.equals(other) }
 }
 
 /// One call on its way: from a client's request to the upstream's response.
@@ -109,6 +112,12 @@ struct Exchange {
   var method = Method.other
   var clientRevision = Revision.r20251125
   var serverRevision = Revision.r20251125
+  /// The raw contents of the URI that a read asked for.
+  var requestedURI: [UInt8] = []
+  var hasNonObjectOutput = false
+  var marksResources = false
+  /// What a modern request asked to be told of its logs.
+  var logLevel: LogLevel?
   var startedAt: UInt64 = 0
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.

@@ -152,6 +152,7 @@ extension Worker {
     do {
       listener = try loop.listen(
         host: opening.host, port: opening.port, group: opening.group, label: ListenerLabel.http, limits: opening.limits)
+      gateway.openDoors.add(1, ordering: .releasing)
     } catch {
       logger.critical("can't listen on \(opening.host) port \(opening.port): \(error)")
     }

@@ -21,6 +21,11 @@ package final class GatewayState: Sendable {
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let origins: OriginPolicy
   let heartbeatFrame: Frame
+  /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
+  /// upstreams, without and with each log level.
+  let identityObject: [UInt8]
+  let requestMeta: RequestMeta
+  private let leveledMeta: [RequestMeta]
   /// Loops that serve clients; the control loop comes after them.
   let workerCount: Int
   private let handles = Mutex<[WorkerHandle]>([])
@@ -28,6 +33,8 @@ package final class GatewayState: Sendable {
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   private let interests = Mutex<Set<[UInt8]>>([])
   private let draining = Atomic<Bool>(false)
+  /// Workers that accept connections.
+  let openDoors = Atomic<Int>(0)
   /// Workers with calls in flight while draining, and links that are not closed yet.
   let busyWorkers = Atomic<Int>(0)
   let liveLinks = Atomic<Int>(0)
@@ -47,6 +54,11 @@ package final class GatewayState: Sendable {
     sessions = SessionTable(maximum: configuration.sessions.maximum)
     origins = OriginPolicy(configuration.listeners.http)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
+    var identity = ByteBuffer()
+    identity.append(Self.identity)
+    identityObject = identity.bytes.array
+    requestMeta = RequestMeta(Self.identity)
+    leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
     snapshot = Mutex(ServedCatalogue.empty(clusters, configuration.prefix))
     shared = Mutex([:])
     callTimeout = configuration.callTimeout.milliseconds
@@ -66,6 +78,11 @@ package final class GatewayState: Sendable {
   let heartbeat: UInt32
   let resultLimit: Int
   let depth: Int
+
+  /// The `_meta` for a client that wants to hear of logs from this level on.
+  func requestMeta(_ level: LogLevel?) -> RequestMeta {
+    level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
+  }
 
   var loopCount: Int { workerCount + 1 }
 
@@ -93,9 +110,9 @@ package final class GatewayState: Sendable {
   var catalogue: ServedCatalogue { snapshot.withLock { $0 } }
   func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
 
-  /// At least one upstream has answered, so there is something to serve.
+  /// Clients are let in, and at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
-    clusters.contains { $0.profile != nil }
+    openDoors.load(ordering: .acquiring) == workerCount && clusters.contains { $0.profile != nil }
   }
 
   // MARK: Conversations that clients share

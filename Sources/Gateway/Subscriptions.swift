@@ -51,7 +51,7 @@ extension Worker {
   }
 
   /// A client set its log level: the conversations that are its own are told.
-  func spreadLogLevel(_ level: [UInt8], _ session: Session) {
+  func spreadLogLevel(_ level: LogLevel, _ session: Session) {
     for (cluster, open) in session.openUpstreams { setLogLevel(level, cluster, open) }
     for upstream in gateway.sharedUpstreams {
       guard let open = upstream.current else { continue }
@@ -59,7 +59,7 @@ extension Worker {
     }
   }
 
-  func setLogLevel(_ level: [UInt8], _ cluster: Cluster, _ open: UpstreamSession.Open) {
+  func setLogLevel(_ level: LogLevel, _ cluster: Cluster, _ open: UpstreamSession.Open) {
     guard open.revision.era == .legacy, cluster.profile?.offer.capabilities.contains(.logging) == true else { return }
     let call = LocalCall { _ in }
     guard let id = beginLocal(call, cluster, .loggingSetLevel) else { return }
@@ -68,7 +68,7 @@ extension Worker {
     message.append("{\"jsonrpc\":\"2.0\",\"id\":")
     message.append(decimal: id.rawValue)
     message.append(",\"method\":\"logging/setLevel\",\"params\":{\"level\":")
-    message.append(level)
+    message.append(quoted: level.label.bytes)
     message.append("}}")
     carry(id, message.bytes, open)
   }

@@ -36,7 +36,7 @@ package final class Worker: LoopHandler {
   let answerScanner = EnvelopeScanner()
   var splice = Splice()
   /// Owners of URIs that results have named.
-  var learnedLinks: LearnedLinks? = nil
+  var learnedLinks: LearnedLinks
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   var listener: Listener?
@@ -63,6 +63,7 @@ package final class Worker: LoopHandler {
     self.logger = logger
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
+    learnedLinks = LearnedLinks(key: gateway.sessionKey)
     pools = gateway.clusters.map { _ in ConnectionPool() }
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options

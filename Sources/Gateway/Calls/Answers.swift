@@ -143,13 +143,10 @@ extension Worker {
   /// Once it is known that the message is the response, and the client waits for it, its bytes go through as they come.
   private func tryPassing(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID) {
     guard case .post(let downstream) = exchanges[id].origin, case .undecided = exchanges[id].answer,
-      !ResultEdits.needsWhole(exchanges[id])
+      !ResponseTranslation.needsWhole(hop(exchanges[id]))
     else { return }
     guard reader.kindSoFar(answerScanner) == .result else { return }
-    var edits = ResponseEdits()
-    exchanges[id].clientID.append(to: &edits.id)
-    ResultEdits.describe(&edits, exchanges[id])
-    reader.rewriter = ResponseRewriter(edits)
+    reader.rewriter = ResponseRewriter(streamedEdits(id), depth: gateway.depth)
     exchanges[id].answer = .passing
     loop.beginStream(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
     withBuffer(of: reader) { passPiece(id, reader, connection, $0, last: false) }
@@ -215,7 +212,7 @@ extension Worker {
         let envelope = envelopes.scan(bytes)
         guard envelope.kind == .error else { return }
         isError = true
-        deliver(id, envelope, bytes)
+        deliver(id, envelope)
       }
       if isError { return }
     }

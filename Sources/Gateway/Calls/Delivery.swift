@@ -4,20 +4,6 @@ import Wire
 
 /// The last word of a call, to whoever asked.
 extension Worker {
-  /// An upstream's response goes to the client under the client's id, in the client's era.
-  func deliver(_ id: ExchangeID, _ envelope: Envelope, _ message: RawSpan) {
-    let exchange = exchanges[id]
-    if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    let outcome = ResultEdits.write(exchange, envelope, splice: &splice, into: &bodyScratch.buffer)
-    switch outcome {
-    case .written(let status):
-      answer(id, status: status, bodyBytes)
-    case .failure(let failure):
-      fail(id, failure)
-    }
-  }
-
   /// The call ends with an error of the gateway's own.
   func fail(_ id: ExchangeID, _ failure: GatewayError) {
     guard exchanges.contains(id) else { return }
@@ -47,7 +33,7 @@ extension Worker {
   }
 
   /// Sends the response and ends the exchange.
-  private func answer(_ id: ExchangeID, status: UInt16, _ message: RawSpan) {
+  func answer(_ id: ExchangeID, status: UInt16, _ message: RawSpan) {
     switch exchanges[id].origin {
     case .post(let connection):
       switch exchanges[id].answer {

@@ -24,20 +24,29 @@ extension Worker {
     return id
   }
 
-  /// Carries a client's request to its upstream.
+  /// Carries a client's request to its upstream. `plain` is the upstream's own name or URI, unescaped.
   func forward(
-    _ id: ExchangeID, _ envelope: Envelope, _ route: Route, _ kind: ListKind, _ renaming: Renaming,
-    _ text: RawSpan
+    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
+    plain: RawSpan, _ routes: Routes, _ kind: ListKind, _ entry: Int?
   ) {
-    let cluster = gateway.clusters[route.upstream]
     exchanges[id].cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
     let revision = profile.revision(for: exchanges[id].clientRevision)
     exchanges[id].serverRevision = revision
+    exchanges[id].marksResources = routes.catalogue.upstreams[cluster.index].marksResources
+    if kind == .tools, let entry { exchanges[id].hasNonObjectOutput = routes.entry(.tools, entry).hasNonObjectOutput }
+    var level: LogLevel?
+    if exchanges[id].clientRevision.era == .modern {
+      level = LogLevel(token: envelope.value(MetaKey.logLevel))
+      exchanges[id].logLevel = level
+    } else if revision.era == .modern {
+      level = exchanges[id].session?.withState { $0.logLevel }
+    }
     splice.reset()
-    RequestEdits.collect(
-      &splice, envelope, id: id, rename: renaming, client: exchanges[id].clientRevision, server: revision,
-      logLevel: exchanges[id].session.map { $0.withState { $0.logLevel } } ?? [])
+    RequestTranslation.request(
+      envelope, hop(exchanges[id]), id: id.rawValue,
+      progressToken: exchanges[id].progressToken.isEmpty ? nil : id.rawValue, name: change, target: target,
+      meta: gateway.requestMeta(level), splice: &splice)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
       return fail(id, .internalError("the request could not be rewritten"))
@@ -47,24 +56,13 @@ extension Worker {
     }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
-    let entry = route.entry.map { gateway.catalogue.routes.entry(kind, $0) }
-    let ownName = envelope.method.mirroredName == nil ? nil : entry?.own ?? plainName(text, route)
-    if let ownName {
-      RequestEdits.appendModernHeaders(
-        to: &headScratch.buffer, envelope, ownName: ownName.rawBytes, parameters: entry?.parameters ?? [])
-    } else {
-      RequestEdits.appendModernHeaders(to: &headScratch.buffer, envelope, ownName: nil, parameters: [])
-    }
+    let parameters = kind == .tools && entry != nil ? routes.entry(.tools, entry!).parameters : []
+    headScratch.buffer.append(
+      modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,
+      arguments: envelope.value(Param.arguments), parameters: parameters.span, client: nil)
     headScratch.buffer.append(contentLength: bodyScratch.count)
     headScratch.buffer.appendHeadEnd()
     post(id, bodyBytes, cluster)
-  }
-
-  private func plainName(_ text: RawSpan, _ route: Route) -> [UInt8] {
-    guard case .cut(let slice) = route.rename else { return text.array }
-    var plain = ByteBuffer(capacity: text.byteCount)
-    plain.append(text, cutting: slice)
-    return plain.bytes.array
   }
 
   /// The profile of an upstream that may be called now; else the exchange is answered with what is wrong.

@@ -12,7 +12,7 @@ extension Worker {
     switch envelope.kind {
     case .result, .error:
       guard belongs(envelope, to: id) else { return }
-      deliver(id, envelope, message)
+      deliver(id, envelope)
     case .notification:
       receiveNotification(id, envelope)
     case .request:
@@ -69,29 +69,33 @@ extension Worker {
     switch envelope.method {
     case .notifyProgress:
       forwardProgress(id, envelope)
-    case .notifyMessage:
-      // A modern client hears of logs only if this request asked for them, which the upstream was told [7.1].
-      forwardNotification(id, envelope.message)
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
       listChanged(cluster, envelope.method, exchanges[id].session)
     case .notifyResourcesUpdated:
       resourceUpdated(cluster, envelope, exchanges[id].session)
     case .notifyCancelled:
       cancelReverse(of: id, envelope)
+    case .notifyMessage where exchanges[id].clientRevision.era == .modern && exchanges[id].logLevel == nil:
+      // A modern client hears of logs only if this request asked for them [7.1].
+      break
     default:
-      forwardNotification(id, envelope.message)
+      splice.reset()
+      guard ServerTranslation.notification(envelope, hop(exchanges[id]), splice: &splice) else { return }
+      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
     }
   }
 
   private func forwardProgress(_ id: ExchangeID, _ envelope: Envelope) {
     exchanges[id].deadline = min(
       now + gateway.callTimeout, exchanges[id].startedAt + gateway.callTimeoutCeiling)
-    guard !exchanges[id].progressToken.isEmpty, let token = envelope.member(Param.progressToken),
-      ExchangeID(token: envelope.message[token.value]) == id
+    guard !exchanges[id].progressToken.isEmpty, let token = envelope.value(Param.progressToken), ExchangeID(token: token) == id
     else { return }
     splice.reset()
-    let exchange = exchanges[id]
-    splice.replace(token.value) { exchange.progressToken.append(to: &$0) }
+    let client = exchanges[id].progressToken
+    guard
+      ServerTranslation.notification(envelope, hop(exchanges[id]), progressToken: client.bytes, splice: &splice)
+    else { return }
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
   }

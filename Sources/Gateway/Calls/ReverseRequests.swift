@@ -9,15 +9,13 @@ extension Worker {
     let exchange = exchanges[id]
     guard let upstreamID = envelope.id else { return }
     if envelope.method == .ping { return answerUpstream(exchange, result: "{}", to: upstreamID) }
-    guard exchange.clientRevision.era == .legacy, let session = exchange.session, let cluster = exchange.cluster else {
-      return answerUpstream(
-        exchange, envelope, code: -32601,
-        "\(envelope.methodName.text) is not relayed to a client of another protocol era yet")
+    let fault = ServerTranslation.fault(
+      envelope, upstream: exchange.serverRevision, client: exchange.clientRevision,
+      capabilities: exchange.session?.abilities ?? [])
+    if let fault {
+      return answerUpstream(exchange, envelope, code: fault.answer(to: .legacy).code, fault.phrase)
     }
-    guard session.canBeAsked(envelope.method) else {
-      return answerUpstream(
-        exchange, envelope, code: -32601, "the client did not declare support for \(envelope.methodName.text)")
-    }
+    guard let session = exchange.session, let cluster = exchange.cluster else { return }
     let entry = Reverse(
       session: session, upstreamID: Token(upstreamID), binding: exchange.binding, opened: exchange.opened,
       cluster: cluster, exchange: id)

@@ -244,11 +244,12 @@ extension ControlPlane {
     }
     guard !kinds.isEmpty else { return }
     var body = ByteBuffer()
-    body.append("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\"notifications\":{")
-    body.append(kinds.joined(separator: ","))
-    body.append("},")
-    RequestEdits.appendOwnEnvelope(to: &body)
-    body.append("}}")
+    var filter = ByteBuffer()
+    filter.append("\"notifications\":{")
+    filter.append(kinds.joined(separator: ","))
+    filter.append("}")
+    body.append(
+      modernRequest: .subscriptionsListen, id: 1, members: filter.bytes, meta: gateway.requestMeta)
     var head = ByteBuffer()
     head.append(cluster.requestHead)
     head.append(header: .mcpProtocolVersion, profile.revision.label)

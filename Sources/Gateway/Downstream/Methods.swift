@@ -26,11 +26,8 @@ extension Worker {
     case .promptsList: list(id, .prompts, view, envelope)
     case .resourcesList: list(id, .resources, view, envelope)
     case .resourcesTemplatesList: list(id, .templates, view, envelope)
-    case .toolsCall: call(id, .tools, view, envelope)
-    case .promptsGet: call(id, .prompts, view, envelope)
-    case .resourcesRead: read(id, view, envelope)
-    case .completionComplete: complete(id, view, envelope)
-    case .resourcesSubscribe, .resourcesUnsubscribe: subscribe(id, view, envelope)
+    case .toolsCall, .promptsGet, .resourcesRead, .completionComplete, .resourcesSubscribe, .resourcesUnsubscribe:
+      call(id, view, envelope)
     case .loggingSetLevel: setLevel(id, view, envelope)
     case .serverDiscover: discover(id, view)
     default:
@@ -63,111 +60,103 @@ extension Worker {
   }
 
   private func setLevel(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
-    guard let level = envelope.value(Param.level), LogLevel(token: level) != nil else {
+    guard let level = LogLevel(token: envelope.value(Param.level)) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: unknown log level"))
     }
-    let raw = level.array
-    exchanges[id].session?.withState { $0.logLevel = raw }
-    if let session = exchanges[id].session { spreadLogLevel(raw, session) }
+    exchanges[id].session?.withState { $0.logLevel = level }
+    if let session = exchanges[id].session { spreadLogLevel(level, session) }
     answer(id, result: ("{}" as StaticString).bytes)
   }
 
   // MARK: Carried to an upstream
 
-  /// A tool or a prompt, by its name.
-  private func call(_ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope) {
-    guard let member = envelope.member(Param.name), let contents = JSON.contents(of: envelope.message[member.value])
-    else { return fail(id, GatewayError(.invalidParams, message: "Invalid params: name must be a string")) }
-    let routes = gateway.catalogue.routes
-    withPlain(id, contents) { name in
-      follow(id, envelope, routes.route(kind, named: name, view: view), kind, member.value, name)
+  /// A call by name or URI: its route, then its upstream.
+  private func call(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
+    let target = CallTarget(envelope)
+    guard let token = target.token, let contents = JSON.contents(of: envelope.message[token]) else {
+      return fail(id, GatewayError(.invalidParams, message: "Invalid params: \(Self.missing(envelope.method))"))
     }
-  }
-
-  private func read(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
-    guard let member = envelope.member(Param.uri), let contents = JSON.contents(of: envelope.message[member.value])
-    else { return fail(id, GatewayError(.invalidParams, message: "Invalid params: uri must be a string")) }
-    let routes = gateway.catalogue.routes
-    withPlain(id, contents) { uri in
-      follow(
-        id, envelope, routes.route(resource: uri, view: view, learned: learnedLinks), .resources, member.value, uri)
-    }
-  }
-
-  /// What a completion completes: an argument of a prompt, or of a resource template.
-  private func complete(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
-    guard let ref = envelope.member(Param.ref) else {
-      return fail(id, GatewayError(.invalidParams, message: "Invalid params: ref is missing"))
-    }
-    let object = envelope.message[ref.value]
-    let routes = gateway.catalogue.routes
-    if let name = JSON.findMember("name", in: object), let contents = JSON.contents(of: object[name.value]) {
-      let place = name.value.shifted(by: ref.value.offset)
-      return withPlain(id, contents) { name in
-        follow(id, envelope, routes.route(.prompts, named: name, view: view), .prompts, place, name)
-      }
-    }
-    if let uri = JSON.findMember("uri", in: object), let contents = JSON.contents(of: object[uri.value]) {
-      let place = uri.value.shifted(by: ref.value.offset)
-      return withPlain(id, contents) { uri in
-        follow(
-          id, envelope, routes.route(template: uri, view: view, learned: learnedLinks), .templates, place, uri)
-      }
-    }
-    fail(id, GatewayError(.invalidParams, message: "Invalid params: ref needs a name or a uri"))
-  }
-
-  private func subscribe(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
-    guard let member = envelope.member(Param.uri), let contents = JSON.contents(of: envelope.message[member.value])
-    else { return fail(id, GatewayError(.invalidParams, message: "Invalid params: uri must be a string")) }
-    let subscribes = envelope.method == .resourcesSubscribe
-    let routes = gateway.catalogue.routes
-    withPlain(id, contents) { uri in
-      let raw = uri.array
-      exchanges[id].session?.withState { state in
-        if subscribes { state.subscriptions.insert(raw) } else { state.subscriptions.remove(raw) }
-      }
-      let route = routes.route(resource: uri, view: view, learned: learnedLinks)
-      if case .success(let found) = route, gateway.clusters[found.upstream].profile?.revision.era == .modern {
-        // A modern upstream tells on the gateway's own listen.
-        control?.resourceInterestChanged(gateway.clusters[found.upstream])
-        return answer(id, result: ("{}" as StaticString).bytes)
-      }
-      follow(id, envelope, route, .resources, member.value, uri)
-    }
-  }
-
-  /// The text of a name or URI, unescaped.
-  private func withPlain(_ id: ExchangeID, _ contents: RawSpan, _ body: (RawSpan) -> Void) {
-    guard JSON.isEscaped(contents) else { return body(contents) }
+    guard JSON.isEscaped(contents) else { return route(id, view, envelope, target, contents) }
     var plain = ByteBuffer()
     guard JSON.unescape(contents, into: &plain) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: a name that is not valid text"))
     }
-    body(plain.bytes)
+    route(id, view, envelope, target, plain.bytes)
+  }
+
+  private static func missing(_ method: Method) -> String {
+    switch method {
+    case .toolsCall, .promptsGet: "name must be a string"
+    case .completionComplete: "ref must be of type ref/prompt with a name or of type ref/resource with a uri"
+    default: "uri must be a string"
+    }
+  }
+
+  private func route(
+    _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
+  ) {
+    let routes = gateway.catalogue.routes
+    let found: Result<Route, GatewayError>
+    let kind: ListKind
+    switch target {
+    case .tool:
+      kind = .tools
+      found = routes.route(.tools, named: text, view: view)
+    case .prompt:
+      kind = .prompts
+      found = routes.route(.prompts, named: text, view: view)
+    case .resource(let place):
+      kind = .resources
+      found = routes.route(resource: text, view: view, learned: learnedLinks)
+      if envelope.method == .resourcesRead {
+        exchanges[id].requestedURI = JSON.contents(of: envelope.message[place])?.array ?? []
+      } else {
+        noteSubscription(id, envelope.method, text)
+      }
+    case .template:
+      kind = .templates
+      found = routes.route(template: text, view: view, learned: learnedLinks)
+    case .missing, .none:
+      return
+    }
+    switch found {
+    case .failure(let error): fail(id, error)
+    case .success(let route): follow(id, envelope, target, route, kind, routes, text)
+    }
+  }
+
+  private func noteSubscription(_ id: ExchangeID, _ method: Method, _ uri: RawSpan) {
+    let raw = uri.array
+    exchanges[id].session?.withState { state in
+      if method == .resourcesSubscribe { state.subscriptions.insert(raw) } else { state.subscriptions.remove(raw) }
+    }
   }
 
   /// Carries a call along its route, under the upstream's own name.
   private func follow(
-    _ id: ExchangeID, _ envelope: Envelope, _ found: Result<Route, GatewayError>, _ kind: ListKind,
-    _ place: Slice, _ text: RawSpan
+    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind, _ routes: Routes,
+    _ text: RawSpan
   ) {
-    switch found {
-    case .failure(let error): fail(id, error)
-    case .success(let route):
-      var renaming = Renaming(place: place)
-      switch route.rename {
-      case .keep: break
-      case .listed:
-        if let entry = route.entry { renaming.token = gateway.catalogue.routes.ownToken(kind, entry) }
-      case .cut(let slice):
-        var token = ByteBuffer(capacity: text.byteCount + 2)
-        var plain = ByteBuffer(capacity: text.byteCount)
-        plain.append(text, cutting: slice)
-        token.append(quoted: plain.bytes)
-        renaming.token = token.bytes.array
-      }
-      forward(id, envelope, route, kind, renaming, text)
+    let cluster = gateway.clusters[route.upstream]
+    let isSubscription = envelope.method == .resourcesSubscribe || envelope.method == .resourcesUnsubscribe
+    if isSubscription, cluster.profile?.revision.era == .modern {
+      // A modern upstream tells on the gateway's own listen.
+      control?.resourceInterestChanged(cluster)
+      return answer(id, result: ("{}" as StaticString).bytes)
+    }
+    let entry = route.entry
+    switch route.rename {
+    case .keep:
+      forward(id, envelope, target, cluster, .keep, plain: text, routes, kind, entry)
+    case .listed:
+      guard let entry else { return fail(id, .internalError("a listed name without its entry")) }
+      let listed = routes.entry(kind, entry)
+      forward(
+        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes, kind, entry)
+    case .cut(let slice):
+      var plain = ByteBuffer(capacity: text.byteCount)
+      plain.append(text, cutting: slice)
+      forward(id, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, kind, entry)
     }
   }
 }

@@ -26,8 +26,8 @@ package final class Session: Sendable {
     var upstreams: [Int: UpstreamSession] = [:]
     /// URIs that it subscribed to.
     var subscriptions: Set<[UInt8]> = []
-    /// The raw level string of `logging/setLevel`; empty before.
-    var logLevel: [UInt8] = []
+    /// What `logging/setLevel` asked for.
+    var logLevel: LogLevel?
     var ended = false
   }
 

@@ -171,17 +171,18 @@ extension Worker {
     exchanges[id].serverRevision = profile.revision
     exchanges[id].deadline = now + timeout
     var message = ByteBuffer(capacity: 512)
-    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    message.append(decimal: id.rawValue)
-    message.append(",\"method\":")
-    message.append(quoted: method.name)
-    message.append(",\"params\":{")
-    message.append(members)
     if profile.revision.era == .modern {
-      if !members.isEmpty { message.append(",") }
-      RequestEdits.appendOwnEnvelope(to: &message)
+      message.append(
+        modernRequest: method, id: id.rawValue, members: members.rawBytes, meta: gateway.requestMeta)
+    } else {
+      var params = ByteBuffer()
+      if !members.isEmpty {
+        params.append("{")
+        params.append(members)
+        params.append("}")
+      }
+      message.append(request: method, id: id.rawValue, params: params.bytes)
     }
-    message.append("}}")
     if profile.revision.era == .modern, profile.transport == .streamableHTTP {
       headScratch.buffer.clear()
       headScratch.buffer.append(cluster.requestHead)

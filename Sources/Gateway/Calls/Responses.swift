@@ -1,0 +1,72 @@
+import MCP
+import Routing
+import Wire
+
+/// An upstream's response in the client's era: which edits, and what they come to.
+extension Worker {
+  /// The hop that an exchange crosses.
+  func hop(_ exchange: borrowing Exchange) -> Hop {
+    Hop(
+      exchange.method, client: exchange.clientRevision, upstream: exchange.serverRevision,
+      hasNonObjectOutput: exchange.hasNonObjectOutput, marksResources: exchange.marksResources)
+  }
+
+  /// An upstream's response goes to the client under the client's id.
+  func deliver(_ id: ExchangeID, _ envelope: Envelope) {
+    if case .nobody = exchanges[id].origin, case .undecided = exchanges[id].answer { return finish(id) }
+    guard let cluster = exchanges[id].cluster else { return finish(id) }
+    let hop = hop(exchanges[id])
+    splice.reset()
+    if envelope.kind == .result, gateway.clusters.count > 1 { noteLinks(envelope, hop, cluster) }
+    let clientID = exchanges[id].clientID
+    let uri = exchanges[id].requestedURI
+    let identity = gateway.identityObject
+    let outcome = ResponseTranslation.response(
+      envelope, hop, id: clientID.bytes, uri: uri.isEmpty ? nil : uri.rawBytes,
+      serverInfo: identity.rawBytes, alias: cluster.alias, splice: &splice)
+    switch outcome {
+    case .forward(let status):
+      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      guard splice.write(envelope.message, into: &bodyScratch.buffer) else {
+        return fail(id, .malformed(cluster, "it could not be rewritten"))
+      }
+      answer(id, status: UInt16(status), bodyBytes)
+    case .replace(let error):
+      fail(id, error)
+    case .toolError(let text):
+      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.buffer.append(toolError: text, id: clientID.bytes, for: hop.client)
+      answer(id, status: 200, bodyBytes)
+    case .recover(let recovery, let error):
+      switch recovery {
+      case .relistTools: control?.listChanged(cluster, .notifyToolsListChanged)
+      case .rediscover: control?.suspect(cluster, "it does not speak \(hop.upstream.label) any more")
+      }
+      fail(id, error)
+    }
+  }
+
+  /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.
+  private func noteLinks(_ envelope: Envelope, _ hop: Hop, _ cluster: Cluster) {
+    ResultLinks.forEach(envelope, method: hop.method) { place in
+      guard let uri = JSON.contents(of: envelope.message[place]) else { return }
+      learnedLinks.learn(uri, upstream: cluster.index)
+    }
+    guard hop.marksResources else { return }
+    let routes = gateway.catalogue.routes
+    ResultLinks.mark(envelope, method: hop.method, alias: cluster.alias, splice: &splice) { uri in
+      guard case .success(let route) = routes.route(resource: uri, view: .all, learned: nil) else { return false }
+      return route.upstream != cluster.index
+    }
+  }
+
+  /// What changes in a result that streams through.
+  func streamedEdits(_ id: ExchangeID) -> ResponseEdits {
+    var edits = ResponseEdits()
+    let clientID = exchanges[id].clientID
+    let identity = gateway.identityObject
+    ResponseTranslation.streamed(
+      hop(exchanges[id]), id: clientID.bytes, serverInfo: identity.rawBytes, edits: &edits)
+    return edits
+  }
+}
