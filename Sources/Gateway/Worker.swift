@@ -28,6 +28,8 @@ package final class Worker: LoopHandler {
   var streamReaders: [ConnectionID: Session] = [:]
   /// Upstream GET streams that this worker reads, by their connection.
   var upstreamStreams: [ConnectionID: UpstreamStream] = [:]
+  /// Origins of the pages whose requests are being answered.
+  var browsers: [ConnectionID: [UInt8]] = [:]
   /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
   var lingering: [ConnectionID: (cluster: Int, until: UInt64)] = [:]
 
@@ -121,6 +123,7 @@ package final class Worker: LoopHandler {
   }
 
   package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
+    if !browsers.isEmpty { browsers[connection] = nil }
     switch kind(of: tag) {
     case .exchange: clientGone(ExchangeID(rawValue: value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)

@@ -582,3 +582,32 @@ def test_the_clients_refusal_reaches_the_server(port: int, alias: str) -> None:
         result = next_message(events)[1]["result"]
         assert result["isError"] and "(-1)" in result["content"][0]["text"], result
         assert "User rejected sampling request" in result["content"][0]["text"]
+
+
+# --- pages in browsers -----------------------------------------------------------------------------------------------
+
+
+def test_a_page_may_read_answers_errors_and_streams(port: int) -> None:
+    page: Headers = {"Origin": "http://localhost:3000"}
+    session = LegacySession(port, path="/mcp/v1http")
+    listening = Connection(port)
+    listening.send(session.get_bytes(page))
+    with listening, Connection(port) as calling:
+        params = {"name": "slow", "arguments": {"steps": 1}, "_meta": {"progressToken": 1}}
+        calling.send(session.bytes_of(rpc("tools/call", params, 1), page))
+        heads = [
+            post(port, initialize(), page),
+            post(port, rpc("ping"), page),
+            session.post(rpc("ping"), page),
+            session.post(notification("notifications/initialized"), page),
+            listening.head(),
+            calling.head(),
+        ]
+    assert [head.status for head in heads] == [200, 400, 200, 202, 200, 200]
+    for head in heads:
+        assert head.headers["access-control-allow-origin"] == page["Origin"], head
+        assert "mcp-session-id" in head.headers["access-control-expose-headers"], head
+    # Nothing of it for who does not ask, on the same connection too.
+    with Connection(port) as connection:
+        assert "access-control-allow-origin" in connection.exchange(session.bytes_of(rpc("ping"), page)).headers
+        assert "access-control-allow-origin" not in connection.exchange(session.bytes_of(rpc("ping"))).headers

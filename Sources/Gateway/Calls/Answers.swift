@@ -148,7 +148,7 @@ extension Worker {
     guard reader.kindSoFar(answerScanner) == .result else { return }
     reader.rewriter = ResponseRewriter(streamedEdits(id), depth: gateway.depth)
     exchanges[id].answer = .passing
-    loop.beginStream(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+    beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
     withBuffer(of: reader) { passPiece(id, reader, connection, $0, last: false) }
   }
 

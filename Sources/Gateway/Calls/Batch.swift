@@ -19,7 +19,7 @@ final class Batch {
   /// A notification in the course of one of its calls: the answer becomes an event stream.
   func notify(_ message: RawSpan, on worker: Worker) {
     if stream == nil {
-      worker.loop.beginStream(
+      worker.beginAnswer(
         connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Worker.streamHeaders.bytes))
       worker.loop.heartbeat(connection, milliseconds: worker.gateway.heartbeat, worker.gateway.heartbeatFrame)
       let attachment = EventLog.Attachment(worker: worker.index, connection: connection)
@@ -50,7 +50,7 @@ final class Batch {
       body.append(response ?? [])
     }
     body.append("]")
-    worker.loop.reply(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()), body.bytes)
+    worker.respond(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()), body.bytes)
   }
 
   private func write(_ message: RawSpan, last: Bool = false, on worker: Worker) {

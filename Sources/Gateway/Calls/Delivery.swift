@@ -38,7 +38,7 @@ extension Worker {
     case .post(let connection):
       switch exchanges[id].answer {
       case .undecided:
-        loop.reply(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
+        respond(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
       case .stream(let number):
         writeEvent(id, message, last: true)
         endEvents(number, exchanges[id].session, EventLog.Attachment(worker: index, connection: connection))

@@ -135,7 +135,7 @@ extension Worker {
     case .undecided: break
     }
     exchanges[id].decideAt = .max
-    loop.beginStream(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
     loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
     guard let session = exchanges[id].session, exchanges[id].clientRevision.era == .legacy else {
       exchanges[id].answer = .stream(0)

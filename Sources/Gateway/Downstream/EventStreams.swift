@@ -31,7 +31,7 @@ extension Worker {
   }
 
   private func beginReading(_ connection: ConnectionID, _ session: Session) {
-    loop.beginStream(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
     loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.eventStream))
     streamReaders[connection] = session
@@ -131,7 +131,7 @@ extension Worker {
     let envelopes = requestScanner
     let envelope = envelopes.scan(body, depth: gateway.depth)
     if let fault = GatewayError(fault: envelope) { return refuse(connection, fault, id: envelope.id, .legacy) }
-    loop.reply(
+    respond(
       connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes)
     switch envelope.kind {
     case .request where envelope.method == .initialize:

@@ -32,6 +32,7 @@ extension Worker {
   func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     if let refusal = gateway.origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
     let path = path(head.path)
+    if let origin = head.header(.origin), head.method != .options { browsers[connection] = origin.array }
     if case .unknown = path {
       return refuse(
         connection,
@@ -49,13 +50,12 @@ extension Worker {
   private func serveEndpoint(
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ body: RawSpan
   ) {
-    let browser = head.header(.origin) != nil
     guard head.method == .post else {
       switch Inbound.classify(head) {
       case .stream: return openStandalone(connection, view, head)
       case .terminate: return terminate(connection, view, head)
-      case .reject(let error): return refuse(connection, error, id: nil, .legacy, browser: browser)
-      default: return refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy, browser: browser)
+      case .reject(let error): return refuse(connection, error, id: nil, .legacy)
+      default: return refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy)
       }
     }
     let envelopes = requestScanner
@@ -64,13 +64,13 @@ extension Worker {
     case .modern:
       serveModern(connection, view, head, envelope)
     case .modernNotification:
-      loop.reply(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
+      respond(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
     case .legacyInitialize(let revision):
       initialize(connection, view, head, envelope, revision)
     case .legacyRequest, .legacyNotification, .legacyResponse, .legacyBatch:
       serveSession(connection, view, head, envelope)
     case .stream, .terminate:
-      refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy, browser: browser)
+      refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy)
     case .reject(let error):
       let modern = envelope.value(MetaKey.protocolVersion) != nil
       refuse(connection, error, id: envelope.idKind == .null ? nil : envelope.id, modern ? .modern : .legacy)
@@ -81,7 +81,7 @@ extension Worker {
 
   /// An error before any call began.
   func refuse(
-    _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era, browser: Bool = false
+    _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era
   ) {
     let answer = error.answer(to: era)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
@@ -97,50 +97,13 @@ extension Worker {
       headScratch.buffer.append(allow)
       headScratch.buffer.append("\r\n")
     }
-    loop.reply(
+    respond(
       connection, EventLoop.ReplyHead(UInt16(answer.status), "application/json", headers: headBytes),
       bodyBytes)
   }
 
   /// 202 without a body: a notification or a response was taken.
   func accept(_ connection: ConnectionID) {
-    loop.reply(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
-  }
-
-  /// Answers a browser that asks before it sends (the origin has been checked).
-  private func preflight(_ connection: ConnectionID, _ head: RequestHead) {
-    headScratch.buffer.clear()
-    guard let origin = head.header(.origin) else {
-      headScratch.buffer.append("Allow: POST, GET, DELETE, OPTIONS\r\n")
-      loop.reply(connection, EventLoop.ReplyHead(204, headers: headBytes), RawSpan())
-      return
-    }
-    headScratch.buffer.append("Access-Control-Allow-Origin: ")
-    headScratch.buffer.append(origin)
-    headScratch.buffer.append(
-      """
-      \r
-      Vary: Origin\r
-      Access-Control-Allow-Methods: POST, GET, DELETE, OPTIONS\r
-      Access-Control-Allow-Headers: content-type, accept, authorization, mcp-protocol-version, mcp-method, mcp-name, \
-      mcp-session-id, last-event-id, traceparent, tracestate, baggage
-      """)
-    if let asked = head.header(.accessControlRequestHeaders) { appendParameterHeaders(asked) }
-    headScratch.buffer.append("\r\nAccess-Control-Max-Age: 600\r\n")
-    loop.reply(connection, EventLoop.ReplyHead(204, headers: headBytes), RawSpan())
-  }
-
-  /// The `mcp-param-*` names among the headers that a browser wants to send.
-  private func appendParameterHeaders(_ asked: RawSpan) {
-    var start = 0
-    while start < asked.byteCount {
-      let rest = asked.extracting(start..<asked.byteCount)
-      let length = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.byteCount
-      let name = rest.extracting(0..<length).trimmed
-      start += length + 1
-      guard name.byteCount > 10, name.extracting(0..<10).equalsIgnoringCase("mcp-param-") else { continue }
-      headScratch.buffer.append(", ")
-      headScratch.buffer.append(name)
-    }
+    respond(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
   }
 }

@@ -30,7 +30,7 @@ extension Worker {
     headScratch.buffer.append("Mcp-Session-Id: ")
     session.id.append(to: &headScratch.buffer, key: gateway.sessionKey)
     headScratch.buffer.append("\r\n")
-    loop.reply(connection, EventLoop.ReplyHead(200, "application/json", headers: headBytes), bodyBytes)
+    respond(connection, EventLoop.ReplyHead(200, "application/json", headers: headBytes), bodyBytes)
   }
 
   /// nil if there are as many sessions as there may be.
@@ -67,7 +67,7 @@ extension Worker {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     end(session)
-    loop.reply(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
+    respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
   }
 
   // MARK: Traffic

@@ -69,7 +69,7 @@ extension Worker {
       promptsListChanged: wants("promptsListChanged", .prompts),
       resourcesListChanged: wants("resourcesListChanged", .resources), resources: resources)
     listens[connection] = listen
-    loop.beginStream(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
     loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.listen))
     acknowledge(listen, connection)
