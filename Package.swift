@@ -67,6 +67,7 @@ let package = Package(
     .target(
       name: "CReactorPeers", dependencies: ["CReactor", "COpenSSL"], path: "Tests/Support/CReactorPeers"),
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),

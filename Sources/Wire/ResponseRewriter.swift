@@ -35,7 +35,7 @@ package final class ResponseRewriter {
   package enum Progress: Equatable, Sendable {
     /// All of the input is taken.
     case more
-    /// The object is complete and wholly written; the input from this offset on is not part of it.
+    /// The object is complete and wholly written. Only blanks may follow it.
     case complete(consumed: Int)
     /// Refused with a JSON-RPC code; what was written is to be thrown away.
     case refused(code: Int)
