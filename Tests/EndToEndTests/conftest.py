@@ -104,6 +104,7 @@ def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[
         if workers not in running:
             running[workers] = Gateway(folder, entries, workers=workers)
             LONG_LIVED.append(running[workers])
+            running[workers].wait_for(*entries)
         return running[workers]
 
     yield of
@@ -117,6 +118,7 @@ def wire_gateway(wire_entries: dict[str, Any], folder: Path) -> Iterator[Gateway
     """A gateway over the four byte-exact servers, for tests of the wire."""
     gateway = Gateway(folder, wire_entries, workers=3)
     LONG_LIVED.append(gateway)
+    gateway.wait_for(*wire_entries)
     yield gateway
     LONG_LIVED.remove(gateway)
     gateway.stop()

@@ -36,6 +36,7 @@ def test_two_upstreams_are_one_catalogue(
     make_gateway: Callable[..., Gateway], drivers: Drivers, two: dict[str, Any], sdk: str, mode: str, workers: int
 ) -> None:
     gateway = make_gateway(two, workers=workers)
+    gateway.wait_for(*two)
     trace = drivers(sdk).run(
         gateway.url,
         "lists",
@@ -87,6 +88,7 @@ def test_the_loser_of_a_uri_is_read_by_its_listed_name(
     make_gateway: Callable[..., Gateway], two: dict[str, Any]
 ) -> None:
     gateway = make_gateway(two, workers=2)
+    gateway.wait_for(*two)
     session = LegacySession(gateway.port)
     listed = session.post(rpc("resources/list")).message["result"]["resources"]
     loser = next(entry["uri"] for entry in listed if "sluice-server=beta" in entry["uri"] and "welcome" in entry["uri"])

@@ -125,6 +125,7 @@ def test_200_clients_at_once_on_3_workers(
 ) -> None:
     servers = {"modern": references["v2http"].entry(), "shared": stdio_entry(reference_command("v1"))}
     gateway = make_gateway(servers, workers=3)
+    gateway.wait_for(*servers)
     scenarios: list[Any] = ["tools"]
     for round_number in range(rounds):
         for alias in servers:
@@ -197,6 +198,7 @@ def watched(make_gateway: Callable[..., Gateway], make_upstream: Callable[..., H
         "child": stdio_entry(reference_command("v1")),
     }
     gateway = make_gateway(settings={"servers": servers, "sessions": {"resume_window": "1s"}}, workers=2)
+    gateway.wait_for(*servers)
     for path in servers:
         session = LegacySession(gateway.port, path=f"/mcp/{path}")
         assert "result" in session.call("echo", {"text": "warm"}).message

@@ -33,6 +33,7 @@ def gateway(folder: Path) -> Iterator[Gateway]:
     settings = {"limits": LIMITS, "servers": {"up": stdio_entry(wire_command("--era", "legacy"))}}
     gateway = Gateway(folder, settings=settings, workers=2)
     LONG_LIVED.append(gateway)
+    gateway.wait_for("up")
     yield gateway
     LONG_LIVED.remove(gateway)
     gateway.stop()

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.paths import binary
 from harness.processes import Child, alive, descendants, descriptors, eventually, free_port, listens
+from harness.wire import modern, modern_headers, post
 
 LONG_LIVED: list[Gateway] = []
 """The gateways that many tests share."""
@@ -67,6 +68,17 @@ class Gateway:
             return self.admin_status("/readyz") == 200 and listens(self.port)
 
         assert eventually(ready, seconds), f"/readyz says {self.admin_status('/readyz')}; log:\n{self.log[-4000:]}"
+
+    def wait_for(self, *aliases: str, seconds: float = 30) -> None:
+        """Waits until each of these upstreams has a catalogue; only the first to answer makes the gateway ready."""
+        for alias in aliases:
+            message = modern("tools/list")
+
+            def listed(alias: str = alias, message: dict[str, Any] = message) -> bool:
+                answer = post(self.port, message, dict(modern_headers(message)), path=f"/mcp/{alias}").message
+                return bool(answer.get("result", {}).get("tools"))
+
+            assert eventually(listed, seconds, 0.1), f"{alias} did not come up; log:\n{self.log[-3000:]}"
 
     @property
     def url(self) -> str:
