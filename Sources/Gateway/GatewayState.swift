@@ -158,7 +158,7 @@ package final class GatewayState: Sendable {
 /// A worker as other threads know it.
 struct WorkerHandle: Sendable {
   private let loop: LoopHandle
-  private nonisolated(unsafe) unowned let worker: Worker  // touched on its own loop alone, by what is posted
+  private nonisolated(unsafe) weak var worker: Worker?  // touched on its own loop alone, by what is posted
 
   let executor: LoopExecutor
 
@@ -168,18 +168,22 @@ struct WorkerHandle: Sendable {
     self.worker = worker
   }
 
-  /// The worker itself, for who runs on its loop.
-  var unconfined: Worker { worker }
+  /// The worker itself, for who runs on its loop while it lives.
+  var unconfined: Worker {
+    guard let worker else { preconditionFailure("the worker has ended") }
+    return worker
+  }
 
   func post(_ job: @escaping @Sendable (Worker) -> Void) {
-    loop.post { job(worker) }
+    // What a worker has not done when it ends comes back as its loop is destroyed, when nobody is left to do it.
+    loop.post { if let worker { job(worker) } }
   }
 
   func stop() { loop.stop() }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {
-    Thread(name: name) { worker.loop.run() }
+    Thread(name: name) { worker?.loop.run() }
   }
 }
 
