@@ -137,6 +137,40 @@ def test_a_cancelled_call_ends_and_leaves_the_session_usable(gateway: Gateway) -
     assert session.delete().status == 200
 
 
+@pytest.mark.parametrize("sdk", ["v1", "v2"])
+def test_it_is_there_over_http_and_sse(gateway: Gateway, drivers: Drivers, sdk: str) -> None:
+    trace = drivers(sdk).run(
+        {"sse": f"{gateway.url}/sse"},
+        ("add=call", {"name": "add", "arguments": {"a": 2, "b": 3}}),
+        "progress",
+        ("ask", {"name": "ask"}),
+        mode="legacy",
+        answers=ANSWERS,
+    )
+    assert text_of(trace.value("add")["result"]) == "5"
+    assert [report[0] for report in trace.value("progress")["reports"]] == [1, 2, 3]
+    assert text_of(trace.value("ask")["result"]) == "Hello, Ada! Here is your tea."
+
+
+def test_a_batch_is_answered_whole(gateway: Gateway) -> None:
+    session = LegacySession(gateway.port, "2025-03-26")
+    calls = [("echo", {"text": "one"}), ("slow", {"steps": 2, "interval_ms": 10}), ("add", {"a": 1, "b": 1})]
+    batch = [
+        rpc("tools/call", {"name": name, "arguments": arguments}, number=number)
+        for number, (name, arguments) in enumerate(calls)
+    ]
+    answer = session.post(batch)
+    assert answer.status == 200
+    found = {message["id"]: text_of(message["result"]) for entry in answer.messages() for message in entry}
+    assert found == {0: "one", 1: "2 steps", 2: "2"}
+
+
+def test_it_has_a_path_of_its_own(gateway: Gateway, drivers: Drivers) -> None:
+    trace = drivers("v2").run(gateway.alias_url("demo"), "tools", ("ask", {"name": "ask"}), answers=ANSWERS)
+    assert trace.value("tools")["names"] == TOOLS
+    assert text_of(trace.value("ask")["result"]) == "Hello, Ada! Here is your tea."
+
+
 def test_a_made_up_state_is_refused(gateway: Gateway) -> None:
     able = envelope(capabilities={"elicitation": {"form": {}}})
     first = post_modern(gateway.port, modern("tools/call", {"name": "ask"}, meta=able)).message["result"]
