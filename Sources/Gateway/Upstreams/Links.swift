@@ -49,6 +49,8 @@ extension Worker {
     links[link.reference.number] = nil
     gateway.liveLinks.subtract(1, ordering: .relaxed)
     if let open = link.binding.current, open.link == link.reference { _ = link.binding.lost(open) }
+    // A child that was only asked what it speaks has done its work.
+    if link.isProbe { return }
     logger.info("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
     if link.binding.owner == nil { control?.linkDied(link.cluster, reason) }
   }
