@@ -10,7 +10,8 @@
 
 /* Client connections: one request at a time, its answer handed on straight from the read buffer. */
 
-enum { MAX_INTERIM = 16, BATCH = 16 };
+/* QUIET_MS: a connection that was silent for this long may have been closed in this very turn. */
+enum { MAX_INTERIM = 16, BATCH = 16, QUIET_MS = 500 };
 
 typedef struct client {
   cr_resolver_waiter waiter;
@@ -117,7 +118,7 @@ static bool read_head(cr_connection *connection, cwire_span *rest) {
   client *client = client_of(connection);
   cr_loop *loop = connection->loop;
   cwire_http1_head *head = &loop->head;
-  cwire_http1_limits limits = cwire_http1_default_limits();
+  cwire_http1_limits limits = loop->answer_limits;
   ptrdiff_t used = cwire_http1_parse_response(head, &limits, *rest, client->seen, client->to_head);
   if (used == 0) {
     client->seen = rest->length;
@@ -287,12 +288,22 @@ cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag) 
   return cr_connection_id(connection);
 }
 
+/* A server that ends idle connections may have done so since the loop last looked: a request that
+ * is sent into that end is lost, and nobody can tell whether it was served. One more system call,
+ * and only after a pause. */
+static bool ended_while_idle(cr_connection *connection) {
+  uint32_t quiet = (uint32_t)cr_loop_time(connection->loop) - connection->last_activity;
+  return connection->connected && quiet >= QUIET_MS && connection->transport->unread != NULL &&
+         connection->transport->unread(connection);
+}
+
 cr_write cr_http_send(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count,
                       bool head_method) {
   cr_connection *connection = cr_connection_find(loop, id);
   if (connection == NULL || connection->kind != CR_KIND_UPSTREAM) return CR_WRITE_STALE;
   client *client = client_of(connection);
   if (client->outstanding || client->done) return CR_WRITE_STALE;
+  if (ended_while_idle(connection)) return CR_WRITE_STALE;
   client->outstanding = true;
   client->to_head = head_method;
   connection->sent = 0;

@@ -2,6 +2,7 @@
 
 #include "http_server.h"
 #include "listener_private.h"
+#include "write_queue.h"
 
 /* Heads are made on the stack. What is given beside them is copied behind while it fits, as one
    piece is cheaper for the kernel than several; the rest travels as pieces of its own. */
@@ -272,6 +273,37 @@ void cr_http_heartbeat(cr_connection *connection) {
 /* Without a word to policy: it asked for it. */
 static void forget(cr_connection *connection) {
   if (connection->kind == CR_KIND_DOWNSTREAM) connection->tag = 0;
+}
+
+size_t cr_queued(cr_loop *loop, cr_id id) {
+  cr_connection *connection = cr_connection_find(loop, id);
+  return connection ? cr_connection_queued(connection) : 0;
+}
+
+/* True if nothing of what waits has moved since `timeout` ago. */
+static bool is_stalled(cr_connection *connection, uint64_t now, uint32_t timeout) {
+  cr_write_queue *queue = connection->queue;
+  const cr_transport *transport = connection->transport;
+  size_t unwritten = transport->unwritten ? transport->unwritten(connection) : 0;
+  if (queue->seen_at == 0 || queue->seen_consumed != queue->consumed ||
+      queue->seen_unwritten != unwritten) {
+    queue->seen_at = now;
+    queue->seen_consumed = queue->consumed;
+    queue->seen_unwritten = unwritten;
+  }
+  return now - queue->seen_at >= timeout;
+}
+
+void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms) {
+  uint64_t now = cr_loop_time(loop);
+  for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
+    cr_connection *connection = cr_slab_at(&loop->slab, slot);
+    if (connection->kind == CR_KIND_FREE || connection->kind == CR_KIND_CHILD) continue;
+    if (connection->closing || !connection->connected || !connection->queue) continue;
+    if (!is_stalled(connection, now, timeout_ms)) continue;
+    connection->reset = 1;
+    cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
+  }
 }
 
 void cr_close(cr_loop *loop, cr_id id) {

@@ -71,6 +71,10 @@ static void out_of_memory(cr_connection *connection) {
 
 static void hand_over(cr_connection *connection, const cwire_http1_head *head, cwire_span body) {
   cr_loop *loop = connection->loop;
+  if (loop->options.memory > 0 && loop->buffers.bytes_out > loop->options.memory) {
+    cr_http_refuse(connection, 503);
+    return;
+  }
   uint32_t state = SERVING;
   if (head->method == CWIRE_METHOD_HEAD) state |= HEAD_ONLY;
   if (head->minor == 0) state |= VERSION_1_0;

@@ -308,6 +308,15 @@ cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, co
   return CR_OK;
 }
 
+void cr_listener_hold(cr_listener *listener, bool held) {
+  if (listener->stopped || listener->closed || listener->polling == !held) return;
+  if (held)
+    uv_poll_stop(&listener->poll);
+  else
+    uv_poll_start(&listener->poll, UV_READABLE, poll_readable);
+  listener->polling = !held;
+}
+
 static void close_listener(cr_listener *listener) {
   if (listener->stopped) return;
   listener->stopped = true;

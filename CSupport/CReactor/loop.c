@@ -224,6 +224,9 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   cr_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return cr_error_uv(UV_ENOMEM);
   loop->options = *options;
+  loop->answer_limits = cwire_http1_default_limits();
+  if (options->answer_head > 0) loop->answer_limits.max_head = options->answer_head;
+  if (options->answer_headers > 0) loop->answer_limits.max_headers = options->answer_headers;
   if (loop->options.write_high_water == 0) loop->options.write_high_water = 64 * 1024;
   if (loop->options.write_low_water == 0) loop->options.write_low_water = 16 * 1024;
   if (loop->options.write_low_water > loop->options.write_high_water) {

@@ -42,6 +42,7 @@ struct cr_loop {
   cr_handlers handlers;
   void *context;
   cr_loop_options options;
+  cwire_http1_limits answer_limits; /* of the heads of upstreams' answers */
   uint64_t now;
   uint64_t events; /* handler calls and moved bytes, to tell whether a turn did anything */
   uint64_t events_told;

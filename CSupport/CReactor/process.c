@@ -20,7 +20,7 @@
  * number names our group and nobody else's. Only now the connection closes and `child_exited` is
  * told. */
 
-enum { PATIENCE_MS = 2000, DRAIN_MS = 1000, LOG_LINE = 8192, HANDLES = 4 };
+enum { DRAIN_MS = 1000, LOG_LINE = 8192, HANDLES = 4 };
 
 typedef enum ending { ENDING_NO, ENDING_ASKED, ENDING_TERMINATED, ENDING_KILLED } ending;
 
@@ -31,6 +31,7 @@ typedef struct cr_child {
   cr_lines lines, log_lines;
   pid_t pid; /* 0 once reaped, or if it never ran */
   int reaper;
+  uint32_t grace;
   uint8_t ending;
   uint8_t open_handles;
   bool input_open, output_open, log_open;
@@ -129,7 +130,7 @@ static void begin_ending(cr_child *child) {
   child->ending = ENDING_ASKED;
   /* What is queued is still owed to the child; its input closes after that. */
   cr_connection_shutdown(child->connection);
-  cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + PATIENCE_MS);
+  cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + child->grace);
 }
 
 static void kill_now(cr_child *child) {
@@ -149,7 +150,7 @@ static void on_timer(cr_connection *connection) {
     child->ending = ENDING_TERMINATED;
     close_input(child);
     signal_group(child, SIGTERM);
-    cr_connection_set_timer(connection, cr_loop_now(connection->loop) + PATIENCE_MS);
+    cr_connection_set_timer(connection, cr_loop_now(connection->loop) + child->grace);
   } else {
     kill_now(child);
   }
@@ -396,7 +397,9 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
   child->status = -1;
   child->reaper = cr_reaper_descriptor(loop->options.reaper);
   child->lines.max = options->max_line;
-  child->log_lines = (cr_lines){.max = LOG_LINE, .cut = true};
+  child->grace = options->grace;
+  size_t log_line = options->max_log_line > 0 ? options->max_log_line : LOG_LINE;
+  child->log_lines = (cr_lines){.max = log_line, .cut = true};
   open_pipe(&loop->uv, child, &child->input);
   open_pipe(&loop->uv, child, &child->output);
   open_pipe(&loop->uv, child, &child->log);

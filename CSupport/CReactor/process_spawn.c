@@ -56,6 +56,15 @@ static void mark_descriptors_close_on_exec(void) {
   }
 }
 
+/* Ours may have been raised for the sake of many connections; programs that walk through all
+ * descriptors, or that use select, do better with what we were given. */
+static void limit_descriptors(uint64_t most) {
+  struct rlimit limit;
+  if (most == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= most) return;
+  limit.rlim_cur = most;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void reset_signals(void) {
   /* By hand, as the C library does not let its own two signals be set. All zero is SIG_DFL for the
    * kernel, whatever the layout of its sigaction. */
@@ -130,6 +139,7 @@ static void become_program(const plan *plan) {
          errno == ENOENT || errno == ENOTDIR ? CR_REASON_NO_DIRECTORY : -errno);
   }
   mark_descriptors_close_on_exec();
+  limit_descriptors(plan->options->descriptors);
   reset_signals();
   execute_by_name(plan);
   fail(plan, errno == ENOENT ? CR_DOMAIN_REACTOR : CR_DOMAIN_UV,

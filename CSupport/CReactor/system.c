@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Whole processors of the cgroup's quota (`cpu.max`: quota and period in us, or "max"); 0: none. */
 static int quota(void) {
@@ -25,6 +26,15 @@ int cr_system_processors(void) {
   int limit = quota();
   if (limit > 0 && limit < count) count = limit;
   return count > 0 ? count : 1;
+}
+
+uint64_t cr_system_raise_descriptors(uint64_t *before) {
+  struct rlimit limit;
+  *before = 0;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  *before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : *before;
 }
 
 void cr_system_name_thread(const char *name) {

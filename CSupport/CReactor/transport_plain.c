@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,6 +51,18 @@ static void plain_shutdown(cr_connection *connection) {
   if (uv_fileno(&connection->handle, &descriptor) == 0) shutdown(descriptor, SHUT_WR);
 }
 
+static size_t plain_unwritten(cr_connection *connection) {
+  return uv_stream_get_write_queue_size(&connection->stream);
+}
+
+static bool plain_unread(cr_connection *connection) {
+  uv_os_fd_t descriptor;
+  uint8_t byte;
+  if (uv_fileno(&connection->handle, &descriptor) != 0) return false;
+  ssize_t count = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 static void was_closed(uv_handle_t *handle) {
   cr_connection_released(connection_of(handle));
 }
@@ -69,6 +82,8 @@ const cr_transport cr_transport_plain = {
     .read_stop = plain_read_stop,
     .shutdown = plain_shutdown,
     .close = plain_close,
+    .unwritten = plain_unwritten,
+    .unread = plain_unread,
     .connected = cr_connection_connected,
     .received = cr_connection_received,
     .wrote = cr_connection_wrote,

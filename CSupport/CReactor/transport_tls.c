@@ -258,6 +258,16 @@ static void tls_read_stop(cr_connection *connection) {
   tls->below->read_stop(connection);
 }
 
+static size_t tls_unwritten(cr_connection *connection) {
+  const cr_transport *below = tls_of(connection)->below;
+  return below->unwritten == NULL ? 0 : below->unwritten(connection);
+}
+
+static bool tls_unread(cr_connection *connection) {
+  const cr_transport *below = tls_of(connection)->below;
+  return below->unread != NULL && below->unread(connection);
+}
+
 static void say_goodbye(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
   if (tls->stage != STAGE_OPEN) return;
@@ -382,6 +392,8 @@ static const cr_transport transport = {
     .read_stop = tls_read_stop,
     .shutdown = tls_shutdown,
     .close = tls_close,
+    .unwritten = tls_unwritten,
+    .unread = tls_unread,
     .connected = tls_connected,
     .received = tls_received,
     .wrote = tls_wrote,

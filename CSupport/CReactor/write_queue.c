@@ -13,7 +13,8 @@ cr_write_queue *cr_write_queue_take(cr_loop *loop) {
     queue = malloc(sizeof *queue);
   if (!queue) return NULL;
   queue->head = queue->tail = NULL;
-  queue->bytes = queue->in_flight = 0;
+  queue->bytes = queue->in_flight = queue->consumed = 0;
+  queue->seen_at = 0;
   queue->next_free = NULL;
   return queue;
 }
@@ -83,6 +84,7 @@ unsigned cr_write_queue_gather(const cr_write_queue *queue, uv_buf_t *pieces, un
 
 void cr_write_queue_consume(cr_buffer_pool *pool, cr_write_queue *queue, size_t bytes) {
   queue->bytes -= bytes;
+  queue->consumed += bytes;
   while (bytes > 0) {
     cr_buffer *buffer = queue->head;
     size_t length = buffer->end - buffer->begin;

@@ -16,16 +16,32 @@ package final class Reaper: @unchecked Sendable {  // its only state is a pipe t
 }
 
 extension EventLoop {
+  /// What a child is started with, beside its command.
+  package struct ChildOptions: Sendable {
+    /// Bytes of one line of output, and of one line of errors.
+    package var maximumLine = 64 << 20
+    package var maximumLogLine = 8 << 10
+    /// Milliseconds from the end of its input to SIGTERM, and again to SIGKILL.
+    package var grace: UInt32 = 2000
+    /// Its soft limit on descriptors; 0: ours.
+    package var descriptors: UInt64 = 0
+
+    package init() {}
+  }
+
   /// Starts a child in its own process group. Failure comes by `childExited`, later.
   package func startChild(
-    arguments: [String], environment: [String], directory: String?, maximumLine: Int, tag: UInt64
+    arguments: [String], environment: [String], directory: String?, _ limits: ChildOptions, tag: UInt64
   ) -> ConnectionID? {
     let id = unsafe withCStrings(arguments) { arguments in
       unsafe withCStrings(environment) { environment in
         var options = unsafe cr_child_options()
         unsafe options.arguments = arguments
         unsafe options.environment = environment
-        options.max_line = maximumLine
+        options.max_line = limits.maximumLine
+        options.max_log_line = limits.maximumLogLine
+        options.grace = limits.grace
+        options.descriptors = limits.descriptors
         guard let directory else { return unsafe cr_child_start(raw, &options, tag) }
         return unsafe directory.withCString { directory in
           unsafe options.directory = directory
@@ -45,7 +61,7 @@ extension EventLoop {
     }
   }
 
-  /// Closes its standard input; SIGTERM after 2 s, SIGKILL 2 s later.
+  /// Closes its standard input; SIGTERM after its grace, SIGKILL after it once more.
   package func closeChild(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
 
   package func killChild(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }

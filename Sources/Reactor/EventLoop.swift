@@ -13,6 +13,11 @@ package final class EventLoop {
     package var maximumConnections: UInt32 = 20_000
     package var writeHighWater: UInt32 = 64 << 10
     package var writeLowWater: UInt32 = 16 << 10
+    /// Bytes and fields of the head of an upstream's answer.
+    package var answerHead: UInt32 = 32 << 10
+    package var answerHeaders: UInt32 = 100
+    /// Bytes buffered for all peers above which requests get 503; 0: any number.
+    package var memory = 0
     /// Time moves by `advance` only; for tests.
     package var manualClock = false
     package var reaper: Reaper?
@@ -40,6 +45,9 @@ package final class EventLoop {
     settings.max_connections = options.maximumConnections
     settings.write_high_water = options.writeHighWater
     settings.write_low_water = options.writeLowWater
+    settings.answer_head = options.answerHead
+    settings.answer_headers = options.answerHeaders
+    settings.memory = options.memory
     settings.manual_clock = options.manualClock
     unsafe settings.reaper = options.reaper?.raw
     var handlers = EventLoop.handlers
@@ -87,6 +95,9 @@ package final class EventLoop {
 
   package var counts: cr_loop_counts { unsafe cr_loop_count(raw) }
 
+  /// Client connections of all listeners.
+  package var downstreamCount: Int { unsafe Int(cr_loop_count(raw).downstream) }
+
   /// Gives a connection the word that comes back as `tag`. False if it is gone.
   @discardableResult
   package func setTag(_ connection: ConnectionID, _ tag: UInt64) -> Bool {
@@ -103,6 +114,12 @@ package final class EventLoop {
   package func pauseReading(_ connection: ConnectionID) { unsafe cr_read_pause(raw, connection.rawValue) }
 
   package func resumeReading(_ connection: ConnectionID) { unsafe cr_read_resume(raw, connection.rawValue) }
+
+  /// Bytes that wait for that peer, or for the input of that child.
+  package func queued(_ connection: ConnectionID) -> Int { unsafe cr_queued(raw, connection.rawValue) }
+
+  /// Closes connections whose peer has taken none of the bytes that wait for it for so long. Looks at all of them.
+  package func closeStalled(after milliseconds: UInt32) { unsafe cr_close_stalled(raw, milliseconds) }
 
   // MARK: The callback table
 

@@ -82,6 +82,9 @@ extension EventLoop {
     return unsafe Listener(raw: made)
   }
 
+  /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
+  package func hold(_ listener: Listener, _ held: Bool) { unsafe cr_listener_hold(listener.raw, held) }
+
   /// Accepts what the kernel has queued, then closes the socket.
   package func stopListening(_ listener: Listener) { unsafe cr_listener_stop(listener.raw) }
 }

@@ -41,6 +41,13 @@ package enum System {
   /// Processors that this process may use, by affinity and cgroup quota.
   package static var processors: Int { Int(cr_system_processors()) }
 
+  /// Raises the soft limit on descriptors to the hard one: what it was and what it is now.
+  package static func raiseDescriptors() -> (before: UInt64, now: UInt64) {
+    var before: UInt64 = 0
+    let now = unsafe cr_system_raise_descriptors(&before)
+    return (before, now)
+  }
+
   /// One of our own environment variables.
   package static func environment(_ name: String) -> String? {
     unsafe getenv(name).map { unsafe String(cString: $0) }
@@ -50,6 +57,13 @@ package enum System {
 extension System {
   /// Blocks the calling thread, which must not be a loop's.
   package static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+
+  /// Milliseconds of the monotonic clock.
+  package static var uptime: UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(max(time.tv_sec, 0)) * 1000 + UInt64(time.tv_nsec / 1_000_000)
+  }
 
   /// Milliseconds since 1970-01-01T00:00:00Z by the wall clock, which may be set back.
   package static var wallClock: UInt64 {

@@ -99,7 +99,8 @@ final class ClientBench {
         let directory = directory.map { strdup($0)! }
         defer { free(directory) }
         var options = cr_child_options(
-          arguments: arguments, environment: environment, directory: directory, max_line: maxLine)
+          arguments: arguments, environment: environment, directory: directory, max_line: maxLine, max_log_line: 0,
+          grace: 2000, descriptors: 0)
         return cr_child_start(loop, &options, tag)
       }
     }

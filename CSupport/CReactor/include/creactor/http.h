@@ -36,6 +36,13 @@ cr_write cr_http_stream_end(cr_loop *loop, cr_id connection);
 void cr_http_stream_heartbeat(cr_loop *loop, cr_id connection, uint32_t interval_ms,
                               cr_frame *frame);
 
+/* Bytes that wait for that peer, or for the input of that child; 0 for a stale id. */
+size_t cr_queued(cr_loop *loop, cr_id id);
+/* Closes HTTP connections whose peer has taken none of the bytes that wait for it for `timeout_ms`.
+   To be called every now and then: it looks at all connections. `closed` and `upstream_closed` are
+   told. */
+void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms);
+
 /* Ends a connection: after what is queued (orderly), or at once (abort: an unfinished chunked
    answer stays visibly unfinished). `closed` is not called for it. */
 void cr_close(cr_loop *loop, cr_id connection);
@@ -60,7 +67,8 @@ typedef struct cr_endpoint {
 cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag);
 
 /* One whole request (head and body as pieces, complete bytes). One at a time per connection:
-   CR_WRITE_STALE while an answer is outstanding. From within the last `response_body` the next
+   CR_WRITE_STALE while an answer is outstanding, and when the server has ended the connection
+   meanwhile: nothing was sent then. From within the last `response_body` the next
    request may be sent. `head_method`: the answer will have no body. */
 cr_write cr_http_send(cr_loop *loop, cr_id connection, const cwire_span *pieces, size_t count,
                       bool head_method);

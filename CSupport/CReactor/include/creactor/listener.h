@@ -34,6 +34,8 @@ typedef struct cr_listener cr_listener;
    listener (see `cr_connection_listener`). */
 cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host,
                            uint16_t port, uint32_t label, const cr_http_limits *limits);
+/* Held: connections wait in the kernel's queue, not refused, until it is held no more. */
+void cr_listener_hold(cr_listener *listener, bool held);
 /* Accepts what the kernel has queued, then closes the listening socket. Connections live on. */
 void cr_listener_stop(cr_listener *listener);
 

@@ -18,6 +18,9 @@ typedef struct cr_child_options {
   const char *const *environment; /* NULL-terminated, whole */
   const char *directory;          /* NULL: ours */
   size_t max_line;                /* bytes of one line of output; beyond it the child is ended */
+  size_t max_log_line;            /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
+  uint32_t grace;                 /* ms of each step of an orderly end */
+  uint64_t descriptors;           /* soft limit for it; 0: ours */
 } cr_child_options;
 
 /* Starts a child as leader of its own session and process group with pipes on 0, 1, 2, no other
@@ -27,8 +30,8 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
 /* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a
    child that closes its input or output is ended in order, as there is no talking to it. */
 cr_write cr_child_write(cr_loop *loop, cr_id child, const cwire_span *pieces, size_t count);
-/* Orderly end: closes standard input after what is queued, SIGTERM to the group after 2 s, SIGKILL
-   2 s later. Whatever is left of the group when the child itself has ended is ended too; its output
+/* Orderly end: closes standard input after what is queued, SIGTERM to the group after its grace,
+   SIGKILL after it once more. Whatever is left of the group when the child itself has ended is ended too; its output
    is read to the end, but not for longer than 1 s. `child_exited` follows, here as after the
    others. */
 void cr_child_close(cr_loop *loop, cr_id child);
