@@ -13,6 +13,7 @@ package final class Gateway {
   private let controlWorker: Worker
   private let control: ControlPlane
   private let group: ListenerGroup
+  private let maxConnections: Int
   private let logger: Logger
   private var threads: [Thread] = []
 
@@ -35,6 +36,13 @@ package final class Gateway {
     } catch {
       throw Failure(description: error.description)
     }
+    let descriptors = System.raiseDescriptors()
+    maxConnections = Self.clamp(listeners.http.maxConnections, configuration, to: Int(clamping: descriptors.now))
+    if maxConnections < listeners.http.maxConnections {
+      logger.warning(
+        "max_connections is \(maxConnections) instead of \(listeners.http.maxConnections): more do not fit into the \(descriptors.now) descriptors that this process may have"
+      )
+    }
     let connectTimeout = UInt32(clamping: configuration.limits.connectTimeout.milliseconds)
     var clusters: [Cluster] = []
     for (index, server) in configuration.servers.enumerated() {
@@ -45,10 +53,14 @@ package final class Gateway {
       }
     }
     if clusters.isEmpty { clusters = [Cluster(embedded: "demo")] }
-    state = GatewayState(configuration: configuration, clusters: clusters, workerCount: count)
+    state = GatewayState(
+      configuration: configuration, clusters: clusters, workerCount: count, childDescriptors: descriptors.before)
     var options = EventLoop.Options()
     options.writeHighWater = UInt32(clamping: configuration.limits.writeHighWater)
     options.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
+    options.answerHead = UInt32(clamping: configuration.limits.head)
+    options.answerHeaders = UInt32(clamping: configuration.limits.headers)
+    options.memory = configuration.limits.memory
     options.reaper = reaper
     group = ListenerGroup(loops: count)
     do {
@@ -70,8 +82,45 @@ package final class Gateway {
     state.setControl(control)
   }
 
-  /// Serves: the control loop at once, clients as soon as every upstream has answered or `first_list_wait` is over.
+  /// What fits into so many descriptors, with a quarter of them kept for upstreams.
+  private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
+    guard descriptors > 0 else { return wanted }
+    let own = 64 + 16 * (configuration.workers ?? System.processors) + 8 * configuration.servers.count
+    return min(wanted, max(16, (descriptors - own) / 4 * 3))
+  }
+
+  /// Serves. Clients may connect at once; they are answered as soon as every upstream has answered or
+  /// `first_list_wait` is over, as until then the first list would lack what is about to come.
   package func start() throws(Failure) {
+    let listeners = state.configuration.listeners
+    let limits = httpLimits
+    do {
+      _ = try controlWorker.loop.listen(
+        host: listeners.admin.host, port: adminPort, group: nil, label: ListenerLabel.admin, limits: limits)
+    } catch {
+      throw Failure(description: "can't listen on \(listeners.admin.host) port \(adminPort): \(error)")
+    }
+    for worker in workers {
+      do {
+        let listener = try worker.loop.listen(
+          host: listeners.http.host, port: httpPort, group: group, label: ListenerLabel.http, limits: limits)
+        worker.loop.hold(listener, true)
+        worker.listener = listener
+      } catch {
+        throw Failure(description: "can't listen on \(listeners.http.host) port \(httpPort): \(error)")
+      }
+    }
+    for worker in workers {
+      worker.loop.startTimer(milliseconds: Worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+      threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
+    }
+    controlWorker.loop.startTimer(milliseconds: Worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+    threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
+    let handles = workers.map { WorkerHandle($0) }
+    control.begin { for handle in handles { handle.post { $0.letClientsIn() } } }
+  }
+
+  private var httpLimits: HTTPLimits {
     var limits = HTTPLimits()
     let configured = state.configuration.limits
     limits.maxHead = UInt32(clamping: configured.head)
@@ -82,85 +131,61 @@ package final class Gateway {
     limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
     limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
     limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
-    let listeners = state.configuration.listeners
-    limits.maxConnections = UInt32(clamping: max(1, listeners.http.maxConnections / state.workerCount))
-    do {
-      _ = try controlWorker.loop.listen(
-        host: listeners.admin.host, port: adminPort, group: nil, label: ListenerLabel.admin, limits: limits)
-    } catch {
-      throw Failure(description: "can't listen on \(listeners.admin.host) port \(adminPort): \(error)")
-    }
-    for worker in workers {
-      worker.loop.startTimer(milliseconds: Worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
-      threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
-    }
-    threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
-    control.begin()
-    openDoors(limits)
-  }
-
-  /// Lets clients in once every upstream has answered, or `first_list_wait` is over: until then the first list would
-  /// lack what is about to come.
-  private func openDoors(_ limits: HTTPLimits) {
-    let handles = workers.map { WorkerHandle($0) }
-    let opening = Opening(
-      host: state.configuration.listeners.http.host, port: httpPort, group: group, limits: limits)
-    WorkerHandle(controlWorker).post { worker in
-      worker.waitForUpstreams(until: worker.now + worker.gateway.configuration.firstListWait.milliseconds) {
-        for handle in handles { handle.post { $0.open(opening) } }
-      }
-    }
+    limits.maxConnections = UInt32(clamping: (maxConnections + workers.count - 1) / workers.count)
+    return limits
   }
 
   // MARK: The end
 
   /// Stops accepting, lets calls in flight finish for up to `drain_timeout`, and ends. `abrupt` is asked again and
-  /// again whether there is no time for that.
-  package func drain(abrupt: @escaping () -> Bool) {
+  /// again whether there is no time for that. False if that cut something short.
+  package func drain(abrupt: @escaping () -> Bool) -> Bool {
     state.startDraining()
+    let patience = Patience(abrupt)
     let handles = workers.map { WorkerHandle($0) }
-    for handle in handles { handle.post { $0.startDraining() } }
-    var left = state.configuration.drainTimeout.milliseconds
-    while left > 0, !abrupt(), state.busyWorkers.load(ordering: .relaxed) > 0 {
-      System.sleep(milliseconds: 20)
-      left = left > 20 ? left - 20 : 0
-    }
     let all = handles + [WorkerHandle(controlWorker)]
+    let started = System.uptime
+    let limit = state.configuration.drainTimeout.milliseconds
+    state.busyWorkers.store(handles.count, ordering: .relaxed)
+    for handle in handles { handle.post { $0.startDraining() } }
+    control.end()
+    patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
+    // time that an orderly end takes them.
+    state.busyWorkers.store(all.count, ordering: .relaxed)
     for handle in all { handle.post { $0.closeEverything() } }
-    // Children get the time that an orderly end takes them.
-    var grace: UInt64 = 6000
-    while grace > 0, !abrupt(), state.liveLinks.load(ordering: .relaxed) > 0 {
-      System.sleep(milliseconds: 20)
-      grace -= 20
-    }
+    let passed = System.uptime - started
+    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    let grace = state.configuration.limits.childGrace.milliseconds
+    patience.wait(2 * grace + 2000) { state.liveLinks.load(ordering: .relaxed) > 0 }
     for handle in all { handle.stop() }
     for thread in threads { thread.join() }
     threads = []
+    return !patience.isOver
   }
-}
 
-/// What a worker needs for its listening socket.
-struct Opening: Sendable {
-  var host: String
-  var port: UInt16
-  var group: ListenerGroup
-  var limits: HTTPLimits
+  /// Waits for a condition to pass, but not for long, and not at all once it is over.
+  private final class Patience {
+    private let abrupt: () -> Bool
+    private(set) var isOver = false
+
+    init(_ abrupt: @escaping () -> Bool) { self.abrupt = abrupt }
+
+    func wait(_ milliseconds: UInt64, while condition: () -> Bool) {
+      let end = System.uptime + milliseconds
+      while !isOver, condition(), System.uptime < end {
+        if abrupt() { isOver = true }
+        System.sleep(milliseconds: 10)
+      }
+    }
+  }
 }
 
 extension Worker {
-  func open(_ opening: Opening) {
-    do {
-      listener = try loop.listen(
-        host: opening.host, port: opening.port, group: opening.group, label: ListenerLabel.http, limits: opening.limits)
-      gateway.openDoors.add(1, ordering: .releasing)
-    } catch {
-      logger.critical("can't listen on \(opening.host) port \(opening.port): \(error)")
-    }
-  }
-
-  func waitForUpstreams(until deadline: UInt64, _ ready: @escaping () -> Void) {
-    if now >= deadline || gateway.clusters.allSatisfy({ $0.hasAnswered }) { return ready() }
-    after(milliseconds: 10) { [self] in waitForUpstreams(until: deadline, ready) }
+  /// What has connected so far waits in the kernel's queue.
+  func letClientsIn() {
+    if let listener { loop.hold(listener, false) }
+    gateway.openDoors.add(1, ordering: .releasing)
   }
 
   /// No new connections; listening clients are sent away, calls go on.
@@ -174,21 +199,29 @@ extension Worker {
       streamReaders[connection] = nil
     }
     loop.drainConnections()
-    gateway.busyWorkers.add(1, ordering: .relaxed)
-    reportWhenIdle()
+    reportWhenIdle { [self] in exchanges.count > 0 }
   }
 
-  private func reportWhenIdle() {
-    guard exchanges.count > 0 else {
+  private func reportWhenIdle(_ isBusy: @escaping () -> Bool) {
+    guard isBusy() else {
       gateway.busyWorkers.subtract(1, ordering: .relaxed)
       return
     }
-    after(milliseconds: 10) { [self] in reportWhenIdle() }
+    after(milliseconds: 10) { [self] in reportWhenIdle(isBusy) }
   }
 
-  /// Ends what is left: upstream sessions and children.
+  /// Ends what is left: sessions, and the conversations and children upstream.
   func closeEverything() {
-    for link in links.values { link.close() }
+    isClosing = true
     for session in gateway.sessions.all where Int(session.id.worker) == index { end(session) }
+    if index == gateway.workerCount {
+      for upstream in gateway.sharedUpstreams { end(upstream) }
+      control?.endOwnSessions()
+    }
+    for link in links.values { link.close() }
+    let isControl = index == gateway.workerCount
+    let patience = now + 1000
+    // The admin listener goes on to the end, and an upstream that does not take a goodbye is not waited for.
+    reportWhenIdle { [self] in exchanges.count > 0 && now < patience || !isControl && loop.downstreamCount > 0 }
   }
 }

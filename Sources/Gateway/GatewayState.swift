@@ -47,7 +47,8 @@ package final class GatewayState: Sendable {
     var abilities: ClientCapabilities?
   }
 
-  init(configuration: GatewayConfiguration, clusters: [Cluster], workerCount: Int) {
+  /// - Parameter childDescriptors: the soft limit on descriptors that children get; 0: ours.
+  init(configuration: GatewayConfiguration, clusters: [Cluster], workerCount: Int, childDescriptors: UInt64) {
     self.configuration = configuration
     self.clusters = clusters
     self.workerCount = workerCount
@@ -68,6 +69,12 @@ package final class GatewayState: Sendable {
     heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
     resultLimit = configuration.limits.result
     depth = configuration.limits.depth
+    var childOptions = EventLoop.ChildOptions()
+    childOptions.maximumLine = configuration.limits.result
+    childOptions.maximumLogLine = configuration.limits.stderrLine
+    childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
+    childOptions.descriptors = childDescriptors
+    self.childOptions = childOptions
   }
 
   // Limits that the path of a request reads.
@@ -77,6 +84,7 @@ package final class GatewayState: Sendable {
   let resumeWindow: UInt64
   let heartbeat: UInt32
   let resultLimit: Int
+  let childOptions: EventLoop.ChildOptions
   let depth: Int
 
   /// The `_meta` for a client that wants to hear of logs from this level on.

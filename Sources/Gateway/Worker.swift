@@ -42,6 +42,8 @@ package final class Worker: LoopHandler {
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   var listener: Listener?
+  /// The end has come: nothing is started any more.
+  var isClosing = false
   let headScratch = Scratch(capacity: 2048)
   let bodyScratch = Scratch(capacity: 16 << 10)
   var headBytes: RawSpan {

@@ -54,6 +54,6 @@ func serve(_ configuration: GatewayConfiguration) throws -> ExitCode {
   Welcome(configuration, httpPort: gateway.httpPort, adminPort: gateway.adminPort).print()
   let signal = signals.wait()
   logger.info("\(signal.name): draining")
-  gateway.drain { signals.isPending }
-  return .success
+  // A second signal means: now.
+  return gateway.drain { signals.isPending } ? .success : ExitCode(1)
 }

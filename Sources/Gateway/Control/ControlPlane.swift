@@ -19,6 +19,8 @@ actor ControlPlane {
   private var epoch: UInt64
   private var mergeScheduled = false
   private var stopped = false
+  /// Lets clients in; nil once they are.
+  private var doors: (@Sendable () -> Void)?
 
   init(gateway: GatewayState, worker: WorkerHandle, logger: Logger) {
     self.gateway = gateway
@@ -29,12 +31,19 @@ actor ControlPlane {
     epoch = UInt64.random(in: 0...UInt64(UInt32.max))
   }
 
-  /// Starts to look after every upstream, on the control loop.
-  nonisolated func begin() {
-    gateway.post(to: gateway.workerCount) { _ in self.assumeIsolated { $0.start() } }
+  /// Starts to look after every upstream, on the control loop. `openDoors` is called once, when every upstream has
+  /// answered or `first_list_wait` is over.
+  nonisolated func begin(_ openDoors: @escaping @Sendable () -> Void) {
+    gateway.post(to: gateway.workerCount) { _ in self.assumeIsolated { $0.start(openDoors) } }
   }
 
-  private func start() {
+  private func start(_ openDoors: @escaping @Sendable () -> Void) {
+    doors = openDoors
+    Task {
+      await pause(gateway.configuration.firstListWait.milliseconds)
+      if mergeScheduled { merge() }
+      letClientsIn()
+    }
     for cluster in gateway.clusters {
       let supervisor = Supervisor(cluster)
       supervisors.append(supervisor)
@@ -42,9 +51,31 @@ actor ControlPlane {
     }
   }
 
-  func stop() {
-    stopped = true
-    for supervisor in supervisors { supervisor.raise(.stop) }
+  private func letClientsIn() {
+    doors?()
+    doors = nil
+  }
+
+  /// Nothing is looked after any more: what goes away from now on stays away.
+  nonisolated func end() {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { plane in
+        plane.stopped = true
+        for supervisor in plane.supervisors {
+          plane.closeOwnStream(supervisor)
+          supervisor.raise(.stop)
+        }
+      }
+    }
+  }
+
+  /// Says goodbye to the upstreams that the gateway talks to on its own behalf. On the control loop.
+  nonisolated func endOwnSessions() {
+    assumeIsolated { plane in
+      for supervisor in plane.supervisors {
+        if let binding = supervisor.binding { plane.worker.end(binding) }
+      }
+    }
   }
 
   // MARK: News from workers
@@ -96,7 +127,7 @@ actor ControlPlane {
             "\(cluster.alias) is ready: \(profile.transport), \(profile.revision.label)",
             metadata: ["server": "\(cluster.alias)"])
         }
-        scheduleMerge(now: gateway.clusters.allSatisfy { $0.profile != nil })
+        scheduleMerge(now: allHaveAnswered)
         try await watch(supervisor, profile)
       } catch {
         guard !stopped else { return }
@@ -108,10 +139,14 @@ actor ControlPlane {
         }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
         supervisor.clear()
+        // The last one that the first list waits for, and it has none.
+        if doors != nil, allHaveAnswered { merge() }
         await pause(delay)
       }
     }
   }
+
+  private var allHaveAnswered: Bool { gateway.clusters.allSatisfy(\.hasAnswered) }
 
   func pause(_ milliseconds: UInt64) async {
     await withCheckedContinuation { continuation in
@@ -210,12 +245,12 @@ actor ControlPlane {
 
   /// Merges soon, or at once: a swarm of changes makes one new catalogue.
   private func scheduleMerge(now: Bool) {
+    if now { return merge() }
     guard !mergeScheduled else { return }
     mergeScheduled = true
-    if now { return merge() }
     Task {
       await pause(50)
-      merge()
+      if mergeScheduled { merge() }
     }
   }
 
@@ -227,6 +262,7 @@ actor ControlPlane {
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
     gateway.publish(new)
+    if allHaveAnswered { letClientsIn() }
     guard !changed.isEmpty else { return }
     worker.announceToSessions(changed)
     gateway.postToAll { $0.announce(changed) }

@@ -128,9 +128,11 @@ extension ControlPlane {
     _ supervisor: Supervisor, _ transport: Cluster.Transport
   ) async -> Result<Cluster.Profile, HandshakeFailure> {
     let cluster = supervisor.cluster
+    // What was open before has failed, or somebody opened it since: it must not be left behind.
+    if let open = supervisor.binding?.takeOpen() { worker.end(open, cluster) }
     let binding = ownBinding(cluster)
     supervisor.binding = binding
-    if let open = binding.current { _ = binding.lost(open) }
+    if let open = binding.takeOpen() { worker.end(open, cluster) }
     let result = await withCheckedContinuation { continuation in
       switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
       case .yours, .open:

@@ -37,10 +37,12 @@ extension Worker {
 
   /// Ends a conversation with an upstream: its child, its stream, or its HTTP session.
   func end(_ upstream: UpstreamSession) {
-    guard let open = upstream.close() else { return }
+    if let open = upstream.close() { end(open, upstream.cluster) }
+  }
+
+  func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
     if let link = open.link { return on(link.worker) { $0.links[link.number]?.close() } }
     guard !open.httpSession.isEmpty, let id = exchanges.make(.nobody) else { return }
-    let cluster = upstream.cluster
     exchanges[id].cluster = cluster
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + 5000

@@ -25,6 +25,8 @@ final class Link {
   private(set) var isDead = false
   /// A child that is only asked what it speaks: its death is no news.
   var isProbe = false
+  /// We end it.
+  private(set) var isClosing = false
   /// Why the child could not even be started.
   var startFailure: String?
   private let scanner = EnvelopeScanner()
@@ -58,6 +60,7 @@ final class Link {
   func callEnded(_ call: ExchangeID) { calls[call] = nil }
 
   func close() {
+    isClosing = true
     switch wire {
     case .child(let child): worker.loop.closeChild(child)
     case .eventStream(let connection):

@@ -49,13 +49,16 @@ extension Worker {
     links[link.reference.number] = nil
     gateway.liveLinks.subtract(1, ordering: .relaxed)
     if let open = link.binding.current, open.link == link.reference { _ = link.binding.lost(open) }
-    // A child that was only asked what it speaks has done its work.
-    if link.isProbe { return }
-    logger.info("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
+    // A child that was only probed, or that we ended ourselves, is no news.
+    guard !link.isProbe, !link.isClosing else {
+      return logger.debug("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
+    }
+    logger.warning("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
     if link.binding.owner == nil { control?.linkDied(link.cluster, reason) }
   }
 
   func makeLink(_ binding: UpstreamSession, _ wire: (UInt32) -> Link.Wire?) -> Link? {
+    guard !isClosing else { return nil }
     let number = nextLink
     nextLink += 1
     guard let wire = wire(number) else { return nil }
@@ -71,7 +74,7 @@ extension Worker {
       loop.startChild(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),
-        directory: command.workingDirectory, maximumLine: gateway.resultLimit, tag: tag(.link, UInt64(number))
+        directory: command.workingDirectory, gateway.childOptions, tag: tag(.link, UInt64(number))
       ).map { .child($0) }
     }
   }

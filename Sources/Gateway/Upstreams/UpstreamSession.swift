@@ -89,6 +89,15 @@ final class UpstreamSession: Sendable {
     }
   }
 
+  /// It is of no use any more though nobody has noticed: what was open is to be ended, the next caller opens a new one.
+  func takeOpen() -> Open? {
+    state.withLock { state in
+      guard case .open(let open) = state else { return nil }
+      state = .idle
+      return open
+    }
+  }
+
   /// Nobody needs it any more. What was open is to be ended.
   func close() -> Open? {
     state.withLock { state in
