@@ -143,6 +143,18 @@ package final class GatewayState: Sendable {
     }
   }
 
+  /// Whether a session's calls go through a conversation that no client has to itself.
+  func isShared(_ binding: UpstreamSession, with session: Session) -> Bool {
+    let cluster = binding.cluster
+    let abilities: ClientCapabilities?
+    switch cluster.isolation {
+    case .session: return false
+    case .shared: abilities = nil
+    case .principal: abilities = session.abilities
+    }
+    return shared.withLock { $0[SharedKey(cluster: cluster.index, abilities: abilities)] === binding }
+  }
+
   /// URIs of an upstream that a legacy session or a modern listen wants to hear of.
   func wantedResources(of cluster: Cluster) -> [[UInt8]] {
     var wanted = interests.withLock { $0 }

@@ -9,11 +9,22 @@ extension Worker {
     control?.listChanged(cluster, method)
   }
 
-  /// A resource changed: every session that subscribed to it or to its parent hears of it, and every listen.
-  func resourceUpdated(_ cluster: Cluster, _ envelope: Envelope, _ owner: Session?) {
-    guard let token = envelope.value(Param.uri), let uri = JSON.bytes(token) else { return }
-    if let owner {
-      emit(envelope.message, to: owner)
+  /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told
+  /// on the gateway's own listen.
+  func resourceUpdated(_ cluster: Cluster, _ envelope: Envelope, _ binding: UpstreamSession?) {
+    guard let place = envelope.member(Param.uri)?.value, let uri = JSON.bytes(envelope.message[place]) else { return }
+    if let owner = binding?.owner {
+      guard let binding, let session = owner.value else { return }
+      // Whatever it says there is for that client, subscribed or not.
+      let isMarked = binding.subscribers(of: uri)[session.id] == true
+      emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
+      return
+    }
+    if let binding {
+      for (id, isMarked) in binding.subscribers(of: uri) {
+        guard let session = gateway.sessions.find(id) else { continue }
+        emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
+      }
     } else {
       let message = envelope.message.array
       for session in gateway.sessions.all where Self.concerns(uri, session.withState { $0.subscriptions }) {
@@ -22,7 +33,7 @@ extension Worker {
     }
     var members = ByteBuffer()
     members.append("\"uri\":")
-    members.append(token)
+    members.append(envelope.message[place])
     let bytes = members.bytes.array
     for worker in 0..<gateway.workerCount {
       on(worker) { worker in
@@ -33,65 +44,38 @@ extension Worker {
     }
   }
 
+  /// The message with the URI as the client knows it.
+  private func marked(_ envelope: Envelope, _ place: Slice, _ cluster: Cluster, _ isMarked: Bool) -> [UInt8] {
+    guard isMarked, let contents = JSON.contents(of: envelope.message[place]) else { return envelope.message.array }
+    var token = ByteBuffer()
+    token.append("\"")
+    ResourceTag.append(contents, alias: cluster.alias, to: &token)
+    token.append("\"")
+    var message = ByteBuffer(capacity: envelope.message.byteCount + 64)
+    splice.reset()
+    splice.replace(place, with: token.bytes)
+    return splice.write(envelope.message, into: &message) ? message.bytes.array : envelope.message.array
+  }
+
   /// The URI is among those subscribed to, or lies below one of them [10].
   private static func concerns(_ uri: [UInt8], _ subscribed: Set<[UInt8]>) -> Bool {
-    if subscribed.contains(uri) { return true }
-    return subscribed.contains { parent in
-      guard uri.count > parent.count, uri.starts(with: parent) else { return false }
-      return parent.last == UInt8(ascii: "/") || uri[parent.count] == UInt8(ascii: "/")
-    }
+    subscribed.contains { UpstreamSession.covers($0, uri) }
   }
 
-  /// A message of a shared upstream that carries no sign of whom it is for: all sessions that look at that server.
-  func broadcast(_ message: RawSpan, _ cluster: Cluster, _ owner: Session?) {
-    if let owner { return emit(message, to: owner) }
+  /// A message that carries no sign of whom it is for: everybody whose conversation it is.
+  func broadcast(_ envelope: Envelope, _ binding: UpstreamSession) {
+    if let owner = binding.owner {
+      if let session = owner.value { emit(envelope.message, to: session) }
+      return
+    }
+    let level = envelope.method == .notifyMessage ? LogLevel(token: envelope.value(Param.level)) : nil
+    let cluster = binding.cluster
     for session in gateway.sessions.all where session.view == .all || session.view == .only(upstream: cluster.index) {
-      emit(message, to: session)
+      guard gateway.isShared(binding, with: session) else { continue }
+      // What all share speaks as low as the lowest level that somebody asked for.
+      if let level, let least = session.withState({ $0.logLevel }), level < least { continue }
+      emit(envelope.message, to: session)
     }
-  }
-
-  /// A client set its log level: the conversations that are its own are told.
-  func spreadLogLevel(_ level: LogLevel, _ session: Session) {
-    for (cluster, open) in session.openUpstreams { setLogLevel(level, cluster, open) }
-    for upstream in gateway.sharedUpstreams {
-      guard let open = upstream.current else { continue }
-      setLogLevel(level, upstream.cluster, open)
-    }
-  }
-
-  func setLogLevel(_ level: LogLevel, _ cluster: Cluster, _ open: UpstreamSession.Open) {
-    guard open.revision.era == .legacy, cluster.profile?.offer.capabilities.contains(.logging) == true else { return }
-    let call = LocalCall { _ in }
-    guard let id = beginLocal(call, cluster, .loggingSetLevel) else { return }
-    exchanges[id].opened = open
-    var message = ByteBuffer(capacity: 128)
-    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    message.append(decimal: id.rawValue)
-    message.append(",\"method\":\"logging/setLevel\",\"params\":{\"level\":")
-    message.append(quoted: level.label.bytes)
-    message.append("}}")
-    carry(id, message.bytes, open)
-  }
-
-  /// A session listens now: what its own upstream conversations say outside of calls has somewhere to go.
-  func sessionListens(_ session: Session) {
-    for (cluster, open) in session.openUpstreams where open.link == nil && open.revision.era == .legacy {
-      openNotificationStream(cluster, open, owner: SessionReference(session))
-    }
-  }
-
-  /// GET of a legacy upstream session.
-  @discardableResult
-  func openNotificationStream(
-    _ cluster: Cluster, _ open: UpstreamSession.Open, owner: SessionReference?, ended: ((Int) -> Void)? = nil
-  ) -> ConnectionID? {
-    let stream = UpstreamStream(cluster, .notifications, owner: owner, open: open)
-    stream.ended = ended
-    headScratch.buffer.clear()
-    headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))
-    appendSession(open)
-    headScratch.buffer.appendHeadEnd()
-    return openUpstreamStream(stream, head: headBytes)
   }
 
   /// Modern listens named resources: the upstreams that own them are asked to tell.

@@ -314,13 +314,16 @@ def test_get_must_accept_an_event_stream(session: LegacySession) -> None:
         assert connection.exchange(session.get_bytes({"Accept": "application/json"}), "GET").status == 406
 
 
-def test_a_second_get_stream_conflicts_until_the_first_is_gone(port: int) -> None:
-    session = LegacySession(port)
+def test_get_streams_conflict_beyond_their_limit_until_one_is_gone(make_gateway: Callable[..., Gateway]) -> None:
+    """A session may have several, and a slot is free as soon as its connection dies."""
+    session = LegacySession(make_gateway(settings={"limits": {"streams_per_session": 2}}, workers=2).port)
     first, head = session.listen()
     assert head.status == 200 and head.headers["content-type"].startswith("text/event-stream")
     assert "no-cache" in head.headers.get("cache-control", "")
-    second, refused = session.listen()
-    second.close()
+    second, head = session.listen()
+    assert head.status == 200
+    third, refused = session.listen()
+    third.close()
     assert refused.status == 409
     first.close()
 
@@ -330,6 +333,7 @@ def test_a_second_get_stream_conflicts_until_the_first_is_gone(port: int) -> Non
         return answer.status == 200
 
     assert eventually(again, 5), "the slot was not freed"
+    second.close()
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
@@ -342,10 +346,12 @@ def next_message(events: Iterator[dict[str, str]]) -> tuple[str | None, dict[str
     raise AssertionError("the stream ended")
 
 
-def change_tools(session: LegacySession, name: str) -> None:
-    """One list change, by adding a tool and another by taking it away."""
-    for tool in ("add_tool", "remove_tool"):
-        assert "result" in session.call(tool, {"name": name}).message
+def change_tools(session: LegacySession, name: str, events: Iterator[dict[str, str]]) -> tuple[str | None, Any]:
+    """A tool comes, the client is told, and it goes again: two changes in a row may be none."""
+    assert "result" in session.call("add_tool", {"name": name}).message
+    told = next_message(events)
+    assert "result" in session.call("remove_tool", {"name": name}).message
+    return told
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -356,8 +362,7 @@ def test_list_changes_come_on_the_get_stream(port: int, alias: str) -> None:
         assert head.status == 200
         events = connection.stream()
         session.post(rpc("tools/list"))
-        change_tools(session, f"get_{alias}")
-        number, message = next_message(events)
+        number, message = change_tools(session, f"get_{alias}", events)
         assert message["method"] == "notifications/tools/list_changed"
         assert number, "an event without an id cannot be resumed after"
         assert "_meta" not in message.get("params", {}), message
@@ -421,8 +426,9 @@ def test_progress_makes_the_answer_a_stream_and_stays_on_it(port: int, alias: st
         assert [(report["progressToken"], report["progress"]) for report in reports] == [("tok", n) for n in (1, 2, 3)]
         assert response.message["id"] == "call" and "result" in response.message
         # Nothing of it on the GET stream: the next thing there is the list change.
-        change_tools(session, f"only_{alias}")
-        assert next_message(listening.stream())[1]["method"] == "notifications/tools/list_changed"
+        assert change_tools(session, f"only_{alias}", listening.stream())[1]["method"] == (
+            "notifications/tools/list_changed"
+        )
 
 
 def test_streams_begin_with_a_priming_event_from_2025_11_25_on(port: int) -> None:

@@ -202,6 +202,7 @@ extension Worker {
       !open.httpSession.isEmpty
     {
       _ = binding.lost(open)
+      if repeatInNewSession(id, reader) { return }
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
     if reader.mode == .json, reader.collected.buffer.count > 0 {

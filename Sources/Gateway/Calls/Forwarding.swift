@@ -84,16 +84,26 @@ extension Worker {
     exchanges[id].binding = binding
     switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
     case .open(let open):
+      if exchanges[id].method == .resourcesSubscribe {
+        // What it brings must find an open stream.
+        exchanges[id].parked = message.array
+        guard hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) else { return }
+        guard let message = exchanges[id].parked else { return }
+        exchanges[id].parked = nil
+        return carry(id, message.rawBytes, open)
+      }
       carry(id, message, open)
     case .waiting:
       exchanges[id].parked = message.array
     case .yours:
       exchanges[id].parked = message.array
       open(binding, profile)
+    case .closed:
+      fail(id, GatewayError(.sessionUnknown))
     }
   }
 
-  private func binding(for id: ExchangeID, _ cluster: Cluster) -> UpstreamSession {
+  func binding(for id: ExchangeID, _ cluster: Cluster) -> UpstreamSession {
     switch cluster.isolation {
     case .shared:
       return gateway.sharedUpstream(cluster)
@@ -124,12 +134,29 @@ extension Worker {
       return sendLink(link, message, id)
     }
     guard let cluster = exchanges[id].cluster else { return }
+    if !open.httpSession.isEmpty {
+      let reader = exchanges[id].reader ?? takeReader()
+      exchanges[id].reader = reader
+      reader.keep(message)
+    }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
     appendSession(open)
     headScratch.buffer.append(contentLength: message.byteCount)
     headScratch.buffer.appendHeadEnd()
     post(id, message, cluster)
+  }
+
+  /// The upstream has ended the session before it took the call (404): once, the call goes out again in a new one. False
+  /// if it can't.
+  func repeatInNewSession(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
+    guard !exchanges[id].retried, let message = reader.kept, let cluster = exchanges[id].cluster,
+      let profile = cluster.profile
+    else { return false }
+    exchanges[id].retried = true
+    reader.reset()
+    send(id, message.rawBytes, cluster, profile)
+    return true
   }
 
   /// The header lines that every request of an open legacy conversation carries.

@@ -72,7 +72,7 @@ extension Worker {
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
       listChanged(cluster, envelope.method, exchanges[id].session)
     case .notifyResourcesUpdated:
-      resourceUpdated(cluster, envelope, exchanges[id].session)
+      resourceUpdated(cluster, envelope, exchanges[id].binding)
     case .notifyCancelled:
       cancelReverse(of: id, envelope)
     case .notifyMessage where exchanges[id].clientRevision.era == .modern && exchanges[id].logLevel == nil:
@@ -208,11 +208,16 @@ extension Worker {
   }
 
   /// A message that belongs to no call, on one of the session's streams.
-  func emit(_ message: RawSpan, to session: Session) {
+  ///
+  /// False if it has none, and the message is lost.
+  @discardableResult
+  func emit(_ message: RawSpan, to session: Session) -> Bool {
     let delivery: EventLog.Delivery? = session.withState { state in
       guard let stream = state.log.standalone else { return nil }
       return state.log.append(message, to: stream)
     }
-    if let delivery { perform(delivery, session: session) }
+    guard let delivery else { return false }
+    perform(delivery, session: session)
+    return true
   }
 }

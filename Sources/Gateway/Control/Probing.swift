@@ -137,13 +137,13 @@ extension ControlPlane {
       switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
       case .yours, .open:
         worker.establish(binding, transport, .legacy) { continuation.resume(returning: $0) }
-      case .waiting:
+      case .waiting, .closed:
         continuation.resume(returning: .failure(.failed("its conversation is being opened")))
       }
     }
     switch result {
     case .success(let established):
-      for waiter in binding.opened(established.open) where waiter.exchange != .none {
+      for waiter in binding.opened(established.open) ?? [] where waiter.exchange != .none {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: nil) }
       }
       return .success(
@@ -207,11 +207,13 @@ extension ControlPlane {
     let cluster = supervisor.cluster
     if profile.revision.era == .legacy {
       guard let open = supervisor.binding?.current else { return }
-      supervisor.stream = worker.openNotificationStream(cluster, open, owner: nil) { [weak supervisor] status in
+      let stream = UpstreamStream(cluster, .notifications, binding: supervisor.binding, open: open)
+      stream.ended = { [weak supervisor] status in
         // 405 and its like: the server has nothing to tell.
         guard status == 200 || status == 0 else { return }
         supervisor?.raise(.streamEnded)
       }
+      supervisor.stream = worker.openNotificationStream(stream)
       return
     }
     listen(supervisor, profile)
@@ -258,7 +260,7 @@ extension ControlPlane {
     head.append(header: .mcpMethod, Method.subscriptionsListen.name)
     head.append(contentLength: body.count)
     head.appendHeadEnd()
-    let stream = UpstreamStream(cluster, .notifications, owner: nil, open: nil)
+    let stream = UpstreamStream(cluster, .notifications, binding: nil, open: nil)
     stream.ended = { [weak supervisor] status in
       guard status == 200 || status == 0 else { return }
       supervisor?.raise(.streamEnded)

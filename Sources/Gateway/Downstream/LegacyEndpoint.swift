@@ -173,10 +173,10 @@ extension Worker {
 
   /// A notification for every conversation that is this session's own.
   private func relayToUpstreams(of session: Session, _ message: RawSpan) {
-    for (cluster, open) in session.openUpstreams where open.revision.era == .legacy {
+    for (binding, open) in session.openUpstreams where open.revision.era == .legacy {
       bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
       bodyScratch.buffer.append(flattened: message)
-      postAside(bodyBytes, cluster, open)
+      postAside(bodyBytes, binding.cluster, open)
     }
   }
 }

@@ -63,9 +63,11 @@ extension Worker {
     guard let level = LogLevel(token: envelope.value(Param.level)) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: unknown log level"))
     }
-    exchanges[id].session?.withState { $0.logLevel = level }
-    if let session = exchanges[id].session { spreadLogLevel(level, session) }
-    answer(id, result: ("{}" as StaticString).bytes)
+    guard let session = exchanges[id].session else { return answer(id, result: ("{}" as StaticString).bytes) }
+    session.withState { $0.logLevel = level }
+    spreadLogLevel(session) { [unowned self] in
+      if exchanges.contains(id) { answer(id, result: ("{}" as StaticString).bytes) }
+    }
   }
 
   // MARK: Carried to an upstream
@@ -144,6 +146,9 @@ extension Worker {
       control?.resourceInterestChanged(cluster)
       return answer(id, result: ("{}" as StaticString).bytes)
     }
+    if isSubscription, !account(id, envelope.method, cluster, route, routes, kind, text) {
+      return answer(id, result: ("{}" as StaticString).bytes)
+    }
     let entry = route.entry
     switch route.rename {
     case .keep:
@@ -158,5 +163,27 @@ extension Worker {
       plain.append(text, cutting: slice)
       forward(id, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, kind, entry)
     }
+  }
+
+  /// Keeps account of who subscribed to what in a conversation. False if the upstream is not to be told, because others
+  /// who share it still are subscribed.
+  private func account(
+    _ id: ExchangeID, _ method: Method, _ cluster: Cluster, _ route: Route, _ routes: Routes, _ kind: ListKind,
+    _ text: RawSpan
+  ) -> Bool {
+    guard let session = exchanges[id].session, !cluster.isEmbedded else { return true }
+    let binding = binding(for: id, cluster)
+    let uri: [UInt8]
+    switch route.rename {
+    case .keep: uri = text.array
+    case .listed: uri = route.entry.map { routes.entry(kind, $0).own } ?? text.array
+    case .cut(let slice):
+      var plain = ByteBuffer(capacity: text.byteCount)
+      plain.append(text, cutting: slice)
+      uri = plain.bytes.array
+    }
+    if method == .resourcesUnsubscribe { return binding.unsubscribe(uri, session.id) }
+    binding.subscribe(uri, session.id, isMarked: route.rename != .keep)
+    return true
   }
 }

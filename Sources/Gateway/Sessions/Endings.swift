@@ -8,6 +8,8 @@ extension Worker {
   func end(_ session: Session) {
     guard gateway.sessions.remove(session.id) != nil, let left = session.end() else { return }
     let id = session.id
+    // Closed before the sweep, so that nothing opens behind it.
+    let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
     for reader in left.readers {
       on(reader.worker) { worker in
         worker.streamReaders[reader.connection] = nil
@@ -25,7 +27,8 @@ extension Worker {
         }
       }
     }
-    for upstream in left.upstreams { end(upstream) }
+    for (cluster, open) in open { end(open, cluster) }
+    withdrawSubscriptions(of: session)
   }
 
   /// A call of a session that is gone.

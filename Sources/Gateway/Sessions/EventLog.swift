@@ -63,6 +63,9 @@ struct EventLog {
   /// Streams that somebody reads.
   var attachedCount: Int { streams.values.count { $0.attachment != nil } }
 
+  /// Somebody reads a stream for messages of no call.
+  var isListened: Bool { streams.values.contains { $0.kind == .standalone && $0.attachment != nil } }
+
   var attachments: [Attachment] { streams.values.compactMap(\.attachment) }
 
   mutating func open(_ kind: Kind, _ attachment: Attachment?) -> StreamNumber {

@@ -70,8 +70,8 @@ package final class Session: Sendable {
   }
 
   /// Conversations of its own that are open.
-  var openUpstreams: [(Cluster, UpstreamSession.Open)] {
-    withState { Array($0.upstreams.values) }.compactMap { upstream in upstream.current.map { (upstream.cluster, $0) } }
+  var openUpstreams: [(UpstreamSession, UpstreamSession.Open)] {
+    withState { Array($0.upstreams.values) }.compactMap { upstream in upstream.current.map { (upstream, $0) } }
   }
 
   func withState<Result>(_ body: (inout sending State) -> sending Result) -> sending Result {
@@ -95,6 +95,11 @@ package final class Session: Sendable {
       if let known = state.upstreams[cluster.index] { return known }
       let made = UpstreamSession(
         cluster: cluster, owner: SessionReference(self), abilities: abilities)
+      // A call that outlived the session must not open what nobody would end.
+      if state.ended {
+        _ = made.close()
+        return made
+      }
       state.upstreams[cluster.index] = made
       return made
     }

@@ -29,12 +29,19 @@ extension Worker {
   /// Opens a conversation for the calls that wait on it.
   func open(_ binding: UpstreamSession, _ profile: Cluster.Profile) {
     let gateway = gateway
+    let opener = index
     establish(binding, profile.transport, profile.revision.era) { result in
       let waiters: [UpstreamSession.Waiter]
       var failure: String?
       switch result {
       case .success(let established):
-        waiters = binding.opened(established.open)
+        let open = established.open
+        guard let found = binding.opened(open) else {
+          // Its client has gone meanwhile.
+          return gateway.post(to: opener) { $0.end(open, binding.cluster) }
+        }
+        waiters = found
+        gateway.post(to: opener) { $0.conversationOpened(binding, open) }
       case .failure(let error):
         waiters = binding.failed()
         failure = error.text
@@ -122,6 +129,7 @@ extension Worker {
       revision.era == .legacy
     else {
       let why = envelope.errorMessage ?? "it speaks no revision known here"
+      if let link { links[link.number]?.close() }
       return completion(.failure(.failed("initialize was refused: \(why)")))
     }
     let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
@@ -130,12 +138,12 @@ extension Worker {
     let notification: StaticString = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
     if let link {
       sendLink(link, notification.bytes, nil)
-      return completion(.success(established))
+      return restore(binding, established) { completion(.success(established)) }
     }
     // Servers refuse calls that overtake the notification on another connection, so its 202 is awaited.
-    let call = LocalCall { _ in completion(.success(established)) }
+    let call = LocalCall { [self] _ in restore(binding, established) { completion(.success(established)) } }
     guard let id = beginLocal(call, binding.cluster, .notifyInitialized) else {
-      return completion(.success(established))
+      return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     exchanges[id].deadline = now + 5000
     headScratch.buffer.clear()

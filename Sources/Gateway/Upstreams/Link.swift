@@ -125,7 +125,7 @@ final class Link {
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
       worker.listChanged(cluster, envelope.method, binding.owner?.value)
     case .notifyResourcesUpdated:
-      worker.resourceUpdated(cluster, envelope, binding.owner?.value)
+      worker.resourceUpdated(cluster, envelope, binding)
     case .notifyCancelled:
       if let call = onlyClientsCall { hand(envelope.message, to: call) }
     default:
@@ -134,7 +134,7 @@ final class Link {
       if let call = onlyClientsCall {
         hand(envelope.message, to: call)
       } else {
-        worker.broadcast(envelope.message, cluster, binding.owner?.value)
+        worker.broadcast(envelope, binding)
       }
     }
   }

@@ -26,8 +26,21 @@ final class ResponseReader {
   var lastEventID: [UInt8] = []
   var retry: UInt64?
   var retryAfter: UInt64?
+  /// The request, as long as the upstream may turn out to have ended the session that it names.
+  private let request = Scratch(capacity: 0)
+  /// Larger requests are not kept.
+  private static let keptRequest = 1 << 20
+
+  func keep(_ message: RawSpan) {
+    request.buffer.clear()
+    if message.byteCount <= Self.keptRequest { request.buffer.append(message) }
+  }
+
+  /// A copy of the request; nil if it was too large or is not known.
+  var kept: [UInt8]? { request.buffer.isEmpty ? nil : request.bytes(of: self).array }
 
   func reset() {
+    request.buffer.clear(keepingAtMost: 64 << 10)
     status = 0
     mode = .json
     collected.buffer.clear(keepingAtMost: 64 << 10)

@@ -25,6 +25,18 @@ final class UpstreamSession: Sendable {
     case waiting
     /// The caller opens it, and then calls `opened` or `failed`.
     case yours
+    /// The client session whose it was has ended.
+    case closed
+  }
+
+  /// Whether there is a stream on which the upstream says what belongs to no call.
+  enum Hearing {
+    /// There is one, or there can be none.
+    case settled
+    /// Somebody else opens it: the waiter will be called.
+    case waiting
+    /// The caller opens it, and then calls `heard`.
+    case yours
   }
 
   private enum State {
@@ -34,12 +46,30 @@ final class UpstreamSession: Sendable {
     case closed
   }
 
+  private enum Stream {
+    case none
+    case opening([Waiter])
+    case settled
+  }
+
+  private struct Conversation {
+    var state = State.idle
+    var stream = Stream.none
+    /// Who subscribed to which of the upstream's own URIs, and whether the client knows it under a marked one.
+    var subscribers: [[UInt8]: [SessionID: Bool]] = [:]
+
+    func isOpen(as seen: Open) -> Bool {
+      guard case .open(let open) = state else { return false }
+      return open.isSame(as: seen)
+    }
+  }
+
   let cluster: Cluster
   /// The client session it belongs to, with `isolation: session`.
   let owner: SessionReference?
   /// What is declared to the upstream: a client's capabilities, within what the gateway relays.
   let abilities: ClientCapabilities
-  private let state = Mutex<State>(.idle)
+  private let conversation = Mutex(Conversation())
 
   init(cluster: Cluster, owner: SessionReference?, abilities: ClientCapabilities) {
     self.cluster = cluster
@@ -49,71 +79,172 @@ final class UpstreamSession: Sendable {
 
   /// The conversation if it is open; else the caller waits or is asked to open it.
   func access(_ waiter: Waiter) -> Access {
-    state.withLock { state in
-      switch state {
+    conversation.withLock { conversation in
+      switch conversation.state {
       case .open(let open): return .open(open)
       case .opening(var waiters):
         waiters.append(waiter)
-        state = .opening(waiters)
+        conversation.state = .opening(waiters)
         return .waiting
-      case .idle, .closed:
-        state = .opening([waiter])
+      case .idle:
+        conversation.state = .opening([waiter])
         return .yours
+      case .closed:
+        return .closed
       }
     }
   }
 
   var current: Open? {
-    state.withLock { if case .open(let open) = $0 { open } else { nil } }
+    conversation.withLock { if case .open(let open) = $0.state { open } else { nil } }
   }
 
-  /// It is open: the waiters may go on.
-  func opened(_ open: Open) -> [Waiter] {
+  /// It is open: the waiters may go on. nil if nobody needs it any more, and it is to be ended.
+  func opened(_ open: Open) -> [Waiter]? {
     finish(.open(open))
   }
 
   /// It could not be opened: the waiters get the error, and the next caller tries again.
   func failed() -> [Waiter] {
-    finish(.idle)
+    finish(.idle) ?? []
   }
 
   /// The upstream ended it (404, a dead child): the next caller opens a new one. Only if it still is the one that
   /// the caller saw. True for the first who says so.
   func lost(_ seen: Open) -> Bool {
-    state.withLock { state in
-      guard case .open(let open) = state, open.httpSession == seen.httpSession, open.link == seen.link else {
-        return false
-      }
-      state = .idle
+    conversation.withLock { conversation in
+      guard conversation.isOpen(as: seen) else { return false }
+      conversation.state = .idle
+      if case .settled = conversation.stream { conversation.stream = .none }
       return true
     }
   }
 
   /// It is of no use any more though nobody has noticed: what was open is to be ended, the next caller opens a new one.
   func takeOpen() -> Open? {
-    state.withLock { state in
-      guard case .open(let open) = state else { return nil }
-      state = .idle
+    conversation.withLock { conversation in
+      guard case .open(let open) = conversation.state else { return nil }
+      conversation.state = .idle
+      if case .settled = conversation.stream { conversation.stream = .none }
       return open
     }
   }
 
   /// Nobody needs it any more. What was open is to be ended.
   func close() -> Open? {
-    state.withLock { state in
-      defer { state = .closed }
-      if case .open(let open) = state { return open }
+    conversation.withLock { conversation in
+      defer {
+        conversation.state = .closed
+        conversation.subscribers = [:]
+      }
+      if case .open(let open) = conversation.state { return open }
       return nil
     }
   }
 
-  private func finish(_ next: State) -> [Waiter] {
-    state.withLock { state in
-      guard case .opening(let waiters) = state else { return [] }
-      state = next
+  private func finish(_ next: State) -> [Waiter]? {
+    conversation.withLock { conversation in
+      guard case .opening(let waiters) = conversation.state else { return nil }
+      conversation.state = next
       return waiters
     }
   }
+
+  // MARK: Its stream
+
+  /// Asks for the stream of the conversation that the caller saw.
+  func hear(_ seen: Open, _ waiter: Waiter?) -> Hearing {
+    conversation.withLock { conversation in
+      guard conversation.isOpen(as: seen) else { return .settled }
+      switch conversation.stream {
+      case .settled: return .settled
+      case .opening(var waiters):
+        if let waiter { waiters.append(waiter) }
+        conversation.stream = .opening(waiters)
+        return .waiting
+      case .none:
+        conversation.stream = .opening(waiter.map { [$0] } ?? [])
+        return .yours
+      }
+    }
+  }
+
+  /// The stream is there, or it turned out that there is none to be had.
+  func heard(_ seen: Open) -> [Waiter] {
+    conversation.withLock { conversation in
+      guard case .opening(let waiters) = conversation.stream else { return [] }
+      conversation.stream = conversation.isOpen(as: seen) ? .settled : .none
+      return waiters
+    }
+  }
+
+  /// The stream broke and is not opened again: whoever needs it next opens it.
+  func unheard(_ seen: Open) {
+    conversation.withLock { conversation in
+      guard conversation.isOpen(as: seen), case .settled = conversation.stream else { return }
+      conversation.stream = .none
+    }
+  }
+
+  // MARK: Subscriptions
+
+  /// URIs that somebody subscribed to.
+  var subscriptions: [[UInt8]] { conversation.withLock { Array($0.subscribers.keys) } }
+
+  func subscribe(_ uri: [UInt8], _ session: SessionID, isMarked: Bool) {
+    conversation.withLock { conversation in
+      if case .closed = conversation.state { return }
+      conversation.subscribers[uri, default: [:]][session] = isMarked
+    }
+  }
+
+  /// True if nobody else is subscribed, so that the upstream is to be told.
+  func unsubscribe(_ uri: [UInt8], _ session: SessionID) -> Bool {
+    conversation.withLock { conversation in
+      conversation.subscribers[uri]?[session] = nil
+      guard conversation.subscribers[uri]?.isEmpty != false else { return false }
+      conversation.subscribers[uri] = nil
+      return true
+    }
+  }
+
+  /// A session is gone. The URIs that nobody is subscribed to any more.
+  func forget(_ session: SessionID) -> [[UInt8]] {
+    conversation.withLock { conversation in
+      var orphans: [[UInt8]] = []
+      for (uri, sessions) in conversation.subscribers where sessions[session] != nil {
+        if sessions.count == 1 {
+          conversation.subscribers[uri] = nil
+          orphans.append(uri)
+        } else {
+          conversation.subscribers[uri]![session] = nil
+        }
+      }
+      return orphans
+    }
+  }
+
+  /// Who subscribed to a URI, or to what it lies below [10].
+  func subscribers(of uri: [UInt8]) -> [SessionID: Bool] {
+    conversation.withLock { conversation in
+      conversation.subscribers.reduce(into: [:]) { found, entry in
+        guard Self.covers(entry.key, uri) else { return }
+        found.merge(entry.value) { $0 || $1 }
+      }
+    }
+  }
+
+  /// Whether a subscription to `parent` is one to `uri` too.
+  static func covers(_ parent: [UInt8], _ uri: [UInt8]) -> Bool {
+    if uri == parent { return true }
+    guard uri.count > parent.count, uri.starts(with: parent) else { return false }
+    return parent.last == UInt8(ascii: "/") || uri[parent.count] == UInt8(ascii: "/")
+  }
+}
+
+extension UpstreamSession.Open {
+  /// Whether it is the same conversation, not one that was opened after it.
+  func isSame(as other: Self) -> Bool { httpSession == other.httpSession && link == other.link }
 }
 
 /// Names a link of one worker.

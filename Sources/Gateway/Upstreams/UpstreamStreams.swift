@@ -14,20 +14,34 @@ final class UpstreamStream {
 
   let cluster: Cluster
   let role: Role
-  /// The client session whose upstream session it is; nil for the gateway's own.
-  let owner: SessionReference?
+  /// The conversation that it belongs to; nil for a listen.
+  let binding: UpstreamSession?
   let open: UpstreamSession.Open?
   let parser = SSEParser()
   var buffer = ByteBuffer()
   var accepted = false
+  /// The id of the last event and the reconnection time that the server named, for taking the stream up again.
+  var lastEventID: [UInt8] = []
+  var retry: UInt64?
+  /// Called when the server has taken the request.
+  var settled: (() -> Void)?
   /// Called once when the stream has ended or was refused, with the HTTP status if there was one.
   var ended: ((Int) -> Void)?
 
-  init(_ cluster: Cluster, _ role: Role, owner: SessionReference?, open: UpstreamSession.Open?) {
+  init(_ cluster: Cluster, _ role: Role, binding: UpstreamSession?, open: UpstreamSession.Open?) {
     self.cluster = cluster
     self.role = role
-    self.owner = owner
+    self.binding = binding
     self.open = open
+  }
+
+  /// The client session whose upstream session it is; nil for one of the gateway's own.
+  var owner: SessionReference? { binding?.owner }
+
+  func end(status: Int) {
+    let ended = ended
+    self.ended = nil
+    ended?(status)
   }
 }
 
@@ -47,6 +61,7 @@ extension Worker {
     guard let stream = upstreamStreams[connection] else { return loop.abort(connection) }
     if head.status == 200, head.hasContentType("text/event-stream") {
       stream.accepted = true
+      stream.settled?()
     } else {
       endUpstreamStream(connection, status: head.status)
       loop.abort(connection)
@@ -68,6 +83,11 @@ extension Worker {
         if newline { stream.buffer.append(byte: 0x0A) }
         stream.buffer.append(piece[place])
       case .end(let end):
+        if end.hasID {
+          let parser = stream.parser
+          stream.lastEventID = parser.id.array
+        }
+        if let retry = end.retry { stream.retry = UInt64(clamping: retry) }
         var message = ByteBuffer()
         swap(&message, &stream.buffer)
         if end.hasData, !end.isEmpty { received(message.bytes, stream, connection) }
@@ -88,8 +108,7 @@ extension Worker {
   private func endUpstreamStream(_ connection: ConnectionID, status: Int) {
     guard let stream = upstreamStreams.removeValue(forKey: connection) else { return }
     if case .link(let link) = stream.role { link.died("closed its event stream") }
-    stream.ended?(status)
-    stream.ended = nil
+    stream.end(status: status)
   }
 
   private func received(_ message: RawSpan, _ stream: UpstreamStream, _ connection: ConnectionID) {
@@ -106,11 +125,11 @@ extension Worker {
       case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
         listChanged(stream.cluster, envelope.method, stream.owner?.value)
       case .notifyResourcesUpdated:
-        resourceUpdated(stream.cluster, envelope, stream.owner?.value)
+        resourceUpdated(stream.cluster, envelope, stream.binding)
       case .notifyCancelled:
         break
       default:
-        if let session = stream.owner?.value { emit(message, to: session) }
+        if let binding = stream.binding { broadcast(envelope, binding) }
       }
     case .request:
       askedOutsideCalls(stream, envelope)
@@ -135,7 +154,9 @@ extension Worker {
     splice.reset()
     if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
     var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
-    if splice.write(envelope.message, into: &message) { emit(message.bytes, to: session) }
+    if splice.write(envelope.message, into: &message), emit(message.bytes, to: session) { return }
+    _ = reverses.take(reverse, from: session)
+    refuseUpstream(id, stream.cluster, open, code: -32601, "the client does not listen")
   }
 
   // MARK: HTTP+SSE upstreams
@@ -155,7 +176,7 @@ extension Worker {
     guard let link, case .eventStream(let connection) = link.wire else {
       return completion(.failure(.failed("the gateway has too many connections open")))
     }
-    let stream = UpstreamStream(cluster, .link(link), owner: binding.owner, open: nil)
+    let stream = UpstreamStream(cluster, .link(link), binding: binding, open: nil)
     stream.ended = { status in
       guard link.requestHead.isEmpty else { return }
       completion(.failure(status == 0 ? .failed("the connection failed") : .status(status, retryAfter: nil)))

@@ -1,0 +1,111 @@
+import MCP
+import Reactor
+import Wire
+
+/// What clients have settled in conversations with upstreams besides their calls: log levels and subscriptions. A
+/// conversation that is opened anew gets them again (PROTOCOL 20.4).
+extension Worker {
+  /// How long an answer to one of these is waited for.
+  private static var patience: UInt64 { 5000 }
+
+  // MARK: Log levels
+
+  /// A client set its log level: its conversations are told, and then it is answered.
+  func spreadLogLevel(_ session: Session, _ completion: @escaping () -> Void) {
+    var told: [(UpstreamSession, UpstreamSession.Open)] = session.openUpstreams
+    for upstream in gateway.sharedUpstreams where gateway.isShared(upstream, with: session) {
+      if let open = upstream.current { told.append((upstream, open)) }
+    }
+    let countdown = Countdown(completion)
+    for (binding, open) in told where binding.cluster.profile?.offer.capabilities.contains(.logging) == true {
+      setLogLevel(binding, open, countdown)
+      hear(binding, open)
+    }
+    countdown.done()
+  }
+
+  /// The level that a conversation needs: its client's, or the lowest of those who share it.
+  private func logLevel(for binding: UpstreamSession) -> LogLevel? {
+    if let owner = binding.owner { return owner.value?.withState { $0.logLevel } }
+    return gateway.sessions.all.compactMap { session in
+      gateway.isShared(binding, with: session) ? session.withState { $0.logLevel } : nil
+    }.min()
+  }
+
+  private func setLogLevel(_ binding: UpstreamSession, _ open: UpstreamSession.Open, _ countdown: Countdown) {
+    guard open.revision.era == .legacy, let level = logLevel(for: binding) else { return }
+    var params = ByteBuffer(capacity: 32)
+    params.append("{\"level\":")
+    params.append(quoted: level.label.bytes)
+    params.append("}")
+    settle(binding, open, .loggingSetLevel, params.bytes, countdown)
+  }
+
+  // MARK: All of it
+
+  /// Settles in a conversation that was just opened what its clients have settled before.
+  func restore(
+    _ binding: UpstreamSession, _ established: Established, _ completion: @escaping () -> Void
+  ) {
+    let countdown = Countdown(completion)
+    if established.offer?.capabilities.contains(.logging) == true { setLogLevel(binding, established.open, countdown) }
+    for uri in binding.subscriptions { subscribe(binding, established.open, .resourcesSubscribe, uri, countdown) }
+    countdown.done()
+  }
+
+  /// A session is gone: conversations that it shared are told what nobody is subscribed to any more.
+  func withdrawSubscriptions(of session: Session) {
+    for upstream in gateway.sharedUpstreams {
+      let orphans = upstream.forget(session.id)
+      guard let open = upstream.current, open.revision.era == .legacy else { continue }
+      for uri in orphans { subscribe(upstream, open, .resourcesUnsubscribe, uri, Countdown {}) }
+    }
+  }
+
+  private func subscribe(
+    _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ method: Method, _ uri: [UInt8], _ countdown: Countdown
+  ) {
+    var params = ByteBuffer(capacity: uri.count + 16)
+    params.append("{\"uri\":")
+    params.append(quoted: uri.rawBytes)
+    params.append("}")
+    settle(binding, open, method, params.bytes, countdown)
+  }
+
+  private func settle(
+    _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ method: Method, _ params: RawSpan,
+    _ countdown: Countdown
+  ) {
+    countdown.add()
+    guard let id = beginLocal(LocalCall { _ in countdown.done() }, binding.cluster, method) else {
+      return countdown.done()
+    }
+    exchanges[id].deadline = now + Self.patience
+    var message = ByteBuffer(capacity: params.byteCount + 96)
+    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
+    message.append(decimal: id.rawValue)
+    message.append(",\"method\":")
+    message.append(quoted: method.name)
+    message.append(",\"params\":")
+    message.append(params)
+    message.append("}")
+    carry(id, message.bytes, open)
+  }
+}
+
+/// Runs something once everything that it was told to wait for is done. It waits for its maker first.
+private final class Countdown {
+  private var left = 1
+  private let completion: () -> Void
+
+  init(_ completion: @escaping () -> Void) {
+    self.completion = completion
+  }
+
+  func add() { left += 1 }
+
+  func done() {
+    left -= 1
+    if left == 0 { completion() }
+  }
+}
