@@ -68,13 +68,19 @@ final class ServedCatalogue: Sendable {
     }
   }
 
-  /// The lists that some client sees differently since `older`.
-  func changes(since older: ServedCatalogue) -> ListKinds {
-    var changed = catalogue.changes(since: older.catalogue, view: .all)
-    for upstream in catalogue.upstreams.indices {
-      changed.formUnion(catalogue.changes(since: older.catalogue, view: .only(upstream: upstream)))
-    }
-    return changed
+  /// The lists that clients see differently since `older`, by what they look at.
+  struct Changes: Sendable {
+    /// Everything first, then each upstream alone.
+    fileprivate var views: [ListKinds]
+
+    var isEmpty: Bool { views.allSatisfy(\.isEmpty) }
+
+    subscript(view: CatalogueView) -> ListKinds { views[view.index] }
+  }
+
+  func changes(since older: ServedCatalogue) -> Changes {
+    let views = [CatalogueView.all] + catalogue.upstreams.indices.map { .only(upstream: $0) }
+    return Changes(views: views.map { catalogue.changes(since: older.catalogue, view: $0) })
   }
 
   private static func text(_ problem: Catalogue.Problem) -> String {

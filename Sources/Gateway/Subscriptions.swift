@@ -90,18 +90,12 @@ extension Worker {
     }
   }
 
-  /// The catalogue changed: sessions and listens are told once for each kind.
-  func announce(_ kinds: ListKinds) {
-    for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
-      let method: StaticString =
-        switch kind {
-        case .tools: "notifications/tools/list_changed"
-        case .prompts: "notifications/prompts/list_changed"
-        case .resources, .templates: "notifications/resources/list_changed"
-        }
-      if kind == .templates, kinds.contains(.resources) { continue }
-      notifyListens(method, members: RawSpan()) { listen in
-        switch kind {
+  /// The catalogue changed: listens that look at what changed are told once for each kind.
+  func announce(_ changes: ServedCatalogue.Changes) {
+    for kind in ListKind.allCases {
+      notifyListens(Self.changed(kind), members: RawSpan()) { listen in
+        guard Self.concerns(kind, changes[listen.view]) else { return false }
+        return switch kind {
         case .tools: listen.toolsListChanged
         case .prompts: listen.promptsListChanged
         case .resources, .templates: listen.resourcesListChanged
@@ -111,18 +105,30 @@ extension Worker {
   }
 
   /// The same for legacy sessions, from the control loop.
-  func announceToSessions(_ kinds: ListKinds) {
+  func announceToSessions(_ changes: ServedCatalogue.Changes) {
     for session in gateway.sessions.all {
-      for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
-        if kind == .templates, kinds.contains(.resources) { continue }
-        let message: StaticString =
-          switch kind {
-          case .tools: "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"
-          case .prompts: "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/prompts/list_changed\"}"
-          case .resources, .templates: "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/list_changed\"}"
-          }
+      for kind in ListKind.allCases where Self.concerns(kind, changes[session.view]) {
+        var message = ByteBuffer(capacity: 96)
+        message.append("{\"jsonrpc\":\"2.0\",\"method\":")
+        message.append(quoted: Self.changed(kind).bytes)
+        message.append("}")
         emit(message.bytes, to: session)
       }
+    }
+  }
+
+  /// Whether a change of that kind is to be told. Templates have no notification of their own: that of the resources
+  /// tells of both.
+  private static func concerns(_ kind: ListKind, _ changed: ListKinds) -> Bool {
+    guard changed.contains(ListKinds(kind)) else { return false }
+    return kind != .templates || !changed.contains(.resources)
+  }
+
+  private static func changed(_ kind: ListKind) -> StaticString {
+    switch kind {
+    case .tools: "notifications/tools/list_changed"
+    case .prompts: "notifications/prompts/list_changed"
+    case .resources, .templates: "notifications/resources/list_changed"
     }
   }
 }

@@ -53,6 +53,9 @@ final class Batch {
     worker.respond(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()), body.bytes)
   }
 
+  /// The session ended: nothing more is coming.
+  func abandon(on worker: Worker) { worker.loop.abort(connection) }
+
   private func write(_ message: RawSpan, last: Bool = false, on worker: Worker) {
     guard let stream, let delivery = session.withState({ $0.log.append(message, to: stream, last: last) }) else {
       return

@@ -73,7 +73,9 @@ extension Worker {
       refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy)
     case .reject(let error):
       let modern = envelope.value(MetaKey.protocolVersion) != nil
-      refuse(connection, error, id: envelope.idKind == .null ? nil : envelope.id, modern ? .modern : .legacy)
+      // What can't be parsed has no id that could be trusted [JSON-RPC 5.1].
+      let isReadable = error.kind != .parseError && envelope.idKind != .null
+      refuse(connection, error, id: isReadable ? envelope.id : nil, modern ? .modern : .legacy)
     }
   }
 

@@ -11,11 +11,14 @@ extension Worker {
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope,
     _ revision: Revision
   ) {
-    if let stray = head.header(.mcpSessionID) {
-      guard let known = session(stray) else {
+    if let known = head.header(.mcpSessionID) {
+      guard let session = session(known), session.view == view, !session.usesEventStream else {
         return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
       }
-      known.touch(now: now)
+      session.touch(now: now)
+      // A second one in the same session, as SDK servers take it: what it says holds from now on.
+      session.shakeHands(Session.Handshake(revision, envelope))
+      return opened(connection, session, envelope)
     }
     guard !gateway.isDraining else {
       return refuse(
@@ -25,6 +28,10 @@ extension Worker {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
+    opened(connection, session, envelope)
+  }
+
+  private func opened(_ connection: ConnectionID, _ session: Session, _ envelope: Envelope) {
     writeInitializeResult(envelope, session)
     headScratch.buffer.clear()
     headScratch.buffer.append("Mcp-Session-Id: ")
@@ -40,8 +47,7 @@ extension Worker {
     var generator = SystemRandomNumberGenerator()
     let session = Session(
       id: SessionID(worker: UInt8(index), using: &generator), view: view,
-      handshake: Session.Handshake(
-        revision, capabilities: envelope.value(Param.capabilities)?.array ?? Array("{}".utf8)),
+      handshake: Session.Handshake(revision, envelope),
       replay: gateway.configuration.sessions.replay, resumeWindow: gateway.resumeWindow, now: now)
     guard gateway.sessions.insert(session) else { return nil }
     return session

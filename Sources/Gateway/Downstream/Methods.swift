@@ -10,8 +10,7 @@ extension Worker {
     _ revision: Revision
   ) {
     guard let id = beginExchange(origin, session, envelope, client: revision) else {
-      if case .post(let connection) = origin { refuse(connection, .overloaded, id: envelope.id, revision.era) }
-      return
+      return refuseOverloaded(origin, session, envelope, revision.era)
     }
     guard envelope.method.isRequest(in: revision) else {
       return fail(id, GatewayError(.methodNotFound, message: "Method not found: \(envelope.methodName.text)"))
@@ -32,6 +31,18 @@ extension Worker {
     case .serverDiscover: discover(id, view)
     default:
       fail(id, GatewayError(.methodNotFound, message: "Method not found: \(envelope.methodName.text)"))
+    }
+  }
+
+  /// This worker holds as many calls as it can name.
+  private func refuseOverloaded(_ origin: Exchange.Origin, _ session: Session?, _ envelope: Envelope, _ era: Era) {
+    if case .post(let connection) = origin { return refuse(connection, .overloaded, id: envelope.id, era) }
+    var message = ByteBuffer()
+    message.append(.overloaded, id: envelope.id, to: era)
+    switch origin {
+    case .batch(let batch, let position): batch.complete(position, message.bytes.array, on: self)
+    case .eventStream: if let session { emit(message.bytes, to: session) }
+    default: break
     }
   }
 

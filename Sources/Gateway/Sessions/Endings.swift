@@ -34,7 +34,11 @@ extension Worker {
   /// A call of a session that is gone.
   private func abandon(_ id: ExchangeID) {
     cancelUpstream(id, reason: "the session ended")
-    if case .post(let connection) = exchanges[id].origin { loop.abort(connection) }
+    switch exchanges[id].origin {
+    case .post(let connection): loop.abort(connection)
+    case .batch(let batch, _): batch.abandon(on: self)
+    default: break
+    }
     finish(id)
   }
 

@@ -18,6 +18,11 @@ package final class Session: Sendable {
       self.capabilities = capabilities
       abilities = ClientCapabilities(parsing: capabilities.rawBytes)
     }
+
+    /// What an `initialize` says.
+    init(_ revision: Revision, _ envelope: Envelope) {
+      self.init(revision, capabilities: envelope.value(Param.capabilities)?.array ?? Array("{}".utf8))
+    }
   }
 
   struct State: ~Copyable {
