@@ -115,6 +115,8 @@ struct Exchange {
   /// The raw contents of the URI that a read asked for.
   var requestedURI: [UInt8] = []
   var hasNonObjectOutput = false
+  /// The client sees every server's resources, so that their URIs may collide.
+  var looksAtAll = false
   var marksResources = false
   /// What a modern request asked to be told of its logs.
   var logLevel: LogLevel?

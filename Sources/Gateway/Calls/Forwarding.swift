@@ -33,7 +33,8 @@ extension Worker {
     guard let profile = readyProfile(of: cluster, for: id) else { return }
     let revision = profile.revision(for: exchanges[id].clientRevision)
     exchanges[id].serverRevision = revision
-    exchanges[id].marksResources = routes.catalogue.upstreams[cluster.index].marksResources
+    exchanges[id].marksResources =
+      exchanges[id].looksAtAll && routes.catalogue.upstreams[cluster.index].marksResources
     if kind == .tools, let entry { exchanges[id].hasNonObjectOutput = routes.entry(.tools, entry).hasNonObjectOutput }
     var level: LogLevel?
     if exchanges[id].clientRevision.era == .modern {

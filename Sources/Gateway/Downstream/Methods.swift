@@ -109,6 +109,7 @@ extension Worker {
     _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
     let routes = gateway.catalogue.routes
+    exchanges[id].looksAtAll = view == .all
     let found: Result<Route, GatewayError>
     let kind: ListKind
     switch target {
