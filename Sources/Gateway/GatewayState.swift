@@ -31,7 +31,7 @@ package final class GatewayState: Sendable {
   private let handles = Mutex<[WorkerHandle]>([])
   private let snapshot: Mutex<ServedCatalogue>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
-  private let interests = Mutex<Set<[UInt8]>>([])
+  let interests = Interests()
   private let draining = Atomic<Bool>(false)
   /// Workers that accept connections.
   let openDoors = Atomic<Int>(0)
@@ -154,22 +154,6 @@ package final class GatewayState: Sendable {
     }
     return shared.withLock { $0[SharedKey(cluster: cluster.index, abilities: abilities)] === binding }
   }
-
-  /// URIs of an upstream that a legacy session or a modern listen wants to hear of.
-  func wantedResources(of cluster: Cluster) -> [[UInt8]] {
-    var wanted = interests.withLock { $0 }
-    for session in sessions.all { wanted.formUnion(session.withState { $0.subscriptions }) }
-    let routes = catalogue.routes
-    return wanted.filter { uri in
-      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: .all, learned: nil) else {
-        return false
-      }
-      return route.upstream == cluster.index
-    }.sorted { $0.lexicographicallyPrecedes($1) }
-  }
-
-  /// A modern listen began (or ended) that names resources.
-  func addInterests(_ uris: Set<[UInt8]>) { interests.withLock { $0.formUnion(uris) } }
 
   /// All of them, for the end.
   var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }

@@ -12,36 +12,37 @@ extension Worker {
   /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told
   /// on the gateway's own listen.
   func resourceUpdated(_ cluster: Cluster, _ envelope: Envelope, _ binding: UpstreamSession?) {
-    guard let place = envelope.member(Param.uri)?.value, let uri = JSON.bytes(envelope.message[place]) else { return }
-    if let owner = binding?.owner {
+    guard let place = envelope.member(Param.uri)?.value, let uri = JSON.bytes(envelope.message[place]),
+      let upstream = cluster.profile?.revision
+    else { return }
+    let isModern = upstream.era == .modern
+    if !isModern, let owner = binding?.owner {
       guard let binding, let session = owner.value else { return }
       // Whatever it says there is for that client, subscribed or not.
       let isMarked = binding.subscribers(of: uri)[session.id] == true
       emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
       return
     }
-    if let binding {
+    if !isModern, let binding {
       for (id, isMarked) in binding.subscribers(of: uri) {
         guard let session = gateway.sessions.find(id) else { continue }
         emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
       }
-    } else {
-      let message = envelope.message.array
-      for session in gateway.sessions.all where Self.concerns(uri, session.withState { $0.subscriptions }) {
-        emit(message.rawBytes, to: session)
-      }
+      // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
+      if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
     }
-    var members = ByteBuffer()
-    members.append("\"uri\":")
-    members.append(envelope.message[place])
-    let bytes = members.bytes.array
-    for worker in 0..<gateway.workerCount {
-      on(worker) { worker in
-        worker.notifyListens("notifications/resources/updated", members: bytes.rawBytes) { listen in
-          Self.concerns(uri, listen.resources)
-        }
-      }
+    let update = ResourceUpdate(
+      upstream: cluster.index, alias: cluster.alias, revision: upstream, uri: uri, message: envelope.message.array)
+    if isModern {
+      for session in gateway.sessions.all { tell(session, update) }
     }
+    for worker in 0..<gateway.workerCount { on(worker) { $0.tellListens(update) } }
+  }
+
+  private func tell(_ session: Session, _ update: ResourceUpdate) {
+    guard let name = session.withState({ update.name(among: $0.subscriptions) }) else { return }
+    var message = ByteBuffer(capacity: update.message.count + 64)
+    if update.append(to: &message, named: name, client: session.revision) { emit(message.bytes, to: session) }
   }
 
   /// The message with the URI as the client knows it.
@@ -55,11 +56,6 @@ extension Worker {
     splice.reset()
     splice.replace(place, with: token.bytes)
     return splice.write(envelope.message, into: &message) ? message.bytes.array : envelope.message.array
-  }
-
-  /// The URI is among those subscribed to, or lies below one of them [10].
-  private static func concerns(_ uri: [UInt8], _ subscribed: Set<[UInt8]>) -> Bool {
-    subscribed.contains { UpstreamSession.covers($0, uri) }
   }
 
   /// A message that carries no sign of whom it is for: everybody whose conversation it is.
@@ -78,28 +74,53 @@ extension Worker {
     }
   }
 
-  /// Modern listens named resources: the upstreams that own them are asked to tell.
-  func interestChanged(_ uris: Set<[UInt8]>, _ view: CatalogueView) {
-    gateway.addInterests(uris)
-    let catalogue = gateway.catalogue
-    for uri in uris {
-      guard case .success(let route) = catalogue.routes.route(resource: uri.rawBytes, view: view, learned: nil) else {
-        continue
+  // MARK: Interests
+
+  /// Whether a conversation that clients share brings news of a resource to listens as well.
+  func isWanted(_ interest: ResourceInterest, in binding: UpstreamSession) -> Bool {
+    binding.cluster.isolation == .shared && gateway.interests.wanted(of: interest.upstream).contains(interest.uri)
+  }
+
+  /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.
+  private static var settlingTime: UInt64 { 2000 }
+
+  /// Somebody wants to hear of these resources. Goes on when their upstreams have been told, so that nothing that
+  /// happens from then on is missed, or after a while in any case.
+  func beginInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
+    gateway.interests.add(interests)
+    settle(interests, settled)
+  }
+
+  /// Nobody that was counted for these resources wants to hear of them any more.
+  func endInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void = { _ in }) {
+    gateway.interests.remove(interests)
+    settle(interests, settled)
+  }
+
+  private func settle(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
+    let concerned = Set(interests.map(\.upstream)).map { gateway.clusters[$0] }
+    let ready = concerned.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
+    guard let control, !ready.isEmpty else { return settled(self) }
+    let gathering = Gathering(ready.count)
+    let (state, home) = (gateway, index)
+    for cluster in ready {
+      control.resourceInterestChanged(cluster) {
+        if gathering.arrive() { state.post(to: home, settled) }
       }
-      control?.resourceInterestChanged(gateway.clusters[route.upstream])
+    }
+    after(milliseconds: Self.settlingTime) { [unowned self] in
+      if gathering.expire() { settled(self) }
     }
   }
 
-  /// The catalogue changed: listens that look at what changed are told once for each kind.
+  /// The catalogue changed: listens of this worker are told once for each kind.
   func announce(_ changes: ServedCatalogue.Changes) {
-    for kind in ListKind.allCases {
-      notifyListens(Self.changed(kind), members: RawSpan()) { listen in
-        guard Self.concerns(kind, changes[listen.view]) else { return false }
-        return switch kind {
-        case .tools: listen.toolsListChanged
-        case .prompts: listen.promptsListChanged
-        case .resources, .templates: listen.resourcesListChanged
-        }
+    for (connection, listen) in listens where listen.isAcknowledged {
+      for kind in ListKind.allCases
+      where Self.concerns(kind, changes[listen.view]) && listen.filter.kinds.contains(ListKinds(kind)) {
+        var message = ByteBuffer(capacity: 192)
+        message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
+        write(message.bytes, onListen: connection)
       }
     }
   }
@@ -109,9 +130,7 @@ extension Worker {
     for session in gateway.sessions.all {
       for kind in ListKind.allCases where Self.concerns(kind, changes[session.view]) {
         var message = ByteBuffer(capacity: 96)
-        message.append("{\"jsonrpc\":\"2.0\",\"method\":")
-        message.append(quoted: Self.changed(kind).bytes)
-        message.append("}")
+        message.append(changed: kind, subscriptionID: nil)
         emit(message.bytes, to: session)
       }
     }
@@ -122,13 +141,5 @@ extension Worker {
   private static func concerns(_ kind: ListKind, _ changed: ListKinds) -> Bool {
     guard changed.contains(ListKinds(kind)) else { return false }
     return kind != .templates || !changed.contains(.resources)
-  }
-
-  private static func changed(_ kind: ListKind) -> StaticString {
-    switch kind {
-    case .tools: "notifications/tools/list_changed"
-    case .prompts: "notifications/prompts/list_changed"
-    case .resources, .templates: "notifications/resources/list_changed"
-    }
   }
 }

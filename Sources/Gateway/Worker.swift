@@ -238,7 +238,8 @@ package final class Worker: LoopHandler {
       lingering[connection] = nil
       loop.abort(connection)
     }
-    if exchanges.count > 0 || !lingering.isEmpty { armSweep() }
+    // A listen of the gateway's own has no deadline.
+    if !exchanges.ids(where: { $0.deadline != .max }).isEmpty || !lingering.isEmpty { armSweep() }
   }
 
   // MARK: Stock

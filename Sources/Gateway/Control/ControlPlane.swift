@@ -62,7 +62,7 @@ actor ControlPlane {
       self.assumeIsolated { plane in
         plane.stopped = true
         for supervisor in plane.supervisors {
-          plane.closeOwnStream(supervisor)
+          plane.stopListening(supervisor)
           supervisor.raise(.stop)
         }
       }
@@ -95,8 +95,9 @@ actor ControlPlane {
     tell(cluster, .listChanged(kinds))
   }
 
-  nonisolated func resourceInterestChanged(_ cluster: Cluster) {
-    tell(cluster, .interestChanged)
+  /// Which resources somebody wants to hear of has changed; `settled` is called when the upstream knows.
+  nonisolated func resourceInterestChanged(_ cluster: Cluster, _ settled: @escaping @Sendable () -> Void) {
+    tell(cluster, .interestChanged(settled))
   }
 
   private nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
@@ -154,37 +155,40 @@ actor ControlPlane {
     }
   }
 
-  /// Waits for news of an upstream that is ready, and acts on it. Returns by throwing when it went away.
+  /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
+  /// throws when it went away.
   private func watch(_ supervisor: Supervisor, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
-    openOwnStream(supervisor, profile)
-    defer { closeOwnStream(supervisor) }
+    await startListening(supervisor, profile)
+    defer { stopListening(supervisor) }
     while !stopped {
-      let events = await supervisor.next()
-      var changed: ListKinds = []
-      var renewsStream = false
-      for event in events {
-        switch event {
-        case .listChanged(let kinds): changed.formUnion(kinds)
-        case .interestChanged: renewsStream = true
-        case .streamEnded:
-          await pause(1000)
-          renewsStream = true
-          // What was said while nobody listened is lost: look again.
-          changed = .all
-        case .suspect(let reason): throw UpstreamFailure(reason)
-        case .stop: return
-        }
+      let news = await supervisor.next()
+      var unsettled = news.settled
+      defer { for settled in unsettled { settled() } }
+      if news.stops { return }
+      if let reason = news.suspicion { throw UpstreamFailure(reason) }
+      if news.isOutOfDate { return }
+      if !unsettled.isEmpty {
+        await settleInterests(supervisor, profile)
+        for settled in unsettled { settled() }
+        unsettled = []
+      }
+      var changed = news.changed
+      if news.streamEnded {
+        await pause(1000)
+        // What was said while nobody listened is lost: look again.
+        changed = .all
       }
       if !changed.isEmpty {
         // Changes come in swarms: one look is enough.
         await pause(50)
-        supervisor.absorbListChanges()
+        changed.formUnion(supervisor.takeListChanges())
         try await refresh(supervisor, profile, changed)
         scheduleMerge(now: false)
       }
-      if renewsStream {
-        closeOwnStream(supervisor)
-        openOwnStream(supervisor, profile)
+      if news.streamEnded {
+        stopListening(supervisor)
+        await startListening(supervisor, profile)
+        makeUpForSilence(supervisor)
       }
     }
   }
@@ -279,20 +283,47 @@ struct UpstreamFailure: Error, Sendable {
 final class Supervisor {
   enum Event {
     case listChanged(ListKinds)
-    /// Which resources somebody wants to hear of.
-    case interestChanged
+    /// Which resources somebody wants to hear of; who said so waits until the upstream knows.
+    case interestChanged(@Sendable () -> Void)
     case streamEnded
+    /// It may speak another revision by now.
+    case outOfDate
     case suspect(String)
     case stop
+  }
+
+  /// What has happened since the last look.
+  struct News {
+    var changed: ListKinds = []
+    var settled: [@Sendable () -> Void] = []
+    var streamEnded = false
+    var isOutOfDate = false
+    var suspicion: String?
+    var stops = false
+
+    mutating func add(_ event: Event) {
+      switch event {
+      case .listChanged(let kinds): changed.formUnion(kinds)
+      case .interestChanged(let done): settled.append(done)
+      case .streamEnded: streamEnded = true
+      case .outOfDate: isOutOfDate = true
+      case .suspect(let reason): suspicion = suspicion ?? reason
+      case .stop: stops = true
+      }
+    }
   }
 
   let cluster: Cluster
   /// The gateway's own conversation with it.
   var binding: UpstreamSession?
-  /// The connection of the gateway's own stream.
+  /// The connection of the gateway's own stream of a legacy session.
   var stream: ConnectionID?
+  /// The gateway's own listen.
+  var listen: ExchangeID?
+  /// The resources that the upstream has been asked to tell of.
+  var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0
-  private var events: [Event] = []
+  private var news: News?
   private var waiter: CheckedContinuation<Void, Never>?
 
   init(_ cluster: Cluster) {
@@ -300,23 +331,30 @@ final class Supervisor {
   }
 
   func raise(_ event: Event) {
-    events.append(event)
+    news = news ?? News()
+    news?.add(event)
     waiter?.resume()
     waiter = nil
   }
 
-  func clear() { events = [] }
+  /// Forgets what has happened: the upstream is looked at afresh.
+  func clear() {
+    for settled in news?.settled ?? [] { settled() }
+    news = nil
+  }
 
-  func absorbListChanges() {
-    events.removeAll { if case .listChanged = $0 { true } else { false } }
+  /// The list changes that have come in the meantime.
+  func takeListChanges() -> ListKinds {
+    defer { news?.changed = [] }
+    return news?.changed ?? []
   }
 
   /// What has happened since the last call; waits for something to happen.
-  func next(isolation: isolated (any Actor)? = #isolation) async -> [Event] {
-    if events.isEmpty {
+  func next(isolation: isolated (any Actor)? = #isolation) async -> News {
+    if news == nil {
       await withCheckedContinuation { waiter = $0 }
     }
-    defer { events = [] }
-    return events
+    defer { news = nil }
+    return news ?? News()
   }
 }

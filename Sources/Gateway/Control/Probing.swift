@@ -188,83 +188,13 @@ extension ControlPlane {
     }
   }
 
-  private func outcome(
+  func outcome(
     _ cluster: Cluster, _ profile: Cluster.Profile, _ binding: UpstreamSession?, _ method: Method,
     _ members: [UInt8], _ timeout: UInt64
   ) async -> LocalCall.Outcome {
     await withCheckedContinuation { continuation in
-      worker.ask(cluster, profile, binding, method, members: members, timeout: timeout) {
-        continuation.resume(returning: $0)
-      }
+      let call = LocalCall { continuation.resume(returning: $0) }
+      worker.ask(cluster, profile, binding, method, members: members, timeout: timeout, call)
     }
-  }
-
-  // MARK: The gateway's own stream
-
-  /// Where list changes are heard: GET of the gateway's own legacy session, or a modern listen. Children tell without.
-  func openOwnStream(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
-    guard profile.transport == .streamableHTTP else { return }
-    let cluster = supervisor.cluster
-    if profile.revision.era == .legacy {
-      guard let open = supervisor.binding?.current else { return }
-      let stream = UpstreamStream(cluster, .notifications, binding: supervisor.binding, open: open)
-      stream.ended = { [weak supervisor] status in
-        // 405 and its like: the server has nothing to tell.
-        guard status == 200 || status == 0 else { return }
-        supervisor?.raise(.streamEnded)
-      }
-      supervisor.stream = worker.openNotificationStream(stream)
-      return
-    }
-    listen(supervisor, profile)
-  }
-
-  func closeOwnStream(_ supervisor: Supervisor) {
-    guard let connection = supervisor.stream else { return }
-    supervisor.stream = nil
-    worker.upstreamStreams[connection]?.ended = nil
-    worker.upstreamStreams[connection] = nil
-    worker.loop.abort(connection)
-  }
-
-  /// `subscriptions/listen` for the lists that the upstream says may change, and for resources that somebody named.
-  private func listen(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
-    let cluster = supervisor.cluster
-    let offered = profile.offer.capabilities
-    var kinds: [String] = []
-    if offered.contains(.toolsListChanged) { kinds.append("\"toolsListChanged\":true") }
-    if offered.contains(.promptsListChanged) { kinds.append("\"promptsListChanged\":true") }
-    if offered.contains(.resourcesListChanged) { kinds.append("\"resourcesListChanged\":true") }
-    let uris = offered.contains(.resourcesSubscribe) ? gateway.wantedResources(of: cluster) : []
-    if !uris.isEmpty {
-      var list = ByteBuffer()
-      list.append("\"resourceSubscriptions\":[")
-      for (position, uri) in uris.enumerated() {
-        if position > 0 { list.append(",") }
-        list.append(quoted: uri.rawBytes)
-      }
-      list.append("]")
-      kinds.append(list.bytes.text)
-    }
-    guard !kinds.isEmpty else { return }
-    var body = ByteBuffer()
-    var filter = ByteBuffer()
-    filter.append("\"notifications\":{")
-    filter.append(kinds.joined(separator: ","))
-    filter.append("}")
-    body.append(
-      modernRequest: .subscriptionsListen, id: 1, members: filter.bytes, meta: gateway.requestMeta)
-    var head = ByteBuffer()
-    head.append(cluster.requestHead)
-    head.append(header: .mcpProtocolVersion, profile.revision.label)
-    head.append(header: .mcpMethod, Method.subscriptionsListen.name)
-    head.append(contentLength: body.count)
-    head.appendHeadEnd()
-    let stream = UpstreamStream(cluster, .notifications, binding: nil, open: nil)
-    stream.ended = { [weak supervisor] status in
-      guard status == 200 || status == 0 else { return }
-      supervisor?.raise(.streamEnded)
-    }
-    supervisor.stream = worker.openUpstreamStream(stream, head: head.bytes, body: body.bytes)
   }
 }

@@ -76,10 +76,7 @@ extension Worker {
 
   /// The connection that read a stream is gone.
   func streamReaderGone(_ connection: ConnectionID, tag: UInt64) {
-    if let listen = listens.removeValue(forKey: connection) {
-      if !listen.resources.isEmpty { interestChanged(listen.resources, listen.view) }
-      return
-    }
+    if listenGone(connection) { return }
     guard let session = streamReaders.removeValue(forKey: connection) else { return }
     let now = now
     session.touch(now: now)

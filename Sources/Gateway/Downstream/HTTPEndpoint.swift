@@ -73,10 +73,17 @@ extension Worker {
       refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy)
     case .reject(let error):
       let modern = envelope.value(MetaKey.protocolVersion) != nil
-      // What can't be parsed has no id that could be trusted [JSON-RPC 5.1].
-      let isReadable = error.kind != .parseError && envelope.idKind != .null
-      refuse(connection, error, id: isReadable ? envelope.id : nil, modern ? .modern : .legacy)
+      refuse(connection, error, id: Self.answerableID(envelope, error), modern ? .modern : .legacy)
     }
+  }
+
+  /// The id under which a refused message is answered: null for what is no request, or could not be read [3].
+  @_lifetime(copy envelope)
+  private static func answerableID(_ envelope: Envelope, _ error: GatewayError) -> RawSpan? {
+    guard error.kind != .parseError, envelope.kind != .result, envelope.kind != .error,
+      envelope.idKind == .integer || envelope.idKind == .string
+    else { return nil }
+    return envelope.id
   }
 
   // MARK: Answers without an exchange

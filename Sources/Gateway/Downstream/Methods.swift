@@ -124,8 +124,6 @@ extension Worker {
       found = routes.route(resource: text, view: view, learned: learnedLinks)
       if envelope.method == .resourcesRead {
         exchanges[id].requestedURI = JSON.contents(of: envelope.message[place])?.array ?? []
-      } else {
-        noteSubscription(id, envelope.method, text)
       }
     case .template:
       kind = .templates
@@ -139,27 +137,20 @@ extension Worker {
     }
   }
 
-  private func noteSubscription(_ id: ExchangeID, _ method: Method, _ uri: RawSpan) {
-    let raw = uri.array
-    exchanges[id].session?.withState { state in
-      if method == .resourcesSubscribe { state.subscriptions.insert(raw) } else { state.subscriptions.remove(raw) }
-    }
-  }
-
   /// Carries a call along its route, under the upstream's own name.
   private func follow(
     _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind, _ routes: Routes,
     _ text: RawSpan
   ) {
     let cluster = gateway.clusters[route.upstream]
-    let isSubscription = envelope.method == .resourcesSubscribe || envelope.method == .resourcesUnsubscribe
-    if isSubscription, cluster.profile?.revision.era == .modern {
-      // A modern upstream tells on the gateway's own listen.
-      control?.resourceInterestChanged(cluster)
-      return answer(id, result: ("{}" as StaticString).bytes)
-    }
-    if isSubscription, !account(id, envelope.method, cluster, route, routes, kind, text) {
-      return answer(id, result: ("{}" as StaticString).bytes)
+    switch envelope.method {
+    case .resourcesSubscribe, .resourcesUnsubscribe:
+      guard isForUpstream(id, envelope.method, cluster, route, routes, text) else { return }
+    case .completionComplete where cluster.profile?.offer.capabilities.contains(.completions) == false:
+      // Servers differ in what they say of a method that they lack; the client hears the same of all.
+      return fail(id, GatewayError(.serverNotCapable, server: cluster.alias))
+    default:
+      break
     }
     let entry = route.entry
     switch route.rename {
@@ -169,7 +160,8 @@ extension Worker {
       guard let entry else { return fail(id, .internalError("a listed name without its entry")) }
       let listed = routes.entry(kind, entry)
       forward(
-        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes, kind, entry)
+        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes, kind, entry
+      )
     case .cut(let slice):
       var plain = ByteBuffer(capacity: text.byteCount)
       plain.append(text, cutting: slice)
@@ -177,25 +169,43 @@ extension Worker {
     }
   }
 
-  /// Keeps account of who subscribed to what in a conversation. False if the upstream is not to be told, because others
-  /// who share it still are subscribed.
-  private func account(
-    _ id: ExchangeID, _ method: Method, _ cluster: Cluster, _ route: Route, _ routes: Routes, _ kind: ListKind,
-    _ text: RawSpan
+  /// Keeps account of who subscribed to what. False if the upstream is not to be told by this request, which is then
+  /// answered here: a modern one is told on the gateway's own listen, and a legacy one hears of the last to go alone.
+  private func isForUpstream(
+    _ id: ExchangeID, _ method: Method, _ cluster: Cluster, _ route: Route, _ routes: Routes, _ text: RawSpan
   ) -> Bool {
-    guard let session = exchanges[id].session, !cluster.isEmbedded else { return true }
-    let binding = binding(for: id, cluster)
-    let uri: [UInt8]
-    switch route.rename {
-    case .keep: uri = text.array
-    case .listed: uri = route.entry.map { routes.entry(kind, $0).own } ?? text.array
-    case .cut(let slice):
-      var plain = ByteBuffer(capacity: text.byteCount)
-      plain.append(text, cutting: slice)
-      uri = plain.bytes.array
+    guard let session = exchanges[id].session, !cluster.isEmbedded, let profile = cluster.profile else { return true }
+    let interest = ResourceInterest(text, route, routes)
+    let isModern = profile.revision.era == .modern
+    let subscribes = method == .resourcesSubscribe
+    if isModern, !profile.offer.capabilities.contains(.resourcesSubscribe) {
+      fail(id, GatewayError(.serverNotCapable, server: cluster.alias))
+      return false
     }
-    if method == .resourcesUnsubscribe { return binding.unsubscribe(uri, session.id) }
-    binding.subscribe(uri, session.id, isMarked: route.rename != .keep)
-    return true
+    let named = text.array
+    let before = session.withState { state in
+      let before = state.subscriptions[named]
+      state.subscriptions[named] = subscribes ? Subscription(interest: interest, isCounted: isModern) : nil
+      return before
+    }
+    let answer: @Sendable (Worker) -> Void = { worker in
+      if worker.exchanges.contains(id) { worker.answer(id, result: ("{}" as StaticString).bytes) }
+    }
+    guard isModern else {
+      let binding = binding(for: id, cluster)
+      if subscribes {
+        binding.subscribe(interest.uri, session.id, isMarked: route.rename != .keep)
+        return true
+      }
+      if binding.unsubscribe(interest.uri, session.id), !isWanted(interest, in: binding) { return true }
+      answer(self)
+      return false
+    }
+    switch (subscribes, before?.isCounted == true) {
+    case (true, false): beginInterest([interest], answer)
+    case (false, true): endInterest([interest], answer)
+    default: answer(self)
+    }
+    return false
   }
 }

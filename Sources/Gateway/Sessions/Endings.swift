@@ -29,6 +29,7 @@ extension Worker {
     }
     for (cluster, open) in open { end(open, cluster) }
     withdrawSubscriptions(of: session)
+    if !left.interests.isEmpty { endInterest(left.interests) }
   }
 
   /// A call of a session that is gone.

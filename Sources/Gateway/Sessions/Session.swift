@@ -29,8 +29,8 @@ package final class Session: Sendable {
     var log: EventLog
     /// Conversations of its own, by upstream.
     var upstreams: [Int: UpstreamSession] = [:]
-    /// URIs that it subscribed to.
-    var subscriptions: Set<[UInt8]> = []
+    /// What it subscribed to, by the URI that it named.
+    var subscriptions: [[UInt8]: Subscription] = [:]
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
     var ended = false
@@ -111,13 +111,15 @@ package final class Session: Sendable {
   }
 
   /// Marks the session as ended; true for the first. Gives what is to be closed.
-  func end() -> (upstreams: [UpstreamSession], readers: [EventLog.Attachment])? {
+  func end() -> (upstreams: [UpstreamSession], readers: [EventLog.Attachment], interests: [ResourceInterest])? {
     withState { state in
       guard !state.ended else { return nil }
       state.ended = true
       let upstreams = Array(state.upstreams.values)
       state.upstreams = [:]
-      return (upstreams, state.log.attachments)
+      let interests = state.subscriptions.values.filter(\.isCounted).map(\.interest)
+      state.subscriptions = [:]
+      return (upstreams, state.log.attachments, interests)
     }
   }
 }

@@ -167,17 +167,19 @@ extension Worker {
   }
 
   /// Asks an upstream something on the gateway's own behalf, over an open legacy conversation or in the modern era.
+  /// - Parameter timeout: nil for a listen, which has no end of its own.
+  @discardableResult
   func ask(
     _ cluster: Cluster, _ profile: Cluster.Profile, _ binding: UpstreamSession?, _ method: Method,
-    members: [UInt8], timeout: UInt64, _ completion: @escaping (LocalCall.Outcome) -> Void
-  ) {
-    let call = LocalCall(completion)
+    members: [UInt8], timeout: UInt64?, _ call: LocalCall
+  ) -> ExchangeID? {
     guard let id = beginLocal(call, cluster, method) else {
-      return completion(.failed("the gateway has too many calls in flight"))
+      call.complete(.failed("the gateway has too many calls in flight"))
+      return nil
     }
     exchanges[id].binding = binding
     exchanges[id].serverRevision = profile.revision
-    exchanges[id].deadline = now + timeout
+    exchanges[id].deadline = timeout.map { now + $0 } ?? .max
     var message = ByteBuffer(capacity: 512)
     if profile.revision.era == .modern {
       message.append(
@@ -198,8 +200,10 @@ extension Worker {
       headScratch.buffer.append(header: .mcpMethod, method.name)
       headScratch.buffer.append(contentLength: message.count)
       headScratch.buffer.appendHeadEnd()
-      return post(id, message.bytes, cluster)
+      post(id, message.bytes, cluster)
+      return id
     }
     send(id, message.bytes, cluster, profile)
+    return id
   }
 }

@@ -122,6 +122,10 @@ final class Link {
         return
       }
       hand(envelope.message, to: call)
+    case .notifySubscriptionsAcknowledged:
+      guard let token = envelope.value(MetaKey.subscriptionID), let call = ExchangeID(token: token), calls[call] != nil
+      else { return }
+      hand(envelope.message, to: call)
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
       worker.listChanged(cluster, envelope.method, binding.owner?.value)
     case .notifyResourcesUpdated:

@@ -58,7 +58,9 @@ extension Worker {
     for upstream in gateway.sharedUpstreams {
       let orphans = upstream.forget(session.id)
       guard let open = upstream.current, open.revision.era == .legacy else { continue }
-      for uri in orphans { subscribe(upstream, open, .resourcesUnsubscribe, uri, Countdown {}) }
+      for uri in orphans where !isWanted(ResourceInterest(upstream: upstream.cluster.index, uri: uri), in: upstream) {
+        subscribe(upstream, open, .resourcesUnsubscribe, uri, Countdown {})
+      }
     }
   }
 

@@ -1,0 +1,104 @@
+import MCP
+import Reactor
+import Wire
+
+/// A modern client's `subscriptions/listen`: what it hears of, and under which id (PROTOCOL section 13).
+struct Listen {
+  let view: CatalogueView
+  let subscriptionID: Token
+  /// What of its wishes is honoured.
+  let filter: ListenFilter
+  /// The resources among them, by the URI that the client named.
+  let resources: [[UInt8]: Subscription]
+  /// Nothing of a subscription may come before its acknowledgement.
+  var isAcknowledged = false
+}
+
+extension Worker {
+  /// As many as SDK servers take.
+  private static var listenLimit: Int { 1024 }
+  private static var resourceLimit: Int { 1024 }
+
+  func listen(_ connection: ConnectionID, _ view: CatalogueView, _ envelope: Envelope) {
+    guard let asked = ListenFilter(envelope), let id = envelope.id else {
+      let error = GatewayError(.invalidParams, message: "Invalid params: notifications is absent or malformed")
+      return refuse(connection, error, id: envelope.id, .modern)
+    }
+    guard listens.count < Self.listenLimit, asked.resources.count <= Self.resourceLimit else {
+      return refuse(connection, .overloaded, id: envelope.id, .modern)
+    }
+    guard !gateway.isDraining else { return refuse(connection, GatewayError(.draining), id: envelope.id, .modern) }
+    let catalogue = gateway.catalogue
+    var filter = asked.honoured(by: catalogue.offer(view).capabilities)
+    var resources: [[UInt8]: Subscription] = [:]
+    for uri in filter.resources {
+      let routes = catalogue.routes
+      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: view, learned: learnedLinks),
+        gateway.clusters[route.upstream].profile?.offer.capabilities.contains(.resourcesSubscribe) == true
+      else { continue }
+      resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
+    }
+    filter.resources.removeAll { resources[$0] == nil }
+    listens[connection] = Listen(view: view, subscriptionID: Token(id), filter: filter, resources: resources)
+    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    loop.setTag(connection, tag(.listen))
+    beginInterest(resources.values.map(\.interest)) { $0.acknowledge(connection) }
+  }
+
+  /// The first message of every subscription says what of the filter is honoured.
+  private func acknowledge(_ connection: ConnectionID) {
+    guard let listen = listens[connection], !listen.isAcknowledged else { return }
+    listens[connection]?.isAcknowledged = true
+    var honoured = ByteBuffer(capacity: 128)
+    honoured.append(listen.filter)
+    var message = ByteBuffer(capacity: 256)
+    message.append(acknowledged: honoured.bytes, subscriptionID: listen.subscriptionID.bytes)
+    write(message.bytes, onListen: connection)
+  }
+
+  func tellListens(_ update: ResourceUpdate) {
+    for (connection, listen) in listens where listen.isAcknowledged {
+      guard let name = update.name(among: listen.resources) else { continue }
+      var message = ByteBuffer(capacity: update.message.count + 128)
+      let written = update.append(
+        to: &message, named: name, client: .newest, subscriptionID: listen.subscriptionID.bytes)
+      if written { write(message.bytes, onListen: connection) }
+    }
+  }
+
+  /// Nobody can be paused for a listen that is read too slowly: it is closed, and its client listens again and fetches
+  /// anew.
+  func write(_ message: RawSpan, onListen connection: ConnectionID) {
+    var event = ByteBuffer(capacity: message.byteCount + 32)
+    event.append("event: message\ndata: ")
+    event.append(flattened: message)
+    event.append("\n\n")
+    guard loop.writeStream(connection, event.bytes) == .full else { return }
+    listenGone(connection)
+    loop.setTag(connection, 0)
+    loop.close(connection)
+  }
+
+  /// A listen is over. True if there was one.
+  @discardableResult
+  func listenGone(_ connection: ConnectionID) -> Bool {
+    guard let listen = listens.removeValue(forKey: connection) else { return false }
+    if !listen.resources.isEmpty { endInterest(listen.resources.values.map(\.interest)) }
+    return true
+  }
+
+  /// Ends every listen in order: the result, then the stream's end.
+  func endListens() {
+    for connection in listens.keys {
+      acknowledge(connection)
+      guard let listen = listens[connection] else { continue }
+      var message = ByteBuffer(capacity: 160)
+      message.append(listenEnded: listen.subscriptionID.bytes)
+      write(message.bytes, onListen: connection)
+      guard listenGone(connection) else { continue }
+      loop.setTag(connection, 0)
+      loop.endStream(connection)
+    }
+  }
+}
