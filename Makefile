@@ -31,8 +31,8 @@ fuzz: ## Fuzz each C codec for SECONDS (60): make fuzz SECONDS=600
 replay: ## Run each fuzz target over its committed corpus
 	scripts/fuzz --replay
 
-bench: ## Measure, as Benchmarks/run does
-	Benchmarks/run
+bench: ## Measure CPU time per call beside nginx
+	Benchmarks/proxied-call
 
 clean: ## Remove everything that was built
 	rm -rf .build .build-asan .build-tsan
