@@ -83,8 +83,13 @@ extension Worker {
     if profile.transport == .embedded { return sendEmbedded(id, message) }
     let binding = exchanges[id].binding ?? self.binding(for: id, cluster)
     exchanges[id].binding = binding
+    let speaksTooHigh = exchanges[id].logLevel.map { binding.lowerLogLevel(to: $0) } ?? false
     switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
     case .open(let open):
+      if speaksTooHigh, profile.revision.era == .legacy {
+        exchanges[id].parked = message.array
+        return settleLogLevel(binding, open) { [unowned self] in resumeParked(id, failure: nil) }
+      }
       if exchanges[id].method == .resourcesSubscribe {
         // What it brings must find an open stream.
         exchanges[id].parked = message.array

@@ -75,8 +75,7 @@ extension Worker {
       resourceUpdated(cluster, envelope, exchanges[id].binding)
     case .notifyCancelled:
       cancelReverse(of: id, envelope)
-    case .notifyMessage where exchanges[id].clientRevision.era == .modern && exchanges[id].logLevel == nil:
-      // A modern client hears of logs only if this request asked for them [7.1].
+    case .notifyMessage where !isWanted(envelope, by: id):
       break
     default:
       splice.reset()
@@ -86,10 +85,19 @@ extension Worker {
     }
   }
 
+  /// A modern client hears of logs only if this request asked for them, and from that level on [7.1]: what others wanted
+  /// of the same conversation may be more.
+  private func isWanted(_ log: Envelope, by id: ExchangeID) -> Bool {
+    guard exchanges[id].clientRevision.era == .modern else { return true }
+    guard let wanted = exchanges[id].logLevel else { return false }
+    return LogLevel(token: log.value(Param.level)).map { $0 >= wanted } ?? true
+  }
+
   private func forwardProgress(_ id: ExchangeID, _ envelope: Envelope) {
     exchanges[id].deadline = min(
       now + gateway.callTimeout, exchanges[id].startedAt + gateway.callTimeoutCeiling)
-    guard !exchanges[id].progressToken.isEmpty, let token = envelope.value(Param.progressToken), ExchangeID(token: token) == id
+    guard !exchanges[id].progressToken.isEmpty, let token = envelope.value(Param.progressToken),
+      ExchangeID(token: token) == id
     else { return }
     splice.reset()
     let client = exchanges[id].progressToken

@@ -20,8 +20,17 @@ final class Link {
   var requestHead: [UInt8] = []
   /// Called once, when an HTTP+SSE server has said where to POST.
   var whenEndpointIsKnown: (() -> Void)?
-  /// Calls on their way, and the session whose they are.
-  private var calls: [ExchangeID: SessionReference?] = [:]
+  /// Whose a call is.
+  enum Caller: Sendable {
+    /// The gateway's own.
+    case gateway
+    case session(SessionReference)
+    /// A modern client's, which is a client of its own for each call, with the log level that it asked for.
+    case modern(LogLevel?)
+  }
+
+  /// Calls on their way.
+  private var calls: [ExchangeID: Caller] = [:]
   private(set) var isDead = false
   /// A child that is only asked what it speaks: its death is no news.
   var isProbe = false
@@ -43,12 +52,12 @@ final class Link {
 
   // MARK: Toward the upstream
 
-  func send(_ message: RawSpan, _ call: ExchangeID?, _ session: SessionReference?) {
+  func send(_ message: RawSpan, _ call: ExchangeID?, of caller: Caller) {
     guard !isDead else {
       if let call { fail(call, "is gone") }
       return
     }
-    if let call { calls[call] = .some(session) }
+    if let call { calls[call] = caller }
     switch wire {
     case .child(let child):
       worker.loop.writeChild(child, message, ("\n" as StaticString).bytes)
@@ -131,35 +140,43 @@ final class Link {
     case .notifyResourcesUpdated:
       worker.resourceUpdated(cluster, envelope, binding)
     case .notifyCancelled:
-      if let call = onlyClientsCall { hand(envelope.message, to: call) }
-    default:
-      // Logs and the rest carry no sign of their call: they go to the only client there is, else to all that look at
-      // this server.
-      if let call = onlyClientsCall {
-        hand(envelope.message, to: call)
-      } else {
-        worker.broadcast(envelope, binding)
+      if let call = onlyClientsCall() { hand(envelope.message, to: call) }
+    case .notifyMessage:
+      // Of modern clients only those hear of it that asked to.
+      let level = LogLevel(token: envelope.value(Param.level)) ?? .emergency
+      let call = onlyClientsCall {
+        if case .modern(let wanted) = $0 { wanted.map { $0 <= level } ?? false } else { true }
       }
+      if let call { hand(envelope.message, to: call) } else { worker.broadcast(envelope, binding) }
+    default:
+      // It carries no sign of its call: it goes to the only client there is, else to all that look at this server.
+      if let call = onlyClientsCall() { hand(envelope.message, to: call) } else { worker.broadcast(envelope, binding) }
     }
   }
 
   private func asked(_ envelope: Envelope) {
     guard let id = envelope.id, let open else { return }
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
-    if let call = onlyClientsCall { return hand(envelope.message, to: call) }
+    if let call = onlyClientsCall() { return hand(envelope.message, to: call) }
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
   }
 
   /// The latest call of the only client that has calls in flight; nil if there are none or several clients.
-  private var onlyClientsCall: ExchangeID? {
+  private func onlyClientsCall(where counts: (Caller) -> Bool = { _ in true }) -> ExchangeID? {
     var client: SessionID?
     var latest: ExchangeID?
-    for (call, session) in calls {
-      guard let session = session else { continue }
-      if let client, client != session.id { return nil }
-      client = session.id
+    for (call, caller) in calls where counts(caller) {
+      switch caller {
+      case .gateway:
+        continue
+      case .session(let session):
+        if latest != nil, client != session.id { return nil }
+        client = session.id
+      case .modern:
+        if latest != nil { return nil }
+      }
       latest = call
     }
     return latest

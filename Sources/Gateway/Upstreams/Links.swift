@@ -6,13 +6,13 @@ import Wire
 /// Links as the worker that holds a call sees them: nearby or on another worker.
 extension Worker {
   func sendLink(_ link: LinkReference, _ message: RawSpan, _ call: ExchangeID?) {
-    let session = call.flatMap { exchanges[$0].session }.map(SessionReference.init)
+    let caller = call.map { self.caller(of: exchanges[$0]) } ?? .gateway
     if link.worker == index {
       guard let found = links[link.number] else {
         if let call { linkLost(call, link, "is gone") }
         return
       }
-      return found.send(message, call, session)
+      return found.send(message, call, of: caller)
     }
     let bytes = message.array
     let from = index
@@ -21,8 +21,13 @@ extension Worker {
         if let call { worker.gateway.post(to: from) { $0.linkLost(call, link, "is gone") } }
         return
       }
-      found.send(bytes.rawBytes, call, session)
+      found.send(bytes.rawBytes, call, of: caller)
     }
+  }
+
+  private func caller(of exchange: Exchange) -> Link.Caller {
+    if case .local = exchange.origin { return .gateway }
+    return exchange.session.map { .session(SessionReference($0)) } ?? .modern(exchange.logLevel)
   }
 
   func linkCallEnded(_ link: LinkReference, _ call: ExchangeID) {

@@ -27,9 +27,10 @@ extension Worker {
   /// The level that a conversation needs: its client's, or the lowest of those who share it.
   private func logLevel(for binding: UpstreamSession) -> LogLevel? {
     if let owner = binding.owner { return owner.value?.withState { $0.logLevel } }
-    return gateway.sessions.all.compactMap { session in
+    let asked = gateway.sessions.all.compactMap { session in
       gateway.isShared(binding, with: session) ? session.withState { $0.logLevel } : nil
-    }.min()
+    }
+    return (asked + [binding.requestedLevel].compactMap { $0 }).min()
   }
 
   private func setLogLevel(_ binding: UpstreamSession, _ open: UpstreamSession.Open, _ countdown: Countdown) {
@@ -39,6 +40,17 @@ extension Worker {
     params.append(quoted: level.label.bytes)
     params.append("}")
     settle(binding, open, .loggingSetLevel, params.bytes, countdown)
+  }
+
+  /// A modern request wants to hear more of the upstream's logs than anyone did before: it is told first.
+  func settleLogLevel(
+    _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ completion: @escaping () -> Void
+  ) {
+    let countdown = Countdown(completion)
+    if binding.cluster.profile?.offer.capabilities.contains(.logging) == true {
+      setLogLevel(binding, open, countdown)
+    }
+    countdown.done()
   }
 
   // MARK: All of it

@@ -57,6 +57,8 @@ final class UpstreamSession: Sendable {
     var stream = Stream.none
     /// Who subscribed to which of the upstream's own URIs, and whether the client knows it under a marked one.
     var subscribers: [[UInt8]: [SessionID: Bool]] = [:]
+    /// The lowest level from which on modern requests have asked for logs.
+    var requestedLevel: LogLevel?
 
     func isOpen(as seen: Open) -> Bool {
       guard case .open(let open) = state else { return false }
@@ -183,6 +185,19 @@ final class UpstreamSession: Sendable {
     conversation.withLock { conversation in
       guard conversation.isOpen(as: seen), case .settled = conversation.stream else { return }
       conversation.stream = .none
+    }
+  }
+
+  // MARK: Logs
+
+  var requestedLevel: LogLevel? { conversation.withLock { $0.requestedLevel } }
+
+  /// A modern request wants to hear of logs from this level on. True if no earlier one wanted as much.
+  func lowerLogLevel(to level: LogLevel) -> Bool {
+    conversation.withLock { conversation in
+      if let known = conversation.requestedLevel, known <= level { return false }
+      conversation.requestedLevel = level
+      return true
     }
   }
 
