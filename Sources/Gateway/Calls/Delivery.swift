@@ -139,6 +139,7 @@ extension Worker {
     switch exchange.carrier {
     case .link(let link):
       sendLink(link, bodyBytes, nil)
+      linkCallEnded(link, id)
     case .embedded:
       demonstration.cancelled(id.rawValue)
     case .connection(let connection):
