@@ -61,8 +61,9 @@ struct Token: Sendable {
   func equals(_ other: RawSpan) -> Bool { bytes.equals(other) }
 }
 
-/// One call on its way: from a client's request to the upstream's response.
-struct Exchange {
+/// One call on its way: from a client's request to the upstream's response. An object that a worker uses again and
+/// again: reading it through the table copies nothing, and no call makes one in the steady state.
+final class Exchange {
   /// Where the answer goes.
   enum Origin {
     case free
@@ -124,13 +125,42 @@ struct Exchange {
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
   var decideAt: UInt64 = 0
-  var reusesConnection = false
   var retried = false
-  /// The client asked to cancel it.
-  var cancelled = false
+
+  var isInUse: Bool {
+    if case .free = origin { false } else { true }
+  }
+
+  /// Ready for another call, under another name.
+  fileprivate func reset() {
+    generation = generation == 0xFFF_FFFF ? 1 : generation + 1
+    origin = Origin.free
+    answer = Answer.undecided
+    carrier = Carrier.none
+    session = nil
+    cluster = nil
+    binding = nil
+    opened = nil
+    reader = nil
+    parked = nil
+    clientID = Token()
+    progressToken = Token()
+    method = Method.other
+    clientRevision = Revision.r20251125
+    serverRevision = Revision.r20251125
+    requestedURI = []
+    hasNonObjectOutput = false
+    looksAtAll = false
+    marksResources = false
+    logLevel = nil
+    startedAt = 0
+    deadline = 0
+    decideAt = 0
+    retried = false
+  }
 }
 
-/// The exchanges of one worker, by slot. A chunked array of structs: nothing is allocated per call once it has grown.
+/// The exchanges of one worker, by slot: nothing is allocated per call once the table has grown.
 struct ExchangeTable {
   private var slots: [Exchange] = []
   private var free: [Int] = []
@@ -151,34 +181,29 @@ struct ExchangeTable {
       slot = slots.count
       slots.append(Exchange())
     }
-    slots[slot].origin = origin
+    let exchange = slots[slot]
+    exchange.origin = origin
     count += 1
-    return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
+    return ExchangeID(worker: worker, slot: slot, generation: exchange.generation)
   }
 
-  func contains(_ id: ExchangeID) -> Bool {
-    guard id.worker == worker, id.slot < slots.count, slots[id.slot].generation == id.generation else { return false }
-    if case .free = slots[id.slot].origin { return false }
-    return true
+  func contains(_ id: ExchangeID) -> Bool { find(id) != nil }
+
+  private func find(_ id: ExchangeID) -> Exchange? {
+    guard id.worker == worker, id.slot < slots.count else { return nil }
+    let exchange = slots[id.slot]
+    guard exchange.generation == id.generation, exchange.isInUse else { return nil }
+    return exchange
   }
 
   subscript(_ id: ExchangeID) -> Exchange {
-    _read {
-      precondition(contains(id))
-      yield slots[id.slot]
-    }
-    _modify {
-      precondition(contains(id))
-      yield &slots[id.slot]
-    }
+    guard let exchange = find(id) else { preconditionFailure("no such exchange") }
+    return exchange
   }
 
   mutating func remove(_ id: ExchangeID) {
-    guard contains(id) else { return }
-    let generation = slots[id.slot].generation
-    slots[id.slot] = Exchange()
-    slots[id.slot].generation = (generation + 1) & 0xFFF_FFFF
-    if slots[id.slot].generation == 0 { slots[id.slot].generation = 1 }
+    guard let exchange = find(id) else { return }
+    exchange.reset()
     free.append(id.slot)
     count -= 1
   }
@@ -187,8 +212,7 @@ struct ExchangeTable {
   func ids(where matches: (borrowing Exchange) -> Bool) -> [ExchangeID] {
     guard count > 0 else { return [] }
     return slots.indices.compactMap { slot in
-      if case .free = slots[slot].origin { return nil }
-      guard matches(slots[slot]) else { return nil }
+      guard slots[slot].isInUse, matches(slots[slot]) else { return nil }
       return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
     }
   }

@@ -180,14 +180,12 @@ extension Worker {
       loop.setTag(connection, tag)
       guard loop.send(connection, headBytes, message) != .stale else { continue }
       exchanges[id].carrier = .connection(connection)
-      exchanges[id].reusesConnection = true
       return
     }
     guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
       return fail(id, .overloaded)
     }
     exchanges[id].carrier = .connection(connection)
-    exchanges[id].reusesConnection = false
     loop.send(connection, headBytes, message)
   }
 }
