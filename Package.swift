@@ -74,7 +74,7 @@ let package = Package(
     .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
-    .testTarget(name: "GatewayTests", dependencies: ["Gateway"], swiftSettings: strict),
+    .testTarget(name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Wire"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

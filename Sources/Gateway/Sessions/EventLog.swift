@@ -45,7 +45,24 @@ struct EventLog {
     /// Events up to this one can't be replayed any more.
     var forgotten: UInt64 = 0
     var ended = false
+    /// Its reader got the last event.
+    var delivered = false
     var detachedAt: UInt64 = 0
+
+    /// The number of the next event; nil once there are no more.
+    mutating func takeSequence() -> UInt64? {
+      guard !ended else { return nil }
+      nextSequence += 1
+      return nextSequence - 1
+    }
+
+    mutating func keep(_ frame: Frame, _ sequence: UInt64) {
+      events.append((sequence, frame))
+      bytes += frame.count
+    }
+
+    /// How much it matters to keep its events: least when it was read to its end, most when its reader is gone.
+    var weight: Int { delivered ? 0 : attachment != nil ? 1 : 2 }
   }
 
   private var streams: [StreamNumber: Stream] = [:]
@@ -83,33 +100,22 @@ struct EventLog {
 
   /// Encodes one message as the next event of a stream and keeps it for replay.
   mutating func append(_ message: RawSpan, to number: StreamNumber, last: Bool = false) -> Delivery? {
-    guard var stream = streams[number], !stream.ended else { return nil }
-    let sequence = stream.nextSequence
-    stream.nextSequence += 1
-    stream.ended = last
+    guard let sequence = streams[number]?.takeSequence() else { return nil }
     let frame = Self.encode(message, stream: number, sequence: sequence)
+    if last { streams[number]!.ended = true }
     if frame.count > capacity {
-      bytes -= stream.bytes
-      stream.bytes = 0
-      stream.events = []
-      stream.forgotten = sequence
+      forget(number, upTo: sequence)
     } else {
-      stream.events.append((sequence, frame))
-      stream.bytes += frame.count
+      streams[number]!.keep(frame, sequence)
       bytes += frame.count
+      makeRoom(sparing: number)
     }
-    streams[number] = stream
-    makeRoom(sparing: number)
-    if last, stream.attachment == nil, stream.events.isEmpty { streams[number] = nil }
-    return Delivery(frame: frame, attachment: stream.attachment)
+    return Delivery(frame: frame, attachment: streams[number]!.attachment)
   }
 
   /// An event that only carries an id, so that a client that saw nothing yet can resume [SEP-1699].
   mutating func prime(_ number: StreamNumber) -> Frame? {
-    guard var stream = streams[number] else { return nil }
-    let sequence = stream.nextSequence
-    stream.nextSequence += 1
-    streams[number] = stream
+    guard let sequence = streams[number]?.takeSequence() else { return nil }
     var buffer = ByteBuffer(capacity: 32)
     buffer.append("id: ")
     Self.appendID(&buffer, number, sequence)
@@ -132,7 +138,8 @@ struct EventLog {
 
   /// The reader has taken everything of a stream whose last event was delivered.
   mutating func finish(_ number: StreamNumber, now: UInt64) {
-    guard streams[number] != nil else { return }
+    guard let stream = streams[number] else { return }
+    streams[number]!.delivered = stream.attachment != nil
     streams[number]!.attachment = nil
     streams[number]!.ended = true
     streams[number]!.detachedAt = now
@@ -166,23 +173,30 @@ struct EventLog {
 
   private mutating func makeRoom(sparing number: StreamNumber) {
     guard bytes > capacity else { return }
-    let idle = streams.filter { $0.key != number }.sorted { $0.value.detachedAt < $1.value.detachedAt }
-    for (other, _) in idle where bytes > capacity { forget(other) }
-    while bytes > capacity, let oldest = streams[number]?.events.first {
-      streams[number]!.events.removeFirst()
-      streams[number]!.bytes -= oldest.frame.count
-      streams[number]!.forgotten = oldest.sequence
-      bytes -= oldest.frame.count
+    let others = streams.filter { $0.key != number && !$0.value.events.isEmpty }
+      .sorted { ($0.value.weight, $0.value.detachedAt) < ($1.value.weight, $1.value.detachedAt) }
+    for (other, stream) in others where bytes > capacity { forget(other, upTo: stream.events.last!.sequence) }
+    guard bytes > capacity, let events = streams[number]?.events else { return }
+    // Some more than needed, so that a full log does not move its events for each new one; never the newest.
+    var freed = 0
+    var count = 0
+    while count < events.count - 1, bytes - freed > capacity - capacity / 8 {
+      freed += events[count].frame.count
+      count += 1
     }
+    guard count > 0 else { return }
+    streams[number]!.forgotten = events[count - 1].sequence
+    streams[number]!.events.removeFirst(count)
+    streams[number]!.bytes -= freed
+    bytes -= freed
   }
 
-  private mutating func forget(_ number: StreamNumber) {
-    guard var stream = streams[number] else { return }
-    bytes -= stream.bytes
-    stream.bytes = 0
-    stream.forgotten = stream.events.last?.sequence ?? stream.forgotten
-    stream.events = []
-    streams[number] = stream
+  /// Everything that a stream brought so far can't be replayed any more.
+  private mutating func forget(_ number: StreamNumber, upTo sequence: UInt64) {
+    bytes -= streams[number]!.bytes
+    streams[number]!.bytes = 0
+    streams[number]!.events = []
+    streams[number]!.forgotten = sequence
   }
 
   // MARK: Encoding

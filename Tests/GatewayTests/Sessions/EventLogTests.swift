@@ -1,0 +1,209 @@
+import Reactor
+import Testing
+import Wire
+
+@testable import Gateway
+
+@Suite("The log of a session's event streams")
+struct EventLogTests {
+  private let one = EventLog.Attachment(worker: 0, connection: ConnectionID(rawValue: 11))
+  private let two = EventLog.Attachment(worker: 1, connection: ConnectionID(rawValue: 12))
+
+  /// Events that a resuming client gets, as text; nil if it gets none.
+  private func replayed(_ resumption: EventLog.Resumption) -> [String]? {
+    guard case .replay(let frames, _, _, _) = resumption else { return nil }
+    return frames.map { text($0) ?? "" }
+  }
+
+  private func text(_ frame: Frame?) -> String? {
+    guard let frame else { return nil }
+    return frame.bytes.text
+  }
+
+  private func append(_ text: StaticString, to stream: EventLog.StreamNumber, in log: inout EventLog, last: Bool = false)
+    -> EventLog.Delivery?
+  {
+    log.append(text.bytes, to: stream, last: last)
+  }
+
+  @Test("An event is one line of data under an id that names its stream")
+  func encoding() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    let delivery = append("{\"a\":\r\n1}", to: stream, in: &log)
+    #expect(text(delivery?.frame) == "id: 1-1\nevent: message\ndata: {\"a\":  1}\n\n")
+    #expect(delivery?.attachment == one)
+    let next = append("2", to: stream, in: &log)
+    #expect(text(next?.frame) == "id: 1-2\nevent: message\ndata: 2\n\n")
+  }
+
+  @Test("Resuming replays what came after the named event, of that stream alone")
+  func resuming() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let first = log.open(.standalone, one)
+    let other = log.open(.answer, two)
+    for text: StaticString in ["1", "2", "3"] { _ = append(text, to: first, in: &log) }
+    _ = append("other", to: other, in: &log)
+    let wasReader = log.detach(one, now: 5)
+    #expect(wasReader)
+    let resumption = log.resume(after: ("1-1" as StaticString).bytes, one, now: 6)
+    #expect(
+      replayed(resumption) == ["id: 1-2\nevent: message\ndata: 2\n\n", "id: 1-3\nevent: message\ndata: 3\n\n"])
+    #expect(log.reader(of: first) == one)
+  }
+
+  @Test("A stream that is taken up elsewhere leaves its old reader")
+  func replacing() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    _ = append("1", to: stream, in: &log)
+    guard case .replay(let frames, _, let ended, let replaced) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1)
+    else {
+      Issue.record("not resumed")
+      return
+    }
+    #expect(frames.isEmpty && !ended)
+    #expect(replaced == one)
+    let next = append("2", to: stream, in: &log)
+    #expect(next?.attachment == two)
+    // The old connection ends after that: the stream is not its any more.
+    let wasReader = log.detach(one, now: 2)
+    #expect(!wasReader)
+    #expect(log.reader(of: stream) == two)
+  }
+
+  @Test("What nobody was sent can't be resumed after", arguments: ["", "1", "-", "1-", "-1", "1-2", "2-1", "1-1-1", "x-1"])
+  func unknown(id: String) {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    _ = append("1", to: stream, in: &log)
+    guard case .unknown = log.resume(after: Array(id.utf8).rawBytes, two, now: 1) else {
+      Issue.record("\(id) was taken")
+      return
+    }
+    #expect(log.reader(of: stream) == one)
+  }
+
+  @Test("A client that only saw the priming event gets everything")
+  func priming() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.answer, one)
+    let primer = log.prime(stream)
+    #expect(text(primer) == "id: 1-1\ndata: \n\n")
+    _ = append("2", to: stream, in: &log)
+    _ = append("3", to: stream, in: &log, last: true)
+    _ = log.detach(one, now: 0)
+    guard case .replay(let frames, _, let ended, _) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
+      Issue.record("not resumed")
+      return
+    }
+    #expect(frames.count == 2)
+    #expect(ended)
+    #expect(log.reader(of: stream) == nil, "nothing more is coming")
+  }
+
+  @Test("Nothing comes after the last event")
+  func ending() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.answer, one)
+    let result = append("result", to: stream, in: &log, last: true)
+    #expect(result != nil)
+    let late = append("late", to: stream, in: &log)
+    #expect(late == nil)
+    let primer = log.prime(stream)
+    #expect(primer == nil)
+  }
+
+  @Test("A message of no call goes to one stream that is read, else to one that may be taken up")
+  func choosing() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    #expect(log.standalone == nil)
+    _ = log.open(.answer, one)
+    #expect(log.standalone == nil, "an answer's stream carries its call alone")
+    #expect(!log.isListened)
+    let first = log.open(.standalone, one)
+    let second = log.open(.standalone, two)
+    #expect(log.standalone == first)
+    #expect(log.isListened)
+    _ = log.detach(one, now: 0)
+    _ = log.detach(one, now: 0)
+    #expect(log.standalone == second)
+    _ = log.detach(two, now: 0)
+    #expect(log.standalone == second)
+    #expect(!log.isListened)
+  }
+
+  @Test("A full log drops the oldest events, and says so to who asks for them")
+  func bounds() {
+    var log = EventLog(capacity: 400, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    for _ in 0..<100 { _ = append("0123456789", to: stream, in: &log) }
+    guard case .lost = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
+      Issue.record("the log kept more than its capacity")
+      return
+    }
+    let kept = replayed(log.resume(after: ("1-97" as StaticString).bytes, two, now: 1))
+    #expect(kept?.count == 3)
+    let bytes = replayed(log.resume(after: ("1-92" as StaticString).bytes, two, now: 1))?.reduce(0) { $0 + $1.utf8.count }
+    #expect(bytes.map { $0 <= 400 } ?? true)
+  }
+
+  @Test("An event too large for the log is delivered, and what came before it can't be resumed")
+  func tooLarge() {
+    var log = EventLog(capacity: 64, resumeWindow: 100)
+    let stream = log.open(.answer, one)
+    _ = append("1", to: stream, in: &log)
+    let large = [UInt8](repeating: 0x20, count: 100)
+    let reader = log.append(large.rawBytes, to: stream)?.attachment
+    #expect(reader == one)
+    _ = append("3", to: stream, in: &log, last: true)
+    guard case .lost = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
+      Issue.record("resumed over a gap")
+      return
+    }
+    let after = replayed(log.resume(after: ("1-2" as StaticString).bytes, two, now: 1))?.count
+    #expect(after == 1)
+  }
+
+  @Test("What was read to its end makes room before what is waited for")
+  func makingRoom() {
+    var log = EventLog(capacity: 170, resumeWindow: 100)
+    let broken = log.open(.answer, one)
+    _ = append("0123456789", to: broken, in: &log)
+    _ = append("0123456789", to: broken, in: &log)
+    _ = log.detach(one, now: 10)
+    let done = log.open(.answer, two)
+    _ = append("0123456789", to: done, in: &log, last: true)
+    log.finish(done, now: 20)
+    let newest = log.open(.answer, two)
+    _ = append("0123456789", to: newest, in: &log)
+    _ = append("0123456789", to: newest, in: &log)
+    guard case .lost = log.resume(after: ("2-0" as StaticString).bytes, one, now: 30) else {
+      Issue.record("the finished stream was kept")
+      return
+    }
+    let waiting = replayed(log.resume(after: ("1-0" as StaticString).bytes, one, now: 30))?.count
+    #expect(waiting == 2)
+  }
+
+  @Test("A broken stream waits as long as its window, and an answer until it has come")
+  func expiry() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let listening = log.open(.standalone, one)
+    let answer = log.open(.answer, two)
+    _ = append("1", to: answer, in: &log)
+    _ = log.detach(one, now: 0)
+    _ = log.detach(two, now: 0)
+    log.expire(now: 99)
+    #expect(log.standalone == listening)
+    log.expire(now: 100)
+    #expect(log.standalone == nil)
+    let answered = append("2", to: answer, in: &log, last: true)
+    #expect(answered != nil)
+    log.expire(now: 100)
+    guard case .unknown = log.resume(after: ("2-1" as StaticString).bytes, one, now: 100) else {
+      Issue.record("the answer was kept for ever")
+      return
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import Configuration
+import MCP
+import Testing
+import Wire
+
+@testable import Gateway
+
+@Suite("A conversation with an upstream")
+struct UpstreamSessionTests {
+  private let upstream = UpstreamSession(cluster: Cluster(embedded: "demo"), owner: nil, abilities: [])
+  private let first = UpstreamSession.Open(revision: .r20251125, httpSession: [1], link: nil)
+  private let second = UpstreamSession.Open(revision: .r20251125, httpSession: [2], link: nil)
+  private let uri = Array("file:///a".utf8)
+
+  private func waiter(_ slot: Int) -> UpstreamSession.Waiter {
+    UpstreamSession.Waiter(worker: 0, exchange: ExchangeID(worker: 0, slot: slot, generation: 1))
+  }
+
+  private func id(_ worker: UInt8) -> SessionID {
+    var generator = SystemRandomNumberGenerator()
+    return SessionID(worker: worker, using: &generator)
+  }
+
+  @Test("The first who needs it opens it, the others wait")
+  func opening() {
+    guard case .yours = upstream.access(waiter(1)), case .waiting = upstream.access(waiter(2)) else {
+      Issue.record("opened twice")
+      return
+    }
+    #expect(upstream.opened(first)?.map(\.exchange.slot) == [1, 2])
+    guard case .open(let open) = upstream.access(waiter(3)) else {
+      Issue.record("not open")
+      return
+    }
+    #expect(open.isSame(as: first))
+  }
+
+  @Test("Only who saw the conversation that is open can say that it was lost")
+  func losing() {
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(first)
+    #expect(!upstream.lost(second))
+    #expect(upstream.lost(first))
+    #expect(!upstream.lost(first))
+    guard case .yours = upstream.access(waiter(2)) else {
+      Issue.record("nobody opens a new one")
+      return
+    }
+  }
+
+  @Test("What is closed while it opens is ended by who opened it, and stays closed")
+  func closing() {
+    _ = upstream.access(waiter(1))
+    #expect(upstream.close() == nil)
+    #expect(upstream.opened(first) == nil)
+    guard case .closed = upstream.access(waiter(2)) else {
+      Issue.record("opened again")
+      return
+    }
+  }
+
+  @Test("A conversation has one stream at a time, and a new one gets its own")
+  func hearing() {
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(first)
+    guard case .yours = upstream.hear(first, waiter(1)), case .waiting = upstream.hear(first, waiter(2)) else {
+      Issue.record("two streams")
+      return
+    }
+    #expect(upstream.heard(first).map(\.exchange.slot) == [1, 2])
+    guard case .settled = upstream.hear(first, nil) else {
+      Issue.record("a second stream")
+      return
+    }
+    _ = upstream.lost(first)
+    guard case .settled = upstream.hear(first, nil) else {
+      Issue.record("a stream of a conversation that is over")
+      return
+    }
+    _ = upstream.access(waiter(3))
+    _ = upstream.opened(second)
+    guard case .yours = upstream.hear(second, nil) else {
+      Issue.record("the new conversation has no stream")
+      return
+    }
+  }
+
+  @Test("The upstream is told of the last one who unsubscribes")
+  func counting() {
+    let (ada, bob) = (id(1), id(2))
+    upstream.subscribe(uri, ada, isMarked: false)
+    upstream.subscribe(uri, ada, isMarked: false)
+    upstream.subscribe(uri, bob, isMarked: true)
+    #expect(!upstream.unsubscribe(uri, ada))
+    #expect(upstream.subscribers(of: uri) == [bob: true])
+    #expect(upstream.unsubscribe(uri, bob))
+    #expect(upstream.subscriptions.isEmpty)
+  }
+
+  @Test("A session that ends leaves what nobody else subscribed to")
+  func forgetting() {
+    let (ada, bob) = (id(1), id(2))
+    let other = Array("file:///b".utf8)
+    upstream.subscribe(uri, ada, isMarked: false)
+    upstream.subscribe(other, ada, isMarked: false)
+    upstream.subscribe(other, bob, isMarked: false)
+    #expect(upstream.forget(ada) == [uri])
+    #expect(upstream.subscriptions == [other])
+  }
+
+  @Test("A subscription covers what lies below its URI, and nothing beside it")
+  func covering() {
+    func covers(_ parent: String, _ uri: String) -> Bool { UpstreamSession.covers(Array(parent.utf8), Array(uri.utf8)) }
+    #expect(covers("file:///a", "file:///a"))
+    #expect(covers("file:///a", "file:///a/b"))
+    #expect(covers("file:///a/", "file:///a/b"))
+    #expect(!covers("file:///a", "file:///ab"))
+    #expect(!covers("file:///a/b", "file:///a"))
+  }
+}
