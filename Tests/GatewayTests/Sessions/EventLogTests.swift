@@ -20,7 +20,9 @@ struct EventLogTests {
     return frame.bytes.text
   }
 
-  private func append(_ text: StaticString, to stream: EventLog.StreamNumber, in log: inout EventLog, last: Bool = false)
+  private func append(
+    _ text: StaticString, to stream: EventLog.StreamNumber, in log: inout EventLog, last: Bool = false
+  )
     -> EventLog.Delivery?
   {
     log.append(text.bytes, to: stream, last: last)
@@ -57,7 +59,9 @@ struct EventLogTests {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.standalone, one)
     _ = append("1", to: stream, in: &log)
-    guard case .replay(let frames, _, let ended, let replaced) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1)
+    guard
+      case .replay(let frames, _, let ended, let replaced) = log.resume(
+        after: ("1-1" as StaticString).bytes, two, now: 1)
     else {
       Issue.record("not resumed")
       return
@@ -72,7 +76,8 @@ struct EventLogTests {
     #expect(log.reader(of: stream) == two)
   }
 
-  @Test("What nobody was sent can't be resumed after", arguments: ["", "1", "-", "1-", "-1", "1-2", "2-1", "1-1-1", "x-1"])
+  @Test(
+    "What nobody was sent can't be resumed after", arguments: ["", "1", "-", "1-", "-1", "1-2", "2-1", "1-1-1", "x-1"])
   func unknown(id: String) {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.standalone, one)
@@ -93,7 +98,8 @@ struct EventLogTests {
     _ = append("2", to: stream, in: &log)
     _ = append("3", to: stream, in: &log, last: true)
     _ = log.detach(one, now: 0)
-    guard case .replay(let frames, _, let ended, _) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
+    guard case .replay(let frames, _, let ended, _) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1)
+    else {
       Issue.record("not resumed")
       return
     }
@@ -144,7 +150,9 @@ struct EventLogTests {
     }
     let kept = replayed(log.resume(after: ("1-97" as StaticString).bytes, two, now: 1))
     #expect(kept?.count == 3)
-    let bytes = replayed(log.resume(after: ("1-92" as StaticString).bytes, two, now: 1))?.reduce(0) { $0 + $1.utf8.count }
+    let bytes = replayed(log.resume(after: ("1-92" as StaticString).bytes, two, now: 1))?.reduce(0) {
+      $0 + $1.utf8.count
+    }
     #expect(bytes.map { $0 <= 400 } ?? true)
   }
 
