@@ -1,0 +1,152 @@
+"""A legacy Streamable HTTP server inside the test's own process, which sees everything that reaches it."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+CAPABILITIES = {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}}
+
+
+class ScriptedServer:
+    """One tool `who` that names the session of its call, one resource, subscriptions and GET streams."""
+
+    def __init__(self, *, sessions: bool = True, streams: bool = True) -> None:
+        self.keeps_sessions, self.keeps_streams = sessions, streams
+        self.sessions: set[str] = set()
+        self.seen: list[tuple[str, str, dict[str, Any]]] = []
+        """Kind of request (method of a message, or `GET`, `DELETE`), its session, the message or the headers."""
+        self.streams: dict[str, queue.Queue[bytes | None]] = {}
+        self.extra_tools: dict[str, list[str]] = {}
+        self.on_call: Callable[[dict[str, Any]], None] = lambda _: None
+        ThreadingHTTPServer.daemon_threads = True
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self))
+        self.port = self.http.server_address[1]
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def close(self) -> None:
+        for stream in list(self.streams.values()):
+            stream.put(None)
+        self.http.shutdown()
+        self.http.server_close()
+
+    def requests(self, kind: str, session: str | None = None) -> list[dict[str, Any]]:
+        return [what for name, whose, what in list(self.seen) if name == kind and session in (None, whose)]
+
+    def sessions_of(self, kind: str) -> list[str]:
+        return [whose for name, whose, _ in list(self.seen) if name == kind]
+
+    def push(self, session: str, message: dict[str, Any], number: str = "") -> None:
+        """An event on the GET stream of a session."""
+        line = f"id: {number}\n" if number else ""
+        self.streams[session].put(f"{line}data: {json.dumps(message)}\n\n".encode())
+
+    def break_stream(self, session: str) -> None:
+        self.streams.pop(session).put(None)
+
+    def result(self, session: str, message: dict[str, Any]) -> dict[str, Any] | None:
+        match message["method"]:
+            case "initialize":
+                info = {"name": "scripted", "version": "1"}
+                version = message["params"]["protocolVersion"]
+                return {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": info}
+            case "tools/list":
+                names = ["who", *self.extra_tools.get(session, [])]
+                return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+            case "resources/list":
+                return {"resources": [{"uri": "ref://clock", "name": "clock"}]}
+            case "resources/templates/list":
+                return {"resourceTemplates": []}
+            case "tools/call":
+                self.on_call(message)
+                return {"content": [{"type": "text", "text": f"{message['params']['name']} {session}"}]}
+            case "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel" | "ping":
+                return {}
+        return None
+
+
+def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def reply(self, status: int, message: Any = None, **headers: str) -> None:
+            body = b"" if message is None else json.dumps(message).encode()
+            self.send_response(status)
+            if body:
+                self.send_header("Content-Type", "application/json")
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        @property
+        def session(self) -> str:
+            return self.headers.get("Mcp-Session-Id", "")
+
+        def is_known(self) -> bool:
+            if not server.keeps_sessions or self.session in server.sessions:
+                return True
+            self.reply(404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32001, "message": "Session not found"}})
+            return False
+
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            kind = message.get("method", "response")
+            if kind == "initialize":
+                session = uuid.uuid4().hex if server.keeps_sessions else ""
+                server.seen.append((kind, session, message))
+                server.sessions.add(session)
+                answer = {"jsonrpc": "2.0", "id": message["id"], "result": server.result(session, message)}
+                return self.reply(200, answer, **({"Mcp_Session_Id": session} if session else {}))
+            if kind == "server/discover":
+                return self.reply(400)
+            if not self.is_known():
+                return None
+            server.seen.append((kind, self.session, message))
+            if "id" not in message or "method" not in message:
+                return self.reply(202)
+            result = server.result(self.session, message)
+            answer = {"jsonrpc": "2.0", "id": message["id"]}
+            if result is None:
+                return self.reply(200, {**answer, "error": {"code": -32601, "message": "Method not found"}})
+            return self.reply(200, {**answer, "result": result})
+
+        def do_GET(self) -> None:
+            if not server.keeps_streams:
+                return self.reply(405)
+            if not self.is_known():
+                return None
+            events: queue.Queue[bytes | None] = queue.Queue()
+            server.streams[self.session] = events
+            server.seen.append(("GET", self.session, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while (event := events.get()) is not None:
+                self.wfile.write(event)
+            self.close_connection = True
+
+        def do_DELETE(self) -> None:
+            if not self.is_known():
+                return None
+            server.seen.append(("DELETE", self.session, {}))
+            server.sessions.discard(self.session)
+            if stream := server.streams.pop(self.session, None):
+                stream.put(None)
+            self.reply(200)
+
+    return Handler

@@ -1,0 +1,243 @@
+"""What becomes of a client's conversations with legacy upstreams: PROTOCOL 20.4 and DESIGN section 9."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from harness.gateway import Gateway
+from harness.processes import eventually
+from harness.scripted import ScriptedServer
+from harness.wire import LegacySession, Response, post, rpc
+
+Make = Callable[..., Gateway]
+UPDATED = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "ref://clock"}}
+CLOCK = {"uri": "ref://clock"}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+def gateway_to(make_gateway: Make, server: ScriptedServer, workers: int = 3, **more: Any) -> Gateway:
+    return make_gateway(settings={"servers": {"own": {"url": server.url, "type": "http", **more}}}, workers=workers)
+
+
+def text_of(response: Response) -> str:
+    return response.message["result"]["content"][0]["text"]
+
+
+def who(session: LegacySession) -> str:
+    """The upstream session that a call of this client ends up in."""
+    return text_of(session.call("who")).removeprefix("who ")
+
+
+def messages_of(stream: Iterator[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    return (json.loads(event["data"]) for event in stream if event.get("data"))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_client_has_an_upstream_session_of_its_own_that_ends_with_it(
+    make_gateway: Make, server: ScriptedServer, workers: int
+) -> None:
+    port = gateway_to(make_gateway, server, workers).port
+    one, two = LegacySession(port), LegacySession(port)
+    mine = who(one)
+    assert {who(one) for _ in range(8)} == {mine}
+    assert who(two) != mine
+    assert one.delete().status == 200
+    assert eventually(lambda: server.sessions_of("DELETE") == [mine]), server.seen
+    assert who(two)
+
+
+def test_a_stream_opens_once_it_is_needed_and_once_only(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    upstream = who(session)
+    assert upstream not in server.sessions_of("GET"), "nobody needs it yet"
+    for _ in range(6):
+        assert session.post(rpc("resources/subscribe", CLOCK)).message["result"] == {}
+    assert session.post(rpc("logging/setLevel", {"level": "info"})).message["result"] == {}
+    listening, head = session.listen()
+    with listening:
+        assert head.status == 200
+        server.push(upstream, UPDATED)
+        assert next(messages_of(listening.stream())) == UPDATED
+    assert server.sessions_of("GET").count(upstream) == 1
+    assert server.requests("resources/subscribe", upstream)
+
+
+def test_a_stream_opens_when_the_client_listens(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    listening, _ = session.listen()
+    with listening:
+        upstream = who(session)
+        assert eventually(lambda: upstream in server.streams)
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "x"}}
+        server.push(upstream, note)
+        assert next(messages_of(listening.stream())) == note
+
+
+def test_a_broken_stream_is_taken_up_after_its_last_event(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    upstream = who(session)
+    session.post(rpc("resources/subscribe", CLOCK))
+    listening, _ = session.listen()
+    with listening:
+        messages = messages_of(listening.stream())
+        server.push(upstream, UPDATED, number="7-x")
+        assert next(messages) == UPDATED
+        server.break_stream(upstream)
+        assert eventually(lambda: upstream in server.streams)
+        assert server.requests("GET", upstream)[-1]["last-event-id"] == "7-x"
+        server.push(upstream, UPDATED)
+        assert next(messages) == UPDATED
+
+
+def test_a_stream_ends_with_its_session(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    upstream = who(session)
+    session.post(rpc("resources/subscribe", CLOCK))
+    assert eventually(lambda: upstream in server.streams)
+    session.delete()
+    assert eventually(lambda: upstream in server.sessions_of("DELETE"))
+    other = LegacySession(session.port)
+    for _ in range(3):
+        assert who(other) != upstream
+    assert server.sessions_of("GET").count(upstream) == 1, "it was opened again"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_call_that_meets_an_ended_session_goes_out_again_in_a_new_one(
+    make_gateway: Make, server: ScriptedServer, workers: int
+) -> None:
+    session = LegacySession(gateway_to(make_gateway, server, workers).port)
+    before = who(session)
+    session.post(rpc("resources/subscribe", CLOCK))
+    session.post(rpc("logging/setLevel", {"level": "error"}))
+    server.sessions.discard(before)
+    after = who(session)
+    assert after != before
+    # Once, with all that the client had settled, and before the call.
+    kinds = [kind for kind, whose, _ in server.seen if whose == after]
+    assert kinds.count("tools/call") == 1
+    assert set(kinds[: kinds.index("tools/call")]) >= {"resources/subscribe", "logging/setLevel"}
+    assert server.requests("logging/setLevel", after)[0]["params"] == {"level": "error"}
+    listening, _ = session.listen()
+    with listening:
+        assert eventually(lambda: after in server.streams), "nobody listens in the new session"
+        server.push(after, UPDATED)
+        assert next(messages_of(listening.stream())) == UPDATED
+
+
+def test_a_server_that_forgets_at_once_again_is_not_asked_for_ever(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    who(session)
+
+    class Forgetful(set):  # type: ignore[type-arg]
+        def __contains__(self, _: object) -> bool:
+            return False
+
+    remembered, server.sessions = server.sessions, Forgetful()
+    opened = len(server.requests("initialize"))
+    error = session.call("who").message["error"]
+    assert error["code"] == -32603 and "own" in error["message"]
+    assert len(server.requests("initialize")) <= opened + 4
+    server.sessions = remembered
+    assert eventually(lambda: "result" in session.call("who").message)
+
+
+def test_a_level_that_was_set_before_the_upstream_session_opened_holds_in_it(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    session.post(rpc("logging/setLevel", {"level": "warning"}))
+    upstream = who(session)
+    kinds = [kind for kind, whose, _ in server.seen if whose == upstream]
+    assert kinds.index("logging/setLevel") < kinds.index("tools/call")
+
+
+@pytest.mark.parametrize("isolation", ["shared", "principal"])
+def test_who_shares_a_subscription_keeps_it_when_another_leaves(
+    make_gateway: Make, server: ScriptedServer, isolation: str
+) -> None:
+    port = gateway_to(make_gateway, server, isolation=isolation).port
+    one, two, three = (LegacySession(port) for _ in range(3))
+    upstream = who(one)
+    assert who(two) == upstream and who(three) == upstream
+    for session in (one, two, three):
+        assert session.post(rpc("resources/subscribe", CLOCK)).message["result"] == {}
+    assert one.post(rpc("resources/unsubscribe", CLOCK)).message["result"] == {}
+    two.delete()
+    assert server.requests("resources/unsubscribe") == []
+    quiet, _ = one.listen()
+    told, _ = three.listen()
+    with quiet, told:
+        assert eventually(lambda: upstream in server.streams)
+        server.push(upstream, UPDATED)
+        assert next(messages_of(told.stream())) == UPDATED
+        three.delete()
+        assert eventually(lambda: len(server.requests("resources/unsubscribe")) == 1), server.seen
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "x"}}
+        server.push(upstream, note)
+        assert next(messages_of(quiet.stream())) == note, "told after it unsubscribed"
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_server_without_sessions_is_called_as_it_is(make_gateway: Make, streams: bool) -> None:
+    server = ScriptedServer(sessions=False, streams=streams)
+    try:
+        session = LegacySession(gateway_to(make_gateway, server).port)
+        listening, _ = session.listen()
+        with listening:
+            for _ in range(5):
+                assert text_of(session.call("who")) == "who "
+        assert session.post(rpc("resources/subscribe", CLOCK)).message["result"] == {}
+        session.delete()
+        assert server.requests("DELETE") == []
+    finally:
+        server.close()
+
+
+def test_a_server_without_streams_is_subscribed_to_all_the_same(make_gateway: Make) -> None:
+    server = ScriptedServer(streams=False)
+    try:
+        session = LegacySession(gateway_to(make_gateway, server).port)
+        for _ in range(3):
+            assert session.post(rpc("resources/subscribe", CLOCK)).message["result"] == {}
+    finally:
+        server.close()
+
+
+def test_idle_sessions_end_with_all_that_was_theirs(make_gateway: Make, server: ScriptedServer) -> None:
+    settings = {
+        "servers": {"own": {"url": server.url, "type": "http"}},
+        "sessions": {"idle_timeout": "1s", "max": 2},
+    }
+    port = make_gateway(settings=settings, workers=2).port
+    one, two = LegacySession(port), LegacySession(port)
+    upstream = who(one)
+    listening, _ = two.listen()
+    with listening:
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+        assert post(port, rpc("initialize", params)).status == 503
+        assert eventually(lambda: upstream in server.sessions_of("DELETE"), 15)
+        assert one.post(rpc("ping")).status == 404
+        assert two.post(rpc("ping")).status == 200, "who listens is not idle"
+        assert post(port, rpc("initialize", params)).status == 200
+
+
+def test_a_second_initialize_answers_in_the_same_session(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    again = session.post(rpc("initialize", params))
+    assert again.status == 200 and again.message["result"]["protocolVersion"] == "2025-06-18"
+    assert again.headers["mcp-session-id"] == session.id
+    assert session.post(rpc("ping"), {"MCP-Protocol-Version": "2025-06-18"}).status == 200
