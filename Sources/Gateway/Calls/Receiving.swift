@@ -205,14 +205,20 @@ extension Worker {
 
   private func write(_ frame: Frame, to attachment: EventLog.Attachment, of session: Session, source: ExchangeID?) {
     guard loop.writeStream(attachment.connection, frame) == .full else { return }
-    if let source {
-      pauseSource(of: source)
-    } else if frame.count < Int(gateway.configuration.limits.writeHighWater) {
-      // Nothing upstream can be paused for a stream that others feed: it is closed and may be resumed.
-      let now = now
-      _ = session.withState { $0.log.detach(attachment, now: now) }
-      loop.close(attachment.connection)
-    }
+    if let source { return pauseSource(of: source) }
+    // Nothing upstream can be paused for a stream that many feed. One event may be as large as it likes, but a reader
+    // that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
+    let limit = session.usesEventStream ? gateway.resultLimit : gateway.configuration.sessions.replay
+    if loop.queued(attachment.connection) - frame.count > limit { letGo(attachment, of: session) }
+  }
+
+  private func letGo(_ attachment: EventLog.Attachment, of session: Session) {
+    let connection = attachment.connection
+    loop.setTag(connection, 0)
+    loop.abort(connection)
+    if streamReaders[connection] != nil { return streamReaderGone(connection, tag: tag(.eventStream)) }
+    let now = now
+    _ = session.withState { $0.log.detach(attachment, now: now) }
   }
 
   /// A message that belongs to no call, on one of the session's streams.
