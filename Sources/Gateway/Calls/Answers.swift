@@ -28,17 +28,19 @@ extension Worker {
       if last { refused(id, reader) }
     }
     if last {
-      if reader.mode == .events, reader.status < 300, exchanges.contains(id), !isDone(id) {
+      if reader.mode == .events, reader.status < 300, !isDone(id, reader) {
         eventsEnded(id)
       }
       release(connection, cluster, reusable: reusable)
-    } else if !exchanges.contains(id) || isDone(id) {
+    } else if isDone(id, reader) {
       linger(connection, cluster)
     }
   }
 
-  /// True once the answer has been delivered and the exchange is free.
-  private func isDone(_ id: ExchangeID) -> Bool { !exchanges.contains(id) }
+  /// True once the answer has been delivered and the exchange is free, or waits to be sent again.
+  private func isDone(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
+    !exchanges.contains(id) || exchanges[id].reader !== reader
+  }
 
   /// An upstream connection whose exchange is over: back to the pool, or closed.
   private func release(_ connection: ConnectionID, _ cluster: Cluster?, reusable: Bool) {
@@ -101,7 +103,7 @@ extension Worker {
 
   private func eventsPiece(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan) {
     var offset = 0
-    while exchanges.contains(id) {
+    while !isDone(id, reader) {
       switch reader.parser.next(piece, at: &offset) {
       case .more:
         return
@@ -205,6 +207,9 @@ extension Worker {
       if repeatInNewSession(id, reader) { return }
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
+    if isOfAnotherEra(id, reader) {
+      return recover(id, cluster, .rediscover, otherwise: .refused(cluster, "HTTP \(reader.status)"))
+    }
     if reader.mode == .json, reader.collected.buffer.count > 0 {
       // The error object of a 4xx body belongs to this request, whatever id it carries.
       var isError = false
@@ -224,6 +229,19 @@ extension Worker {
       return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))
     }
     fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
+  }
+
+  /// Whether a refusal is none of the modern era's, though the upstream spoke that before: it may have gone back.
+  private func isOfAnotherEra(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
+    guard exchanges[id].serverRevision.era == .modern, [400, 404, 405, 406, 415].contains(reader.status) else {
+      return false
+    }
+    guard reader.mode == .json, reader.collected.buffer.count > 0 else { return true }
+    let body = reader.bytes
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(body.rawBytes)
+    guard envelope.kind == .error, let code = envelope.errorCode else { return true }
+    return code == -32600 || (-32019 ... -32000).contains(code)
   }
 
   /// The upstream connection broke.

@@ -55,6 +55,9 @@ extension Worker {
     guard profile.transport == .streamableHTTP, profile.revision.era == .modern else {
       return send(id, bodyBytes, cluster, profile)
     }
+    let reader = takeReader()
+    exchanges[id].reader = reader
+    reader.keep(envelope.message)
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
     let parameters = kind == .tools && entry != nil ? routes.entry(.tools, entry!).parameters : []

@@ -38,12 +38,32 @@ extension Worker {
       bodyScratch.buffer.append(toolError: text, id: clientID.bytes, for: hop.client)
       answer(id, status: 200, bodyBytes)
     case .recover(let recovery, let error):
-      switch recovery {
-      case .relistTools: control?.listChanged(cluster, .notifyToolsListChanged)
-      case .rediscover: control?.suspect(cluster, "it does not speak \(hop.upstream.label) any more")
-      }
-      fail(id, error)
+      recover(id, cluster, recovery, otherwise: error)
     }
+  }
+
+  /// What was known of the upstream holds no more: once it has been looked at again the request goes out once more, as
+  /// its client sent it.
+  func recover(_ id: ExchangeID, _ cluster: Cluster, _ recovery: Recovery, otherwise error: GatewayError) {
+    let request = exchanges[id].retried ? nil : exchanges[id].reader?.kept
+    guard let control, let request, exchanges[id].clientRevision.era == .modern || exchanges[id].session != nil else {
+      control?.mend(cluster, recovery) {}
+      return fail(id, error)
+    }
+    exchanges[id].retried = true
+    // The answer that has come is read to its end without this call.
+    exchanges[id].reader = nil
+    let (state, home) = (gateway, index)
+    control.mend(cluster, recovery) {
+      state.post(to: home) { $0.again(id, request) }
+    }
+  }
+
+  private func again(_ id: ExchangeID, _ request: [UInt8]) {
+    guard exchanges.contains(id), let cluster = exchanges[id].cluster else { return }
+    let envelopes = requestScanner
+    let envelope = envelopes.scan(request.rawBytes, depth: gateway.depth)
+    call(id, exchanges[id].looksAtAll ? .all : .only(upstream: cluster.index), envelope)
   }
 
   /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.

@@ -100,6 +100,14 @@ actor ControlPlane {
     tell(cluster, .interestChanged(settled))
   }
 
+  /// A call found that what is known of an upstream holds no more; `mended` is called when it has been looked at again.
+  nonisolated func mend(_ cluster: Cluster, _ recovery: Recovery, _ mended: @escaping @Sendable () -> Void) {
+    switch recovery {
+    case .relistTools: tell(cluster, .toolsOutOfDate(mended))
+    case .rediscover: tell(cluster, .outOfDate(mended))
+    }
+  }
+
   private nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
     gateway.post(to: gateway.workerCount) { _ in
       self.assumeIsolated { $0.raise(event, cluster.index) }
@@ -119,6 +127,9 @@ actor ControlPlane {
     while !stopped {
       do throws(UpstreamFailure) {
         let profile = try await probe(supervisor)
+        // Listened to before it is fetched, so that no change falls between the two.
+        await startListening(supervisor, profile)
+        defer { stopListening(supervisor) }
         try await refresh(supervisor, profile, .all)
         let cameBack = cluster.profile == nil || supervisor.failures > 0
         supervisor.failures = 0
@@ -128,7 +139,8 @@ actor ControlPlane {
             "\(cluster.alias) is ready: \(profile.transport), \(profile.revision.label)",
             metadata: ["server": "\(cluster.alias)"])
         }
-        scheduleMerge(now: allHaveAnswered)
+        scheduleMerge(now: allHaveAnswered || !supervisor.reprobed.isEmpty)
+        supervisor.settleProbe()
         try await watch(supervisor, profile)
       } catch {
         guard !stopped else { return }
@@ -140,6 +152,7 @@ actor ControlPlane {
         }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
         supervisor.clear()
+        supervisor.settleProbe()
         // The last one that the first list waits for, and it has none.
         if doors != nil, allHaveAnswered { merge() }
         await pause(delay)
@@ -158,15 +171,14 @@ actor ControlPlane {
   /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
   /// throws when it went away.
   private func watch(_ supervisor: Supervisor, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
-    await startListening(supervisor, profile)
-    defer { stopListening(supervisor) }
     while !stopped {
       let news = await supervisor.next()
       var unsettled = news.settled
-      defer { for settled in unsettled { settled() } }
+      supervisor.reprobed += news.reprobed
+      defer { for settled in unsettled + news.relisted { settled() } }
       if news.stops { return }
       if let reason = news.suspicion { throw UpstreamFailure(reason) }
-      if news.isOutOfDate { return }
+      if !news.reprobed.isEmpty { return }
       if !unsettled.isEmpty {
         await settleInterests(supervisor, profile)
         for settled in unsettled { settled() }
@@ -183,7 +195,7 @@ actor ControlPlane {
         await pause(50)
         changed.formUnion(supervisor.takeListChanges())
         try await refresh(supervisor, profile, changed)
-        scheduleMerge(now: false)
+        scheduleMerge(now: !news.relisted.isEmpty)
       }
       if news.streamEnded {
         stopListening(supervisor)
@@ -286,8 +298,9 @@ final class Supervisor {
     /// Which resources somebody wants to hear of; who said so waits until the upstream knows.
     case interestChanged(@Sendable () -> Void)
     case streamEnded
-    /// It may speak another revision by now.
-    case outOfDate
+    /// It may speak another revision by now, or its tools may be others; who said so waits for another look.
+    case outOfDate(@Sendable () -> Void)
+    case toolsOutOfDate(@Sendable () -> Void)
     case suspect(String)
     case stop
   }
@@ -297,7 +310,8 @@ final class Supervisor {
     var changed: ListKinds = []
     var settled: [@Sendable () -> Void] = []
     var streamEnded = false
-    var isOutOfDate = false
+    var relisted: [@Sendable () -> Void] = []
+    var reprobed: [@Sendable () -> Void] = []
     var suspicion: String?
     var stops = false
 
@@ -306,7 +320,10 @@ final class Supervisor {
       case .listChanged(let kinds): changed.formUnion(kinds)
       case .interestChanged(let done): settled.append(done)
       case .streamEnded: streamEnded = true
-      case .outOfDate: isOutOfDate = true
+      case .outOfDate(let done): reprobed.append(done)
+      case .toolsOutOfDate(let done):
+        changed.insert(.tools)
+        relisted.append(done)
       case .suspect(let reason): suspicion = suspicion ?? reason
       case .stop: stops = true
       }
@@ -323,6 +340,10 @@ final class Supervisor {
   /// The resources that the upstream has been asked to tell of.
   var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0
+  /// A legacy child was found to speak the modern era when it was started again.
+  var isUpgraded = false
+  /// Who waits for the next look at what it speaks.
+  var reprobed: [@Sendable () -> Void] = []
   private var news: News?
   private var waiter: CheckedContinuation<Void, Never>?
 
@@ -339,8 +360,15 @@ final class Supervisor {
 
   /// Forgets what has happened: the upstream is looked at afresh.
   func clear() {
-    for settled in news?.settled ?? [] { settled() }
+    if let news {
+      for settled in news.settled + news.relisted + news.reprobed { settled() }
+    }
     news = nil
+  }
+
+  func settleProbe() {
+    for settled in reprobed { settled() }
+    reprobed = []
   }
 
   /// The list changes that have come in the meantime.

@@ -80,19 +80,32 @@ extension ControlPlane {
   private func probeChild(
     _ supervisor: Supervisor, _ server: GatewayConfiguration.Server
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    var modern: Cluster.Profile?
     let known = supervisor.cluster.profile?.revision.era
-    if server.era == .modern || (server.era == .automatic && known != .legacy) {
-      modern = try await probeThrowaway(supervisor.cluster)
+    if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
+      // It may be another version that was started this time, but its calls need not wait for that to be found out.
+      let profile = try await introduce(supervisor, .stdio)
+      Task { await lookForUpgrade(supervisor) }
+      return profile
     }
+    var modern: Cluster.Profile?
+    if server.era != .legacy { modern = try await probeThrowaway(supervisor.cluster) }
     guard let modern else {
       if server.era == .modern {
         throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
       }
+      supervisor.isUpgraded = false
       return try await introduce(supervisor, .stdio)
     }
-    supervisor.binding = ownBinding(supervisor.cluster)
+    let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
+    if known == .legacy, let open = binding.takeOpen() { worker.end(open, supervisor.cluster) }
+    supervisor.binding = binding
     return modern
+  }
+
+  private func lookForUpgrade(_ supervisor: Supervisor) async {
+    guard let found = try? await probeThrowaway(supervisor.cluster), found.revision.era == .modern else { return }
+    supervisor.isUpgraded = true
+    supervisor.raise(.outOfDate {})
   }
 
   /// nil if the child is of the legacy era. Throws if it can't be started at all.

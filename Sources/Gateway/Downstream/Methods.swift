@@ -84,7 +84,7 @@ extension Worker {
   // MARK: Carried to an upstream
 
   /// A call by name or URI: its route, then its upstream.
-  private func call(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
+  func call(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
     let target = CallTarget(envelope)
     guard let token = target.token, let contents = JSON.contents(of: envelope.message[token]) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: \(Self.missing(envelope.method))"))

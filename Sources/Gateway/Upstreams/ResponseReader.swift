@@ -26,7 +26,8 @@ final class ResponseReader {
   var lastEventID: [UInt8] = []
   var retry: UInt64?
   var retryAfter: UInt64?
-  /// The request, as long as the upstream may turn out to have ended the session that it names.
+  /// The request, as long as it may have to be sent once more: because the upstream has ended the session that it names,
+  /// or speaks another revision by now.
   private let request = Scratch(capacity: 0)
   /// Larger requests are not kept.
   private static let keptRequest = 1 << 20
