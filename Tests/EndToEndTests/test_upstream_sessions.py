@@ -135,6 +135,24 @@ def test_a_call_that_meets_an_ended_session_goes_out_again_in_a_new_one(
         assert next(messages_of(listening.stream())) == UPDATED
 
 
+def test_a_server_that_starts_anew_is_not_missed(make_gateway: Make, server: ScriptedServer) -> None:
+    """All its sessions and streams are gone at once, the gateway's own among them."""
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    who(session)
+    opened = len(server.requests("initialize"))
+    server.sessions.clear()
+    for upstream in list(server.streams):
+        server.break_stream(upstream)
+    answers: list[Response] = []
+
+    def is_whole_again() -> bool:
+        answers.append(session.call("who"))
+        return len(server.requests("initialize")) >= opened + 2 and len(server.streams) >= 1
+
+    assert eventually(is_whole_again)
+    assert [answer for answer in answers if "error" in answer.message] == []
+
+
 def test_a_server_that_forgets_at_once_again_is_not_asked_for_ever(
     make_gateway: Make, server: ScriptedServer
 ) -> None:
@@ -206,12 +224,16 @@ def test_a_server_without_sessions_is_called_as_it_is(make_gateway: Make, stream
         server.close()
 
 
-def test_a_server_without_streams_is_subscribed_to_all_the_same(make_gateway: Make) -> None:
-    server = ScriptedServer(streams=False)
+@pytest.mark.parametrize("refusal", [405, 404, 400])
+def test_a_server_without_streams_is_subscribed_to_all_the_same(make_gateway: Make, refusal: int) -> None:
+    server = ScriptedServer(streams=False, refusal=refusal)
     try:
         session = LegacySession(gateway_to(make_gateway, server).port)
+        upstream = who(session)
         for _ in range(3):
             assert session.post(rpc("resources/subscribe", CLOCK)).message["result"] == {}
+        assert who(session) == upstream
+        assert server.sessions_of("refused GET").count(upstream) == 1
     finally:
         server.close()
 

@@ -186,6 +186,14 @@ extension Worker {
 
   /// An HTTP answer that is not 2xx with a message.
   private func refused(_ id: ExchangeID, _ reader: ResponseReader) {
+    var hasLostSession = false
+    if reader.status == 404, let binding = exchanges[id].binding, let open = exchanges[id].opened,
+      !open.httpSession.isEmpty
+    {
+      _ = binding.lost(open)
+      if repeatInNewSession(id, reader) { return }
+      hasLostSession = true
+    }
     if case .local(let call) = exchanges[id].origin {
       if reader.mode == .json, reader.collected.buffer.count > 0, reader.kind(answerScanner) == .error {
         let bytes = reader.bytes
@@ -200,11 +208,7 @@ extension Worker {
     }
     if case .nobody = exchanges[id].origin { return finish(id) }
     guard let cluster = exchanges[id].cluster else { return finish(id) }
-    if reader.status == 404, let binding = exchanges[id].binding, let open = exchanges[id].opened,
-      !open.httpSession.isEmpty
-    {
-      _ = binding.lost(open)
-      if repeatInNewSession(id, reader) { return }
+    if hasLostSession {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
     if isOfAnotherEra(id, reader) {

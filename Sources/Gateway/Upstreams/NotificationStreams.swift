@@ -37,20 +37,29 @@ extension Worker {
     case .waiting:
       return false
     case .yours:
-      openStream(of: binding, open, lastEventID: [], failures: 0)
+      openStream(of: binding, open, nil)
       return false
     }
   }
 
+  /// What is known of a stream that is to be taken up again.
+  private struct BrokenStream {
+    var lastEventID: [UInt8]
+    /// Attempts since the server last took it.
+    var failures: UInt64
+    /// The server did take it once, so that a refusal is no sign that it has no such streams.
+    var wasAccepted: Bool
+  }
+
   private func openStream(
-    of binding: UpstreamSession, _ open: UpstreamSession.Open, lastEventID: [UInt8], failures: UInt64
+    of binding: UpstreamSession, _ open: UpstreamSession.Open, _ broken: BrokenStream?
   ) {
     let stream = UpstreamStream(binding.cluster, .notifications, binding: binding, open: open)
-    stream.lastEventID = lastEventID
+    stream.lastEventID = broken?.lastEventID ?? []
     stream.settled = { [unowned self] in settle(binding, open) }
     stream.ended = { [unowned self, unowned stream] status in
       settle(binding, open)
-      streamEnded(stream, of: binding, open, status: status, failures: stream.accepted ? 0 : failures + 1)
+      streamEnded(stream, of: binding, open, status: status, broken)
     }
     if openNotificationStream(stream) == nil { stream.end(status: 0) }
   }
@@ -63,29 +72,32 @@ extension Worker {
   }
 
   private func streamEnded(
-    _ stream: UpstreamStream, of binding: UpstreamSession, _ open: UpstreamSession.Open, status: Int, failures: UInt64
+    _ stream: UpstreamStream, of binding: UpstreamSession, _ open: UpstreamSession.Open, status: Int,
+    _ before: BrokenStream?
   ) {
     guard isHeard(binding) else { return binding.unheard(open) }
-    var lastEventID = stream.lastEventID
+    var broken = BrokenStream(
+      lastEventID: stream.lastEventID, failures: stream.accepted ? 0 : (before?.failures ?? 0) + 1,
+      wasAccepted: stream.accepted || before?.wasAccepted == true)
     switch status {
     case 0, 200, 429, 500...:
       break
-    case 404:
+    case 404 where broken.wasAccepted:
       // The upstream has ended the session: what was settled in it is settled again in a new one.
       if binding.lost(open) { reopen(binding) }
       return
-    case _ where !stream.accepted && !lastEventID.isEmpty:
+    case _ where !stream.accepted && !broken.lastEventID.isEmpty:
       // It does not know that event any more: from now on, then [6.4].
-      lastEventID = []
+      broken.lastEventID = []
     default:
       // 405 and its like: it has nothing to say.
       return
     }
-    let delay = stream.retry ?? min(UInt64(500) << min(failures, 6), 30_000)
-    after(milliseconds: min(delay, 30_000)) { [unowned self] in
+    let delay = stream.retry ?? min(UInt64(500) << min(broken.failures, 6), 30_000)
+    after(milliseconds: min(delay, 30_000)) { [unowned self, broken] in
       guard let current = binding.current, current.isSame(as: open) else { return }
       guard isHeard(binding) else { return binding.unheard(open) }
-      openStream(of: binding, open, lastEventID: lastEventID, failures: failures)
+      openStream(of: binding, open, broken)
     }
   }
 

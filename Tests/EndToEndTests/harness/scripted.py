@@ -16,8 +16,8 @@ CAPABILITIES = {"tools": {"listChanged": True}, "resources": {"subscribe": True}
 class ScriptedServer:
     """One tool `who` that names the session of its call, one resource, subscriptions and GET streams."""
 
-    def __init__(self, *, sessions: bool = True, streams: bool = True) -> None:
-        self.keeps_sessions, self.keeps_streams = sessions, streams
+    def __init__(self, *, sessions: bool = True, streams: bool = True, refusal: int = 405) -> None:
+        self.keeps_sessions, self.keeps_streams, self.refusal = sessions, streams, refusal
         self.sessions: set[str] = set()
         self.seen: list[tuple[str, str, dict[str, Any]]] = []
         """Kind of request (method of a message, or `GET`, `DELETE`), its session, the message or the headers."""
@@ -126,7 +126,8 @@ def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if not server.keeps_streams:
-                return self.reply(405)
+                server.seen.append(("refused GET", self.session, {}))
+                return self.reply(server.refusal)
             if not self.is_known():
                 return None
             events: queue.Queue[bytes | None] = queue.Queue()
