@@ -29,7 +29,8 @@ package final class Gateway {
   ) throws(Failure) {
     self.logger = logger
     let listeners = configuration.listeners
-    let count = configuration.workers ?? System.processors
+    // Ids of exchanges have room for so many loops, and the control loop is the last of them.
+    let count = min(configuration.workers ?? System.processors, ExchangeID.workers - 1)
     do {
       httpPort = try Listener.probe(host: listeners.http.host, port: UInt16(listeners.http.port))
       adminPort = try Listener.probe(host: listeners.admin.host, port: UInt16(listeners.admin.port))
