@@ -1,10 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Exclusivity is proven or checked in debug builds, where every test runs; each check at run time would cost a release
+/// build a tenth of a call. Everything it guards is confined to one thread.
+let unchecked: SwiftSetting = .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+
 /// Strict memory safety everywhere but the executable: only the two faces over C (`Wire`, `Reactor`) say `unsafe`.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableExperimentalFeature("Lifetimes"),
+  unchecked,
 ]
 
 let package = Package(

@@ -39,14 +39,28 @@ void cwire_base64_put(cwire_writer *writer, cwire_span bytes, cwire_base64_alpha
   if (left == 1) *out = '=';
 }
 
+/* One more than the six bits that a letter stands for, in either alphabet; 0 for any other byte. */
+static const uint8_t sextets[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['-'] = 63,
+    ['/'] = 64, ['_'] = 64,
+};
+
 /* The six bits that a letter stands for, or 64. */
 static uint32_t sextet(uint8_t letter, cwire_base64_alphabet alphabet) {
-  if (letter >= 'A' && letter <= 'Z') return letter - 'A';
-  if (letter >= 'a' && letter <= 'z') return letter - 'a' + 26u;
-  if (letter >= '0' && letter <= '9') return letter - '0' + 52u;
-  if (letter == (alphabet == CWIRE_BASE64_URL ? '-' : '+')) return 62;
-  if (letter == (alphabet == CWIRE_BASE64_URL ? '_' : '/')) return 63;
-  return 64;
+  uint32_t six = sextets[letter];
+  if (six == 0) return 64;
+  if (six >= 63) {
+    bool is_url = letter == '-' || letter == '_';
+    if (is_url != (alphabet == CWIRE_BASE64_URL)) return 64;
+  }
+  return six - 1;
 }
 
 size_t cwire_base64_decode(cwire_span text, cwire_base64_alphabet alphabet, uint8_t *out,
@@ -63,7 +77,18 @@ size_t cwire_base64_decode(cwire_span text, cwire_base64_alphabet alphabet, uint
   size_t written = 0;
   uint32_t bits = 0;
   unsigned held = 0;
-  for (size_t index = 0; index < length; index++) {
+  size_t index = 0;
+  for (; index + 4 <= length; index += 4) {
+    const uint8_t *letters = text.base + index;
+    uint32_t a = sextet(letters[0], alphabet), b = sextet(letters[1], alphabet);
+    uint32_t c = sextet(letters[2], alphabet), d = sextet(letters[3], alphabet);
+    if ((a | b | c | d) & 64) return SIZE_MAX;
+    uint32_t group = a << 18 | b << 12 | c << 6 | d;
+    out[written++] = (uint8_t)(group >> 16);
+    out[written++] = (uint8_t)(group >> 8);
+    out[written++] = (uint8_t)group;
+  }
+  for (; index < length; index++) {
     uint32_t six = sextet(text.base[index], alphabet);
     if (six == 64) return SIZE_MAX;
     bits = bits << 6 | six;

@@ -108,8 +108,9 @@ final class Exchange {
   var reader: ResponseReader?
   /// The message as the upstream shall get it, while it waits for a session.
   var parked: [UInt8]?
-  var clientID = Token()
-  var progressToken = Token()
+  /// The client's raw id and progress token; empty without one.
+  let clientID = Scratch(capacity: 40)
+  let progressToken = Scratch(capacity: 0)
   var method = Method.other
   var clientRevision = Revision.r20251125
   var serverRevision = Revision.r20251125
@@ -127,6 +128,9 @@ final class Exchange {
   var decideAt: UInt64 = 0
   var retried = false
 
+  /// Whether the client gave it this id.
+  func isCalled(_ token: [UInt8]) -> Bool { clientID.bytes(of: self).equals(token.rawBytes) }
+
   var isInUse: Bool {
     if case .free = origin { false } else { true }
   }
@@ -143,8 +147,8 @@ final class Exchange {
     opened = nil
     reader = nil
     parked = nil
-    clientID = Token()
-    progressToken = Token()
+    clientID.buffer.clear(keepingAtMost: 256)
+    progressToken.buffer.clear(keepingAtMost: 256)
     method = Method.other
     clientRevision = Revision.r20251125
     serverRevision = Revision.r20251125

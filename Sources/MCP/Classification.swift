@@ -219,6 +219,11 @@ package struct Accept: OptionSet, Sendable {
 
   /// Reads one line. Wildcards count; an element that is refused by `q=0` does not.
   init(_ line: RawSpan) {
+    // What SDK clients send, to the letter.
+    if line.equals("application/json, text/event-stream") {
+      self = [.json, .eventStream]
+      return
+    }
     var set: Accept = []
     var start = 0
     while start <= line.byteCount {

@@ -131,13 +131,7 @@ package struct ByteBuffer: ~Copyable {
   }
 
   package mutating func append(decimal value: UInt64) {
-    reserve(20)
-    var divisor: UInt64 = 1
-    while value / divisor >= 10 { divisor *= 10 }
-    while divisor > 0 {
-      append(byte: 0x30 + UInt8(value / divisor % 10))
-      divisor /= 10
-    }
+    write(room: 20) { unsafe cwire_writer_put_u64(&$0, value) }
   }
 
   package mutating func append(decimal value: Int) {

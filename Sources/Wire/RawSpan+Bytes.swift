@@ -78,6 +78,7 @@ extension RawSpan {
   /// Equality that folds ASCII letters and nothing else.
   package func equalsIgnoringCase(_ text: StaticString) -> Bool {
     guard byteCount == text.utf8CodeUnitCount else { return false }
+    if equals(text) { return true }
     for index in 0..<byteCount {
       let theirs = unsafe text.utf8Start[index]
       guard Self.lowercased(self[byte: index]) == Self.lowercased(theirs) else { return false }
@@ -88,6 +89,7 @@ extension RawSpan {
   /// Equality that folds ASCII letters and nothing else.
   package func equalsIgnoringCase(_ other: RawSpan) -> Bool {
     guard byteCount == other.byteCount else { return false }
+    if equals(other) { return true }
     for index in 0..<byteCount {
       guard Self.lowercased(self[byte: index]) == Self.lowercased(other[byte: index]) else { return false }
     }

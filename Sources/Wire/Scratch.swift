@@ -14,5 +14,6 @@ package final class Scratch {
     unsafe _overrideLifetime(buffer.unboundBytes, borrowing: owner)
   }
 
+  package var isEmpty: Bool { buffer.isEmpty }
   package var count: Int { buffer.count }
 }

@@ -14,7 +14,7 @@ extension Worker {
     let era = exchanges[id].clientRevision.era
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    exchanges[id].clientID.append(to: &bodyScratch.buffer)
+    bodyScratch.buffer.append(exchanges[id].clientID.bytes(of: self))
     bodyScratch.buffer.append(",\"error\":")
     bodyScratch.buffer.append(errorObject: failure, to: era)
     bodyScratch.buffer.append("}")
@@ -25,7 +25,7 @@ extension Worker {
   func answer(_ id: ExchangeID, result: RawSpan) {
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    exchanges[id].clientID.append(to: &bodyScratch.buffer)
+    bodyScratch.buffer.append(exchanges[id].clientID.bytes(of: self))
     bodyScratch.buffer.append(",\"result\":")
     bodyScratch.buffer.append(result)
     bodyScratch.buffer.append("}")

@@ -13,8 +13,8 @@ extension Worker {
     exchanges[id].session = session
     exchanges[id].clientRevision = client
     exchanges[id].method = envelope.method
-    if let clientID = envelope.id { exchanges[id].clientID = Token(clientID) }
-    if let token = envelope.value(MetaKey.progressToken) { exchanges[id].progressToken = Token(token) }
+    if let clientID = envelope.id { exchanges[id].clientID.buffer.append(clientID) }
+    if let token = envelope.value(MetaKey.progressToken) { exchanges[id].progressToken.buffer.append(token) }
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + gateway.callTimeout
     exchanges[id].decideAt = now + GatewayState.decisionDelay

@@ -22,7 +22,7 @@ extension Worker {
     let uri = exchanges[id].requestedURI
     let identity = gateway.identityObject
     let outcome = ResponseTranslation.response(
-      envelope, hop, id: clientID.bytes, uri: uri.isEmpty ? nil : uri.rawBytes,
+      envelope, hop, id: clientID.bytes(of: self), uri: uri.isEmpty ? nil : uri.rawBytes,
       serverInfo: identity.rawBytes, alias: cluster.alias, splice: &splice)
     switch outcome {
     case .forward(let status):
@@ -35,7 +35,7 @@ extension Worker {
       fail(id, error)
     case .toolError(let text):
       bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-      bodyScratch.buffer.append(toolError: text, id: clientID.bytes, for: hop.client)
+      bodyScratch.buffer.append(toolError: text, id: clientID.bytes(of: self), for: hop.client)
       answer(id, status: 200, bodyBytes)
     case .recover(let recovery, let error):
       recover(id, cluster, recovery, otherwise: error)
@@ -86,7 +86,7 @@ extension Worker {
     let clientID = exchanges[id].clientID
     let identity = gateway.identityObject
     ResponseTranslation.streamed(
-      hop(exchanges[id]), id: clientID.bytes, serverInfo: identity.rawBytes, edits: &edits)
+      hop(exchanges[id]), id: clientID.bytes(of: self), serverInfo: identity.rawBytes, edits: &edits)
     return edits
   }
 }

@@ -164,7 +164,7 @@ extension Worker {
     for worker in 0..<gateway.workerCount {
       on(worker) { worker in
         let found = worker.exchanges.ids {
-          $0.session?.id == id && $0.clientID.equals(requestID.rawBytes) && $0.method != .initialize
+          $0.session?.id == id && $0.isCalled(requestID) && $0.method != .initialize
         }
         for exchange in found { worker.cancelByClient(exchange) }
       }

@@ -116,7 +116,8 @@ extension Worker {
     headScratch.buffer.clear()
     headScratch.buffer.append(stream.cluster.head("GET", accept: "text/event-stream"))
     appendSession(open)
-    if !stream.lastEventID.isEmpty { headScratch.buffer.append(header: .lastEventID, stream.lastEventID.rawBytes) }
+    let lastEventID = stream.lastEventID
+    if !lastEventID.isEmpty { headScratch.buffer.append(header: .lastEventID, lastEventID.rawBytes) }
     headScratch.buffer.appendHeadEnd()
     return openUpstreamStream(stream, head: headBytes)
   }

@@ -7,6 +7,10 @@ package enum RequestTranslation {
   static let hopKeys = MetaSet(
     .protocolVersion, .clientInfo, .clientCapabilities, .logLevel, .subscriptionID, .serverInfo)
 
+  /// Those of them that the gateway puts in its own place between two modern hops.
+  private static let ownKeys = MetaSet(.clientInfo, .serverInfo, .subscriptionID)
+  private static let modernParams = ParamSet(.inputResponses, .requestState)
+
   /// A request: its id and progress token become the gateway's, its name the upstream's, and its `_meta` what the
   /// upstream's revision wants. `progressToken` is nil if none shall be sent.
   package static func request(
@@ -29,7 +33,7 @@ package enum RequestTranslation {
   ) {
     let isModern = hop.upstream.era == .modern
     let keepsEnvelope = isModern && hop.client.era == .modern
-    var removed = keepsEnvelope ? MetaSet(.clientInfo, .serverInfo, .subscriptionID) : hopKeys
+    var removed = keepsEnvelope ? ownKeys : hopKeys
     if let token = envelope.member(.progressToken as MetaKey) {
       if let progressToken {
         splice.replace(token.value, withDecimal: progressToken)
@@ -58,7 +62,7 @@ package enum RequestTranslation {
       return
     }
     // What answers an upstream's question means nothing to one that can't have put it this way.
-    var removedParams = isModern ? ParamSet() : ParamSet(.inputResponses, .requestState)
+    var removedParams = isModern ? ParamSet() : modernParams
     let member = envelope.member(.meta as Param)
     if let member, JSON.kind(of: envelope.message[member.value]) == .object {
       splice.edit(object: member.value, removing: removed, of: envelope) { $0.append(inserted) }

@@ -56,16 +56,19 @@ package enum ResponseTranslation {
   package static func streamed(_ hop: Hop, id: RawSpan, serverInfo: RawSpan, edits: inout ResponseEdits) {
     edits.id.append(id)
     edits.removeFromResult = removedFromResult(hop)
-    edits.removeFromMeta = MetaSet(.serverInfo, .subscriptionID)
+    edits.removeFromMeta = hopMeta
     if hop.method == .toolsCall, dropsStructured(hop) { edits.removeFromResult.insert(.structuredContent) }
     guard hop.client.era == .modern else { return }
     if hop.upstream.era == .legacy { append(completion: hop, to: &edits.insertIntoResult) }
     append(serverInfo, to: &edits.insertIntoMeta)
   }
 
+  private static let modernMembers = ResultSet(.resultType, .ttlMs, .cacheScope)
+  private static let hopMeta = MetaSet(.serverInfo, .subscriptionID)
+
   /// Members that mean something on the upstream's hop alone.
   private static func removedFromResult(_ hop: Hop) -> ResultSet {
-    hop.client.era == .modern && hop.upstream.era == .modern ? ResultSet() : ResultSet(.resultType, .ttlMs, .cacheScope)
+    hop.client.era == .modern && hop.upstream.era == .modern ? ResultSet() : modernMembers
   }
 
   private static func dropsStructured(_ hop: Hop) -> Bool {
@@ -101,7 +104,7 @@ package enum ResponseTranslation {
     let isCall = hop.method == .toolsCall
     let addsCompletion = isModern && (hop.upstream.era == .legacy || envelope.member(.resultType) == nil)
     // What of it the upstream did say must not come twice.
-    if addsCompletion { removed = removed.union(ResultSet(.resultType, .ttlMs, .cacheScope)) }
+    if addsCompletion { removed = removed.union(modernMembers) }
     let addsContent = isModern && hop.upstream.era == .legacy && isCall && envelope.member(.content) == nil
 
     var text: Slice?
@@ -111,7 +114,7 @@ package enum ResponseTranslation {
     let meta = envelope.member(.meta as ResultKey)
     var addsMeta = false
     if let meta, JSON.kind(of: envelope.message[meta.value]) == .object {
-      splice.edit(object: meta.value, removing: MetaSet(.serverInfo, .subscriptionID), of: envelope) {
+      splice.edit(object: meta.value, removing: hopMeta, of: envelope) {
         if isModern { append(serverInfo, to: &$0) }
       }
     } else if isModern {
