@@ -1,9 +1,9 @@
 #define _GNU_SOURCE
-/* A fast MCP upstream for measurements: one epoll loop that answers every POST with a small tool result
-   under the request's own id. It is the same for every gateway and proxy that is compared.
+/* A fast MCP upstream for measurements: one epoll loop that answers every POST with a small tool
+   result under the request's own id. It is the same for every gateway and proxy that is compared.
 
-   responder PORT [legacy|modern]: `initialize` and the lists are answered well enough for a gateway to
-   take it for a server of that era with one tool, `echo`. */
+   responder PORT [legacy|modern]: `initialize` and the lists are answered well enough for a gateway
+   to take it for a server of that era with one tool, `echo`. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +31,8 @@ static size_t find_value(const char *body, const char *key, const char **value) 
   const char *found = strstr(body, key);
   if (found == NULL) return 0;
   found += strlen(key);
-  while (*found == ' ') found++;
+  while (*found == ' ')
+    found++;
   *value = found;
   if (*found == '"') {
     const char *end = strchr(found + 1, '"');
@@ -47,7 +48,8 @@ static const char *tools =
 /* The result for a method, without the braces that hold it. */
 static const char *result_of(const char *body) {
   static char text[1024];
-  const char *stamp = is_modern ? "\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\"," : "";
+  const char *stamp =
+      is_modern ? "\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\"," : "";
   const char *method = "";
   if (find_value(body, "\"method\":", &method) == 0) return NULL;
   if (strncmp(method, "\"tools/call\"", 12) == 0) {
@@ -92,9 +94,10 @@ static void answer(int descriptor, const char *body) {
                        "\"method not found\"}}",
                        (int)id_length, id);
     }
-    length = snprintf(out, sizeof out,
-                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-                      count, payload);
+    length = snprintf(
+        out, sizeof out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", count,
+        payload);
   }
   if (write(descriptor, out, (size_t)length) != length) perror("write");
 }
@@ -135,9 +138,11 @@ int main(int count, char **arguments) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[1]))};
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)atoi(arguments[1]))};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4096) != 0) {
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+      listen(listener, 4096) != 0) {
     perror("listen");
     return 1;
   }
@@ -153,7 +158,8 @@ int main(int count, char **arguments) {
         int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
         if (accepted < 0 || accepted >= max_descriptors) continue;
         setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (connections[accepted].bytes == NULL) connections[accepted].bytes = malloc(buffer_size + 1);
+        if (connections[accepted].bytes == NULL)
+          connections[accepted].bytes = malloc(buffer_size + 1);
         connections[accepted].length = 0;
         struct epoll_event added = {.events = EPOLLIN, .data.fd = accepted};
         epoll_ctl(loop, EPOLL_CTL_ADD, accepted, &added);

@@ -1,6 +1,6 @@
-/* Counts what the C allocator is asked for, in every thread, into a file that a test maps. Preloaded into the gateway:
-   MALLOC_COUNT_FILE names a file of at least 8 bytes. Frees are not counted: a steady state that allocates nothing
-   frees nothing. */
+/* Counts what the C allocator is asked for, in every thread, into a file that a test maps.
+   Preloaded into the gateway: MALLOC_COUNT_FILE names a file of at least 8 bytes. Frees are not
+   counted: a steady state that allocates nothing frees nothing. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>

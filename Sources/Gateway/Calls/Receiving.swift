@@ -102,7 +102,8 @@ extension Worker {
     splice.reset()
     let client = exchanges[id].progressToken
     guard
-      ServerTranslation.notification(envelope, hop(exchanges[id]), progressToken: client.bytes(of: self), splice: &splice)
+      ServerTranslation.notification(
+        envelope, hop(exchanges[id]), progressToken: client.bytes(of: self), splice: &splice)
     else { return }
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }

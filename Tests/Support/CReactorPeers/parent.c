@@ -31,7 +31,8 @@ static void run_parent(const char *script, bool stops, int report) {
   if (cr_failed(cr_loop_create(&parent.loop, &options, &handlers, &parent))) _exit(1);
   const char *arguments[] = {"/bin/sh", "-c", script, NULL};
   const char *environment[] = {"PATH=/usr/bin:/bin", NULL};
-  cr_child_options child = {.arguments = arguments, .environment = environment, .max_line = 4096, .grace = 2000};
+  cr_child_options child = {
+      .arguments = arguments, .environment = environment, .max_line = 4096, .grace = 2000};
   if (cr_child_start(parent.loop, &child, 0) == 0) _exit(1);
   cr_loop_run(parent.loop);
   cr_reaper_stop(reaper);

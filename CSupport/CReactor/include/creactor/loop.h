@@ -68,9 +68,9 @@ typedef struct cr_loop_options {
   uint32_t write_low_water;  /* bytes; default 16 KiB */
   uint32_t answer_head;      /* bytes of the head of an upstream's answer; 0: the codec's default */
   uint32_t answer_headers;   /* header fields of one; 0: the codec's default */
-  size_t memory; /* bytes buffered for all peers above which requests get 503; 0: any number */
-  bool manual_clock;         /* tests: time moves by `cr_loop_advance` only */
-  struct cr_reaper *reaper;  /* may be NULL: children are then not watched beyond our life */
+  size_t memory;     /* bytes buffered for all peers above which requests get 503; 0: any number */
+  bool manual_clock; /* tests: time moves by `cr_loop_advance` only */
+  struct cr_reaper *reaper; /* may be NULL: children are then not watched beyond our life */
 } cr_loop_options;
 
 cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,

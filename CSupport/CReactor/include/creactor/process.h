@@ -31,9 +31,9 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
    child that closes its input or output is ended in order, as there is no talking to it. */
 cr_write cr_child_write(cr_loop *loop, cr_id child, const cwire_span *pieces, size_t count);
 /* Orderly end: closes standard input after what is queued, SIGTERM to the group after its grace,
-   SIGKILL after it once more. Whatever is left of the group when the child itself has ended is ended too; its output
-   is read to the end, but not for longer than 1 s. `child_exited` follows, here as after the
-   others. */
+   SIGKILL after it once more. Whatever is left of the group when the child itself has ended is
+   ended too; its output is read to the end, but not for longer than 1 s. `child_exited` follows,
+   here as after the others. */
 void cr_child_close(cr_loop *loop, cr_id child);
 /* SIGKILL to the group. */
 void cr_child_kill(cr_loop *loop, cr_id child);

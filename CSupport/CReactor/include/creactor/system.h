@@ -6,8 +6,8 @@
 /* Processors that this process may use: by its affinity and by its cgroup's quota; at least 1. */
 int cr_system_processors(void);
 
-/* Raises the soft limit on descriptors to the hard one. `before` gets what it was. What it is now; 0
-   if that is unknown. */
+/* Raises the soft limit on descriptors to the hard one. `before` gets what it was. What it is now;
+   0 if that is unknown. */
 uint64_t cr_system_raise_descriptors(uint64_t *before);
 
 /* Names the calling thread, for debuggers and `top`; at most 15 bytes are kept. */
