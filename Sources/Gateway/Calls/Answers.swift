@@ -212,7 +212,10 @@ extension Worker {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
     if isOfAnotherEra(id, reader) {
-      return recover(id, cluster, .rediscover, otherwise: .refused(cluster, "HTTP \(reader.status)"))
+      if exchanges[id].serverRevision.era == .modern {
+        return recover(id, cluster, .rediscover, otherwise: .refused(cluster, "HTTP \(reader.status)"))
+      }
+      control?.misunderstood(cluster)
     }
     if reader.mode == .json, reader.collected.buffer.count > 0 {
       // The error object of a 4xx body belongs to this request, whatever id it carries.
@@ -235,11 +238,11 @@ extension Worker {
     fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
   }
 
-  /// Whether a refusal is none of the modern era's, though the upstream spoke that before: it may have gone back.
+  /// Whether a refusal is one that a server of the upstream's era has no reason for: it may speak the other by now.
   private func isOfAnotherEra(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
-    guard exchanges[id].serverRevision.era == .modern, [400, 404, 405, 406, 415].contains(reader.status) else {
-      return false
-    }
+    guard [400, 404, 405, 406, 415].contains(reader.status) else { return false }
+    // In the legacy era what is wrong with a call itself comes with 200.
+    guard exchanges[id].serverRevision.era == .modern else { return true }
     guard reader.mode == .json, reader.collected.buffer.count > 0 else { return true }
     let body = reader.bytes
     let envelopes = answerScanner

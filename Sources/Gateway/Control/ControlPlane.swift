@@ -100,6 +100,11 @@ actor ControlPlane {
     tell(cluster, .interestChanged(settled))
   }
 
+  /// A legacy upstream refused a call as it would one of another era.
+  nonisolated func misunderstood(_ cluster: Cluster) {
+    tell(cluster, .misunderstood)
+  }
+
   /// A call found that what is known of an upstream holds no more; `mended` is called when it has been looked at again.
   nonisolated func mend(_ cluster: Cluster, _ recovery: Recovery, _ mended: @escaping @Sendable () -> Void) {
     switch recovery {
@@ -168,6 +173,9 @@ actor ControlPlane {
     }
   }
 
+  /// A legacy upstream that refuses calls is asked what it speaks no more often than this.
+  private static var upgradeInterval: UInt64 { 5000 }
+
   /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
   /// throws when it went away.
   private func watch(_ supervisor: Supervisor, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
@@ -179,6 +187,10 @@ actor ControlPlane {
       if news.stops { return }
       if let reason = news.suspicion { throw UpstreamFailure(reason) }
       if !news.reprobed.isEmpty { return }
+      if news.isMisunderstood, worker.now >= supervisor.askedForUpgrade + Self.upgradeInterval {
+        supervisor.askedForUpgrade = worker.now
+        Task { await lookForUpgrade(supervisor) }
+      }
       if !unsettled.isEmpty {
         await settleInterests(supervisor, profile)
         for settled in unsettled { settled() }
@@ -301,6 +313,8 @@ final class Supervisor {
     /// It may speak another revision by now, or its tools may be others; who said so waits for another look.
     case outOfDate(@Sendable () -> Void)
     case toolsOutOfDate(@Sendable () -> Void)
+    /// A legacy upstream did not understand a call.
+    case misunderstood
     case suspect(String)
     case stop
   }
@@ -312,6 +326,7 @@ final class Supervisor {
     var streamEnded = false
     var relisted: [@Sendable () -> Void] = []
     var reprobed: [@Sendable () -> Void] = []
+    var isMisunderstood = false
     var suspicion: String?
     var stops = false
 
@@ -324,6 +339,7 @@ final class Supervisor {
       case .toolsOutOfDate(let done):
         changed.insert(.tools)
         relisted.append(done)
+      case .misunderstood: isMisunderstood = true
       case .suspect(let reason): suspicion = suspicion ?? reason
       case .stop: stops = true
       }
@@ -340,8 +356,10 @@ final class Supervisor {
   /// The resources that the upstream has been asked to tell of.
   var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0
-  /// A legacy child was found to speak the modern era when it was started again.
+  /// What was known as legacy may speak the modern era by now.
   var isUpgraded = false
+  /// When it was last asked whether it does.
+  var askedForUpgrade: UInt64 = 0
   /// Who waits for the next look at what it speaks.
   var reprobed: [@Sendable () -> Void] = []
   private var news: News?

@@ -83,7 +83,9 @@ extension ControlPlane {
     let known = supervisor.cluster.profile?.revision.era
     if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
       // It may be another version that was started this time, but its calls need not wait for that to be found out.
+      supervisor.isUpgraded = true
       let profile = try await introduce(supervisor, .stdio)
+      supervisor.isUpgraded = false
       Task { await lookForUpgrade(supervisor) }
       return profile
     }
@@ -102,8 +104,15 @@ extension ControlPlane {
     return modern
   }
 
-  private func lookForUpgrade(_ supervisor: Supervisor) async {
-    guard let found = try? await probeThrowaway(supervisor.cluster), found.revision.era == .modern else { return }
+  /// Whether an upstream that was of the legacy era speaks the modern one by now. Its calls go on meanwhile.
+  func lookForUpgrade(_ supervisor: Supervisor) async {
+    let found: Cluster.Profile?
+    switch supervisor.cluster.profile?.transport {
+    case .stdio: found = try? await probeThrowaway(supervisor.cluster)
+    case .streamableHTTP: found = try? await discover(supervisor)
+    default: return
+    }
+    guard found != nil else { return }
     supervisor.isUpgraded = true
     supervisor.raise(.outOfDate {})
   }

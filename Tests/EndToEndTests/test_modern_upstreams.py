@@ -1,0 +1,277 @@
+"""What the gateway says to servers of 2026-07-28, and how it keeps up with them: PROTOCOL sections 7.3, 13 and 21."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.gateway import Gateway
+from harness.processes import eventually
+from harness.scripted_modern import ModernServer, tool
+from harness.upstreams import wire_command
+from harness.wire import Connection, LegacySession, Response, modern, modern_headers, post_modern, request, rpc
+
+Make = Callable[..., Gateway]
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+
+@pytest.fixture
+def server() -> Iterator[ModernServer]:
+    server = ModernServer()
+    yield server
+    server.close()
+
+
+def gateway_to(make_gateway: Make, server: ModernServer, workers: int = 3) -> Gateway:
+    return make_gateway(settings={"servers": {"own": {"url": server.url, "type": "http"}}}, workers=workers)
+
+
+def paint(port: int, arguments: dict[str, Any] | None = None, **headers: str) -> Response:
+    message = modern("tools/call", {"name": "paint", "arguments": arguments or {}})
+    return post_modern(port, message, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def listen(port: int, notifications: dict[str, Any], number: Any = 1) -> tuple[Connection, Iterator[dict[str, Any]]]:
+    """A listen whose acknowledgement has come."""
+    message = modern("subscriptions/listen", {"notifications": notifications}, number)
+    connection = Connection(port)
+    connection.send(request("POST", "/mcp", dict(modern_headers(message)), json.dumps(message).encode(), port=port))
+    assert connection.head().status == 200
+    messages = (json.loads(event["data"]) for event in connection.stream() if event.get("data"))
+    acknowledged = next(messages)
+    assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+    assert acknowledged["params"]["notifications"] == notifications
+    return connection, messages
+
+
+# --- mirrored headers ------------------------------------------------------------------------------------------------
+
+
+def test_names_and_arguments_are_mirrored_upstream(make_gateway: Make, server: ModernServer) -> None:
+    server.tools = [tool("paint", colour="Colour"), {"name": "t é", "inputSchema": {"type": "object"}}]
+    port = gateway_to(make_gateway, server).port
+    encoded = "=?base64?" + base64.b64encode("blé".encode()).decode() + "?="
+    assert "result" in paint(port, {"colour": "blé"}, Mcp_Param_Colour=encoded).message
+    headers, message = server.calls[-1]
+    assert headers["mcp-param-colour"] == encoded
+    assert (headers["mcp-method"], headers["mcp-name"]) == ("tools/call", "paint")
+    assert headers["mcp-protocol-version"] == message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"]
+    assert "result" in paint(port, {"colour": None}).message
+    assert "mcp-param-colour" not in server.calls[-1][0]
+    session = LegacySession(port)
+    assert "result" in session.call("paint", {"colour": "red"}).message
+    assert server.calls[-1][0]["mcp-param-colour"] == "red"
+    assert "result" in session.call("t é").message
+    assert server.calls[-1][0]["mcp-name"] == "=?base64?dCDDqQ==?="
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [
+        ({"colour": "red"}, {}),
+        ({"colour": "red"}, {"Mcp_Param_Colour": "blue"}),
+        ({"colour": "red"}, {"Mcp_Param_Colour": "=?base64?!?="}),
+        ({}, {"Mcp_Param_Colour": "red"}),
+        ({"colour": None}, {"Mcp_Param_Colour": "red"}),
+    ],
+)
+def test_mirrored_headers_that_differ_from_the_arguments_are_refused(
+    make_gateway: Make, server: ModernServer, arguments: dict[str, Any], headers: dict[str, str]
+) -> None:
+    server.tools = [tool("paint", colour="Colour")]
+    response = paint(gateway_to(make_gateway, server).port, arguments, **headers)
+    assert (response.status, response.code) == (400, -32020)
+    assert server.calls == []
+
+
+def test_tools_with_invalid_annotations_are_hidden(make_gateway: Make, server: ModernServer) -> None:
+    server.tools = [tool("paint"), tool("twice", a="Same", b="same")]
+    result = post_modern(gateway_to(make_gateway, server).port, modern("tools/list")).message["result"]
+    assert [entry["name"] for entry in result["tools"]] == ["paint"]
+
+
+# --- what changes while the gateway runs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("client", ["legacy", "modern"])
+def test_a_call_whose_headers_no_longer_fit_is_mended(make_gateway: Make, server: ModernServer, client: str) -> None:
+    port = gateway_to(make_gateway, server).port
+    assert "result" in paint(port).message
+    server.tools = [tool("paint", colour="Colour")]
+    server.refusals = [(400, {"code": -32020, "message": "Mcp-Param-Colour is absent"})]
+    arguments = {"colour": "red"}
+    answer = paint(port, arguments) if client == "modern" else LegacySession(port).call("paint", arguments)
+    assert "result" in answer.message, answer
+    refused, taken = server.calls[-2:]
+    assert "mcp-param-colour" not in refused[0] and taken[0]["mcp-param-colour"] == "red"
+
+
+def test_a_call_is_mended_once_only(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    for code in (-32020, -32022):
+        server.refusals = [(400, {"code": code, "message": "no", "data": {"supported": []}})] * 2
+        answer = paint(port)
+        assert (answer.status, answer.code) == (200, -32603), "an error of the other hop must not be passed on"
+        assert server.refusals == []
+    assert "result" in paint(port).message
+
+
+def test_a_call_is_mended_when_the_revision_is_not_known_for_once(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    server.refusals = [(400, {"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}})]
+    assert "result" in paint(port).message
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_upstream_may_go_back_to_the_legacy_era(make_gateway: Make, server: ModernServer, workers: int) -> None:
+    port = gateway_to(make_gateway, server, workers).port
+    session = LegacySession(port)
+    assert "result" in paint(port).message
+    server.is_modern = False
+    assert "result" in paint(port).message
+    assert "result" in session.call("paint").message
+    assert "mcp-protocol-version" in server.calls[-1][0]
+    assert server.calls[-1][0]["mcp-protocol-version"] == "2025-11-25"
+
+
+def test_an_upstream_may_come_to_the_modern_era(make_gateway: Make, server: ModernServer) -> None:
+    server.is_modern = False
+    port = gateway_to(make_gateway, server).port
+    assert "result" in paint(port).message
+    server.is_modern = True
+    assert eventually(lambda: "result" in paint(port).message)
+    assert server.calls[-1][0]["mcp-protocol-version"] == "2026-07-28"
+
+
+def test_a_child_may_come_to_the_modern_era_when_it_is_started_again(make_gateway: Make, tmp_path: Path) -> None:
+    era, record = tmp_path / "era", tmp_path / "record"
+    era.write_text("legacy")
+    command = wire_command("--record", str(record), "--era")
+    script = "import os, sys; era = open(sys.argv[1]).read(); os.execv(sys.argv[2], [*sys.argv[2:], era])"
+    entry = {"command": sys.executable, "args": ["-c", script, str(era), *command]}
+    port = make_gateway({"own": entry}).port
+
+    def call(name: str) -> dict[str, Any]:
+        return post_modern(port, modern("tools/call", {"name": name, "arguments": {}})).message
+
+    def lines() -> str:
+        return "\n".join(json.loads(line)["raw"] for line in record.read_text().splitlines())
+
+    assert "result" in call("raw")
+    assert "clientCapabilities" not in lines().rpartition("tools/call")[0].rpartition("initialize")[2]
+    era.write_text("modern")
+    assert "error" in call("exit")
+
+    def is_modern() -> bool:
+        return "protocolVersion" in str(call("raw").get("result", {}).get("content"))
+
+    assert eventually(is_modern), lines()
+
+
+# --- listens ---------------------------------------------------------------------------------------------------------
+
+
+def subscribed(server: ModernServer) -> list[list[str]]:
+    """What each open listen names."""
+    return [sorted(listening.filter.get("resourceSubscriptions", [])) for listening in list(server.listens)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_upstream_is_listened_to_for_what_clients_want(
+    make_gateway: Make, server: ModernServer, workers: int
+) -> None:
+    port = gateway_to(make_gateway, server, workers).port
+    assert subscribed(server) == [[]]
+    first, told_first = listen(port, {"resourceSubscriptions": ["ref://a"]})
+    assert ["ref://a"] in subscribed(server), "acknowledged before the upstream was"
+    second, told_second = listen(port, {"resourceSubscriptions": ["ref://a", "ref://b"]}, "two")
+    session = LegacySession(port)
+    assert session.post(rpc("resources/subscribe", {"uri": "ref://b"})).message["result"] == {}
+    assert eventually(lambda: subscribed(server) == [["ref://a", "ref://b"]]), subscribed(server)
+    listening, head = session.listen()
+    assert head.status == 200
+    server.listens[0].tell("notifications/resources/updated", uri="ref://b")
+    server.listens[0].tell("notifications/resources/updated", uri="ref://a/below")
+    assert next(told_first)["params"] == {"uri": "ref://a/below", "_meta": {SUBSCRIPTION: 1}}
+    assert [next(told_second)["params"] for _ in "ab"] == [
+        {"uri": "ref://b", "_meta": {SUBSCRIPTION: "two"}},
+        {"uri": "ref://a/below", "_meta": {SUBSCRIPTION: "two"}},
+    ]
+    event = next(event for event in listening.stream() if event.get("data"))
+    assert json.loads(event["data"])["params"] == {"uri": "ref://b", "_meta": {}}
+    second.close()
+    assert eventually(lambda: subscribed(server) == [["ref://a", "ref://b"]]), subscribed(server)
+    assert session.post(rpc("resources/unsubscribe", {"uri": "ref://b"})).message["result"] == {}
+    assert eventually(lambda: subscribed(server) == [["ref://a"]]), subscribed(server)
+    first.close()
+    assert eventually(lambda: subscribed(server) == [[]]), subscribed(server)
+    listening.close()
+
+
+def test_a_session_that_ends_takes_its_subscriptions_along(make_gateway: Make, server: ModernServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    assert session.post(rpc("resources/subscribe", {"uri": "ref://b"})).message["result"] == {}
+    assert subscribed(server) == [["ref://b"]]
+    assert session.delete().status == 200
+    assert eventually(lambda: subscribed(server) == [[]]), subscribed(server)
+
+
+def test_a_broken_listen_is_made_up_for(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    connection, told = listen(port, {"toolsListChanged": True, "resourceSubscriptions": ["ref://a"]})
+    server.tools = [tool("paint"), tool("draw")]
+    for listening in list(server.listens):
+        listening.events.put(None)
+    found = {next(told)["method"] for _ in range(2)}
+    assert found == {"notifications/tools/list_changed", "notifications/resources/updated"}
+    assert subscribed(server) == [["ref://a"]]
+    connection.close()
+
+
+def test_a_draining_gateway_ends_listens_in_order(make_gateway: Make, server: ModernServer) -> None:
+    gateway = gateway_to(make_gateway, server)
+    connection, told = listen(gateway.port, {"toolsListChanged": True}, "last")
+    gateway.child.process.terminate()
+    assert next(told) == {
+        "jsonrpc": "2.0",
+        "id": "last",
+        "result": {"resultType": "complete", "_meta": {SUBSCRIPTION: "last"}},
+    }
+    assert next(told, None) is None
+    connection.close()
+    gateway.child.process.wait(20)
+
+
+# --- results that ask for more ---------------------------------------------------------------------------------------
+
+
+def test_questions_and_their_state_pass_through_unchanged(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    asked = {
+        "resultType": "input_required",
+        "inputRequests": {"k 1": {"method": "elicitation/create", "params": {"mode": "form", "message": "é"}}},
+        "requestState": "état / \\ 1",
+    }
+    server.on_call = lambda _: asked
+    found = paint(port).message["result"]
+    assert {key: found[key] for key in asked} == asked
+    server.on_call = lambda _: {"resultType": "input_required", "inputRequests": asked["inputRequests"]}
+    assert "requestState" not in paint(port).message["result"], "a state that the server did not give"
+    server.on_call = lambda _: None
+    answers = {"inputResponses": {"k 1": {"action": "accept"}}, "requestState": asked["requestState"]}
+    message = modern("tools/call", {"name": "paint", "arguments": {}, **answers}, 2)
+    assert "result" in post_modern(port, message).message
+    assert {key: server.calls[-1][1]["params"][key] for key in answers} == answers
+
+
+def test_results_of_a_kind_that_nobody_declared_are_not_passed_on(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    server.on_call = lambda _: {"resultType": "task", "taskId": "7"}
+    assert paint(port).code == -32603
+    assert LegacySession(port).call("paint").code == -32603
