@@ -116,6 +116,8 @@ package final class GatewayState: Sendable {
   // MARK: Catalogue
 
   var catalogue: ServedCatalogue { snapshot.withLock { $0 } }
+  /// What a client sees.
+  func catalogue(for session: Session?) -> ServedCatalogue { session?.overlay ?? catalogue }
   func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
 
   /// Clients are let in, and at least one upstream has answered, so there is something to serve.

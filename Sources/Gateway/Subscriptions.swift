@@ -4,9 +4,12 @@ import Wire
 
 /// What upstreams tell without being asked, and whom it concerns.
 extension Worker {
-  /// An upstream's list has changed. For a conversation that is one client's alone it concerns that client's view.
-  func listChanged(_ cluster: Cluster, _ method: Method, _ session: Session?) {
+  /// An upstream's list has changed. In a conversation that is one client's alone, that client may see something else.
+  func listChanged(_ cluster: Cluster, _ method: Method, _ binding: UpstreamSession?) {
     control?.listChanged(cluster, method)
+    if let binding, binding.owner != nil, cluster.profile?.revision.era == .legacy {
+      control?.listChanged(binding, method)
+    }
   }
 
   /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told
@@ -127,12 +130,14 @@ extension Worker {
 
   /// The same for legacy sessions, from the control loop.
   func announceToSessions(_ changes: ServedCatalogue.Changes) {
-    for session in gateway.sessions.all {
-      for kind in ListKind.allCases where Self.concerns(kind, changes[session.view]) {
-        var message = ByteBuffer(capacity: 96)
-        message.append(changed: kind, subscriptionID: nil)
-        emit(message.bytes, to: session)
-      }
+    for session in gateway.sessions.all where session.overlay == nil { announce(changes, to: session) }
+  }
+
+  func announce(_ changes: ServedCatalogue.Changes, to session: Session) {
+    for kind in ListKind.allCases where Self.concerns(kind, changes[session.view]) {
+      var message = ByteBuffer(capacity: 96)
+      message.append(changed: kind, subscriptionID: nil)
+      emit(message.bytes, to: session)
     }
   }
 

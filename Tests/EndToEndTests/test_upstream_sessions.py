@@ -263,3 +263,66 @@ def test_a_second_initialize_answers_in_the_same_session(make_gateway: Make, ser
     assert again.status == 200 and again.message["result"]["protocolVersion"] == "2025-06-18"
     assert again.headers["mcp-session-id"] == session.id
     assert session.post(rpc("ping"), {"MCP-Protocol-Version": "2025-06-18"}).status == 200
+
+
+# --- lists that one client sees differently --------------------------------------------------------------------------
+
+CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+
+
+def tools_of(session: LegacySession) -> list[str]:
+    return [tool["name"] for tool in session.post(rpc("tools/list")).message["result"]["tools"]]
+
+
+@pytest.mark.parametrize("prefix", ["conditional", "always"])
+def test_a_change_in_one_clients_session_is_that_clients_alone(
+    make_gateway: Make, server: ScriptedServer, prefix: str
+) -> None:
+    settings = {"servers": {"own": {"url": server.url, "type": "http"}}, "prefix": prefix}
+    port = make_gateway(settings=settings, workers=3).port
+    before = "own__" if prefix == "always" else ""
+    mine, other = LegacySession(port), LegacySession(port)
+    listening, _ = mine.listen()
+    quiet, _ = other.listen()
+    with listening, quiet:
+        told, told_other = messages_of(listening.stream()), messages_of(quiet.stream())
+        upstream = text_of(mine.call(f"{before}who")).removeprefix("who ")
+        whose_other = text_of(other.call(f"{before}who")).removeprefix("who ")
+        assert eventually(lambda: {upstream, whose_other} <= set(server.streams))
+        server.extra_tools[upstream] = ["mine"]
+        server.push(upstream, CHANGED)
+        assert next(told) == CHANGED
+        for _ in range(6):
+            assert tools_of(mine) == [f"{before}who", f"{before}mine"]
+        assert tools_of(other) == [f"{before}who"]
+        assert text_of(mine.call(f"{before}mine")) == f"mine {upstream}"
+        # A change for everybody keeps what is one client's own.
+        server.tools.append("all")
+        for session in list(server.streams):
+            server.push(session, CHANGED)
+        assert next(told) == CHANGED and next(told_other) == CHANGED
+        assert eventually(lambda: tools_of(mine) == [f"{before}{name}" for name in ("who", "all", "mine")])
+        assert tools_of(other) == [f"{before}who", f"{before}all"]
+        # And it goes as it came.
+        server.extra_tools.clear()
+        server.push(upstream, CHANGED)
+        assert eventually(lambda: tools_of(mine) == [f"{before}who", f"{before}all"])
+
+
+def test_a_change_for_all_is_told_once(make_gateway: Make, server: ScriptedServer) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    listening, _ = session.listen()
+    with listening:
+        told = messages_of(listening.stream())
+        upstream = who(session)
+        assert eventually(lambda: upstream in server.streams and len(server.streams) == 2)
+        server.tools.append("all")
+        listed = len(server.requests("tools/list", upstream))
+        for each in list(server.streams):
+            server.push(each, CHANGED)
+        assert next(told) == CHANGED
+        # The client's own session has been looked at, and brought nothing that is new to the client.
+        assert eventually(lambda: len(server.requests("tools/list", upstream)) > listed)
+        server.push(upstream, UPDATED)
+        assert next(told) == UPDATED
+        assert tools_of(session) == ["who", "all"]

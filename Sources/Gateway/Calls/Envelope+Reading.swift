@@ -31,4 +31,10 @@ extension ByteBuffer {
 
 extension ListKinds {
   static let all: ListKinds = [.tools, .resources, .templates, .prompts]
+
+  /// The lists that a notification speaks of.
+  init(changed method: Method) {
+    self = []
+    for kind in ListKind.allCases where kind.changed == method { insert(ListKinds(kind)) }
+  }
 }

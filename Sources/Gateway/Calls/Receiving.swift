@@ -70,7 +70,7 @@ extension Worker {
     case .notifyProgress:
       forwardProgress(id, envelope)
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-      listChanged(cluster, envelope.method, exchanges[id].session)
+      listChanged(cluster, envelope.method, exchanges[id].binding)
     case .notifyResourcesUpdated:
       resourceUpdated(cluster, envelope, exchanges[id].binding)
     case .notifyCancelled:

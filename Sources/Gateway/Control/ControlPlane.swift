@@ -15,8 +15,12 @@ actor ControlPlane {
   nonisolated(unsafe) let worker: Worker  // its loop runs this actor too, so both are one thread
   let logger: Logger
   private var supervisors: [Supervisor] = []
-  private var lists: [UpstreamLists?]
-  private var epoch: UInt64
+  var lists: [UpstreamLists?]
+  /// What some clients see differently.
+  var overlays: [SessionID: Overlay] = [:]
+  /// Lists of clients' own conversations that are to be looked at.
+  var staleOverlays: [ObjectIdentifier: ListKinds] = [:]
+  var epoch: UInt64
   private var mergeScheduled = false
   private var stopped = false
   /// Lets clients in; nil once they are.
@@ -90,9 +94,7 @@ actor ControlPlane {
   }
 
   nonisolated func listChanged(_ cluster: Cluster, _ method: Method) {
-    var kinds: ListKinds = []
-    for kind in ListKind.allCases where kind.changed == method { kinds.insert(ListKinds(kind)) }
-    tell(cluster, .listChanged(kinds))
+    tell(cluster, .listChanged(ListKinds(changed: method)))
   }
 
   /// Which resources somebody wants to hear of has changed; `settled` is called when the upstream knows.
@@ -235,7 +237,7 @@ actor ControlPlane {
         fetched.pages[kind] = []
         continue
       }
-      fetched.pages[kind] = try await pages(of: kind, supervisor, profile)
+      fetched.pages[kind] = try await pages(of: kind, cluster, supervisor.binding, profile)
     }
     lists[cluster.index] = fetched
   }
@@ -243,15 +245,15 @@ actor ControlPlane {
   /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
   private static let pageLimit = 1000
 
-  private func pages(
-    of kind: ListKind, _ supervisor: Supervisor, _ profile: Cluster.Profile
+  func pages(
+    of kind: ListKind, _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile
   ) async throws(UpstreamFailure) -> [[UInt8]] {
     var pages: [[UInt8]] = []
     var cursor: [UInt8]?
     var seen: Set<[UInt8]> = []
     while pages.count < Self.pageLimit {
       let members = cursor.map { Array("\"cursor\":".utf8) + $0 } ?? []
-      let answer = try await ask(supervisor, profile, kind.method, members)
+      let answer = try await ask(cluster, binding, profile, kind.method, members)
       let scanner = EnvelopeScanner()
       let envelopes = scanner
       let envelope = envelopes.scan(answer.rawBytes)
@@ -294,6 +296,7 @@ actor ControlPlane {
     guard !changed.isEmpty else { return }
     worker.announceToSessions(changed)
     gateway.postToAll { $0.announce(changed) }
+    renewOverlays(since: old)
   }
 }
 

@@ -200,10 +200,10 @@ extension ControlPlane {
   // MARK: Questions
 
   func ask(
-    _ supervisor: Supervisor, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
+    _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
   ) async throws(UpstreamFailure) -> [UInt8] {
     let timeout = gateway.callTimeout
-    switch await outcome(supervisor.cluster, profile, supervisor.binding, method, members, timeout) {
+    switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes
     case .status(let status, _): throw UpstreamFailure("\(method.name.text): it answered HTTP \(status)")
     case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)")

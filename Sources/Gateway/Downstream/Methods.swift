@@ -65,7 +65,7 @@ extension Worker {
     _ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope
   ) {
     var page = ByteBuffer()
-    let fault = gateway.catalogue.append(
+    let fault = gateway.catalogue(for: exchanges[id].session).append(
       kind, view, exchanges[id].clientRevision, cursor: envelope.value(Param.cursor), key: gateway.cursorKey, to: &page)
     if let fault { fail(id, fault) } else { answer(id, result: page.bytes) }
   }
@@ -108,7 +108,7 @@ extension Worker {
   private func route(
     _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    let routes = gateway.catalogue.routes
+    let routes = gateway.catalogue(for: exchanges[id].session).routes
     exchanges[id].looksAtAll = view == .all
     let found: Result<Route, GatewayError>
     let kind: ListKind

@@ -29,6 +29,7 @@ extension Worker {
     }
     for (cluster, open) in open { end(open, cluster) }
     withdrawSubscriptions(of: session)
+    if session.overlay != nil { control?.forgetOverlay(of: id) }
     if !left.interests.isEmpty { endInterest(left.interests) }
   }
 

@@ -33,6 +33,8 @@ package final class Session: Sendable {
     var subscriptions: [[UInt8]: Subscription] = [:]
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
+    /// What it sees, where that differs from what all see.
+    var overlay: ServedCatalogue?
     var ended = false
   }
 
@@ -45,6 +47,7 @@ package final class Session: Sendable {
   private let state: Mutex<State>
   private let touched: Atomic<UInt64>
   private let calls = Atomic<Int>(0)
+  private let isOverlaid = Atomic<Bool>(false)
 
   init(
     id: SessionID, view: CatalogueView, handshake: Handshake, usesEventStream: Bool = false, replay: Int,
@@ -81,6 +84,16 @@ package final class Session: Sendable {
 
   func withState<Result>(_ body: (inout sending State) -> sending Result) -> sending Result {
     state.withLock { body(&$0) }
+  }
+
+  /// The catalogue that is this client's alone; nil for nearly all.
+  var overlay: ServedCatalogue? {
+    isOverlaid.load(ordering: .acquiring) ? withState { $0.overlay } : nil
+  }
+
+  func see(_ overlay: ServedCatalogue?) {
+    withState { $0.overlay = overlay }
+    isOverlaid.store(overlay != nil, ordering: .releasing)
   }
 
   func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }

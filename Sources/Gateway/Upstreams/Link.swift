@@ -136,7 +136,7 @@ final class Link {
       else { return }
       hand(envelope.message, to: call)
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-      worker.listChanged(cluster, envelope.method, binding.owner?.value)
+      worker.listChanged(cluster, envelope.method, binding)
     case .notifyResourcesUpdated:
       worker.resourceUpdated(cluster, envelope, binding)
     case .notifyCancelled:

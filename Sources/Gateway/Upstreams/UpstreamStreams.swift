@@ -123,7 +123,7 @@ extension Worker {
     case .notification:
       switch envelope.method {
       case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-        listChanged(stream.cluster, envelope.method, stream.owner?.value)
+        listChanged(stream.cluster, envelope.method, stream.binding)
       case .notifyResourcesUpdated:
         resourceUpdated(stream.cluster, envelope, stream.binding)
       case .notifyCancelled:

@@ -22,7 +22,9 @@ class ScriptedServer:
         self.seen: list[tuple[str, str, dict[str, Any]]] = []
         """Kind of request (method of a message, or `GET`, `DELETE`), its session, the message or the headers."""
         self.streams: dict[str, queue.Queue[bytes | None]] = {}
+        self.tools = ["who"]
         self.extra_tools: dict[str, list[str]] = {}
+        """Tools that only one session has."""
         self.on_call: Callable[[dict[str, Any]], None] = lambda _: None
         ThreadingHTTPServer.daemon_threads = True
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self))
@@ -60,7 +62,7 @@ class ScriptedServer:
                 version = message["params"]["protocolVersion"]
                 return {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": info}
             case "tools/list":
-                names = ["who", *self.extra_tools.get(session, [])]
+                names = [*self.tools, *self.extra_tools.get(session, [])]
                 return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
             case "resources/list":
                 return {"resources": [{"uri": "ref://clock", "name": "clock"}]}

@@ -1,0 +1,89 @@
+import MCP
+import Wire
+
+/// What one client sees differently: the lists of its own conversations with upstreams, where those said that they had
+/// changed and turned out to differ from what all see.
+struct Overlay {
+  let session: SessionReference
+  /// By upstream.
+  var lists: [Int: UpstreamLists] = [:]
+}
+
+extension ControlPlane {
+  /// How long the gateway's own conversation gets to bring the same change: most changes concern everybody.
+  private static var patience: UInt64 { 200 }
+
+  /// A list has changed in a conversation that is one client's alone.
+  nonisolated func listChanged(_ binding: UpstreamSession, _ method: Method) {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { $0.lookLater(at: binding, ListKinds(changed: method)) }
+    }
+  }
+
+  /// A session that has an overlay ended.
+  nonisolated func forgetOverlay(of id: SessionID) {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { $0.overlays[id] = nil }
+    }
+  }
+
+  private func lookLater(at binding: UpstreamSession, _ kinds: ListKinds) {
+    let key = ObjectIdentifier(binding)
+    guard staleOverlays[key] == nil else {
+      staleOverlays[key]?.formUnion(kinds)
+      return
+    }
+    staleOverlays[key] = kinds
+    Task {
+      await pause(Self.patience)
+      await look(at: binding, staleOverlays.removeValue(forKey: key) ?? [])
+    }
+  }
+
+  private func look(at binding: UpstreamSession, _ kinds: ListKinds) async {
+    let cluster = binding.cluster
+    guard let profile = cluster.profile, binding.current != nil, let shared = lists[cluster.index] else { return }
+    var fetched: [ListKind: [[UInt8]]] = [:]
+    for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
+      guard profile.offer.capabilities.isSuperset(of: kind.method.required) else { continue }
+      // A client whose conversation fails sees what all see.
+      guard let pages = try? await pages(of: kind, cluster, binding, profile) else { return }
+      fetched[kind] = pages
+    }
+    guard let session = binding.owner?.value else { return }
+    var overlay = overlays[session.id] ?? Overlay(session: SessionReference(session))
+    var own = overlay.lists[cluster.index] ?? shared
+    own.pages.merge(fetched) { $1 }
+    overlay.lists[cluster.index] = own
+    overlays[session.id] = overlay
+    renew(session.id, since: gateway.catalogue)
+  }
+
+  /// What all see has changed: so has what some see differently, unless it is the same by now.
+  func renewOverlays(since old: ServedCatalogue) {
+    for id in overlays.keys { renew(id, since: old) }
+  }
+
+  /// Merges what a client sees and tells it if that is something else than before.
+  private func renew(_ id: SessionID, since old: ServedCatalogue) {
+    guard var overlay = overlays[id], let session = overlay.session.value, gateway.sessions.find(id) != nil else {
+      overlays[id] = nil
+      return
+    }
+    overlay.lists = overlay.lists.filter { $1.pages != lists[$0]?.pages }
+    let before = session.overlay ?? old
+    var after = gateway.catalogue
+    if overlay.lists.isEmpty {
+      overlays[id] = nil
+      session.see(nil)
+    } else {
+      overlays[id] = overlay
+      var merged = lists
+      for (index, own) in overlay.lists { merged[index] = own }
+      epoch += 1
+      after = ServedCatalogue.merge(merged, gateway.clusters, gateway.configuration.prefix, epoch: epoch)
+      session.see(after)
+    }
+    worker.announce(after.changes(since: before), to: session)
+  }
+}
