@@ -75,6 +75,8 @@ final class Exchange {
     case eventStream
     /// The gateway itself.
     case local(LocalCall)
+    /// A call whose answer comes elsewhere: this only takes its message to an HTTP+SSE server.
+    case carrying(ExchangeID, LinkReference)
     /// Nobody: the client is gone, or nothing is expected.
     case nobody
   }
@@ -130,6 +132,10 @@ final class Exchange {
 
   /// Whether the client gave it this id.
   func isCalled(_ token: [UInt8]) -> Bool { clientID.bytes(of: self).equals(token.rawBytes) }
+
+  var isCarrying: Bool {
+    if case .carrying = origin { true } else { false }
+  }
 
   var isInUse: Bool {
     if case .free = origin { false } else { true }

@@ -10,8 +10,9 @@ import pytest
 
 from harness.gateway import Gateway
 from harness.processes import eventually
-from harness.scripted import ScriptedServer
-from harness.wire import LegacySession, Response, post, rpc
+from harness.scripted import ScriptedServer, ScriptedStreamServer
+from harness.upstreams import HTTPUpstream
+from harness.wire import Connection, LegacySession, Response, post, rpc
 
 Make = Callable[..., Gateway]
 UPDATED = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": "ref://clock"}}
@@ -263,6 +264,41 @@ def test_a_second_initialize_answers_in_the_same_session(make_gateway: Make, ser
     assert again.status == 200 and again.message["result"]["protocolVersion"] == "2025-06-18"
     assert again.headers["mcp-session-id"] == session.id
     assert session.post(rpc("ping"), {"MCP-Protocol-Version": "2025-06-18"}).status == 200
+
+
+# --- HTTP+SSE upstreams ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", [404, 500, 202])
+def test_a_call_that_an_http_and_sse_server_does_not_take_fails_at_once(make_gateway: Make, refusal: int) -> None:
+    server = ScriptedStreamServer(refusal)
+    try:
+        settings = {"servers": {"own": {"url": server.url, "type": "sse"}}}
+        session = LegacySession(make_gateway(settings=settings, workers=3).port)
+        for _ in range(4):
+            answer = session.call("who").message
+            if refusal == 202:
+                assert answer["result"]["content"][0]["text"].startswith("who ")
+            else:
+                assert answer["error"]["code"] == -32603 and "own" in answer["error"]["message"], answer
+    finally:
+        server.close()
+
+
+def test_a_result_that_comes_after_its_client_came_back_ends_the_stream(
+    make_gateway: Make, references: dict[str, HTTPUpstream]
+) -> None:
+    session = LegacySession(make_gateway({"own": references["v1http"].entry()}, workers=3).port)
+    params = {"name": "slow", "arguments": {"steps": 6, "pause": 0.1}, "_meta": {"progressToken": 1}}
+    with Connection(session.port) as calling:
+        calling.send(session.bytes_of(rpc("tools/call", params, 1)))
+        assert calling.head().status == 200
+        last = next(event["id"] for event in calling.stream() if event.get("id"))
+    again, head = session.listen(last_event=last)
+    with again:
+        assert head.status == 200
+        events = [json.loads(event["data"]) for event in again.stream() if event.get("data")]
+    assert "result" in events[-1], "the stream ended before its result"
 
 
 # --- lists that one client sees differently --------------------------------------------------------------------------

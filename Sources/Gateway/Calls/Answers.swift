@@ -19,6 +19,8 @@ extension Worker {
     if last { exchanges[id].carrier = .none }
     let cluster = exchanges[id].cluster
     switch reader.mode {
+    case _ where exchanges[id].isCarrying:
+      if last { messageTaken(id, status: reader.status) }
     case .json where reader.status < 300:
       jsonPiece(id, reader, connection, piece, last: last)
     case .events where reader.status < 300:
@@ -206,7 +208,7 @@ extension Worker {
       finish(id)
       return call.complete(.status(status, retryAfter: retryAfter))
     }
-    if case .nobody = exchanges[id].origin { return finish(id) }
+    if case .nobody = exchanges[id].origin, case .undecided = exchanges[id].answer { return finish(id) }
     guard let cluster = exchanges[id].cluster else { return finish(id) }
     if hasLostSession {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
@@ -249,6 +251,11 @@ extension Worker {
     let envelope = envelopes.scan(body.rawBytes)
     guard envelope.kind == .error, let code = envelope.errorCode else { return true }
     return code == -32600 || (-32019 ... -32000).contains(code)
+  }
+
+  /// An HTTP+SSE server took the message of a call, or it did not: then no answer will come on its stream.
+  private func messageTaken(_ id: ExchangeID, status: Int) {
+    if status < 300 { finish(id) } else { fail(id, GatewayError(.upstreamRefused, message: "it answered HTTP \(status)")) }
   }
 
   /// The upstream connection broke.

@@ -11,6 +11,10 @@ extension Worker {
       finish(id)
       return call.complete(.failed(failure.phrase))
     }
+    if case .carrying(let call, let link) = exchanges[id].origin {
+      finish(id)
+      return on(call.worker) { $0.linkLost(call, link, failure.phrase) }
+    }
     let era = exchanges[id].clientRevision.era
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
@@ -41,7 +45,7 @@ extension Worker {
         respond(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
       case .stream(let number):
         writeEvent(id, message, last: true)
-        endEvents(number, exchanges[id].session, EventLog.Attachment(worker: index, connection: connection))
+        endEvents(number, exchanges[id].session, connection)
       case .passing:
         loop.abort(connection)
       }
@@ -52,17 +56,20 @@ extension Worker {
       finish(id)
       return batch.complete(position, bytes, on: self)
     case .nobody:
-      if case .stream = exchanges[id].answer { writeEvent(id, message, last: true) }
-    case .local, .free:
+      // Somebody may have come back for it by now.
+      guard case .stream(let number) = exchanges[id].answer else { break }
+      writeEvent(id, message, last: true)
+      endEvents(number, exchanges[id].session, nil)
+    case .local, .free, .carrying:
       break
     }
     finish(id)
   }
 
   /// The response was the stream's last event: its reader, wherever it is by now, is told so.
-  private func endEvents(_ number: EventLog.StreamNumber, _ session: Session?, _ mine: EventLog.Attachment) {
+  private func endEvents(_ number: EventLog.StreamNumber, _ session: Session?, _ mine: ConnectionID?) {
     guard number != 0, let session else {
-      loop.endStream(mine.connection)
+      if let mine { loop.endStream(mine) }
       return
     }
     let now = now
@@ -73,6 +80,7 @@ extension Worker {
     }
     guard let reader else { return }
     on(reader.worker) { worker in
+      worker.streamReaders[reader.connection] = nil
       worker.loop.setTag(reader.connection, 0)
       worker.loop.endStream(reader.connection)
     }

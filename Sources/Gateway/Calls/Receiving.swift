@@ -123,7 +123,7 @@ extension Worker {
     case .nobody:
       // The client left; if its stream had begun it may come back for what it missed.
       if case .stream = exchanges[id].answer { writeEvent(id, message) }
-    case .free, .local:
+    case .free, .local, .carrying:
       break
     }
   }

@@ -62,7 +62,7 @@ final class Link {
     case .child(let child):
       worker.loop.writeChild(child, message, ("\n" as StaticString).bytes)
     case .eventStream:
-      worker.postToEndpoint(message, self)
+      worker.postToEndpoint(message, self, call)
     }
   }
 

@@ -193,8 +193,8 @@ extension Worker {
   }
 
   /// POSTs a message to the endpoint of an HTTP+SSE server; the answer comes on its stream.
-  func postToEndpoint(_ message: RawSpan, _ link: Link) {
-    guard let id = exchanges.make(.nobody) else { return }
+  func postToEndpoint(_ message: RawSpan, _ link: Link, _ call: ExchangeID?) {
+    guard let id = exchanges.make(call.map { .carrying($0, link.reference) } ?? .nobody) else { return }
     exchanges[id].cluster = link.cluster
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + gateway.callTimeout

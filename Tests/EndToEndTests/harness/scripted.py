@@ -153,3 +153,42 @@ def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             self.reply(200)
 
     return Handler
+
+
+class ScriptedStreamServer(ScriptedServer):
+    """The same over HTTP+SSE of 2024-11-05. Its sessions are its streams; `refusal` is what a tool call's POST gets."""
+
+    def __init__(self, refusal: int = 202) -> None:
+        super().__init__(refusal=refusal)
+        self.http.RequestHandlerClass = stream_handler_for(self)
+
+
+def stream_handler_for(server: ScriptedStreamServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(handler_for(server)):  # type: ignore[misc]
+        def do_GET(self) -> None:
+            session = uuid.uuid4().hex
+            events: queue.Queue[bytes | None] = queue.Queue()
+            server.streams[session] = events
+            server.seen.append(("GET", session, {}))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(f"event: endpoint\ndata: /messages?session={session}\n\n".encode())
+            while (event := events.get()) is not None:
+                self.wfile.write(event)
+            self.close_connection = True
+
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            kind, session = message.get("method", "response"), self.path.partition("=")[2]
+            if session not in server.streams:
+                return self.reply(404)
+            server.seen.append((kind, session, message))
+            if kind == "tools/call" and server.refusal != 202:
+                return self.reply(server.refusal)
+            if "id" in message and (result := server.result(session, message)) is not None:
+                server.push(session, {"jsonrpc": "2.0", "id": message["id"], "result": result})
+            return self.reply(202, "Accepted")
+
+    return Handler
