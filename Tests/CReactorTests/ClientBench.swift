@@ -92,7 +92,7 @@ final class ClientBench {
 
   func start(
     _ arguments: [String], environment: [String] = ["PATH=/usr/bin:/bin"], directory: String? = nil,
-    maxLine: Int = 1 << 20, tag: UInt64 = 1
+    maxLine: Int = 1 << 20, grace: UInt32 = 2000, tag: UInt64 = 1
   ) -> cr_id {
     withCStrings(arguments) { arguments in
       withCStrings(environment) { environment in
@@ -100,14 +100,14 @@ final class ClientBench {
         defer { free(directory) }
         var options = cr_child_options(
           arguments: arguments, environment: environment, directory: directory, max_line: maxLine, max_log_line: 0,
-          grace: 2000, descriptors: 0)
+          grace: grace, descriptors: 0)
         return cr_child_start(loop, &options, tag)
       }
     }
   }
 
-  func shell(_ script: String, maxLine: Int = 1 << 20, tag: UInt64 = 1) -> cr_id {
-    start(["sh", "-c", script], maxLine: maxLine, tag: tag)
+  func shell(_ script: String, maxLine: Int = 1 << 20, grace: UInt32 = 2000, tag: UInt64 = 1) -> cr_id {
+    start(["sh", "-c", script], maxLine: maxLine, grace: grace, tag: tag)
   }
 
   @discardableResult
