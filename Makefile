@@ -2,7 +2,7 @@
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint format sanitize fuzz replay bench clean
+.PHONY: help build run test heavy lint format sanitize fuzz replay bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: ## Build it and serve the built-in demonstration server
 
 test: ## Build and run every test
 	scripts/test
+
+heavy: ## Run the long versions of the end-to-end tests
+	scripts/test end-to-end -m heavy
 
 lint: ## Check the form of Swift, C and shell sources
 	scripts/lint

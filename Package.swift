@@ -43,7 +43,6 @@ let package = Package(
     // Policy.
     .target(name: "MCP", dependencies: ["Wire"], swiftSettings: strict),
     .target(name: "Routing", dependencies: ["MCP", "Wire"], swiftSettings: strict),
-    .target(name: "Upstream", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .target(
       name: "Configuration",
       dependencies: [.product(name: "Yams", package: "Yams")],
@@ -54,7 +53,7 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Routing", "Upstream", "Configuration", "Demonstration",
+        "Wire", "Reactor", "MCP", "Routing", "Configuration", "Demonstration",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -76,7 +75,6 @@ let package = Package(
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),
-    .testTarget(name: "UpstreamTests", dependencies: ["Upstream"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Wire"], swiftSettings: strict),
