@@ -164,7 +164,7 @@ package final class GatewayState: Sendable {
 /// A worker as other threads know it.
 struct WorkerHandle: Sendable {
   private let loop: LoopHandle
-  private nonisolated(unsafe) weak var worker: Worker?  // touched on its own loop alone, by what is posted
+  private weak let worker: Worker?
 
   let executor: LoopExecutor
 

@@ -11,7 +11,7 @@ import Wire
 ///
 /// Its parts are extensions, one file each: the HTTP endpoints (`Downstream/`), calls on their way (`Calls/`), the
 /// upstreams (`Upstreams/`) and sessions (`Sessions/`).
-package final class Worker: LoopHandler {
+package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
   let index: Int
   let gateway: GatewayState
   let logger: Logger

@@ -12,7 +12,7 @@ actor ControlPlane {
 
   let gateway: GatewayState
   /// The control loop's own worker: no clients, but calls and streams toward upstreams like any other.
-  nonisolated(unsafe) let worker: Worker  // its loop runs this actor too, so both are one thread
+  nonisolated let worker: Worker
   let logger: Logger
   private var supervisors: [Supervisor] = []
   var lists: [UpstreamLists?]

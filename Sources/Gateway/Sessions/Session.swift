@@ -140,7 +140,7 @@ package final class Session: Sendable {
 /// A session that is not kept alive by what refers to it.
 struct SessionReference: Sendable {
   let id: SessionID
-  private nonisolated(unsafe) weak var session: Session?  // weak references are read and cleared atomically
+  private weak let session: Session?
 
   init(_ session: Session) {
     id = session.id
