@@ -47,6 +47,11 @@ final class ServedCatalogue: Sendable {
       catalogue, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))
   }
 
+  /// Whether clients would see no difference.
+  func isSame(as other: ServedCatalogue) -> Bool {
+    offers == other.offers && problems == other.problems && catalogue.isSame(as: other.catalogue)
+  }
+
   func offer(_ view: CatalogueView) -> Offer { offers[view.index] }
 
   /// Appends the page of a list that a request asks for.

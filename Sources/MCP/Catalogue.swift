@@ -57,7 +57,7 @@ package final class Catalogue: Sendable {
   }
 
   /// What a client of one view sees in the shape of one revision class.
-  struct Lists: Sendable {
+  struct Lists: Sendable, Equatable {
     /// Indexed by class, then kind.
     var pages: [[[Page]]]
     /// For modern clients, by kind.
@@ -87,6 +87,11 @@ package final class Catalogue: Sendable {
     var info = ByteBuffer()
     info.append(identity)
     serverInfo = info.bytes.array
+  }
+
+  /// Whether it holds the same, so that cursors of the other may go on being used.
+  package func isSame(as other: Catalogue) -> Bool {
+    upstreams == other.upstreams && prefixes == other.prefixes && entries == other.entries && views == other.views
   }
 
   package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }

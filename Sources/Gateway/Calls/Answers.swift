@@ -255,7 +255,8 @@ extension Worker {
 
   /// An HTTP+SSE server took the message of a call, or it did not: then no answer will come on its stream.
   private func messageTaken(_ id: ExchangeID, status: Int) {
-    if status < 300 { finish(id) } else { fail(id, GatewayError(.upstreamRefused, message: "it answered HTTP \(status)")) }
+    guard status >= 300 else { return finish(id) }
+    fail(id, GatewayError(.upstreamRefused, message: "it answered HTTP \(status)"))
   }
 
   /// The upstream connection broke.

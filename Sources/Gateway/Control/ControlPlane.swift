@@ -291,7 +291,8 @@ actor ControlPlane {
     let new = ServedCatalogue.merge(lists, gateway.clusters, gateway.configuration.prefix, epoch: epoch)
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
-    gateway.publish(new)
+    // A client that is in the midst of a list goes on if nothing is new.
+    if !new.isSame(as: old) { gateway.publish(new) }
     if allHaveAnswered { letClientsIn() }
     guard !changed.isEmpty else { return }
     worker.announceToSessions(changed)
