@@ -77,7 +77,8 @@ let package = Package(
     .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
-    .testTarget(name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Wire"], swiftSettings: strict),
+    .testTarget(
+      name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Routing", "Wire"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

@@ -33,6 +33,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
   var lingering: [ConnectionID: (cluster: Int, until: UInt64)] = [:]
 
+  /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
+  var clientParameters: [MirroredLine] = []
+
   // Scratch, one of each, used again and again.
   let requestScanner = EnvelopeScanner()
   let answerScanner = EnvelopeScanner()

@@ -13,6 +13,29 @@ package struct MirroredParameter: Sendable, Equatable {
   package static let headerPrefix: StaticString = "Mcp-Param-"
 }
 
+/// An `Mcp-Param-*` line of a client's request. One that the tool's schema does not explain is handed on, because the
+/// upstream may know more of them than its list said.
+package struct MirroredLine: Sendable, Equatable {
+  package var name: [UInt8]
+  package var value: [UInt8]
+
+  package static func all(of head: RequestHead) -> [MirroredLine] {
+    let lines = head.others
+    let prefix = MirroredParameter.headerPrefix
+    var found: [MirroredLine] = []
+    for line in 0..<lines.count {
+      let name = lines.name(line)
+      guard name.byteCount > prefix.utf8CodeUnitCount,
+        name.extracting(first: prefix.utf8CodeUnitCount).equalsIgnoringCase(prefix)
+      else { continue }
+      found.append(MirroredLine(name: name.array, value: lines.value(line).array))
+    }
+    return found
+  }
+
+  func names(_ parameter: MirroredParameter) -> Bool { name.rawBytes.equalsIgnoringCase(parameter.header.rawBytes) }
+}
+
 /// The annotations of one tool's input schema.
 package enum MirroredParameters: Sendable, Equatable {
   case valid([MirroredParameter])

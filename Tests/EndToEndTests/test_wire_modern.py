@@ -397,6 +397,65 @@ def test_a_listen_gets_nothing_outside_its_filter(port: int) -> None:
         assert told["params"]["_meta"][SUBSCRIPTION] == 5
 
 
+ALIASES = ["v2http", "v2stdio", "v2sse", "v1http", "v1stdio", "v1sse"]
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_listen_hears_of_resources_of_either_era(port: int, alias: str) -> None:
+    """From its acknowledgement on, and of those of its own server only."""
+    uris = ["ref://clock", "ref://notes/welcome"]
+    with listen(port, {"resourceSubscriptions": uris}, "r", f"/mcp/{alias}") as connection:
+        assert connection.head().status == 200
+        events = connection.stream()
+        assert next_message(events)["params"]["notifications"] == {"resourceSubscriptions": uris}
+        for other in ALIASES:
+            if other != alias:
+                touch(port, other, "ref://clock")
+        touch(port, alias, "ref://notes/welcome")
+        told = next_message(events)
+        assert told["params"] == {"uri": "ref://notes/welcome", "_meta": {SUBSCRIPTION: "r"}}
+
+
+@pytest.mark.parametrize("alias", ["v2http", "v1stdio"])
+def test_a_listen_to_all_servers_hears_under_the_names_that_it_knows(port: int, alias: str) -> None:
+    """All six servers have the same resources, so that five of them are listed under marked URIs."""
+    listed = post_modern(port, modern("resources/list")).message["result"]["resources"]
+    marked = [entry["uri"] for entry in listed if entry["uri"] == f"ref://clock?sluice-server={alias}"]
+    uri = (marked or ["ref://clock"])[0]
+    with listen(port, {"resourceSubscriptions": [uri]}, 1) as connection:
+        assert connection.head().status == 200
+        events = connection.stream()
+        assert next_message(events)["params"]["notifications"] == {"resourceSubscriptions": [uri]}
+        for other in ALIASES:
+            if other != alias:
+                touch(port, other, "ref://clock")
+        touch(port, alias, "ref://clock")
+        assert next_message(events)["params"]["uri"] == uri
+
+
+def test_what_nobody_owns_is_not_acknowledged(port: int) -> None:
+    wanted = {"toolsListChanged": False, "resourceSubscriptions": ["nobody://x"]}
+    with listen(port, wanted, 1) as connection:
+        assert connection.head().status == 200
+        assert next_message(connection.stream())["params"]["notifications"] == {}
+
+
+def touch(port: int, alias: str, uri: str) -> None:
+    call = modern("tools/call", {"name": "touch", "arguments": {"uri": uri}})
+    assert "result" in post_modern(port, call, path=f"/mcp/{alias}").message
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_logs_come_from_the_level_on_that_a_request_names(port: int, alias: str) -> None:
+    params = {"name": "log", "arguments": {"text": "x"}}
+    levels = {"error": ["error"], "debug": ["debug", "info", "error"], None: [], "info": ["info", "error"]}
+    for level, expected in levels.items():
+        meta = envelope(**{PREFIX + "logLevel": level})
+        response = post_modern(port, modern("tools/call", params, meta=meta), path=f"/mcp/{alias}")
+        logged = [message["params"]["level"] for message in response.messages() if "method" in message]
+        assert logged == expected, level
+
+
 def test_a_listen_needs_an_event_stream(port: int) -> None:
     message = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
     response = post_modern(port, message, {"Accept": "application/json"})

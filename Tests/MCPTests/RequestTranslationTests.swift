@@ -137,12 +137,17 @@ import Wire
     let client = Array(
       "POST / HTTP/1.1\r\nHost: h\r\nMcp-Param-Region: old\r\nMcp-Param-Custom: c\r\nX-Other: o\r\n\r\n".utf8)
     let parser = RequestHeadParser()
+    guard let head = parser.parse(client.rawBytes) else {
+      Issue.record("head refused")
+      return
+    }
     let name = Array("t é".utf8)
     let arguments = Array(#"{"r":" us","n":42,"o":null}"#.utf8)
     var buffer = ByteBuffer()
     buffer.append(
       modernHeaders: .toolsCall, methodName: Method.toolsCall.name, name: name.rawBytes,
-      arguments: arguments.rawBytes, parameters: parameters.span, client: parser.parse(client.rawBytes))
+      arguments: arguments.rawBytes, parameters: parameters.span,
+      client: MirroredLine.all(of: head))
     #expect(
       buffer.bytes.text == "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
         + "Mcp-Name: =?base64?dCDDqQ==?=\r\nMcp-Param-Region: =?base64?IHVz?=\r\nMcp-Param-N: 42\r\n"

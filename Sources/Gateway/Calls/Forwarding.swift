@@ -63,7 +63,7 @@ extension Worker {
     let parameters = kind == .tools && entry != nil ? routes.entry(.tools, entry!).parameters : []
     headScratch.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,
-      arguments: envelope.value(Param.arguments), parameters: parameters.span, client: nil)
+      arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)
     headScratch.buffer.append(contentLength: bodyScratch.count)
     headScratch.buffer.appendHeadEnd()
     post(id, bodyBytes, cluster)

@@ -200,7 +200,6 @@ actor ControlPlane {
       }
       var changed = news.changed
       if news.streamEnded {
-        await pause(1000)
         // What was said while nobody listened is lost: look again.
         changed = .all
       }
@@ -357,6 +356,9 @@ final class Supervisor {
   var stream: ConnectionID?
   /// The gateway's own listen.
   var listen: ExchangeID?
+  /// When one of the two was opened, and how many before it ended soon.
+  var listeningSince: UInt64 = 0
+  var briefListens: UInt64 = 0
   /// The resources that the upstream has been asked to tell of.
   var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0

@@ -6,11 +6,14 @@ import Wire
 /// `subscriptions/listen` of a modern upstream. Legacy children tell without being asked.
 extension ControlPlane {
   /// How long an upstream may take to acknowledge a listen, or to take note of a subscription.
-  private static var acknowledgementTime: UInt64 { 5000 }
+  private static var acknowledgementTime: UInt64 { 2000 }
+  /// A stream that ended sooner than this is opened again later and later.
+  private static var briefTime: UInt64 { 10_000 }
 
   /// Opens the stream, and has the upstream tell of what somebody wants to hear.
   func startListening(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
     supervisor.subscribed = []
+    supervisor.listeningSince = worker.now
     if profile.revision.era == .modern {
       await renewListen(supervisor, profile)
     } else {
@@ -60,6 +63,17 @@ extension ControlPlane {
     }
   }
 
+  /// The stream has ended by itself: another one is opened in a while.
+  private nonisolated func listenAgain(_ supervisor: Supervisor) {
+    let wasBrief = worker.now < supervisor.listeningSince + Self.briefTime
+    supervisor.briefListens = wasBrief ? supervisor.briefListens + 1 : 0
+    let delay = min(UInt64(500) << min(supervisor.briefListens, 6), 30_000)
+    worker.after(milliseconds: delay) { [weak supervisor] in
+      guard let supervisor, supervisor.stream == nil, supervisor.listen == nil else { return }
+      supervisor.raise(.streamEnded)
+    }
+  }
+
   // MARK: Legacy upstreams
 
   private func openNotificationStream(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
@@ -68,8 +82,9 @@ extension ControlPlane {
     stream.ended = { [weak supervisor] status in
       // 405 and its like: the server has nothing to tell.
       guard status == 200 || status == 0 else { return }
-      supervisor?.stream = nil
-      supervisor?.raise(.streamEnded)
+      guard let supervisor else { return }
+      supervisor.stream = nil
+      self.listenAgain(supervisor)
     }
     supervisor.stream = worker.openNotificationStream(stream)
   }
@@ -131,7 +146,7 @@ extension ControlPlane {
         guard let supervisor else { return }
         if let another = supervisor.listen, worker.exchanges.contains(another) { return }
         supervisor.listen = nil
-        if Self.mayListenAgain(outcome) { supervisor.raise(.streamEnded) }
+        if Self.mayListenAgain(outcome) { self.listenAgain(supervisor) }
       }
       call.onNotification = { [worker] message in
         let scanner = EnvelopeScanner()

@@ -64,10 +64,20 @@ extension Worker {
   private func list(
     _ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope
   ) {
+    if exchanges[id].clientRevision.era == .modern, isMissing(kind, view) {
+      return fail(id, GatewayError(.serverNotCapable))
+    }
     var page = ByteBuffer()
     let fault = gateway.catalogue(for: exchanges[id].session).append(
       kind, view, exchanges[id].clientRevision, cursor: envelope.value(Param.cursor), key: gateway.cursorKey, to: &page)
     if let fault { fail(id, fault) } else { answer(id, result: page.bytes) }
+  }
+
+  /// Every server that a client looks at has said what it offers, and none of them has such a list.
+  private func isMissing(_ kind: ListKind, _ view: CatalogueView) -> Bool {
+    guard !gateway.catalogue.offer(view).capabilities.isSuperset(of: kind.method.required) else { return false }
+    guard case .only(let upstream) = view else { return gateway.clusters.allSatisfy { $0.profile != nil } }
+    return gateway.clusters[upstream].profile != nil
   }
 
   private func setLevel(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {

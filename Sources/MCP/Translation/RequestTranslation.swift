@@ -107,7 +107,7 @@ extension ByteBuffer {
   /// the client's `Mcp-Param-*` those that the tool's schema does not know are handed on.
   package mutating func append(
     modernHeaders method: Method, methodName: RawSpan, name: RawSpan?, arguments: RawSpan?,
-    parameters: Span<MirroredParameter>, client: RequestHead?
+    parameters: Span<MirroredParameter>, client: [MirroredLine]
   ) {
     append(header: .mcpProtocolVersion, Revision.newest.label)
     append(header: .mcpMethod, methodName)
@@ -121,20 +121,10 @@ extension ByteBuffer {
         append(header: parameters[index].header.rawBytes, encoding: text.bytes)
       }
     }
-    if let client { append(unknownParameters: client, known: parameters) }
-  }
-
-  private mutating func append(unknownParameters head: RequestHead, known: Span<MirroredParameter>) {
-    let lines = head.others
-    let prefix = MirroredParameter.headerPrefix
-    for line in 0..<lines.count {
-      let name = lines.name(line)
-      guard name.byteCount > prefix.utf8CodeUnitCount,
-        name.extracting(first: prefix.utf8CodeUnitCount).equalsIgnoringCase(prefix)
-      else { continue }
+    for line in client {
       var isKnown = false
-      for index in known.indices where name.equalsIgnoringCase(known[index].header.rawBytes) { isKnown = true }
-      if !isKnown { append(header: name, lines.value(line)) }
+      for index in parameters.indices where line.names(parameters[index]) { isKnown = true }
+      if !isKnown { append(header: line.name.rawBytes, line.value.rawBytes) }
     }
   }
 
