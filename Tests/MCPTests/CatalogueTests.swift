@@ -235,6 +235,19 @@ import Wire
     #expect(Self.text(Self.merge([]), .resources) == #"{"resources":[]}"#)
   }
 
+  @Test("a new look that brings nothing new gives the same catalogue, whatever its epoch")
+  func sameness() {
+    let lists = [Self.lists("a", tools: [Self.tool("t")], prompts: ["{\"name\":\"p\"}"]), Self.lists("b")]
+    let catalogue = Self.merge(lists, epoch: 5)
+    #expect(Self.merge(lists, epoch: 6).isSame(as: catalogue))
+    var others = lists
+    others[1] = Self.lists("b", tools: [Self.tool("t", "\"title\":\"T\"")])
+    #expect(!Self.merge(others).isSame(as: catalogue))
+    others = lists
+    others[1].revision = .r20260728
+    #expect(!Self.merge(others).isSame(as: catalogue))
+  }
+
   @Test("a cursor that was altered, or is of another list, view, key or epoch, is refused")
   func cursors() throws {
     let tools = (0..<1500).map { Self.tool("t\($0)") }
