@@ -14,6 +14,7 @@ from harness.gateway import Gateway
 from harness.wire import (
     MODERN,
     Connection,
+    LegacySession,
     Response,
     envelope,
     modern,
@@ -266,6 +267,19 @@ def test_stray_notifications_are_taken_and_dropped(port: int) -> None:
         message = notification(method, {"requestId": 1, "_meta": envelope()})
         response = post(port, message, {"MCP-Protocol-Version": MODERN, "Mcp-Method": method})
         assert response.status == 202 and response.body == b"", response
+
+
+@pytest.mark.parametrize("alias", ["v2http", "v2stdio", "v2sse", "v1http", "v1stdio", "v1sse"])
+def test_a_resource_that_is_not_there_is_named(port: int, alias: str) -> None:
+    """Each era has a code of its own for it, and servers of the legacy era several."""
+    uri = "ref://nothing/here"
+    path = f"/mcp/{alias}"
+    response = post_modern(port, modern("resources/read", {"uri": uri}), path=path)
+    assert response.code == -32602, response
+    assert response.message["error"]["data"]["uri"] == uri
+    if alias in ("v2http", "v2stdio"):
+        session = LegacySession(port, path=path)
+        assert session.post(rpc("resources/read", {"uri": uri})).code == -32002
 
 
 def test_repeated_routing_headers_are_refused(port: int) -> None:
