@@ -301,6 +301,20 @@ def test_a_result_that_comes_after_its_client_came_back_ends_the_stream(
     assert "result" in events[-1], "the stream ended before its result"
 
 
+# --- results beyond their limit --------------------------------------------------------------------------------------
+
+
+def test_a_result_beyond_its_limit_is_an_error_if_its_length_is_announced(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    settings = {"servers": {"own": {"url": server.url, "type": "http"}}, "limits": {"result": "1MiB"}}
+    session = LegacySession(make_gateway(settings=settings, workers=1).port)
+    assert len(text_of(session.call("who", {"padding": 1_000_000}))) > 1_000_000
+    error = session.call("who", {"padding": 1_100_000}).message["error"]
+    assert error["code"] == -32603 and "own" in error["message"]
+    assert who(session)
+
+
 # --- lists that one client sees differently --------------------------------------------------------------------------
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}

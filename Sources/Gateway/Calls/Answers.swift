@@ -74,6 +74,7 @@ extension Worker {
     _ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan, last: Bool
   ) {
     if reader.rewriter != nil { return passPiece(id, reader, connection, piece, last: last) }
+    guard reader.announced <= gateway.resultLimit else { return tooLarge(id, connection) }
     if last, reader.collected.buffer.isEmpty {
       guard piece.byteCount > 0 else { return refused(id, reader) }
       return receive(id, piece)
@@ -167,6 +168,8 @@ extension Worker {
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     let progress = rewriter.feed(piece, into: &bodyScratch.buffer)
     if case .refused = progress { return breakPassing(id, downstream, connection) }
+    reader.passed += piece.byteCount
+    guard reader.passed <= gateway.resultLimit else { return breakPassing(id, downstream, connection) }
     if bodyScratch.count > 0, loop.writeStream(downstream, bodyBytes) == .full, !last {
       loop.pauseReading(connection)
     }

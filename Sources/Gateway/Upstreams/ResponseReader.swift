@@ -17,8 +17,12 @@ final class ResponseReader {
   /// What has come of the message so far.
   let collected = Scratch(capacity: 0)
   let parser = SSEParser()
+  /// The length that the head announced; 0 without one.
+  private(set) var announced = 0
   /// Set while a large result goes through.
   var rewriter: ResponseRewriter?
+  /// How much of it has gone through.
+  var passed = 0
   /// `Mcp-Session-Id` of the answer to `initialize`.
   var httpSession: [UInt8] = []
   var keepsHTTPSession = false
@@ -47,6 +51,8 @@ final class ResponseReader {
     collected.buffer.clear(keepingAtMost: 64 << 10)
     parser.reset()
     rewriter = nil
+    announced = 0
+    passed = 0
     httpSession = []
     keepsHTTPSession = false
     lastEventID = []
@@ -71,6 +77,7 @@ final class ResponseReader {
 
   func begin(_ head: ResponseHead) {
     status = head.status
+    announced = head.contentLength ?? 0
     if head.hasContentType("application/json") {
       mode = .json
     } else if head.hasContentType("text/event-stream") {

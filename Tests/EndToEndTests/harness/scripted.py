@@ -70,7 +70,8 @@ class ScriptedServer:
                 return {"resourceTemplates": []}
             case "tools/call":
                 self.on_call(message)
-                return {"content": [{"type": "text", "text": f"{message['params']['name']} {session}"}]}
+                padding = "." * message["params"].get("arguments", {}).get("padding", 0)
+                return {"content": [{"type": "text", "text": f"{message['params']['name']} {session}{padding}"}]}
             case "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel" | "ping":
                 return {}
         return None
