@@ -236,6 +236,27 @@ def test_a_session_that_ends_takes_its_subscriptions_along(make_gateway: Make, s
     assert eventually(lambda: subscribed(server) == [[]]), subscribed(server)
 
 
+def test_a_swarm_of_list_changes_is_told_once(make_gateway: Make, server: ModernServer) -> None:
+    port = gateway_to(make_gateway, server).port
+    connection, told = listen(port, {"toolsListChanged": True, "resourceSubscriptions": ["ref://a"]})
+    assert eventually(lambda: subscribed(server) == [["ref://a"]])
+    upstream = server.listens[0]
+    server.tools = [tool("paint"), tool("draw")]
+    for _ in range(5):
+        upstream.tell("notifications/tools/list_changed")
+    assert next(told)["method"] == "notifications/tools/list_changed"
+    listed = post_modern(port, modern("tools/list")).message["result"]["tools"]
+    assert [entry["name"] for entry in listed] == ["paint", "draw"]
+    # Nothing is different after this one, so that nobody is told.
+    upstream.tell("notifications/tools/list_changed")
+    server.tools = [tool("paint"), tool("draw"), tool("erase")]
+    upstream.tell("notifications/tools/list_changed")
+    assert next(told)["method"] == "notifications/tools/list_changed"
+    upstream.tell("notifications/resources/updated", uri="ref://a")
+    assert next(told)["method"] == "notifications/resources/updated"
+    connection.close()
+
+
 def test_a_broken_listen_is_made_up_for(make_gateway: Make, server: ModernServer) -> None:
     port = gateway_to(make_gateway, server).port
     connection, told = listen(port, {"toolsListChanged": True, "resourceSubscriptions": ["ref://a"]})
