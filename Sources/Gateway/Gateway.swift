@@ -112,10 +112,10 @@ package final class Gateway {
       }
     }
     for worker in workers {
-      worker.loop.startTimer(milliseconds: Worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+      worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
       threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
     }
-    controlWorker.loop.startTimer(milliseconds: Worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+    controlWorker.loop.startTimer(milliseconds: controlWorker.reapInterval, token: Worker.TimerToken.reap.rawValue)
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     let handles = workers.map { WorkerHandle($0) }
     control.begin { for handle in handles { handle.post { $0.letClientsIn() } } }

@@ -403,4 +403,5 @@ def test_every_child_is_reaped(make_gateway: Callable[..., Gateway]) -> None:
         assert session.call("exit").message["error"]["code"] == -32603
         assert eventually(lambda: "result" in session.call("raw").message, 15, 0.2)
         assert eventually(lambda: all(alive(pid) for pid in gateway.children()), 5), "a zombie is left"
-        assert len(gateway.children()) == len(before)
+        # One that only was asked for its era may still be on its way out.
+        assert eventually(lambda: len(gateway.children()) == len(before), 10)

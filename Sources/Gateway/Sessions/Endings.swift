@@ -66,7 +66,11 @@ extension Worker {
 
   // MARK: Expiry
 
-  static var reapInterval: UInt64 { 5000 }
+  /// Often enough that nothing outlives its time by much.
+  var reapInterval: UInt64 {
+    let sessions = gateway.configuration.sessions
+    return min(5000, max(100, min(sessions.idleTimeout, sessions.resumeWindow).milliseconds / 4))
+  }
 
   /// Each worker looks after the sessions that were opened on it.
   func reapSessions() {
@@ -76,6 +80,6 @@ extension Worker {
       session.withState { $0.log.expire(now: now) }
       if session.isIdle(for: idle, now: now) { end(session) }
     }
-    loop.startTimer(milliseconds: Self.reapInterval, token: TimerToken.reap.rawValue)
+    loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
   }
 }
