@@ -8,7 +8,7 @@ import Wire
 /// catalogue, hears of changes, and brings back what went away. No worker ever waits for it.
 actor ControlPlane {
   nonisolated let executor: LoopExecutor
-  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+  nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
   let gateway: GatewayState
   /// The control loop's own worker: no clients, but calls and streams toward upstreams like any other.
