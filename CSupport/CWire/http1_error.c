@@ -58,6 +58,8 @@ static const struct {
     [-CWIRE_HTTP1_CHUNKS_TOO_SMALL] = {"chunks_too_small", "the chunk extensions outweigh the data",
                                        400},
     [-CWIRE_HTTP1_BODY_TOO_LARGE] = {"body_too_large", "the body is too large", 413},
+    [-CWIRE_HTTP1_BAD_EXPECTATION] = {"bad_expectation",
+                                      "the only expectation understood is 100-continue", 417},
     [-CWIRE_HTTP1_TRUNCATED] = {"truncated", "the connection ended before the message did", 400},
 };
 

@@ -62,11 +62,16 @@ static int check_host(cwire_http1_head *head, cwire_span authority) {
   return 1;
 }
 
-/* RFC 9110 section 10.1.1: to be ignored in HTTP/1.0, and moot without a body. */
-static bool expects_continue(const cwire_http1_head *head) {
-  if (!cwire_http1_has(head, CWIRE_FIELD_EXPECT) || head->minor == 0) return false;
-  if (head->framing == CWIRE_FRAMING_NONE) return false;
-  return cwire_http1_has_token(head, CWIRE_FIELD_EXPECT, cwire_span_text("100-continue"));
+/* RFC 9110 section 10.1.1: to be ignored in HTTP/1.0, and moot without a body. An expectation that is
+ * not understood can't be met. */
+static int parse_expectation(cwire_http1_head *head) {
+  head->expect_continue = false;
+  if (!cwire_http1_has(head, CWIRE_FIELD_EXPECT) || head->minor == 0) return 1;
+  if (!cwire_http1_has_token(head, CWIRE_FIELD_EXPECT, cwire_span_text("100-continue"))) {
+    return CWIRE_HTTP1_BAD_EXPECTATION;
+  }
+  head->expect_continue = head->framing != CWIRE_FRAMING_NONE;
+  return 1;
 }
 
 ptrdiff_t cwire_http1_parse_request(cwire_http1_head *head, const cwire_http1_limits *limits,
@@ -89,6 +94,7 @@ ptrdiff_t cwire_http1_parse_request(cwire_http1_head *head, const cwire_http1_li
   /* A request with a length of nothing has no body to wait for. */
   if (head->content_length == 0) head->framing = CWIRE_FRAMING_NONE;
   cwire_http1_parse_connection(head);
-  head->expect_continue = expects_continue(head);
+  result = parse_expectation(head);
+  if (result <= 0) return result;
   return cursor.at - cursor.start;
 }

@@ -167,7 +167,14 @@ extension Worker {
   func decideForEvents(_ id: ExchangeID) {
     exchanges[id].decideAt = .max
     guard case .post(let connection) = exchanges[id].origin else { return }
-    if let reader = exchanges[id].reader, reader.mode == .json, reader.status != 0 { return }
+    if let reader = exchanges[id].reader {
+      if reader.mode == .json, reader.status != 0 { return }
+      if !reader.collected.isEmpty {
+        // A message is coming in, perhaps the response: clients take a large one as JSON, but not as one event.
+        exchanges[id].decideAt = now + GatewayState.decisionDelay
+        return
+      }
+    }
     _ = beginEvents(id, connection)
   }
 

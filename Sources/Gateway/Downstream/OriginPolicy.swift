@@ -28,6 +28,10 @@ struct OriginPolicy: Sendable {
       return GatewayError(
         .badHost, message: "this Host is not served here; add it to listeners.http.allowed_hosts")
     }
+    // Whoever reads only one of two would be fooled by the other.
+    if head.isRepeated(.origin) {
+      return GatewayError(.badOrigin, message: "Origin comes twice")
+    }
     if !anyOrigin, let origin = head.header(.origin), !isAllowed(origin: origin) {
       return GatewayError(
         .badOrigin, message: "this Origin is not allowed; add it to listeners.http.allowed_origins")

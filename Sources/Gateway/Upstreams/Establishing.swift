@@ -98,7 +98,10 @@ extension Worker {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     exchanges[id].binding = binding
-    exchanges[id].deadline = now + gateway.configuration.limits.probeTimeout.milliseconds
+    // A client that waits for its session gives a busy server the time that a call has.
+    let isProbe = binding.owner == nil
+    exchanges[id].deadline =
+      now + (isProbe ? gateway.configuration.limits.probeTimeout.milliseconds : gateway.callTimeout)
     var message = ByteBuffer(capacity: 256)
     message.append("{\"jsonrpc\":\"2.0\",\"id\":")
     message.append(decimal: id.rawValue)

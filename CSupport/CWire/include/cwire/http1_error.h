@@ -41,10 +41,11 @@ typedef enum cwire_http1_error {
   CWIRE_HTTP1_CHUNKS_TOO_SMALL = -34,  /* far more chunk framing than data */
   CWIRE_HTTP1_BODY_TOO_LARGE = -35,    /* 413 */
   CWIRE_HTTP1_TRUNCATED = -36,         /* the connection ended before the message did */
-  CWIRE_HTTP1_ERROR_LAST = CWIRE_HTTP1_TRUNCATED,
+  CWIRE_HTTP1_BAD_EXPECTATION = -37,   /* 417: an Expect that is not 100-continue */
+  CWIRE_HTTP1_ERROR_LAST = CWIRE_HTTP1_BAD_EXPECTATION,
 } cwire_http1_error;
 
-/* The status with which a server answers the error: 400, 405, 413, 414, 431, 501 or 505; 400 for a
+/* The status with which a server answers the error: 400, 405, 413, 414, 417, 431, 501 or 505; 400 for a
  * number that is no error. Errors in an upstream's response are for the caller to map (502). */
 int cwire_http1_error_status(int error);
 
