@@ -49,6 +49,14 @@ void cr_group_count(cr_group *group, uint32_t index, int change) {
   atomic_fetch_add_explicit(&group->members[index].connections, change, memory_order_relaxed);
 }
 
+uint32_t cr_group_total(cr_group *group) {
+  uint32_t count = atomic_load_explicit(&group->joined, memory_order_acquire);
+  int64_t sum = 0;
+  for (uint32_t each = 0; each < count; each++)
+    sum += atomic_load_explicit(&group->members[each].connections, memory_order_relaxed);
+  return sum > 0 ? (uint32_t)sum : 0;
+}
+
 uint32_t cr_group_choose(cr_group *group, uint32_t index) {
   uint32_t count = atomic_load_explicit(&group->joined, memory_order_acquire);
   if (count < 2) return index;

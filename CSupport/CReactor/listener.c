@@ -61,7 +61,9 @@ static void free_if_done(cr_listener *listener) {
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
   uint32_t most = listener->limits.max_connections;
-  if (most && listener->connections >= most) return NULL;
+  /* In a group the new one is counted already. */
+  if (most && listener->grouped && cr_group_total(loop->group) > most) return NULL;
+  if (most && !listener->grouped && listener->connections >= most) return NULL;
   if (listener->limits.per_address) {
     uint32_t count = cr_address_add(&loop->addresses, peer);
     if (count == 0) return NULL;

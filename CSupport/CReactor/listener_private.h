@@ -33,6 +33,8 @@ void cr_listeners_close(cr_loop *loop);
 
 /* Group: counts of connections by loop, and who should take the next one. */
 void cr_group_count(cr_group *group, uint32_t index, int change);
+/* Connections of all its loops. */
+uint32_t cr_group_total(cr_group *group);
 /* The index of the loop to pass a connection on to, counted there already; or `index` itself. */
 uint32_t cr_group_choose(cr_group *group, uint32_t index);
 cr_loop *cr_group_member(cr_group *group, uint32_t index);

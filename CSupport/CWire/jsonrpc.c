@@ -309,5 +309,6 @@ cwire_jsonrpc_kind cwire_jsonrpc_peek(cwire_jsonrpc_envelope *envelope, cwire_sp
     envelope->id = cwire_span_make(NULL, 0);
     envelope->id_kind = CWIRE_JSONRPC_ID_ABSENT;
   }
-  return kind_of(&scan);
+  envelope->kind = kind_of(&scan);
+  return envelope->kind;
 }

@@ -23,7 +23,7 @@ typedef struct cr_http_limits {
   uint32_t head_timeout,
       body_timeout;         /* ms from the first byte of a head, and between bytes of a body: 408 */
   uint32_t idle_timeout;    /* ms of a kept-alive connection without a request */
-  uint32_t max_connections; /* of this listener on this loop: 503 and close */
+  uint32_t max_connections; /* of this listener, on all loops of its group: 503 and close */
   uint32_t per_address;     /* connections of one peer address on this loop; 0 = no cap */
 } cr_http_limits;
 cr_http_limits cr_http_limits_default(void);
