@@ -83,7 +83,7 @@ enum Grammar {
       .size("result", \.result, in: 1024...2 * gibibyte),
       .integer("depth", \.depth, in: 8...1000),
       .integer("batch", \.batch, in: 1...10_000),
-      .integer("pipeline", \.pipeline, in: 1...1000),
+      .integer("pipeline", \.pipeline, in: 1...1000).inactive,
       .integer("connections_per_address", \.connectionsPerAddress, in: 1...10_000_000),
       .integer("streams_per_session", \.streamsPerSession, in: 1...10_000),
       .integer("in_flight", \.inFlight, in: 1...65_536),

@@ -16,7 +16,7 @@ extension GatewayConfiguration {
     package var depth = 128
     /// Messages in one batch of revision 2025-03-26 (`batch`): -32600. Default: 100.
     package var batch = 100
-    /// Requests read ahead on one connection while an earlier one is unanswered (`pipeline`): reading pauses. Default: 16.
+    /// Requests read ahead on one connection while an earlier one is unanswered (`pipeline`, not active yet). Default: 16.
     package var pipeline = 16
     /// Connections from one address (`connections_per_address`): 503. Default: 1,000.
     package var connectionsPerAddress = 1000
@@ -37,7 +37,8 @@ extension GatewayConfiguration {
     package var writeHighWater = 64 << 10
     /// Bytes queued below which the source goes on (`write_low_water`). Default: 16 KiB.
     package var writeLowWater = 16 << 10
-    /// Bytes queued toward one child process before its callers are paused (`stdio_buffer`). Default: 1 MiB.
+    /// Bytes queued toward one child process above which further calls are refused until it has read some
+    /// (`stdio_buffer`): -32603, to be retried. Default: 1 MiB.
     package var stdioBuffer = 1 << 20
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10

@@ -86,7 +86,7 @@ final class Exchange {
     case undecided
     /// SSE, as this stream of the session; 0 for a modern client, whose streams have no numbers.
     case stream(EventLog.StreamNumber)
-    /// A large result goes through as it comes.
+    /// A large result goes through as it comes, as the whole answer or as the last event of a stream.
     case passing
   }
 
@@ -128,7 +128,12 @@ final class Exchange {
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
   var decideAt: UInt64 = 0
+  /// It counts among the calls that its upstream may have in flight.
+  var isCounted = false
+  /// It went out once more, in a new upstream session.
   var retried = false
+  /// The upstream connection is not read until the client has taken what there is.
+  var isPaused = false
 
   /// Whether the client gave it this id.
   func isCalled(_ token: [UInt8]) -> Bool { clientID.bytes(of: self).equals(token.rawBytes) }
@@ -167,6 +172,8 @@ final class Exchange {
     deadline = 0
     decideAt = 0
     retried = false
+    isCounted = false
+    isPaused = false
   }
 }
 

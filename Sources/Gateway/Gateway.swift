@@ -132,7 +132,7 @@ package final class Gateway {
     limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
     limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
     limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
-    limits.maxConnections = UInt32(clamping: (maxConnections + workers.count - 1) / workers.count)
+    limits.maxConnections = UInt32(clamping: maxConnections)
     return limits
   }
 

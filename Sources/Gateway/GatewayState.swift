@@ -60,7 +60,7 @@ package final class GatewayState: Sendable {
     identityObject = identity.bytes.array
     requestMeta = RequestMeta(Self.identity)
     leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
-    snapshot = Mutex(ServedCatalogue.empty(clusters, configuration.prefix))
+    snapshot = Mutex(ServedCatalogue.empty(clusters, configuration))
     shared = Mutex([:])
     callTimeout = configuration.callTimeout.milliseconds
     callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
@@ -69,6 +69,11 @@ package final class GatewayState: Sendable {
     heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
     resultLimit = configuration.limits.result
     depth = configuration.limits.depth
+    sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
+    writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
+    callsPerUpstream = configuration.limits.inFlight
+    childBacklog = configuration.limits.stdioBuffer
+    eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
     var childOptions = EventLoop.ChildOptions()
     childOptions.maximumLine = configuration.limits.result
     childOptions.maximumLogLine = configuration.limits.stderrLine
@@ -85,6 +90,12 @@ package final class GatewayState: Sendable {
   let heartbeat: UInt32
   let resultLimit: Int
   let childOptions: EventLoop.ChildOptions
+  let writeTimeout: UInt32
+  let sessionIdleTimeout: UInt64
+  let callsPerUpstream: Int
+  let childBacklog: Int
+  /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
+  let eventBacklog: Int
   let depth: Int
 
   /// The `_meta` for a client that wants to hear of logs from this level on.

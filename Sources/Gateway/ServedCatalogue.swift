@@ -18,16 +18,16 @@ final class ServedCatalogue: Sendable {
   }
 
   /// Before any upstream has answered.
-  static func empty(_ clusters: [Cluster], _ prefix: GatewayConfiguration.Prefix) -> ServedCatalogue {
-    merge(clusters.map { _ in nil }, clusters, prefix, epoch: 0)
+  static func empty(_ clusters: [Cluster], _ configuration: GatewayConfiguration) -> ServedCatalogue {
+    merge(clusters.map { _ in nil }, clusters, configuration, epoch: 0)
   }
 
   /// - Parameter lists: by upstream, in the order of configuration; nil for one that has never answered.
   static func merge(
-    _ lists: [UpstreamLists?], _ clusters: [Cluster], _ prefix: GatewayConfiguration.Prefix, epoch: UInt64
+    _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration, epoch: UInt64
   ) -> ServedCatalogue {
     let policy: PrefixPolicy =
-      switch prefix {
+      switch configuration.prefix {
       case .conditional: .conditional
       case .always: .always
       case .never: .never
@@ -36,7 +36,10 @@ final class ServedCatalogue: Sendable {
     let complete = zip(lists, clusters).map { list, cluster in
       list ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
     }
-    let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, epoch: epoch)
+    var limits = CatalogueBuilder.PageLimits()
+    limits.entries = configuration.limits.pageEntries
+    limits.bytes = configuration.limits.pageSize
+    let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, epoch: epoch, limits: limits)
     let answered = clusters.map { cluster in
       cluster.profile?.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])
     }

@@ -20,6 +20,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var exchanges: ExchangeTable
   var reverses: ReverseTable
   var pools: [ConnectionPool]
+  /// Calls in flight, by upstream.
+  var callsInFlight: [Int]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
   /// Modern `subscriptions/listen` streams of this worker, by their connection.
@@ -72,6 +74,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     reverses = ReverseTable(worker: index)
     learnedLinks = LearnedLinks(key: gateway.sessionKey)
     pools = gateway.clusters.map { _ in ConnectionPool() }
+    callsInFlight = gateway.clusters.map { _ in 0 }
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options
     options.worker = UInt8(index)
@@ -140,8 +143,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     switch kind(of: tag) {
     case .exchange:
       let id = ExchangeID(rawValue: value(of: tag))
-      guard exchanges.contains(id), case .connection(let upstream) = exchanges[id].carrier else { return }
-      loop.resumeReading(upstream)
+      if exchanges.contains(id) { resumeSource(of: id) }
+    case .eventStream:
+      // The answer of a call may be read here, on another connection than that of its POST.
+      guard let session = streamReaders[connection] else { return }
+      for id in exchanges.ids(where: { $0.isPaused && $0.session === session }) { resumeSource(of: id) }
     default: break
     }
   }
@@ -168,7 +174,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     switch kind(of: tag) {
     case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
-    case .idle: pools[Int(value(of: tag))].remove(connection)
+    case .idle: pools[Int(value(of: tag))].ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
     default: break
@@ -209,7 +215,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func timer(_ token: UInt64) {
     switch TimerToken(rawValue: token) {
     case .sweep: sweep()
-    case .reap: reapSessions()
+    case .reap: reap()
     case nil: timers.removeValue(forKey: token)?()
     }
   }

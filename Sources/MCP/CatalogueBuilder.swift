@@ -24,11 +24,16 @@ package struct UpstreamLists: Sendable, Equatable {
 
 /// Merges the lists of all upstreams by slicing raw bytes.
 package struct CatalogueBuilder {
-  /// The bounds of one page.
-  package static let pageEntries = 1000
-  package static let pageBytes = 512 * 1024
+  /// What one page of a list may measure.
+  package struct PageLimits: Sendable {
+    package var entries = 1000
+    package var bytes = 512 * 1024
+
+    package init() {}
+  }
 
   private let prefixes: Bool
+  private let limits: PageLimits
   private var upstreams: [Catalogue.Upstream] = []
   private var problems: [Catalogue.Problem] = []
   private var entries: [[CatalogueEntry]] = Array(repeating: [], count: ListKind.allCases.count)
@@ -54,10 +59,10 @@ package struct CatalogueBuilder {
 
   /// Merges in the order given, which is that of the configuration.
   package static func merge(
-    _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, epoch: UInt64
+    _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, epoch: UInt64, limits: PageLimits = PageLimits()
   ) -> Catalogue {
     var builder = CatalogueBuilder(
-      prefixes: policy == .always || policy == .conditional && lists.count > 1)
+      prefixes: policy == .always || policy == .conditional && lists.count > 1, limits: limits)
     for list in lists {
       builder.upstreams.append(
         Catalogue.Upstream(alias: list.alias, revision: list.revision, marksResources: false))
@@ -70,7 +75,10 @@ package struct CatalogueBuilder {
       entries: builder.entries, views: views, identity: identity)
   }
 
-  private init(prefixes: Bool) { self.prefixes = prefixes }
+  private init(prefixes: Bool, limits: PageLimits) {
+    self.prefixes = prefixes
+    self.limits = limits
+  }
 
   private func hint(_ list: UpstreamLists, _ kind: ListKind) -> Hint {
     guard list.isFresh, let pages = list.pages[kind], !pages.isEmpty, list.revision.era == .modern else {
@@ -245,7 +253,7 @@ package struct CatalogueBuilder {
         source.entry.write(raw, kind: kind, for: revisions, identity: nil, splice: &splice, into: &body)
       }
       count += 1
-      if count > 1, body.count > Self.pageBytes || count > Self.pageEntries {
+      if count > 1, body.count > limits.bytes || count > limits.entries {
         // This entry opens the next page instead.
         let entry = body.bytes.extracting((start + 1)..<body.count).array
         body.truncate(to: start)

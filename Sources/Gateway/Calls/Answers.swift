@@ -4,9 +4,6 @@ import Wire
 
 /// What an upstream answers to a POST, as it arrives.
 extension Worker {
-  /// Results larger than this go through as they come instead of being collected.
-  static var passThreshold: Int { 128 << 10 }
-
   func responseBegan(_ id: ExchangeID, _ connection: ConnectionID, _ head: ResponseHead) {
     guard exchanges.contains(id), let reader = exchanges[id].reader else { return loop.abort(connection) }
     reader.begin(head)
@@ -46,7 +43,9 @@ extension Worker {
 
   /// An upstream connection whose exchange is over: back to the pool, or closed.
   private func release(_ connection: ConnectionID, _ cluster: Cluster?, reusable: Bool) {
-    guard reusable, let cluster, pools[cluster.index].give(connection) else { return loop.close(connection) }
+    // It may have been paused for a slow reader with its last bytes.
+    loop.resumeReading(connection)
+    guard reusable, let cluster, pools[cluster.index].give(connection, now: now) else { return loop.close(connection) }
     loop.setTag(connection, tag(.idle, UInt64(cluster.index)))
   }
 
@@ -54,6 +53,7 @@ extension Worker {
   private func linger(_ connection: ConnectionID, _ cluster: Cluster?) {
     guard let cluster else { return loop.abort(connection) }
     lingering[connection] = (cluster.index, now + 1000)
+    loop.resumeReading(connection)
     loop.setTag(connection, tag(.lingering))
     armSweep()
   }
@@ -84,7 +84,7 @@ extension Worker {
     }
     reader.collected.buffer.append(piece)
     if last { return withBuffer(of: reader) { receive(id, $0) } }
-    if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }
+    if reader.collected.buffer.count > reader.nextLook { tryPassing(id, reader, connection) }
   }
 
   private func withBuffer(of reader: ResponseReader, _ body: (RawSpan) -> Void) {
@@ -122,7 +122,7 @@ extension Worker {
         }
         if newline { reader.collected.buffer.append(byte: 0x0A) }
         reader.collected.buffer.append(piece[place])
-        if reader.collected.buffer.count > Self.passThreshold { tryPassing(id, reader, connection) }
+        if reader.collected.buffer.count > reader.nextLook { tryPassing(id, reader, connection) }
       case .end(let end):
         if end.hasID { reader.noteEventID() }
         if let retry = end.retry { reader.retry = UInt64(clamping: retry) }
@@ -147,14 +147,54 @@ extension Worker {
 
   /// Once it is known that the message is the response, and the client waits for it, its bytes go through as they come.
   private func tryPassing(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID) {
-    guard case .post(let downstream) = exchanges[id].origin, case .undecided = exchanges[id].answer,
-      !ResponseTranslation.needsWhole(hop(exchanges[id]))
-    else { return }
-    guard reader.kindSoFar(answerScanner) == .result else { return }
-    reader.rewriter = ResponseRewriter(streamedEdits(id), depth: gateway.depth)
-    exchanges[id].answer = .passing
-    beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+    guard case .post(let downstream) = exchanges[id].origin, !ResponseTranslation.needsWhole(hop(exchanges[id])) else {
+      return
+    }
+    reader.nextLook = 2 * reader.collected.buffer.count
+    var edits: ResponseEdits
+    switch exchanges[id].answer {
+    case .passing:
+      return
+    case .undecided:
+      guard reader.kindSoFar(answerScanner) == .result else { return }
+      edits = streamedEdits(id)
+      exchanges[id].answer = .passing
+      beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+    case .stream(let number):
+      // What can still be replayed is kept whole.
+      let replay = gateway.configuration.sessions.replay
+      guard number == 0 || reader.collected.buffer.count > replay else {
+        reader.nextLook = min(reader.nextLook, replay)
+        return
+      }
+      guard reader.kindSoFar(answerScanner) == .result, beginPassedEvent(id, number, downstream)
+      else { return }
+      edits = streamedEdits(id)
+      edits.flatten = true
+      reader.passedEvent = number
+      exchanges[id].answer = .passing
+    }
+    reader.rewriter = ResponseRewriter(edits, depth: gateway.depth)
     withBuffer(of: reader) { passPiece(id, reader, connection, $0, last: false) }
+  }
+
+  /// Writes the start of an event that is too large to be kept. False if its stream is read elsewhere by now.
+  private func beginPassedEvent(
+    _ id: ExchangeID, _ number: EventLog.StreamNumber, _ downstream: ConnectionID
+  ) -> Bool {
+    var start = ByteBuffer(capacity: 64)
+    if number != 0 {
+      let attachment = EventLog.Attachment(worker: index, connection: downstream)
+      guard let session = exchanges[id].session,
+        let name = session.withState({ $0.log.passLast(of: number, to: attachment) })
+      else { return false }
+      start.append(name)
+    }
+    start.append("event: message\ndata: ")
+    // A heartbeat must not get between its pieces.
+    loop.heartbeat(downstream, milliseconds: 0, gateway.heartbeatFrame)
+    loop.writeStream(downstream, start.bytes)
+    return true
   }
 
   private func passPiece(
@@ -171,19 +211,30 @@ extension Worker {
     reader.passed += piece.byteCount
     guard reader.passed <= gateway.resultLimit else { return breakPassing(id, downstream, connection) }
     if bodyScratch.count > 0, loop.writeStream(downstream, bodyBytes) == .full, !last {
-      loop.pauseReading(connection)
+      pause(id, connection)
     }
     exchanges[id].deadline = now + gateway.callTimeout
     guard last else { return }
     guard case .complete = progress else { return breakPassing(id, downstream, connection) }
+    if let number = reader.passedEvent {
+      loop.writeStream(downstream, ("\n\n" as StaticString).bytes)
+      endPassedEvent(id, number)
+    }
     loop.endStream(downstream)
     finish(id)
+  }
+
+  /// The stream of a passed event has no reader any more.
+  func endPassedEvent(_ id: ExchangeID, _ number: EventLog.StreamNumber) {
+    let now = now
+    exchanges[id].session?.withState { $0.log.finish(number, now: now) }
   }
 
   /// The result turned out to be broken after its first bytes had gone out: the answer stays visibly unfinished.
   private func breakPassing(_ id: ExchangeID, _ downstream: ConnectionID, _ connection: ConnectionID) {
     loop.abort(downstream)
     loop.abort(connection)
+    if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }
     finish(id)
   }
 
@@ -269,6 +320,7 @@ extension Worker {
     guard let cluster = exchanges[id].cluster else { return finish(id) }
     if case .passing = exchanges[id].answer {
       if case .post(let downstream) = exchanges[id].origin { loop.abort(downstream) }
+      if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }
       return finish(id)
     }
     if case .local(let call) = exchanges[id].origin {

@@ -96,6 +96,7 @@ extension Worker {
     case .embedded: demonstration.cancelled(id.rawValue)
     case .none, .connection: break
     }
+    if exchanges[id].isCounted, let cluster = exchanges[id].cluster { callsInFlight[cluster.index] -= 1 }
     exchanges.remove(id)
     withdrawReverses(of: id)
   }
@@ -113,7 +114,9 @@ extension Worker {
     exchanges[id].origin = .nobody
     let now = now
     exchanges[id].deadline = min(exchanges[id].deadline, now + gateway.resumeWindow)
+    resumeSource(of: id)
     if case .passing = exchanges[id].answer {
+      if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }
       cancelUpstream(id, reason: "the client closed its connection")
       return finish(id)
     }

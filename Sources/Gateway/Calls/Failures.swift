@@ -19,6 +19,12 @@ extension GatewayError {
       retryAfterMilliseconds: retryAfter.map { Int(clamping: $0) })
   }
 
+  static func busy(_ cluster: Cluster, _ why: String) -> GatewayError {
+    GatewayError(
+      .upstreamRefused, message: "server \"\(cluster.alias)\" is busy: \(why)", server: cluster.alias,
+      retryAfterMilliseconds: 1000)
+  }
+
   static func malformed(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(
       .upstreamInvalid, message: "server \"\(cluster.alias)\" sent no valid answer: \(why)", server: cluster.alias)

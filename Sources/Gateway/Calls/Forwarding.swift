@@ -31,6 +31,11 @@ extension Worker {
   ) {
     exchanges[id].cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
+    guard callsInFlight[cluster.index] < gateway.callsPerUpstream else {
+      return fail(id, .busy(cluster, "\(gateway.callsPerUpstream) calls to it are in flight"))
+    }
+    callsInFlight[cluster.index] += 1
+    exchanges[id].isCounted = true
     let revision = profile.revision(for: exchanges[id].clientRevision)
     exchanges[id].serverRevision = revision
     exchanges[id].marksResources =
@@ -179,9 +184,13 @@ extension Worker {
     let reader = exchanges[id].reader ?? takeReader()
     exchanges[id].reader = reader
     let tag = tag(.exchange, id.rawValue)
-    while let connection = pools[cluster.index].take() {
+    while let connection = pools[cluster.index].take(now: now) {
       loop.setTag(connection, tag)
-      guard loop.send(connection, headBytes, message) != .stale else { continue }
+      guard loop.send(connection, headBytes, message) != .stale else {
+        // The upstream has ended it, which was seen before anything was sent.
+        loop.abort(connection)
+        continue
+      }
       exchanges[id].carrier = .connection(connection)
       return
     }

@@ -186,7 +186,12 @@ extension Worker {
       event.append("event: message\ndata: ")
       event.append(flattened: message)
       event.append("\n\n")
-      if loop.writeStream(connection, event.bytes) == .full { pauseSource(of: id) }
+      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id),
+        loop.queued(connection) > gateway.eventBacklog + event.count
+      else { return }
+      // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
+      loop.abort(connection)
+      clientGone(id)
       return
     }
     guard let session = exchanges[id].session,
@@ -195,8 +200,22 @@ extension Worker {
     perform(delivery, session: session, source: id)
   }
 
-  private func pauseSource(of id: ExchangeID) {
-    if case .connection(let upstream) = exchanges[id].carrier { loop.pauseReading(upstream) }
+  /// Stops reading what comes for a call until the client has taken what there is. False if its source can't be paused.
+  private func pauseSource(of id: ExchangeID) -> Bool {
+    guard case .connection(let upstream) = exchanges[id].carrier else { return false }
+    pause(id, upstream)
+    return true
+  }
+
+  func pause(_ id: ExchangeID, _ upstream: ConnectionID) {
+    exchanges[id].isPaused = true
+    loop.pauseReading(upstream)
+  }
+
+  func resumeSource(of id: ExchangeID) {
+    guard exchanges[id].isPaused else { return }
+    exchanges[id].isPaused = false
+    if case .connection(let upstream) = exchanges[id].carrier { loop.resumeReading(upstream) }
   }
 
   /// Takes an encoded event to the connection that reads its stream, wherever that is.
@@ -213,11 +232,12 @@ extension Worker {
 
   private func write(_ frame: Frame, to attachment: EventLog.Attachment, of session: Session, source: ExchangeID?) {
     guard loop.writeStream(attachment.connection, frame) == .full else { return }
-    if let source { return pauseSource(of: source) }
-    // Nothing upstream can be paused for a stream that many feed. One event may be as large as it likes, but a reader
+    if let source, pauseSource(of: source) { return }
+    // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a reader
     // that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
     let limit = session.usesEventStream ? gateway.resultLimit : gateway.configuration.sessions.replay
     if loop.queued(attachment.connection) - frame.count > limit { letGo(attachment, of: session) }
+    if let source, session.withState({ !$0.log.attachments.contains(attachment) }) { clientGone(source) }
   }
 
   private func letGo(_ attachment: EventLog.Attachment, of session: Session) {

@@ -287,7 +287,7 @@ actor ControlPlane {
     mergeScheduled = false
     epoch += 1
     let old = gateway.catalogue
-    let new = ServedCatalogue.merge(lists, gateway.clusters, gateway.configuration.prefix, epoch: epoch)
+    let new = ServedCatalogue.merge(lists, gateway.clusters, gateway.configuration, epoch: epoch)
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
     // A client that is in the midst of a list goes on if nothing is new.

@@ -81,7 +81,7 @@ extension ControlPlane {
       var merged = lists
       for (index, own) in overlay.lists { merged[index] = own }
       epoch += 1
-      after = ServedCatalogue.merge(merged, gateway.clusters, gateway.configuration.prefix, epoch: epoch)
+      after = ServedCatalogue.merge(merged, gateway.clusters, gateway.configuration, epoch: epoch)
       session.see(after)
     }
     worker.announce(after.changes(since: before), to: session)

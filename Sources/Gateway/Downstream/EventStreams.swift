@@ -71,6 +71,8 @@ extension Worker {
       worker.streamReaders[attachment.connection] = nil
       worker.loop.setTag(attachment.connection, 0)
       worker.loop.abort(attachment.connection)
+      let calls = worker.exchanges.ids { if case .post(attachment.connection) = $0.origin { true } else { false } }
+      for call in calls { worker.clientGone(call) }
     }
   }
 

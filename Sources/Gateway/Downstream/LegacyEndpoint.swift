@@ -64,8 +64,11 @@ extension Worker {
   }
 
   func session(_ text: RawSpan) -> Session? {
-    guard let id = SessionID(text, key: gateway.sessionKey) else { return nil }
-    return gateway.sessions.find(id)
+    guard let id = SessionID(text, key: gateway.sessionKey), let session = gateway.sessions.find(id) else { return nil }
+    guard session.isIdle(for: gateway.sessionIdleTimeout, now: now) else { return session }
+    // The round that ends such sessions only comes every few seconds.
+    end(session)
+    return nil
   }
 
   func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {

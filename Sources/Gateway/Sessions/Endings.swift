@@ -72,13 +72,17 @@ extension Worker {
     return min(5000, max(100, min(sessions.idleTimeout, sessions.resumeWindow).milliseconds / 4))
   }
 
-  /// Each worker looks after the sessions that were opened on it.
-  func reapSessions() {
+  /// What nobody asks for any more goes: each worker looks after the sessions that were opened on it, its idle upstream
+  /// connections, and peers that do not take what is sent to them.
+  func reap() {
     let now = now
-    let idle = gateway.configuration.sessions.idleTimeout.milliseconds
+    for index in pools.indices {
+      for connection in pools[index].expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
+    }
+    loop.closeStalled(after: gateway.writeTimeout)
     for session in gateway.sessions.all where Int(session.id.worker) == index {
       session.withState { $0.log.expire(now: now) }
-      if session.isIdle(for: idle, now: now) { end(session) }
+      if session.isIdle(for: gateway.sessionIdleTimeout, now: now) { end(session) }
     }
     loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
   }

@@ -113,6 +113,25 @@ struct EventLog {
     return Delivery(frame: frame, attachment: streams[number]!.attachment)
   }
 
+  /// The last event of a stream is too large to be kept and goes straight to its reader: its `id` line. nil if somebody
+  /// else, or nobody, reads the stream.
+  mutating func passLast(of number: StreamNumber, to reader: Attachment) -> [UInt8]? {
+    guard var stream = streams[number], !stream.ended, stream.attachment == reader else { return nil }
+    let sequence = stream.nextSequence
+    stream.nextSequence += 1
+    stream.ended = true
+    bytes -= stream.bytes
+    stream.bytes = 0
+    stream.events = []
+    stream.forgotten = sequence
+    streams[number] = stream
+    var buffer = ByteBuffer(capacity: 32)
+    buffer.append("id: ")
+    Self.appendID(&buffer, number, sequence)
+    buffer.append("\n")
+    return buffer.bytes.array
+  }
+
   /// An event that only carries an id, so that a client that saw nothing yet can resume [SEP-1699].
   mutating func prime(_ number: StreamNumber) -> Frame? {
     guard let sequence = streams[number]?.takeSequence() else { return nil }

@@ -57,6 +57,10 @@ final class Link {
       if let call { fail(call, "is gone") }
       return
     }
+    if let call, case .child(let child) = wire, worker.loop.queued(child) > worker.gateway.childBacklog {
+      let reference = reference
+      return worker.on(call.worker) { $0.linkRefused(call, reference) }
+    }
     if let call { calls[call] = caller }
     switch wire {
     case .child(let child):

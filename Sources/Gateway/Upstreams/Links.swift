@@ -40,6 +40,15 @@ extension Worker {
     receive(call, message)
   }
 
+  /// A child does not read what waits for it: nothing more is heaped up.
+  func linkRefused(_ call: ExchangeID, _ link: LinkReference) {
+    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
+      return
+    }
+    exchanges[call].carrier = .none
+    fail(call, .busy(cluster, "it does not read its input"))
+  }
+
   /// The link died with a call on it.
   func linkLost(_ call: ExchangeID, _ link: LinkReference, _ reason: String) {
     guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
@@ -59,7 +68,10 @@ extension Worker {
       return logger.debug("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
     }
     logger.warning("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
-    if link.binding.owner == nil { control?.linkDied(link.cluster, reason) }
+    guard link.binding.owner == nil else { return }
+    // At once, so that no call starts a child of its own before the control loop does.
+    link.cluster.update(.down(reason: reason, retryAt: now + 500, link.cluster.profile))
+    control?.linkDied(link.cluster, reason)
   }
 
   func makeLink(_ binding: UpstreamSession, _ wire: (UInt32) -> Link.Wire?) -> Link? {

@@ -23,6 +23,12 @@ final class ResponseReader {
   var rewriter: ResponseRewriter?
   /// How much of it has gone through.
   var passed = 0
+  /// How much has to be there before it is looked at what the message is. Doubled when that was too early.
+  var nextLook = ResponseReader.passThreshold
+  /// Results larger than this go through as they come instead of being collected.
+  static let passThreshold = 128 << 10
+  /// The event stream whose last event it goes through as; nil if it is the whole answer.
+  var passedEvent: EventLog.StreamNumber?
   /// `Mcp-Session-Id` of the answer to `initialize`.
   var httpSession: [UInt8] = []
   var keepsHTTPSession = false
@@ -53,6 +59,8 @@ final class ResponseReader {
     rewriter = nil
     announced = 0
     passed = 0
+    passedEvent = nil
+    nextLook = Self.passThreshold
     httpSession = []
     keepsHTTPSession = false
     lastEventID = []
