@@ -1,0 +1,70 @@
+import Reactor
+import Testing
+
+@testable import Gateway
+
+@Suite("The pool of idle upstream connections")
+struct ConnectionPoolTests {
+  private func connection(_ number: UInt64) -> ConnectionID { ConnectionID(rawValue: number) }
+
+  @Test("gives the one that was used last")
+  func lastFirst() {
+    var pool = ConnectionPool()
+    _ = pool.give(connection(1), now: 0)
+    _ = pool.give(connection(2), now: 10)
+    let second = pool.take(now: 20)
+    #expect(second == connection(2))
+    let first = pool.take(now: 20)
+    #expect(first == connection(1))
+    let nothing = pool.take(now: 20)
+    #expect(nothing == nil)
+  }
+
+  @Test("keeps no more than its capacity")
+  func bounded() {
+    var pool = ConnectionPool()
+    for number in 0..<UInt64(ConnectionPool.capacity) {
+      let taken = pool.give(connection(number), now: 0)
+      #expect(taken)
+    }
+    let taken = pool.give(connection(1000), now: 0)
+    #expect(!taken)
+  }
+
+  @Test("does not use a connection again that is about as old as the one that the upstream ended")
+  func learnsPatience() {
+    var pool = ConnectionPool()
+    _ = pool.give(connection(1), now: 0)
+    pool.ended(connection(1), now: 5000)
+    _ = pool.give(connection(2), now: 6000)
+    let young = pool.take(now: 10_000)
+    #expect(young == connection(2))
+    _ = pool.give(connection(2), now: 10_000)
+    let old = pool.take(now: 14_900)
+    #expect(old == nil)
+    let expired = pool.expire(after: 60_000, now: 14_900)
+    #expect(expired == [connection(2)])
+    #expect(pool.count == 0)
+  }
+
+  @Test("learns nothing from an end that came at once, as with a restart")
+  func restartsTeachNothing() {
+    var pool = ConnectionPool()
+    _ = pool.give(connection(1), now: 0)
+    pool.ended(connection(1), now: 20)
+    _ = pool.give(connection(2), now: 100)
+    let found = pool.take(now: 30_000)
+    #expect(found == connection(2))
+  }
+
+  @Test("lets go of what nobody used for long, and keeps the rest")
+  func expires() {
+    var pool = ConnectionPool()
+    _ = pool.give(connection(1), now: 0)
+    _ = pool.give(connection(2), now: 500)
+    let expired = pool.expire(after: 1000, now: 1000)
+    #expect(expired == [connection(1)])
+    let kept = pool.take(now: 1000)
+    #expect(kept == connection(2))
+  }
+}
