@@ -62,8 +62,8 @@ static int check_host(cwire_http1_head *head, cwire_span authority) {
   return 1;
 }
 
-/* RFC 9110 section 10.1.1: to be ignored in HTTP/1.0, and moot without a body. An expectation that is
- * not understood can't be met. */
+/* RFC 9110 section 10.1.1: to be ignored in HTTP/1.0, and moot without a body. An expectation that
+ * is not understood can't be met. */
 static int parse_expectation(cwire_http1_head *head) {
   head->expect_continue = false;
   if (!cwire_http1_has(head, CWIRE_FIELD_EXPECT) || head->minor == 0) return 1;

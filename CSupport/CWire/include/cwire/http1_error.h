@@ -45,8 +45,9 @@ typedef enum cwire_http1_error {
   CWIRE_HTTP1_ERROR_LAST = CWIRE_HTTP1_BAD_EXPECTATION,
 } cwire_http1_error;
 
-/* The status with which a server answers the error: 400, 405, 413, 414, 417, 431, 501 or 505; 400 for a
- * number that is no error. Errors in an upstream's response are for the caller to map (502). */
+/* The status with which a server answers the error: 400, 405, 413, 414, 417, 431, 501 or 505; 400
+ * for a number that is no error. Errors in an upstream's response are for the caller to map (502).
+ */
 int cwire_http1_error_status(int error);
 
 /* One sentence for people (a log line, a `data.reason`), without a full stop; a constant. */
