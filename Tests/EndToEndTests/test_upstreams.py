@@ -133,7 +133,7 @@ def test_cursors_without_an_end_are_cut(make_gateway: Callable[..., Gateway]) ->
         handler.answer(message, {"tools": [TOOL], "nextCursor": "again"})
 
     def ever_new(handler: Handler, message: dict[str, Any]) -> None:
-        page = int(message["params"].get("cursor", "0"))
+        page = int(message.get("params", {}).get("cursor", "0"))
         handler.answer(message, {"tools": [{**TOOL, "name": f"do{page}"}], "nextCursor": str(page + 1)})
 
     with HandledUpstream({"tools/list": same}) as one, HandledUpstream({"tools/list": ever_new}) as two:

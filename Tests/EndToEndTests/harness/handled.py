@@ -18,6 +18,7 @@ Handling = Callable[["Handler", dict[str, Any]], None]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: HandledUpstream
 
     def setup(self) -> None:
