@@ -215,8 +215,8 @@ struct HTTPClientTests {
     let bench = ClientBench()
     let id = bench.connect(to: peer.port)
     var told = 0
-    bench.onHead = { cr_read_pause(bench.loop, $0) }
-    bench.onPiece = { id, _ in
+    bench.onHead = { [unowned bench] in cr_read_pause(bench.loop, $0) }
+    bench.onPiece = { [unowned bench] id, _ in
       told += 1
       cr_read_pause(bench.loop, id)
     }
@@ -238,7 +238,7 @@ struct HTTPClientTests {
     let peer = Peer()
     let bench = ClientBench()
     let id = bench.connect(to: peer.port)
-    bench.onPiece = { id, last in
+    bench.onPiece = { [unowned bench] id, last in
       if last, bench.answers[1]!.count < 5 { bench.send(id, "/", body: [66]) }
     }
     bench.send(id, "/", body: [65])

@@ -67,7 +67,7 @@ struct TLSTests {
     let bench = ClientBench()
     let id = bench.connect(to: peer.port, tls: tls)
     var told = 0
-    bench.onPiece = { id, _ in
+    bench.onPiece = { [unowned bench] id, _ in
       told += 1
       cr_read_pause(bench.loop, id)
     }
