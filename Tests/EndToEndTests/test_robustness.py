@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from harness.conversation import CLIENTS
 from harness.gateway import Gateway
 from harness.processes import alive, eventually, resident_bytes
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
-from harness.wire import Connection, LegacySession, modern, modern_headers, notification, post_modern, request, rpc
+from harness.wire import Connection, LegacySession, envelope, modern, modern_headers, notification, post_modern, request, rpc
 
 Drivers = Callable[[str], Driver]
 MIB = 1 << 20
@@ -114,6 +115,61 @@ def test_a_reader_that_stops_is_waited_for_without_buffering_it_all(
     for connection in held:
         connection.close()
     assert grown < 40 * MIB, f"{grown / MIB:.0f} MiB for answers of 80 MiB that nobody reads"
+
+
+CHATTY = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    answer = {"jsonrpc": "2.0", "id": message.get("id")}
+    match message["method"]:
+        case "initialize":
+            capabilities, info = {"tools": {}}, {"name": "chatty", "version": "1"}
+            version = message["params"]["protocolVersion"]
+            answer["result"] = {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}
+        case "tools/list":
+            answer["result"] = {"tools": [{"name": "talk", "inputSchema": {"type": "object"}}]}
+        case "tools/call":
+            token = message["params"].get("_meta", {}).get("progressToken")
+            said = message["params"]["arguments"]
+            for step in range(said.get("steps", 0)):
+                params = {"progressToken": token, "progress": step, "message": "." * said["bytes"]}
+                print(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
+            answer["result"] = {"content": []}
+        case _:
+            answer["error"] = {"code": -32601, "message": "unknown"}
+    if "id" in message:
+        print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+@pytest.mark.parametrize(("steps", "size"), [(2000, 65536), (1, 16 * MIB)], ids=["many", "large"])
+def test_what_a_child_says_to_a_reader_that_stops_does_not_pile_up(
+    make_gateway: Callable[..., Gateway], era: str, steps: int, size: int
+) -> None:
+    """A child has many callers and can't be paused for one: who does not read 128 MiB of progress is let go.
+
+    One large event may wait, and the answer after it finds the connection far behind.
+    """
+    gateway = make_gateway({"child": {"command": sys.executable, "args": ["-c", CHATTY]}})
+    session = LegacySession(gateway.port)
+    assert "result" in session.call("talk").message
+    before = resident_bytes(gateway.pid)
+    params = {"name": "talk", "arguments": {"steps": steps, "bytes": size}}
+    if era == "legacy":
+        flood = session.bytes_of(rpc("tools/call", {**params, "_meta": {"progressToken": 1}}, 1))
+    else:
+        message = modern("tools/call", params, meta={**envelope(), "progressToken": 1})
+        headers: dict[str, str | None] = dict(modern_headers(message))
+        flood = request("POST", "/mcp", headers, json.dumps(message).encode(), port=gateway.port)
+    with Connection(gateway.port) as connection:
+        connection.send(flood)
+        assert connection.head().status == 200
+        # The child answers in turn: this comes after all that it had to say.
+        assert "result" in session.call("talk", timeout=60).message
+        grown = resident_bytes(gateway.pid) - before
+    assert grown < 96 * MIB, f"{grown / MIB:.0f} MiB for progress that nobody reads"
 
 
 # --- many clients ----------------------------------------------------------------------------------------------------

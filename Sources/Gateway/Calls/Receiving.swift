@@ -186,7 +186,8 @@ extension Worker {
       event.append("event: message\ndata: ")
       event.append(flattened: message)
       event.append("\n\n")
-      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id),
+      // After the last event nothing more comes, and whoever sends it ends the exchange.
+      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id), !last,
         loop.queued(connection) > gateway.eventBacklog + event.count
       else { return }
       // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
@@ -233,8 +234,8 @@ extension Worker {
   private func write(_ frame: Frame, to attachment: EventLog.Attachment, of session: Session, source: ExchangeID?) {
     guard loop.writeStream(attachment.connection, frame) == .full else { return }
     if let source, pauseSource(of: source) { return }
-    // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a reader
-    // that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
+    // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a
+    // reader that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
     let limit = session.usesEventStream ? gateway.resultLimit : gateway.configuration.sessions.replay
     if loop.queued(attachment.connection) - frame.count > limit { letGo(attachment, of: session) }
     if let source, session.withState({ !$0.log.attachments.contains(attachment) }) { clientGone(source) }
