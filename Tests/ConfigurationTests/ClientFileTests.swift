@@ -3,7 +3,7 @@ import Testing
 @testable import Configuration
 
 private func loadClient(
-  _ json: String, environment: [String: String] = [:], path: String = "/work/mcp.json", files: [String: String] = [:],
+  _ json: String, environment: [String: String] = [:], path: String = "/srv/mcp.json", files: [String: String] = [:],
   yaml: String? = nil
 ) throws(ConfigurationError) -> LoadedConfiguration {
   var inputs = ConfigurationInputs()
@@ -47,7 +47,7 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
     #expect(server.alias == "my-files")
     #expect(server.displayName == "My Files")
     #expect(server.isolation == .shared)
-    #expect(server.position == SourcePosition(file: "/work/mcp.json", line: 4, column: 5))
+    #expect(server.position == SourcePosition(file: "/srv/mcp.json", line: 4, column: 5))
     #expect(
       server.kind
         == .command(
@@ -79,8 +79,8 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
       }
       """#,
       environment: ["SLUICE_INPUT_API_KEY": "k1", "STAGE": "test", "HOME": "/home/u"],
-      path: "/work/app/.vscode/mcp.json",
-      files: ["/work/app/.env": "# names\nexport A=file\nB='two words' # rest\nC=\"x\\ny\"\nD= plain # c\n"])
+      path: "/srv/app/.vscode/mcp.json",
+      files: ["/srv/app/.env": "# names\nexport A=file\nB='two words' # rest\nC=\"x\\ny\"\nD= plain # c\n"])
     #expect(loaded.configuration.servers.map(\.alias) == ["scope-search", "local"])
     #expect(
       loaded.configuration.servers[0].kind
@@ -95,8 +95,8 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
       loaded.configuration.servers[1].kind
         == .command(
           .init(
-            command: "/work/app/bin/server", arguments: ["--home", "/home/u", "$1", "${x y}"],
-            environment: ["A": "own", "B": "two words", "C": "x\ny", "D": "plain"], workingDirectory: "/work/app")))
+            command: "/srv/app/bin/server", arguments: ["--home", "/home/u", "$1", "${x y}"],
+            environment: ["A": "own", "B": "two words", "C": "x\ny", "D": "plain"], workingDirectory: "/srv/app")))
   }
 
   @Test(
@@ -122,7 +122,7 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
       _ = try loadClient(#"{"servers": {"a": {"command": "x", "env": {"K": "${input:my.key}"}}}}"#)
       Issue.record("it loaded")
     } catch {
-      #expect(error.diagnostics[0].position == SourcePosition(file: "/work/mcp.json", line: 1, column: 49))
+      #expect(error.diagnostics[0].position == SourcePosition(file: "/srv/mcp.json", line: 1, column: 49))
       #expect(error.diagnostics[0].expected == "its value in the environment as SLUICE_INPUT_MY_KEY")
     }
   }
@@ -142,8 +142,8 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
         "{\"mcpServers\": {\n  \"files\": {\"command\": \"y\"},\n  \"Files\": {\"command\": \"z\"}}}",
         yaml: "servers:\n  files: {command: x}\n")
         == [
-          "/work/mcp.json:2:3: there are two servers with the alias `files`, the first at sluice.yaml:2:3",
-          "/work/mcp.json:3:3: there are two servers with the alias `files` (from the name `Files`), "
+          "/srv/mcp.json:2:3: there are two servers with the alias `files`, the first at sluice.yaml:2:3",
+          "/srv/mcp.json:3:3: there are two servers with the alias `files` (from the name `Files`), "
             + "the first at sluice.yaml:2:3",
         ])
   }
@@ -153,8 +153,8 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
     #expect(
       clientMistakes(#"{"servers": {"SSE": {"command": "x"}, "日本": {"command": "x"}}}"#)
         == [
-          "/work/mcp.json:1:39: nothing of the name `日本` can be an alias",
-          "/work/mcp.json:1:14: `sse` can't be an alias: it is a path of the gateway's own",
+          "/srv/mcp.json:1:39: nothing of the name `日本` can be an alias",
+          "/srv/mcp.json:1:14: `sse` can't be an alias: it is a path of the gateway's own",
         ])
   }
 
@@ -175,23 +175,23 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
         }}
         """#)
         == [
-          "/work/mcp.json:6:33: `mcpServers.e.args` has the wrong form",
-          "/work/mcp.json:8:37: `mcpServers.g.type` has the wrong form",
-          "/work/mcp.json:2:16: the url of `a` can't be used: the scheme `ftp` can't be used",
-          "/work/mcp.json:3:29: server `b` has a url, so its type can't be `stdio`",
-          "/work/mcp.json:4:25: server `c` has a command, so its type can only be `stdio`",
-          "/work/mcp.json:5:46: the value of the header `A` holds a line break or a control character",
-          "/work/mcp.json:5:54: `B C` can't be the name of a header",
-          "/work/mcp.json:5:76: the header `x` is given twice; names differ by more than case",
-          "/work/mcp.json:7:36: the environment file /work/no.env can't be read: No such file or directory",
-          "/work/mcp.json:9:3: server `h` has neither a command nor a url",
+          "/srv/mcp.json:6:33: `mcpServers.e.args` has the wrong form",
+          "/srv/mcp.json:8:37: `mcpServers.g.type` has the wrong form",
+          "/srv/mcp.json:2:16: the url of `a` can't be used: the scheme `ftp` can't be used",
+          "/srv/mcp.json:3:29: server `b` has a url, so its type can't be `stdio`",
+          "/srv/mcp.json:4:25: server `c` has a command, so its type can only be `stdio`",
+          "/srv/mcp.json:5:46: the value of the header `A` holds a line break or a control character",
+          "/srv/mcp.json:5:54: `B C` can't be the name of a header",
+          "/srv/mcp.json:5:76: the header `x` is given twice; names differ by more than case",
+          "/srv/mcp.json:7:36: the environment file /srv/no.env can't be read: No such file or directory",
+          "/srv/mcp.json:9:3: server `h` has neither a command nor a url",
         ])
   }
 
   @Test("a file without servers says what is missing")
   func noServers() {
-    #expect(clientMistakes("[]") == ["/work/mcp.json:1:1: not a client's file"])
-    #expect(clientMistakes(#"{"mcpServer": {}}"#) == ["/work/mcp.json:1:1: no servers in this file"])
+    #expect(clientMistakes("[]") == ["/srv/mcp.json:1:1: not a client's file"])
+    #expect(clientMistakes(#"{"mcpServer": {}}"#) == ["/srv/mcp.json:1:1: no servers in this file"])
     #expect(clientMistakes(#"{"mcp": {"servers": {}}}"#).isEmpty)
   }
 
