@@ -197,6 +197,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   ) {
     let number = UInt32(value(of: tag))
     guard let link = links[number] else { return }
+    if error.isLineTooLong {
+      return link.died("wrote a line of more than \(gateway.resultLimit) bytes")
+    }
     if error.isFailure { link.startFailure = "could not be started: \(error)" }
     let reason =
       link.startFailure ?? (signal != 0 ? "was ended by signal \(signal)" : "exited with status \(status)")

@@ -17,6 +17,11 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_PEER_CLOSED.rawValue
   }
 
+  /// A child wrote a line beyond its limit.
+  package var isLineTooLong: Bool {
+    UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_LINE_TOO_LONG.rawValue
+  }
+
   package var isTimeout: Bool {
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_TIMED_OUT.rawValue
   }

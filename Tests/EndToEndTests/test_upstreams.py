@@ -422,3 +422,48 @@ def test_the_descriptor_limit_is_raised_but_not_for_children(folder: Path) -> No
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+# --- answers of children that are no answers -------------------------------------------------------------------------
+
+BABBLER = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    method, id = message["method"], json.dumps(message["id"])
+    if method == "initialize":
+        result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "babbler", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": "do", "inputSchema": {"type": "object"}}]}
+    elif method == "tools/call":
+        print(ANSWER.replace("ID", id), flush=True)
+        continue
+    else:
+        print('{"jsonrpc":"2.0","id":' + id + ',"error":{"code":-32601,"message":"no"}}', flush=True)
+        continue
+    print('{"jsonrpc":"2.0","id":' + id + ',"result":' + json.dumps(result) + '}', flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"jsonrpc":"2.0","id":ID,"result":{},"error":{"code":1,"message":"both"}}',
+        '{"jsonrpc":"2.0","id":ID}',
+        '{"jsonrpc":"2.0","id":ID,"error":"a string"}',
+        '{"id":ID,"result":{}}',
+    ],
+    ids=["both", "neither", "error is a string", "no version"],
+)
+def test_a_malformed_answer_of_a_child_ends_its_call_at_once(
+    make_gateway: Callable[..., Gateway], tmp_path: Path, answer: str
+) -> None:
+    script = tmp_path / "babbler.py"
+    script.write_text(f"ANSWER = {answer!r}\n{BABBLER}")
+    gateway = make_gateway({"babbler": {"command": "python3", "args": [str(script)]}})
+    # A call that waited for its timeout would outlast the client's patience, and have another reason.
+    error = error_of(gateway, "babbler")
+    assert error["data"]["reason"] == "upstream_invalid", error

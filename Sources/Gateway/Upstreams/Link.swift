@@ -94,6 +94,13 @@ final class Link {
     case .request: asked(envelope)
     case .batch: for element in Worker.elements(of: line) { received(element.rawBytes) }
     case .invalid:
+      if let token = envelope.id, let call = ExchangeID(token: token), calls.removeValue(forKey: call) != nil {
+        // Whose answer it would have been can be read: that call need not wait for another.
+        let why = envelope.fault?.text ?? "no JSON-RPC message"
+        let reference = reference
+        worker.on(call.worker) { $0.linkMalformed(call, reference, why) }
+        return
+      }
       worker.logger.warning(
         "\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
       )

@@ -58,6 +58,15 @@ extension Worker {
     fail(call, .lost(cluster, reason))
   }
 
+  /// What came over the link for a call is no answer.
+  func linkMalformed(_ call: ExchangeID, _ link: LinkReference, _ why: String) {
+    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
+      return
+    }
+    exchanges[call].carrier = .none
+    fail(call, .malformed(cluster, why))
+  }
+
   /// A link of this worker is gone: the conversation it carried will be opened anew by the next call.
   func linkDied(_ link: Link, _ reason: String) {
     links[link.reference.number] = nil
