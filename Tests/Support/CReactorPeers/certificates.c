@@ -1,6 +1,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "CReactorPeers.h"
@@ -23,7 +24,7 @@ static void add_extension(X509 *certificate, X509 *issuer, int kind, const char 
 /* `issuer` NULL: a CA that signs itself. */
 static identity make(const char *name, const identity *issuer, const char *names, long from,
                      long until) {
-  static long serial = 1;
+  static atomic_long serial = 1;  /* suites run at the same time */
   identity made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
   X509 *certificate = made.certificate;
   X509 *signer = issuer == NULL ? certificate : issuer->certificate;
