@@ -11,5 +11,6 @@
 #include "creactor/process.h"
 #include "creactor/system.h"
 #include "creactor/tls.h"
+#include "creactor/websocket.h"
 
 #endif

@@ -2,6 +2,7 @@
 #define CWIRE_H
 
 #include "cwire/base64.h"
+#include "cwire/deflate.h"
 #include "cwire/hash.h"
 #include "cwire/http1.h"
 #include "cwire/http1_body.h"
@@ -16,6 +17,7 @@
 #include "cwire/sse.h"
 #include "cwire/status.h"
 #include "cwire/utf8.h"
+#include "cwire/websocket.h"
 #include "cwire/writer.h"
 
 #endif

@@ -24,7 +24,7 @@ static void add_extension(X509 *certificate, X509 *issuer, int kind, const char 
 /* `issuer` NULL: a CA that signs itself. */
 static identity make(const char *name, const identity *issuer, const char *names, long from,
                      long until) {
-  static atomic_long serial = 1;  /* suites run at the same time */
+  static atomic_long serial = 1; /* suites run at the same time */
   identity made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
   X509 *certificate = made.certificate;
   X509 *signer = issuer == NULL ? certificate : issuer->certificate;

@@ -2,6 +2,7 @@
 #define CREACTOR_LISTENER_H
 
 #include "creactor/loop.h"
+#include "creactor/tls.h"
 
 /* Loops that share listening addresses, so that a connection that arrives at a crowded one (more
    than 1.5 times the mean, and at least 8 above it) is passed on once, at accept. May hold one
@@ -36,11 +37,16 @@ cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, co
                            uint16_t port, uint32_t label, const cr_http_limits *limits);
 /* Held: connections wait in the kernel's queue, not refused, until it is held no more. */
 void cr_listener_hold(cr_listener *listener, bool held);
+/* New connections speak TLS with this context (held by the listener; NULL: plain). To be called
+   before the first turn, and again with a renewed context: connections keep the one they have. */
+void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context);
 /* Accepts what the kernel has queued, then closes the listening socket. Connections live on. */
 void cr_listener_stop(cr_listener *listener);
 
 uint32_t cr_connection_listener(cr_loop *loop, cr_id connection);
 /* The peer's address as text ("127.0.0.1"), for logs. Returns the length written. */
 int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity);
+/* The subject of the peer's verified client certificate (RFC 2253 form); 0 bytes if it has none. */
+int cr_connection_subject(cr_loop *loop, cr_id connection, char *out, int capacity);
 
 #endif

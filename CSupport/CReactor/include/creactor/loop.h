@@ -47,6 +47,13 @@ typedef struct cr_handlers {
      only if that request is. Not called after `cr_close` or `cr_abort`. */
   void (*upstream_closed)(void *context, cr_id connection, uint64_t tag, cr_error error, bool sent);
 
+  /* A whole message of a WebSocket, either side. A text is UTF-8. */
+  void (*websocket_message)(void *context, cr_id connection, uint64_t tag, cwire_span message,
+                            bool binary);
+  /* A client WebSocket is open: the head of the server's answer. */
+  void (*websocket_opened)(void *context, cr_id connection, uint64_t tag,
+                           const cwire_http1_head *head);
+
   /* One whole line of a child's standard output, without its line end; one of standard error. */
   void (*child_line)(void *context, cr_id child, uint64_t tag, cwire_span line);
   void (*child_log)(void *context, cr_id child, uint64_t tag, cwire_span line);
