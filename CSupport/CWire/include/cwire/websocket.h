@@ -77,22 +77,21 @@ typedef struct cwire_ws_event {
   uint8_t opcode; /* DATA: of the message, TEXT or BINARY */
   bool first;     /* DATA: the message begins with this piece */
   bool last;      /* DATA: and ends with this one */
-  bool compressed; /* DATA: the message is deflated; its UTF-8 and length are the reader's to check
-                    */
+  /* DATA: the message is deflated; UTF-8 and the length of what comes of it are the caller's to
+   * check. As it travels it is held to max_message and an eighth. */
+  bool compressed;
 } cwire_ws_event;
 
 /* Where between frames and messages a stream of bytes is. All zero: between messages; a connection
  * in that state needs to keep none of it. */
 typedef struct cwire_ws_reader {
   uint64_t left;    /* bytes of the frame being read that are still to come */
-  uint64_t offset;  /* bytes of it that came */
   uint64_t message; /* bytes of the message so far, as they travel */
-  uint8_t mask[4];
-  uint8_t opcode; /* of the message being read; 0 between messages */
+  uint32_t mask;    /* as it lies in memory, turned to the next byte */
+  uint8_t opcode;   /* of the message being read; 0 between messages */
   bool compressed;
   bool in_frame;
   bool fin;
-  bool masked;
   cwire_utf8_state utf8; /* of a text that is not compressed */
 } cwire_ws_reader;
 
@@ -128,22 +127,26 @@ bool cwire_ws_accept(cwire_span key, uint8_t out[CWIRE_WS_ACCEPT_LENGTH]);
  * then names 13) or no upgrade at all. */
 int cwire_ws_check_request(const cwire_http1_head *head);
 
-/* What was agreed upon by Sec-WebSocket-Extensions. Window bits 9 to 15. */
+/* What was agreed upon by Sec-WebSocket-Extensions: deflated messages, each of its own (no context
+ * take-over on either side), with windows of at most so many bits, 8 to 15. A server never has 8
+ * for its own. A client that is told 8 deflates with 9: zlib's windows of 9 reach back less than
+ * 256 bytes. */
 typedef struct cwire_ws_deflate {
   bool on;
   uint8_t server_bits;
   uint8_t client_bits;
-  bool server_no_context_takeover;
-  bool client_no_context_takeover;
+  bool names_server_bits; /* the answer names them */
+  bool names_client_bits;
 } cwire_ws_deflate;
 
 /* The server's choice among the offers of a request (RFC 7692 section 7.1): the first that can be
- * met, always without context take-over on either side (a client's offer of its own parameter or
- * none both allow it). `on` false: decline. Offers with unknown, repeated or ill-formed parameters,
- * and those that demand server_max_window_bits=8, are declined. */
+ * met. `on` false: decline. Offers with unknown, repeated or ill-formed parameters, and those that
+ * demand server_max_window_bits=8, are declined. */
 cwire_ws_deflate cwire_ws_accept_offer(const cwire_http1_head *request);
 
-/* "permessage-deflate; …" as the server answers it. */
+#define CWIRE_WS_AGREED_MAX 136u
+
+/* "permessage-deflate; …" as the server answers it, at most CWIRE_WS_AGREED_MAX bytes. */
 void cwire_ws_put_agreed(cwire_writer *writer, const cwire_ws_deflate *agreed);
 
 /* What a client makes of the answer to its offer, which was
