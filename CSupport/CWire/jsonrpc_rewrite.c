@@ -181,10 +181,33 @@ static void take_key(cwire_jsonrpc_rewrite *rewrite, cwire_writer *out, cwire_sp
   }
 }
 
+/* Whether the member being read is resultType, and what it says matters. */
+static bool is_result_type(const cwire_jsonrpc_rewrite *rewrite) {
+  return rewrite->options.result_types != 0 && rewrite->kind == CWIRE_JSONRPC_RESULT &&
+         rewrite->body_code == CWIRE_MCP_RESULT_RESULT_TYPE;
+}
+
+static void check_result_type(cwire_jsonrpc_rewrite *rewrite) {
+  cwire_span text;
+  bool escaped;
+  uint8_t type = 0;
+  if (!rewrite->scalar_too_long &&
+      cwire_json_string(cwire_span_make(rewrite->hold, rewrite->held), &text, &escaped)) {
+    if (cwire_json_key_equal(text, escaped, cwire_span_text("complete"))) {
+      type = CWIRE_JSONRPC_COMPLETE;
+    } else if (cwire_json_key_equal(text, escaped, cwire_span_text("input_required"))) {
+      type = CWIRE_JSONRPC_INPUT_REQUIRED;
+    }
+  }
+  if ((rewrite->options.result_types & type) == 0)
+    refuse(rewrite, CWIRE_JSONRPC_REASON_RESULT_TYPE);
+}
+
 static void end_scalar(cwire_jsonrpc_rewrite *rewrite) {
   unsigned depth = rewrite->lexer.depth;
   uint8_t first = rewrite->scalar_first;
   if (depth == DEPTH_BODY) {
+    if (is_result_type(rewrite)) check_result_type(rewrite);
     if (rewrite->kind == CWIRE_JSONRPC_ERROR && rewrite->body_code == CWIRE_MCP_ERROR_CODE &&
         !rewrite->scalar_integer) {
       refuse(rewrite, CWIRE_JSONRPC_REASON_ERROR);
@@ -320,6 +343,8 @@ static void take_nested(cwire_jsonrpc_rewrite *rewrite, cwire_writer *out, cwire
     if (rewrite->top_code == CWIRE_MCP_TOP_ID) refuse(rewrite, CWIRE_JSONRPC_REASON_ID);
   } else if (rewrite->kind == CWIRE_JSONRPC_ERROR && rewrite->body_code == CWIRE_MCP_ERROR_CODE) {
     refuse(rewrite, CWIRE_JSONRPC_REASON_ERROR);
+  } else if (rewrite->lexer.watch == DEPTH_BODY && is_result_type(rewrite)) {
+    refuse(rewrite, CWIRE_JSONRPC_REASON_RESULT_TYPE);
   }
   if (!rewrite->dropping) copy(rewrite, out, piece);
 }

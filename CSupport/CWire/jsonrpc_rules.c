@@ -104,6 +104,8 @@ const char *cwire_jsonrpc_reason_text(cwire_jsonrpc_reason reason) {
     return "a member occurs twice";
   case CWIRE_JSONRPC_REASON_NOT_A_RESPONSE:
     return "not a response";
+  case CWIRE_JSONRPC_REASON_RESULT_TYPE:
+    return "a result of a type that must not pass";
   }
   return "unknown";
 }

@@ -14,6 +14,17 @@ package struct ResponseEdits: ~Copyable {
   package var insertIntoMeta = ByteBuffer()
   /// CR and LF outside strings become spaces.
   package var flatten = false
+  /// What `resultType` may say if it is there; with anything else the response is refused. Empty: it does not matter.
+  package var resultTypes: ResultTypes = []
+
+  package struct ResultTypes: OptionSet, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let complete = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_COMPLETE))
+    package static let inputRequired = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_INPUT_REQUIRED))
+  }
 
   package init() {}
 
@@ -25,6 +36,7 @@ package struct ResponseEdits: ~Copyable {
     insertIntoResult.clear()
     insertIntoMeta.clear()
     flatten = false
+    resultTypes = []
   }
 }
 
@@ -56,6 +68,7 @@ package final class ResponseRewriter {
     unsafe options.insert_result = Self.span(self.edits.insertIntoResult)
     unsafe options.insert_meta = Self.span(self.edits.insertIntoMeta)
     unsafe options.flatten = self.edits.flatten
+    unsafe options.result_types = self.edits.resultTypes.rawValue
     unsafe options.max_depth = UInt32(depth)
     unsafe cwire_jsonrpc_rewrite_init(rewrite, &options)
   }

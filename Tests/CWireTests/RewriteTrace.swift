@@ -4,7 +4,7 @@ import CWire
 ///
 /// `complete`, `waiting` or `refused <reason>`, the kind that was found out, and what was written (not for a refusal,
 /// whose output is to be thrown away). Options: `id`, `insert`, `insert-meta`, `remove`, `remove-meta` (names with commas
-/// between them), `flatten`, `depth`, `room` (bytes of output at a time).
+/// between them), `types` (bits), `flatten`, `depth`, `room` (bytes of output at a time).
 enum RewriteTrace {
   static func lines(pieces: [[UInt8]], options: [String: String]) -> [String] {
     var settings = cwire_jsonrpc_rewrite_options()
@@ -14,6 +14,7 @@ enum RewriteTrace {
     settings.remove_result = mask(options["remove"]) { cwire_mcp_result_code($0) }
     settings.remove_meta = mask(options["remove-meta"]) { cwire_mcp_meta_code($0) }
     settings.flatten = options["flatten"] != nil
+    settings.result_types = options["types"].flatMap { UInt8($0) } ?? 0
     settings.max_depth = options["depth"].flatMap { UInt32($0) } ?? CWIRE_JSON_DEPTH
     let room = options["room"].flatMap { Int($0) } ?? 7
 

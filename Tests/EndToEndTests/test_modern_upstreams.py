@@ -15,7 +15,7 @@ from harness.gateway import Gateway
 from harness.processes import eventually
 from harness.scripted_modern import ModernServer, tool
 from harness.upstreams import wire_command
-from harness.wire import Connection, LegacySession, Response, modern, modern_headers, post_modern, request, rpc
+from harness.wire import Closed, Connection, LegacySession, Response, modern, modern_headers, post_modern, request, rpc
 
 Make = Callable[..., Gateway]
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -315,3 +315,25 @@ def test_results_of_a_kind_that_nobody_declared_are_not_passed_on(make_gateway: 
     server.on_call = lambda _: {"resultType": "task", "taskId": "7"}
     assert paint(port).code == -32603
     assert LegacySession(port).call("paint").code == -32603
+
+
+def test_a_large_question_does_not_slip_through_to_a_client_that_can_not_answer(
+    make_gateway: Make, server: ModernServer
+) -> None:
+    """What streams through is looked at too: first the client hears what it is; once bytes went out they just end."""
+    port = gateway_to(make_gateway, server).port
+    filler = {"content": [{"type": "text", "text": "x" * 1000}] * 1000}
+    question = {"inputRequests": {"k": {"method": "roots/list"}}}
+    server.on_call = lambda _: {"resultType": "input_required", **question, **filler}
+    answer = LegacySession(port).call("paint")
+    assert answer.code == -32603 and "roots/list" in answer.message["error"]["message"]
+    assert paint(port).message["result"]["resultType"] == "input_required"
+    server.on_call = lambda _: {**filler, **question, "resultType": "input_required"}
+    with pytest.raises(Closed):
+        LegacySession(port).call("paint")
+    assert paint(port).message["result"]["resultType"] == "input_required"
+    server.on_call = lambda _: {**filler, "resultType": "task"}
+    with pytest.raises(Closed):
+        paint(port)
+    server.on_call = lambda _: {**filler, "resultType": "complete"}
+    assert len(LegacySession(port).call("paint").message["result"]["content"]) == 1000

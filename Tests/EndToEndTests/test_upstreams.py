@@ -161,6 +161,28 @@ def test_connections_wait_at_the_start_instead_of_being_refused(make_gateway: Ca
         assert gateway.admin_status("/readyz") == 200
 
 
+@pytest.mark.parametrize("answer", ["another id", "a notification", "an id of its own kind"])
+def test_an_answer_that_is_not_the_response_ends_the_call_at_once(
+    make_gateway: Callable[..., Gateway], answer: str
+) -> None:
+    """Nothing more can come after a JSON body: the call need not wait for its timeout."""
+
+    def wrong(handler: Handler, message: dict[str, Any]) -> None:
+        body: dict[str, Any] = {"jsonrpc": "2.0", "result": {"content": []}}
+        match answer:
+            case "another id":
+                body["id"] = message["id"] + 1
+            case "an id of its own kind":
+                body["id"] = str(message["id"])
+            case _:
+                body = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}}
+        handler.reply(200, json.dumps(body).encode())
+
+    with HandledUpstream({"tools/call": wrong}) as upstream:
+        error = error_of(make_gateway({"up": {"url": upstream.url()}}), "up")
+        assert error["data"]["reason"] == "upstream_invalid", error
+
+
 # --- large results ---------------------------------------------------------------------------------------------------
 
 LARGE = 48 * MIB

@@ -77,14 +77,21 @@ extension Worker {
     guard reader.announced <= gateway.resultLimit else { return tooLarge(id, connection) }
     if last, reader.collected.buffer.isEmpty {
       guard piece.byteCount > 0 else { return refused(id, reader) }
-      return receive(id, piece)
+      return receiveLast(id, reader, piece)
     }
     guard reader.collected.buffer.count + piece.byteCount <= gateway.resultLimit else {
       return tooLarge(id, connection)
     }
     reader.collected.buffer.append(piece)
-    if last { return withBuffer(of: reader) { receive(id, $0) } }
+    if last { return withBuffer(of: reader) { receiveLast(id, reader, $0) } }
     if reader.collected.buffer.count > reader.nextLook { tryPassing(id, reader, connection) }
+  }
+
+  /// The whole body of an answer: when it does not hold the response, none will come.
+  private func receiveLast(_ id: ExchangeID, _ reader: ResponseReader, _ body: RawSpan) {
+    receive(id, body)
+    guard !isDone(id, reader), let cluster = exchanges[id].cluster else { return }
+    fail(id, .malformed(cluster, "its answer is not the response to this request"))
   }
 
   private func withBuffer(of reader: ResponseReader, _ body: (RawSpan) -> Void) {
@@ -151,15 +158,12 @@ extension Worker {
       return
     }
     reader.nextLook = 2 * reader.collected.buffer.count
-    var edits: ResponseEdits
+    var stream: EventLog.StreamNumber?
     switch exchanges[id].answer {
     case .passing:
       return
     case .undecided:
-      guard reader.kindSoFar(answerScanner) == .result else { return }
-      edits = streamedEdits(id)
-      exchanges[id].answer = .passing
-      beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+      break
     case .stream(let number):
       // What can still be replayed is kept whole.
       let replay = gateway.configuration.sessions.replay
@@ -167,15 +171,31 @@ extension Worker {
         reader.nextLook = min(reader.nextLook, replay)
         return
       }
-      guard reader.kindSoFar(answerScanner) == .result, beginPassedEvent(id, number, downstream)
-      else { return }
-      edits = streamedEdits(id)
-      edits.flatten = true
-      reader.passedEvent = number
-      exchanges[id].answer = .passing
+      stream = number
     }
-    reader.rewriter = ResponseRewriter(edits, depth: gateway.depth)
-    withBuffer(of: reader) { passPiece(id, reader, connection, $0, last: false) }
+    guard reader.kindSoFar(answerScanner) == .result else { return }
+    var edits = streamedEdits(id)
+    edits.flatten = stream != nil
+    let rewriter = ResponseRewriter(edits, depth: gateway.depth)
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    let progress = rewriter.feed(reader.collected.bytes(of: reader), into: &bodyScratch.buffer)
+    if case .refused = progress {
+      // Its end is waited for, and the client hears what is wrong with it.
+      reader.nextLook = .max
+      return
+    }
+    if let stream {
+      guard beginPassedEvent(id, stream, downstream) else { return }
+      reader.passedEvent = stream
+    } else {
+      beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+    }
+    exchanges[id].answer = .passing
+    reader.rewriter = rewriter
+    reader.passed = reader.collected.buffer.count
+    reader.collected.buffer.clear(keepingAtMost: 64 << 10)
+    if loop.writeStream(downstream, bodyBytes) == .full { pause(id, connection) }
+    exchanges[id].deadline = now + gateway.callTimeout
   }
 
   /// Writes the start of an event that is too large to be kept. False if its stream is read elsewhere by now.

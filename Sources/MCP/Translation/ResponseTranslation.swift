@@ -58,6 +58,7 @@ package enum ResponseTranslation {
     edits.removeFromResult = removedFromResult(hop)
     edits.removeFromMeta = hopMeta
     if hop.method == .toolsCall, dropsStructured(hop) { edits.removeFromResult.insert(.structuredContent) }
+    if hop.upstream.era == .modern { edits.resultTypes = ResultTypes.passing(hop) }
     guard hop.client.era == .modern else { return }
     if hop.upstream.era == .legacy { append(completion: hop, to: &edits.insertIntoResult) }
     append(serverInfo, to: &edits.insertIntoMeta)
@@ -161,6 +162,11 @@ enum ResultTypes {
       message: "The server \(alias) asks the client \(what), which a client of \(hop.client.label) can't be asked "
         + "because the server speaks \(hop.upstream.label)",
       server: alias)
+  }
+
+  /// The same for a result that streams through: what is refused has to be there as a whole, to say why.
+  static func passing(_ hop: Hop) -> ResponseEdits.ResultTypes {
+    hop.client.era == .modern && hop.method.allowsInputRequired ? [.complete, .inputRequired] : .complete
   }
 
   /// The methods that an InputRequiredResult asks for, each once.

@@ -40,6 +40,7 @@ typedef enum cwire_jsonrpc_reason {
   CWIRE_JSONRPC_REASON_AMBIGUOUS, /* two of method, result and error, or params in a response */
   CWIRE_JSONRPC_REASON_DUPLICATE, /* a recognised key twice in one object */
   CWIRE_JSONRPC_REASON_NOT_A_RESPONSE, /* a request where only a response may stand */
+  CWIRE_JSONRPC_REASON_RESULT_TYPE,    /* a resultType that is not to pass */
 } cwire_jsonrpc_reason;
 
 typedef enum cwire_jsonrpc_kind {

@@ -11,6 +11,9 @@
  * dropped. It owns nothing; input and output belong to the caller; nothing calls back. One thread
  * at a time. */
 
+/* Values of resultType. */
+enum { CWIRE_JSONRPC_COMPLETE = 1u, CWIRE_JSONRPC_INPUT_REQUIRED = 2u };
+
 typedef struct cwire_jsonrpc_rewrite_options {
   /* Replaces the token of the top-level id, or is added if there is none; base NULL keeps it. */
   cwire_span id;
@@ -20,7 +23,8 @@ typedef struct cwire_jsonrpc_rewrite_options {
   cwire_span insert_result;
   /* The same for result._meta, which is added at the end of result if it has none. */
   cwire_span insert_meta;
-  bool flatten; /* CR and LF outside strings become spaces */
+  uint8_t result_types; /* what resultType may say if it is there; 0: anything */
+  bool flatten;         /* CR and LF outside strings become spaces */
   unsigned max_depth;
 } cwire_jsonrpc_rewrite_options;
 
