@@ -46,8 +46,8 @@ static void connect_to(client *client, cr_addresses *addresses) {
     }
   }
   cr_connection *connection = client->connection;
-  if (client->tls != NULL &&
-      !cr_tls_attach_client(connection, &cr_transport_plain, client->tls, client->host)) {
+  if (client->tls != NULL && !cr_tls_attach_client(connection, &cr_transport_plain, client->tls,
+                                                   client->host, client->port)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return;
   }
@@ -70,7 +70,13 @@ static void resolved(cr_resolver_waiter *waiter, int status, const cr_addresses 
 
 static void begin(client *client) {
   cr_connection *connection = client->connection;
-  if (client->tls == NULL && cr_memory_connect(connection, client->host)) return;
+  if (cr_memory_connect(connection, client->host)) {
+    if (client->tls != NULL && !cr_tls_attach_client(connection, &cr_transport_memory, client->tls,
+                                                     client->host, client->port)) {
+      cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
+    }
+    return;
+  }
   cr_addresses addresses;
   client->waiter.done = resolved;
   int status = cr_resolver_find(connection->loop, client->host, &addresses, &client->waiter);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "listener_private.h"
+#include "transport_tls.h"
 
 /* Bytes of requests to come that are kept while an answer is outstanding; then reading stops. */
 enum { PIPELINE_BYTES = 64 * 1024 };
@@ -297,6 +298,10 @@ static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet
 }
 
 static void server_timer(cr_connection *connection) {
+  if (!connection->connected) { /* a handshake that takes too long */
+    cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
+    return;
+  }
   const cr_http_limits *limits = &connection->server.listener->limits;
   uint64_t now = cr_loop_time(connection->loop);
   uint32_t quiet = (uint32_t)now - connection->last_activity;
@@ -347,6 +352,7 @@ static void server_closed(cr_connection *connection, cr_error error) {
     loop->events++;
     loop->handlers.closed(loop->context, cr_connection_id(connection), connection->tag, error);
   }
+  cr_tls_detach(connection);
   cr_listener_forget(connection);
 }
 
@@ -365,6 +371,7 @@ void cr_http_drain(cr_loop *loop) {
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
     if (connection->kind != CR_KIND_DOWNSTREAM || connection->closing) continue;
+    if (!connection->connected) continue; /* a handshake; its first answer will be its last */
     connection->server_state &= ~(uint32_t)PERSIST;
     bool idle = !(connection->server_state & (BUSY | COLLECTING | LINGERING)) && !connection->kept;
     if (idle) cr_connection_close_flushed(connection);

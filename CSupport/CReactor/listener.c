@@ -16,6 +16,8 @@
 #include "http_server.h"
 #include "listener_private.h"
 #include "mailbox_private.h"
+#include "tls.h"
+#include "transport_tls.h"
 
 enum { BACKLOG = 4096, ACCEPTS_PER_WAKE = 64, RETRY_MS = 100 };
 
@@ -55,6 +57,7 @@ static void free_if_done(cr_listener *listener) {
   while (*place != listener)
     place = &(*place)->next;
   *place = listener->next;
+  cr_tls_context_free(listener->tls);
   free(listener);
 }
 
@@ -84,6 +87,20 @@ cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) 
   return connection;
 }
 
+bool cr_listener_secure(cr_connection *connection, const cr_transport *below) {
+  cr_listener *listener = connection->server.listener;
+  if (!listener->tls) return true;
+  if (!cr_tls_attach_server(connection, below, listener->tls)) return false;
+  cr_connection_set_timer(connection, cr_loop_time(listener->loop) + listener->limits.head_timeout);
+  return true;
+}
+
+void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context) {
+  cr_tls_context *old = listener->tls;
+  listener->tls = context ? cr_tls_context_retain(context) : NULL;
+  cr_tls_context_free(old);
+}
+
 void cr_listener_forget(cr_connection *connection) {
   cr_listener *listener = connection->server.listener;
   cr_loop *loop = listener->loop;
@@ -108,13 +125,15 @@ static void address_bytes(const struct sockaddr_storage *from, uint8_t peer[16])
 
 /* Says 503 without taking a slot. The request that may have come is read, or closing would reset
    the connection before the client sees the answer. */
-static void turn_away(cr_loop *loop, int descriptor) {
+static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor) {
   static const char answer[] =
       "HTTP/1.1 503 Service Unavailable\r\n"
       "Content-Type: text/plain\r\nContent-Length: 24\r\nRetry-After: 1\r\n"
       "Connection: close\r\n\r\nToo many connections now";
   loop->counts.rejected++;
-  if (send(descriptor, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+  /* Over TLS it would take a handshake, which is what there is no room for. */
+  bool plain = !listener || !listener->tls;
+  if (plain && send(descriptor, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
     shutdown(descriptor, SHUT_WR);
     while (recv(descriptor, loop->read_buffer, sizeof loop->read_buffer, MSG_DONTWAIT) > 0)
       continue;
@@ -128,7 +147,13 @@ static void adopt(cr_listener *listener, int descriptor, const uint8_t peer[16])
   cr_connection *connection = listener->stopped ? NULL : cr_listener_admit(listener, peer);
   if (!connection) {
     if (loop->group) cr_group_count(loop->group, loop->group_index, -1);
-    turn_away(loop, descriptor);
+    turn_away(loop, listener, descriptor);
+    return;
+  }
+  if (!cr_listener_secure(connection, &cr_transport_plain)) {
+    close(descriptor);
+    cr_listener_forget(connection);
+    cr_connection_untake(connection);
     return;
   }
   cr_plain_open(connection, descriptor);
@@ -141,7 +166,7 @@ static void passed(cr_loop *loop, cr_mail *mail) {
     listener = listener->next;
   if (!listener) {
     cr_group_count(loop->group, loop->group_index, -1);
-    turn_away(loop, descriptor);
+    turn_away(loop, NULL, descriptor);
     return;
   }
   adopt(listener, descriptor, mail->bytes);
@@ -186,7 +211,7 @@ static bool relieve(cr_listener *listener) {
   if (listener->reserve >= 0) {
     close(listener->reserve);
     int descriptor = accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor >= 0) turn_away(listener->loop, descriptor);
+    if (descriptor >= 0) turn_away(listener->loop, listener, descriptor);
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0 && listener->reserve >= 0) return true;
   }

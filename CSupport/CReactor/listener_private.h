@@ -9,6 +9,7 @@ struct cr_listener {
   cr_loop *loop;
   cr_listener *next; /* of the loop */
   cr_http_limits limits;
+  cr_tls_context *tls; /* retained; NULL: plain */
   uint32_t label;
   uint32_t connections;
   int descriptor; /* -1: a memory listener */
@@ -27,6 +28,9 @@ cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limit
    no. The caller opens its transport, or gives it up with `cr_listener_forget` and
    `cr_connection_untake`. */
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]);
+/* Puts TLS between the connection and its transport if the listener has it, and begins to wait for
+ * the handshake. False without memory. */
+bool cr_listener_secure(cr_connection *connection, const cr_transport *below);
 /* Takes the connection out of all counts; the listener may be gone afterwards. */
 void cr_listener_forget(cr_connection *connection);
 void cr_listeners_close(cr_loop *loop);

@@ -257,7 +257,8 @@ cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener,
   cr_connection *connection = cr_listener_admit(listener, loopback);
   if (!connection) return NULL;
   cr_memory_peer *peer = attach(connection, faults);
-  if (!peer) {
+  if (!peer || !cr_listener_secure(connection, &cr_transport_memory)) {
+    free(peer);
     cr_listener_forget(connection);
     cr_connection_untake(connection);
     return NULL;

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loop_private.h"
 #include "tls.h"
@@ -16,26 +17,44 @@
  * the connection keeps the plain bytes. Writing below is one `write` at a time; as long as one is
  * under way, `try_write` takes nothing and the connection queues plain bytes. */
 
-enum { RECORD = 16 * 1024, BATCH = 64 * 1024 };
+enum {
+  RECORD = 16 * 1024,
+  OVERHEAD = 64, /* more than a record adds to what it carries */
+  /* What is encrypted at once; with its overhead it fits a buffer of the pool. */
+  BATCH = 3 * RECORD,
+};
 
-typedef enum stage { STAGE_HANDSHAKE, STAGE_OPEN, STAGE_ENDED } stage;
+typedef enum stage {
+  STAGE_AWAITED, /* a client that was accepted has not sent anything */
+  STAGE_HANDSHAKE,
+  STAGE_OPEN,
+  STAGE_ENDED
+} stage;
+
+/* What only a connection has that waits for the kernel. */
+typedef struct cr_tls_wait {
+  uv_write_t request; /* of the write below */
+  unsigned count;
+  size_t skip; /* bytes of pieces[0 … count) that are encrypted */
+  uv_buf_t pieces[CR_GATHER];
+} cr_tls_wait;
 
 typedef struct cr_tls {
-  SSL *ssl;
+  SSL *ssl; /* NULL until a client that was accepted has sent something */
   cr_tls_context *context;
   const cr_transport *below;
   cwire_span incoming; /* what the BIO has still to read of the span being handled */
   cr_buffer *outgoing; /* encrypted, not yet taken below */
-  uv_write_t request;  /* of the write below */
+  cr_tls_wait *wait;   /* NULL unless `writing_below` or `writing_above` */
+  char *server;        /* of a client: what its session is stored under */
+  int status;          /* of a write below that failed within the BIO */
   uint8_t stage;
+  bool direct; /* the BIO may hand what it gets down at once */
   bool out_of_memory;
   bool writing_below;
   bool reading;       /* the transport below was told to */
   bool shutting;      /* end the sending side when `outgoing` is gone */
-  bool writing_above; /* the connection waits for `wrote` of `pieces` */
-  unsigned count;
-  size_t skip; /* bytes of pieces[0 … count) that are encrypted */
-  uv_buf_t pieces[CR_GATHER];
+  bool writing_above; /* the connection waits for `wrote` of `wait->pieces` */
 } cr_tls;
 
 static cr_tls *tls_of(cr_connection *connection) {
@@ -58,13 +77,25 @@ static int bio_read(BIO *bio, char *out, size_t capacity, size_t *taken) {
   return 1;
 }
 
+/* A record on its own goes to the kernel from where OpenSSL has it; only what is not taken is
+ * copied. */
+static size_t write_directly(cr_connection *connection, const char *bytes, size_t count) {
+  cr_tls *tls = tls_of(connection);
+  if (!tls->direct || tls->outgoing != NULL || tls->writing_below || tls->status < 0) return 0;
+  uv_buf_t piece = {.base = (char *)(uintptr_t)bytes, .len = count};
+  ssize_t taken = tls->below->try_write(connection, &piece, 1);
+  if (taken < 0 && taken != UV_EAGAIN) tls->status = (int)taken;
+  return taken < 0 ? 0 : (size_t)taken;
+}
+
 static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *taken) {
   cr_connection *connection = BIO_get_data(bio);
   cr_tls *tls = tls_of(connection);
   BIO_clear_retry_flags(bio);
   *taken = 0;
+  size_t written = write_directly(connection, bytes, count);
   if (!cr_buffer_append(&connection->loop->buffers, &tls->outgoing,
-                        cwire_span_make(bytes, count))) {
+                        cwire_span_make(bytes + written, count - written))) {
     tls->out_of_memory = true;
     return 0;
   }
@@ -119,11 +150,25 @@ static void drop_outgoing(cr_connection *connection) {
   tls->outgoing = NULL;
 }
 
+static bool begin_waiting(cr_tls *tls) {
+  if (tls->wait == NULL) tls->wait = malloc(sizeof *tls->wait);
+  return tls->wait != NULL;
+}
+
+static void end_waiting(cr_tls *tls) {
+  if (tls->writing_below || tls->writing_above) return;
+  free(tls->wait);
+  tls->wait = NULL;
+}
+
 static void write_below(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
   cwire_span span = cr_buffer_span(tls->outgoing);
   uv_buf_t piece = {.base = (char *)(uintptr_t)span.base, .len = span.length};
-  int status = tls->below->write(connection, &tls->request, &piece, 1);
+  int status = UV_ENOMEM;
+  if (begin_waiting(tls)) {
+    status = tls->below->write(connection, &tls->wait->request, &piece, 1);
+  }
   tls->writing_below = status == 0;
   if (status < 0) cr_connection_close(connection, cr_error_uv(status));
 }
@@ -148,30 +193,57 @@ static void flush(cr_connection *connection) {
   }
 }
 
+/* Fills `record` from small pieces and moves the cursor past them. */
+static size_t join(uint8_t *record, const uv_buf_t *pieces, unsigned count, unsigned *index,
+                   size_t *skip) {
+  size_t filled = 0;
+  while (*index < count && filled < RECORD) {
+    size_t left = pieces[*index].len - *skip, room = RECORD - filled;
+    size_t part = left < room ? left : room;
+    if (part > 0) memcpy(record + filled, pieces[*index].base + *skip, part);
+    filled += part;
+    *skip += part;
+    if (*skip < pieces[*index].len) break;
+    ++*index;
+    *skip = 0;
+  }
+  return filled;
+}
+
+static size_t sum(const uv_buf_t *pieces, unsigned count) {
+  size_t bytes = 0;
+  for (unsigned index = 0; index < count; index++)
+    bytes += pieces[index].len;
+  return bytes;
+}
+
 /* Encrypts pieces from byte `skip` on, at most BATCH bytes, small ones together in one record.
  * Returns how many, or -1. */
-static ssize_t encrypt(cr_tls *tls, const uv_buf_t *pieces, unsigned count, size_t skip) {
+static ssize_t encrypt(cr_connection *connection, const uv_buf_t *pieces, unsigned count,
+                       size_t skip) {
+  cr_tls *tls = tls_of(connection);
   uint8_t record[RECORD];
-  size_t done = 0;
+  size_t done = 0, left = sum(pieces, count) - skip;
   unsigned index = 0;
-  while (index < count && skip >= pieces[index].len)
-    skip -= pieces[index++].len;
-  while (index < count && done < BATCH) {
-    size_t filled = 0;
-    while (index < count && filled < sizeof record) {
-      size_t left = pieces[index].len - skip, room = sizeof record - filled;
-      size_t part = left < room ? left : room;
-      if (part > 0) memcpy(record + filled, pieces[index].base + skip, part);
-      filled += part;
-      skip += part;
-      if (skip < pieces[index].len) break;
-      index++;
-      skip = 0;
+  if (left > BATCH) left = BATCH;
+  if (left > RECORD && tls->outgoing == NULL) {
+    size_t room = left + OVERHEAD * (left / RECORD + 1);
+    tls->outgoing = cr_buffer_take(&connection->loop->buffers, room);
+  }
+  ERR_clear_error();
+  while (done < left) {
+    while (skip >= pieces[index].len)
+      skip -= pieces[index++].len;
+    const char *plain = pieces[index].base + skip;
+    size_t filled = pieces[index].len - skip, written = 0;
+    if (filled >= RECORD || index + 1 == count) {
+      if (filled > RECORD) filled = RECORD;
+      skip += filled;
+    } else {
+      plain = (const char *)record;
+      filled = join(record, pieces, count, &index, &skip);
     }
-    size_t written = 0;
-    if (filled == 0) break;
-    ERR_clear_error();
-    if (SSL_write_ex(tls->ssl, record, filled, &written) != 1 || written != filled) return -1;
+    if (SSL_write_ex(tls->ssl, plain, filled, &written) != 1 || written != filled) return -1;
     done += filled;
   }
   return (ssize_t)done;
@@ -180,12 +252,15 @@ static ssize_t encrypt(cr_tls *tls, const uv_buf_t *pieces, unsigned count, size
 static ssize_t tls_try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
   cr_tls *tls = tls_of(connection);
   if (tls->stage == STAGE_ENDED) return UV_EPIPE;
-  if (tls->stage == STAGE_HANDSHAKE || tls->outgoing != NULL) return UV_EAGAIN;
-  ssize_t taken = encrypt(tls, pieces, count, 0);
+  if (tls->stage != STAGE_OPEN || tls->outgoing != NULL) return UV_EAGAIN;
+  tls->direct = true;
+  ssize_t taken = encrypt(connection, pieces, count, 0);
+  tls->direct = false;
   if (taken < 0) {
     fail(connection);
     return UV_EPIPE;
   }
+  if (tls->status < 0) return tls->status;
   flush(connection);
   return taken;
 }
@@ -193,12 +268,13 @@ static ssize_t tls_try_write(cr_connection *connection, const uv_buf_t *pieces, 
 /* Encrypts the next part of what the connection waits for. False when all of it is. */
 static bool encrypt_more(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
-  ssize_t taken = encrypt(tls, tls->pieces, tls->count, tls->skip);
+  cr_tls_wait *wait = tls->wait;
+  ssize_t taken = encrypt(connection, wait->pieces, wait->count, wait->skip);
   if (taken < 0) {
     fail(connection);
     return false;
   }
-  tls->skip += (size_t)taken;
+  wait->skip += (size_t)taken;
   return taken > 0;
 }
 
@@ -207,9 +283,10 @@ static int tls_write(cr_connection *connection, uv_write_t *request, const uv_bu
   (void)request; /* below, one of ours is used */
   cr_tls *tls = tls_of(connection);
   if (tls->stage == STAGE_ENDED) return UV_EPIPE;
-  memcpy(tls->pieces, pieces, count * sizeof *pieces);
-  tls->count = count;
-  tls->skip = 0;
+  if (!begin_waiting(tls)) return UV_ENOMEM;
+  memcpy(tls->wait->pieces, pieces, count * sizeof *pieces);
+  tls->wait->count = count;
+  tls->wait->skip = 0;
   tls->writing_above = true;
   /* `wrote` must not come from within: so this part goes by `write` even if it could go at once. */
   if (tls->outgoing == NULL && encrypt_more(connection)) write_below(connection);
@@ -238,9 +315,10 @@ static void tls_wrote(cr_connection *connection, int status) {
   }
   if (connection->closing || tls->outgoing != NULL) return;
   shut_below_if_flushed(connection);
-  if (!tls->writing_above) return;
+  bool told = tls->writing_above;
   tls->writing_above = false;
-  cr_connection_wrote(connection, 0);
+  end_waiting(tls);
+  if (told) cr_connection_wrote(connection, 0);
 }
 
 static int tls_read_start(cr_connection *connection) {
@@ -261,6 +339,12 @@ static void tls_read_stop(cr_connection *connection) {
 static size_t tls_unwritten(cr_connection *connection) {
   const cr_transport *below = tls_of(connection)->below;
   return below->unwritten == NULL ? 0 : below->unwritten(connection);
+}
+
+/* The transport below tells everything through this one, and may end the connection. */
+static void tls_run(cr_connection *connection) {
+  const cr_transport *below = tls_of(connection)->below;
+  if (below->run != NULL) below->run(connection);
 }
 
 static bool tls_unread(cr_connection *connection) {
@@ -319,15 +403,53 @@ static void shake_hands(cr_connection *connection) {
 }
 
 static void tls_connected(cr_connection *connection, int status) {
-  if (status < 0) {
-    cr_connection_connected(connection, status);
-    return;
-  }
-  status = tls_read_start(connection);
+  cr_tls *tls = tls_of(connection);
+  if (status >= 0) status = tls_read_start(connection);
   if (status < 0)
     cr_connection_connected(connection, status);
-  else
+  else if (tls->stage == STAGE_HANDSHAKE)
     shake_hands(connection);
+}
+
+static bool prepare(cr_connection *connection) {
+  cr_tls *tls = tls_of(connection);
+  tls->ssl = SSL_new(tls->context->ssl);
+  BIO *bio = BIO_new(tls->context->bio);
+  if (tls->ssl == NULL || bio == NULL) {
+    BIO_free(bio);
+    return false;
+  }
+  BIO_set_data(bio, connection);
+  SSL_set_bio(tls->ssl, bio, bio); /* takes the one reference for both directions */
+  tls->stage = STAGE_HANDSHAKE;
+  return true;
+}
+
+/* A client that speaks HTTP without TLS is told so in its own words. */
+static void refuse_plain(cr_connection *connection, bool http) {
+  static const char answer[] =
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n"
+      "Connection: close\r\n\r\nThis port speaks HTTPS, not HTTP.\n";
+  cr_tls *tls = tls_of(connection);
+  tls->stage = STAGE_ENDED;
+  if (http) {
+    uv_buf_t piece = {.base = (char *)(uintptr_t)answer, .len = sizeof answer - 1};
+    (void)tls->below->try_write(connection, &piece, 1);
+  }
+  cr_connection_close(connection, cr_error_uv(UV_EPROTO));
+}
+
+/* The first bytes of a client that was accepted: a record of the handshake begins with 22, a
+ * request of HTTP with a letter. */
+static void first_bytes(cr_connection *connection, uint8_t first) {
+  enum { HANDSHAKE_RECORD = 22 };
+  if (first != HANDSHAKE_RECORD) {
+    refuse_plain(connection, (first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z'));
+  } else if (prepare(connection)) {
+    SSL_set_accept_state(tls_of(connection)->ssl);
+  } else {
+    cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
+  }
 }
 
 static void deliver(cr_connection *connection, uint8_t *plain, size_t length) {
@@ -341,15 +463,18 @@ static void decrypt(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
   uint8_t plain[RECORD];
   size_t filled = 0;
+  ERR_clear_error();
   while (!connection->closing && tls->stage == STAGE_OPEN) {
+    /* Asking again for what can't be there would cost as much as the answer to a small message. */
+    if (tls->incoming.length == 0 && !SSL_has_pending(tls->ssl)) break;
     size_t got = 0;
-    ERR_clear_error();
     int result = SSL_read_ex(tls->ssl, plain + filled, sizeof plain - filled, &got);
     if (result == 1) {
       filled += got;
       if (filled < sizeof plain) continue;
       deliver(connection, plain, filled);
       filled = 0;
+      ERR_clear_error();
       continue;
     }
     int reason = SSL_get_error(tls->ssl, result);
@@ -364,6 +489,7 @@ static void decrypt(cr_connection *connection) {
     }
     return;
   }
+  deliver(connection, plain, filled);
 }
 
 static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t count) {
@@ -371,15 +497,16 @@ static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t coun
   if (connection->closing) return;
   if (count < 0) {
     /* An end that nobody signed may be a cut by somebody in between (RFC 8446 section 6.1). */
-    bool signed_end = (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+    bool signed_end = tls->ssl != NULL && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
     if (count != UV_EOF || signed_end)
       cr_connection_received(connection, NULL, count);
     else
       cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
     return;
   }
+  if (tls->stage == STAGE_AWAITED) first_bytes(connection, bytes[0]);
   tls->incoming = cwire_span_make(bytes, (size_t)count);
-  if (tls->stage == STAGE_HANDSHAKE) shake_hands(connection);
+  if (tls->stage == STAGE_HANDSHAKE && !connection->closing) shake_hands(connection);
   if (tls->stage == STAGE_OPEN) decrypt(connection);
   tls->incoming = cwire_span_make(NULL, 0);
   if (!connection->closing) flush(connection); /* what OpenSSL answered on its own */
@@ -394,6 +521,7 @@ static const cr_transport transport = {
     .close = tls_close,
     .unwritten = tls_unwritten,
     .unread = tls_unread,
+    .run = tls_run,
     .connected = tls_connected,
     .received = tls_received,
     .wrote = tls_wrote,
@@ -404,17 +532,7 @@ static const cr_transport transport = {
 static cr_tls *attach(cr_connection *connection, const cr_transport *below,
                       cr_tls_context *context) {
   cr_tls *tls = calloc(1, sizeof *tls);
-  SSL *ssl = SSL_new(context->ssl);
-  BIO *bio = BIO_new(context->bio);
-  if (tls == NULL || ssl == NULL || bio == NULL) {
-    BIO_free(bio);
-    SSL_free(ssl);
-    free(tls);
-    return NULL;
-  }
-  BIO_set_data(bio, connection);
-  SSL_set_bio(ssl, bio, bio); /* takes the one reference for both directions */
-  tls->ssl = ssl;
+  if (tls == NULL) return NULL;
   tls->below = below;
   tls->context = cr_tls_context_retain(context);
   connection->tls = tls;
@@ -433,15 +551,33 @@ static bool expect_host(SSL *ssl, const char *host) {
   return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+static bool offer_session(cr_tls *tls, const char *host, uint16_t port) {
+  if (tls->context->sessions == NULL) return true;
+  size_t capacity = strlen(host) + sizeof ":65535";
+  tls->server = malloc(capacity);
+  if (tls->server == NULL) return false;
+  snprintf(tls->server, capacity, "%s:%u", host, port);
+  cr_tls_sessions_use(tls->context->sessions, tls->ssl, tls->server);
+  return true;
+}
+
 bool cr_tls_attach_client(cr_connection *connection, const cr_transport *below,
-                          cr_tls_context *context, const char *host) {
+                          cr_tls_context *context, const char *host, uint16_t port) {
+  const cr_transport *before = connection->transport;
   cr_tls *tls = attach(connection, below, context);
   if (tls == NULL) return false;
-  SSL_set_connect_state(tls->ssl);
-  if (expect_host(tls->ssl, host)) return true;
+  if (prepare(connection) && expect_host(tls->ssl, host) && offer_session(tls, host, port)) {
+    SSL_set_connect_state(tls->ssl);
+    return true;
+  }
   cr_tls_detach(connection);
-  connection->transport = NULL;
+  connection->transport = before;
   return false;
+}
+
+bool cr_tls_attach_server(cr_connection *connection, const cr_transport *below,
+                          cr_tls_context *context) {
+  return attach(connection, below, context) != NULL;
 }
 
 void cr_tls_detach(cr_connection *connection) {
@@ -451,5 +587,53 @@ void cr_tls_detach(cr_connection *connection) {
   SSL_free(tls->ssl);
   cr_tls_context_free(tls->context);
   connection->tls = NULL;
+  free(tls->wait);
+  free(tls->server);
   free(tls);
+}
+
+/* ---- For policy ---- */
+
+static const cr_tls *open_tls(cr_loop *loop, cr_id id) {
+  cr_connection *connection = cr_slab_find(&loop->slab, id);
+  if (connection == NULL || connection->tls == NULL || cr_connection_id(connection) != id) {
+    return NULL;
+  }
+  const cr_tls *tls = tls_of(connection);
+  return tls->ssl != NULL && SSL_is_init_finished(tls->ssl) ? tls : NULL;
+}
+
+int cr_connection_subject(cr_loop *loop, cr_id id, char *out, int capacity) {
+  const cr_tls *tls = open_tls(loop, id);
+  if (capacity <= 0) return 0;
+  out[0] = 0;
+  X509 *certificate = tls == NULL ? NULL : SSL_get0_peer_certificate(tls->ssl);
+  if (certificate == NULL || !tls->context->verify ||
+      SSL_get_verify_result(tls->ssl) != X509_V_OK) {
+    return 0;
+  }
+  BIO *text = BIO_new(BIO_s_mem());
+  int length = 0;
+  if (text != NULL &&
+      X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+    char *bytes;
+    long all = BIO_get_mem_data(text, &bytes);
+    /* Half a name could be somebody else's. */
+    if (all > 0 && all < capacity) length = (int)all;
+    if (length > 0) memcpy(out, bytes, (size_t)length);
+    out[length] = 0;
+  }
+  BIO_free(text);
+  return length;
+}
+
+bool cr_connection_tls(cr_loop *loop, cr_id id, cr_tls_info *out) {
+  const cr_tls *tls = open_tls(loop, id);
+  if (tls == NULL) return false;
+  *out = (cr_tls_info){
+      .version = SSL_get_version(tls->ssl),
+      .cipher = SSL_get_cipher_name(tls->ssl),
+      .resumed = SSL_session_reused(tls->ssl) == 1,
+  };
+  return true;
 }

@@ -49,4 +49,11 @@ int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity)
 /* The subject of the peer's verified client certificate (RFC 2253 form); 0 bytes if it has none. */
 int cr_connection_subject(cr_loop *loop, cr_id connection, char *out, int capacity);
 
+typedef struct cr_tls_info {
+  const char *version, *cipher; /* static: "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
+  bool resumed;
+} cr_tls_info;
+/* What was agreed on; false without TLS, and until the handshake is done. */
+bool cr_connection_tls(cr_loop *loop, cr_id connection, cr_tls_info *out);
+
 #endif
