@@ -32,6 +32,9 @@ static void no_response_body(void *context, cr_id id, uint64_t tag, cwire_span p
 static void no_upstream_closed(void *context, cr_id id, uint64_t tag, cr_error error, bool sent) {
   (void)context, (void)id, (void)tag, (void)error, (void)sent;
 }
+static void no_overlong(void *context, cr_id id, uint64_t tag, cwire_span part, bool ended) {
+  (void)context, (void)id, (void)tag, (void)part, (void)ended;
+}
 static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
   (void)context, (void)id, (void)tag, (void)line;
 }
@@ -58,6 +61,7 @@ static const cr_handlers silent = {
     .response_body = no_response_body,
     .upstream_closed = no_upstream_closed,
     .child_line = no_line,
+    .child_overlong = no_overlong,
     .child_log = no_line,
     .child_exited = no_exit,
     .timer = no_timer,
@@ -75,6 +79,7 @@ static cr_handlers handlers_complete(const cr_handlers *given) {
   if (given->response_body) all.response_body = given->response_body;
   if (given->upstream_closed) all.upstream_closed = given->upstream_closed;
   if (given->child_line) all.child_line = given->child_line;
+  if (given->child_overlong) all.child_overlong = given->child_overlong;
   if (given->child_log) all.child_log = given->child_log;
   if (given->child_exited) all.child_exited = given->child_exited;
   if (given->timer) all.timer = given->timer;

@@ -104,6 +104,15 @@ static void output_line(void *context, cwire_span line) {
   loop->handlers.child_line(loop->context, cr_connection_id(connection), connection->tag, line);
 }
 
+static void output_overlong(void *context, cwire_span part, bool ended) {
+  cr_connection *connection = context;
+  cr_loop *loop = connection->loop;
+  if (connection->closing) return;
+  cr_loop_event(loop);
+  loop->handlers.child_overlong(loop->context, cr_connection_id(connection), connection->tag, part,
+                                ended);
+}
+
 static void log_line(void *context, cwire_span line) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
@@ -112,11 +121,14 @@ static void log_line(void *context, cwire_span line) {
   loop->handlers.child_log(loop->context, cr_connection_id(connection), connection->tag, line);
 }
 
+static const cr_line_handlers output_lines = {.line = output_line, .overlong = output_overlong};
+static const cr_line_handlers log_lines = {.line = log_line};
+
 /* ---- Ending ---- */
 
 static void finish(cr_child *child) {
-  cr_lines_finish(&child->lines, output_line, child->connection);
-  cr_lines_finish(&child->log_lines, log_line, child->connection);
+  cr_lines_finish(&child->lines, &output_lines, child->connection);
+  cr_lines_finish(&child->log_lines, &log_lines, child->connection);
   reap(child);
   cr_connection_close(child->connection, child->error);
 }
@@ -215,7 +227,7 @@ static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
   if (count == 0) return;
   if (count > 0) {
     child->connection->loop->counts.bytes_in += (uint64_t)count;
-    cr_lines_feed(&child->log_lines, cwire_span_make(buffer->base, (size_t)count), log_line,
+    cr_lines_feed(&child->log_lines, cwire_span_make(buffer->base, (size_t)count), &log_lines,
                   child->connection);
     return;
   }
@@ -300,7 +312,7 @@ static const cr_transport transport = {
 
 static size_t on_read(cr_connection *connection, cwire_span bytes) {
   cr_child *child = child_of(connection);
-  if (!cr_lines_feed(&child->lines, bytes, output_line, connection)) {
+  if (!cr_lines_feed(&child->lines, bytes, &output_lines, connection)) {
     child->error = cr_error_reason(CR_REASON_LINE_TOO_LONG);
     cr_lines_free(&child->lines);
     close_output(child);
@@ -399,7 +411,7 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
   child->lines.max = options->max_line;
   child->grace = options->grace;
   size_t log_line = options->max_log_line > 0 ? options->max_log_line : LOG_LINE;
-  child->log_lines = (cr_lines){.max = log_line, .cut = true};
+  child->log_lines = (cr_lines){.max = log_line};
   open_pipe(&loop->uv, child, &child->input);
   open_pipe(&loop->uv, child, &child->output);
   open_pipe(&loop->uv, child, &child->log);

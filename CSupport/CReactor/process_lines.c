@@ -5,6 +5,9 @@
 /* A buffer above this is given back once its line is done; most lines never need one. */
 enum { KEEP_CAPACITY = 64 * 1024, FIRST_CAPACITY = 4096 };
 
+/* A line that goes on for so many times its limit has no end worth waiting for. */
+enum { SKIPPED_LIMITS = 16 };
+
 static bool keep(cr_lines *lines, cwire_span bytes) {
   if (bytes.length == 0) return true;
   size_t needed = lines->length + bytes.length;
@@ -22,30 +25,66 @@ static bool keep(cr_lines *lines, cwire_span bytes) {
   return true;
 }
 
-static void deliver(cwire_span line, cr_line_handler handler, void *context) {
+static void deliver(cwire_span line, const cr_line_handlers *handlers, void *context) {
   if (line.length > 0 && line.base[line.length - 1] == '\r') line.length--;
-  handler(context, line);
+  handlers->line(context, line);
 }
 
-static void deliver_kept(cr_lines *lines, cr_line_handler handler, void *context) {
+static void deliver_kept(cr_lines *lines, const cr_line_handlers *handlers, void *context) {
   cwire_span line = cwire_span_make(lines->kept, lines->length);
   lines->length = 0;
-  deliver(line, handler, context);
+  deliver(line, handlers, context);
   if (lines->capacity > KEEP_CAPACITY) cr_lines_free(lines);
 }
 
-/* Takes one line's further bytes; false if there is no place for them. */
-static bool grow_line(cr_lines *lines, cwire_span part, cr_line_handler handler, void *context) {
-  if (lines->skipping) return true;
-  if (lines->length + part.length <= lines->max) return keep(lines, part);
-  if (!lines->cut) return false;
-  if (!keep(lines, cwire_span_make(part.base, lines->max - lines->length))) return false;
-  deliver_kept(lines, handler, context);
-  lines->skipping = true;
-  return true;
+/* Remembers the last bytes of what is skipped; false if the line goes on for too long. */
+static bool skip(cr_lines *lines, cwire_span part) {
+  lines->skipped += part.length;
+  size_t fresh = part.length < CR_LINE_TAIL ? part.length : CR_LINE_TAIL;
+  size_t old =
+      CR_LINE_TAIL - fresh < lines->tail_length ? CR_LINE_TAIL - fresh : lines->tail_length;
+  memmove(lines->tail, lines->tail + lines->tail_length - old, old);
+  if (fresh > 0) memcpy(lines->tail + old, part.base + part.length - fresh, fresh);
+  lines->tail_length = (uint8_t)(old + fresh);
+  return lines->skipped / SKIPPED_LIMITS <= lines->max;
 }
 
-bool cr_lines_feed(cr_lines *lines, cwire_span input, cr_line_handler handler, void *context) {
+/* The line turns out to be too long with `part`, whose rest is then skipped. */
+static bool begin_skipping(cr_lines *lines, cwire_span part, const cr_line_handlers *handlers,
+                           void *context) {
+  size_t wanted = handlers->overlong == NULL ? lines->max : CR_LINE_HEAD;
+  size_t more = wanted > lines->length ? wanted - lines->length : 0;
+  if (!keep(lines, cwire_span_take(part, more))) return false;
+  lines->skipping = true;
+  lines->skipped = 0;
+  lines->tail_length = 0;
+  if (handlers->overlong == NULL) {
+    deliver_kept(lines, handlers, context);
+    return true;
+  }
+  cwire_span head = cwire_span_make(lines->kept, lines->length);
+  lines->length = 0;
+  handlers->overlong(context, cwire_span_take(head, CR_LINE_HEAD), false);
+  if (lines->capacity > KEEP_CAPACITY) cr_lines_free(lines);
+  return skip(lines, part);
+}
+
+static void end_skipping(cr_lines *lines, const cr_line_handlers *handlers, void *context) {
+  lines->skipping = false;
+  if (handlers->overlong == NULL) return;
+  handlers->overlong(context, cwire_span_make(lines->tail, lines->tail_length), true);
+}
+
+/* Takes one line's further bytes; false if nothing more can be read. */
+static bool grow_line(cr_lines *lines, cwire_span part, const cr_line_handlers *handlers,
+                      void *context) {
+  if (lines->skipping) return handlers->overlong == NULL || skip(lines, part);
+  if (lines->length + part.length <= lines->max) return keep(lines, part);
+  return begin_skipping(lines, part, handlers, context);
+}
+
+bool cr_lines_feed(cr_lines *lines, cwire_span input, const cr_line_handlers *handlers,
+                   void *context) {
   while (input.length > 0) {
     const uint8_t *end = memchr(input.base, '\n', input.length);
     size_t length = end == NULL ? input.length : (size_t)(end - input.base);
@@ -54,19 +93,22 @@ bool cr_lines_feed(cr_lines *lines, cwire_span input, cr_line_handler handler, v
     input = cwire_span_make(input.base + used, input.length - used);
 
     if (end != NULL && lines->length == 0 && !lines->skipping && length <= lines->max) {
-      deliver(part, handler, context);
+      deliver(part, handlers, context);
       continue;
     }
-    if (!grow_line(lines, part, handler, context)) return false;
+    if (!grow_line(lines, part, handlers, context)) return false;
     if (end == NULL) continue;
-    if (!lines->skipping) deliver_kept(lines, handler, context);
-    lines->skipping = false;
+    if (lines->skipping) {
+      end_skipping(lines, handlers, context);
+    } else {
+      deliver_kept(lines, handlers, context);
+    }
   }
   return true;
 }
 
-void cr_lines_finish(cr_lines *lines, cr_line_handler handler, void *context) {
-  if (lines->length > 0) deliver_kept(lines, handler, context);
+void cr_lines_finish(cr_lines *lines, const cr_line_handlers *handlers, void *context) {
+  if (lines->length > 0) deliver_kept(lines, handlers, context);
   cr_lines_free(lines);
 }
 

@@ -185,6 +185,10 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     links[UInt32(value(of: tag))]?.received(line)
   }
 
+  package func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {
+    links[UInt32(value(of: tag))]?.overlong(part, ended: ended)
+  }
+
   package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
     guard let link = links[UInt32(value(of: tag))] else { return }
     // What a server of the legacy era says to a probe is no news.
@@ -198,7 +202,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     let number = UInt32(value(of: tag))
     guard let link = links[number] else { return }
     if error.isLineTooLong {
-      return link.died("wrote a line of more than \(gateway.resultLimit) bytes")
+      return link.died("wrote a line without an end")
     }
     if error.isFailure { link.startFailure = "could not be started: \(error)" }
     let reason =

@@ -164,6 +164,11 @@ package final class EventLoop {
         unsafe $0.handler.childLine(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
       }
     }
+    unsafe table.child_overlong = { context, child, tag, part, ended in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.childOverlong(ConnectionID(rawValue: child), tag: tag, part.rawSpan, ended: ended)
+      }
+    }
     unsafe table.child_log = { context, child, tag, line in
       unsafe EventLoop.with(context) {
         unsafe $0.handler.childLog(ConnectionID(rawValue: child), tag: tag, line.rawSpan)

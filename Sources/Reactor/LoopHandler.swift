@@ -22,6 +22,8 @@ package protocol LoopHandler: AnyObject {
 
   /// A line of a child's standard output, without its end.
   func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan)
+  /// A line of more bytes than it may have: first how it begins, then, once it has ended, how it ends.
+  func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool)
   /// A line of a child's standard error.
   func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan)
   /// The child is gone, or could not be started (`error`).

@@ -50,6 +50,30 @@ package enum JSON {
     return unsafe Member(member, in: object)
   }
 
+  /// The `id` of a message of which only the last bytes are known, if it is its last member and a number, as servers
+  /// write it that put the result first.
+  package static func closingID(_ tail: RawSpan) -> UInt64? {
+    var end = tail.byteCount
+    func skipBlanks() {
+      while end > 0, [0x20, 0x09, 0x0A, 0x0D].contains(tail[byte: end - 1]) { end -= 1 }
+    }
+    func take(_ text: StaticString) -> Bool {
+      skipBlanks()
+      let count = text.utf8CodeUnitCount
+      guard end >= count, tail.extracting((end - count)..<end).equals(text) else { return false }
+      end -= count
+      return true
+    }
+    guard take("}") else { return nil }
+    skipBlanks()
+    let last = end
+    while end > 0, (0x30...0x39).contains(tail[byte: end - 1]) { end -= 1 }
+    let digits = tail.extracting(end..<last)
+    // A quote after a comma opens a string: no other could have ended there. So this is the whole of a key.
+    guard take(":"), take("\"id\""), take(",") else { return nil }
+    return digits.decimal
+  }
+
   /// The contents between the quotes of a string token, raw; nil for any other value.
   @_lifetime(copy value)
   package static func contents(of value: RawSpan) -> RawSpan? {

@@ -25,6 +25,8 @@ final class ClientBench {
 
   private(set) var answers = [UInt64: [Answer]]()
   private(set) var lines = [UInt64: [String]]()
+  /// What was told of lines that were too long.
+  private(set) var overlong = [UInt64: [String]]()
   private(set) var logs = [UInt64: [String]]()
   private(set) var ends = [UInt64: End]()
   private(set) var drained = Set<UInt64>()
@@ -162,6 +164,10 @@ final class ClientBench {
     }
     handlers.child_line = { context, _, tag, line in
       ClientBench.of(context).lines[tag, default: []].append(ClientBench.string(line))
+    }
+    handlers.child_overlong = { context, _, tag, part, ended in
+      ClientBench.of(context).overlong[tag, default: []].append(
+        (ended ? "ends " : "begins ") + ClientBench.string(part))
     }
     handlers.child_log = { context, _, tag, line in
       ClientBench.of(context).logs[tag, default: []].append(ClientBench.string(line))

@@ -92,7 +92,7 @@ struct ProcessTests {
     #expect(bench.lines[1] == ["hello you"])
   }
 
-  @Test("may write lines up to the limit; one beyond it ends the child, one of its log is cut")
+  @Test("may write lines up to the limit; one beyond it is skipped, one of its log is cut")
   func longLines() {
     let bench = ClientBench()
     let zeros = "head -c $1 /dev/zero | tr '\\0' x"
@@ -102,11 +102,27 @@ struct ProcessTests {
     #expect(bench.ends[1]?.domain == Self.noError)
     #expect(bench.lines[1]?.map(\.count) == [100_000])
     #expect(bench.logs[1]?.map(\.count) == [8192, 3])
-    _ = bench.start(["sh", "-c", "\(zeros); echo; sleep 1000", "sh", "100001"], maxLine: 100_000, tag: 2)
+    let script = "echo a; echo; printf 'begin '; \(zeros); printf '\\r\\n'; \(zeros); printf end; echo; echo b"
+    _ = bench.start(["sh", "-c", script, "sh", "100001"], maxLine: 100_000, tag: 2)
     bench.run { bench.ends[2] != nil }
-    #expect(bench.ends[2]?.code == Int32(CR_REASON_LINE_TOO_LONG.rawValue))
-    #expect(bench.ends[2]?.signal == SIGKILL)
-    #expect(bench.lines[2] == nil)
+    #expect(bench.ends[2]?.domain == Self.noError)
+    #expect(bench.lines[2] == ["a", "", "b"])
+    let parts = bench.overlong[2] ?? []
+    #expect(parts.map(\.count) == [7 + 4096, 5 + 128, 7 + 4096, 5 + 128])
+    #expect(parts.first?.hasPrefix("begins begin xxx") == true)
+    #expect(parts.dropFirst().first?.hasPrefix("ends xxx") == true)
+    #expect(parts.last?.hasSuffix("xxxend") == true)
+  }
+
+  @Test("is ended when a line has no end")
+  func endlessLine() {
+    let bench = ClientBench()
+    _ = bench.start(["sh", "-c", "tr '\\0' x < /dev/zero"], maxLine: 100_000)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.code == Int32(CR_REASON_LINE_TOO_LONG.rawValue))
+    #expect(bench.ends[1]?.signal == SIGKILL)
+    #expect(bench.lines[1] == nil)
+    #expect(bench.overlong[1]?.count == 1)
   }
 
   @Test("takes megabytes without blocking the loop, and says when its queue has drained")

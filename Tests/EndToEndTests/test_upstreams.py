@@ -496,3 +496,44 @@ def test_a_malformed_answer_of_a_child_ends_its_call_at_once(
     # A call that waited for its timeout would outlast the client's patience, and have another reason.
     error = error_of(gateway, "babbler")
     assert error["data"]["reason"] == "upstream_invalid", error
+
+
+# --- children whose answers are too large ----------------------------------------------------------------------------
+
+BOASTER = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    method, id = message["method"], message["id"]
+    result = {}
+    if method == "initialize":
+        result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "boaster", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in ("do", "small")]}
+    elif method == "tools/call":
+        size = 100 if message["params"]["name"] == "small" else 3_000_000
+        result = {"content": [{"type": "text", "text": "x" * size}]}
+    head = {"jsonrpc": "2.0", "id": id}
+    whole = {"result": result, **head} if ID_LAST else {**head, "result": result}
+    print(json.dumps(whole, separators=(",", ":")), flush=True)
+"""
+
+
+@pytest.mark.parametrize("id_last", [False, True], ids=["id first", "id last"])
+def test_an_answer_of_a_child_above_the_limit_ends_its_call_alone(
+    make_gateway: Callable[..., Gateway], tmp_path: Path, id_last: bool
+) -> None:
+    """Its caller hears why, the child lives on, and so do the calls of others."""
+    script = tmp_path / "boaster.py"
+    script.write_text(f"ID_LAST = {id_last}\n{BOASTER}")
+    entry = {"command": "python3", "args": [str(script)]}
+    gateway = make_gateway(settings={"servers": {"boaster": entry}, "limits": {"result": "1MiB"}}, workers=2)
+    children = gateway.children()
+    for _ in range(3):
+        error = error_of(gateway, "boaster")
+        assert error["data"]["reason"] == "result_too_large", error
+        assert "result" in LegacySession(gateway.port).call("small").message
+    assert gateway.children() == children

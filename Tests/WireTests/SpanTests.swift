@@ -70,6 +70,20 @@ import Wire
     }
   }
 
+  @Test("the id of a message is read from its last bytes where it stands last, and from no other place")
+  func closingID() {
+    func id(_ tail: String) -> UInt64? { JSON.closingID(Array(tail.utf8).rawBytes) }
+    #expect(id(#"x"}]},"jsonrpc":"2.0","id":4503599627370495}"#) == 4_503_599_627_370_495)
+    #expect(id(#"]}, "id" : 7 } "# + "\r") == 7)
+    for tail in [
+      "", "}", "7}", #""id":7}"#, #"{"id":7}"#, #","id":"7"}"#, #","id":7}}"#, #","id":-7}"#, #","id":1.7}"#,
+      #","id":}"#,
+      #","xid":7}"#, #","\"id":7}"#, #","id":99999999999999999999}"#, #","id":7,"a":1}"#, #","id":7"#,
+    ] {
+      #expect(id(tail) == nil, "\(tail)")
+    }
+  }
+
   @Test("scalars are read by their tokens")
   func scalars() {
     for (text, kind) in [

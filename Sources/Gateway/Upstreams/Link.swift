@@ -39,6 +39,8 @@ final class Link {
   /// Why the child could not even be started.
   var startFailure: String?
   private let scanner = EnvelopeScanner()
+  /// Nothing is to be learnt any more from the message that is too large to be kept.
+  private var overlongIsSettled = false
 
   init(_ reference: LinkReference, _ binding: UpstreamSession, _ worker: Worker, _ wire: Wire) {
     self.reference = reference
@@ -105,6 +107,35 @@ final class Link {
         "\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
       )
     }
+  }
+
+  /// A message that is larger than a result may be: how it begins, and later how it ends. True once it is known whose it
+  /// is, or that it is nobody's.
+  @discardableResult
+  func overlong(_ part: RawSpan, ended: Bool) -> Bool {
+    if !ended { overlongIsSettled = false }
+    guard !overlongIsSettled else { return true }
+    var token: UInt64?
+    if ended {
+      token = JSON.closingID(part)
+    } else {
+      let envelopes = scanner
+      let envelope = envelopes.peek(part, depth: worker.gateway.depth)
+      // A request has an id too, of the server's own.
+      overlongIsSettled = envelope.kind == .request || envelope.kind == .notification
+      if envelope.kind == .result || envelope.kind == .error { token = envelope.id?.decimal }
+    }
+    if let call = token.map(ExchangeID.init(rawValue:)), calls.removeValue(forKey: call) != nil {
+      overlongIsSettled = true
+      let reference = reference
+      worker.on(call.worker) { $0.linkTooLarge(call, reference) }
+    }
+    if ended || overlongIsSettled {
+      worker.logger.warning(
+        "\(cluster.alias) sent a message of more than \(worker.gateway.resultLimit) bytes",
+        metadata: ["server": "\(cluster.alias)"])
+    }
+    return overlongIsSettled
   }
 
   /// The `endpoint` event: a path, or a URL on the same origin [5].

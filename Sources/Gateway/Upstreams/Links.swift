@@ -58,6 +58,15 @@ extension Worker {
     fail(call, .lost(cluster, reason))
   }
 
+  /// The answer to a call is larger than a result may be; it was not kept.
+  func linkTooLarge(_ call: ExchangeID, _ link: LinkReference) {
+    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
+      return
+    }
+    exchanges[call].carrier = .none
+    fail(call, .tooLarge(cluster, limit: gateway.resultLimit))
+  }
+
   /// What came over the link for a call is no answer.
   func linkMalformed(_ call: ExchangeID, _ link: LinkReference, _ why: String) {
     guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {

@@ -19,6 +19,8 @@ final class UpstreamStream {
   let open: UpstreamSession.Open?
   let parser = SSEParser()
   var buffer = ByteBuffer()
+  /// The event that is coming in is too large and left out.
+  var isSkipping = false
   var accepted = false
   /// The id of the last event and the reconnection time that the server named, for taking the stream up again.
   var lastEventID: [UInt8] = []
@@ -76,7 +78,9 @@ extension Worker {
       case .more: break reading
       case .comment: continue
       case .data(let place, let newline):
+        if stream.isSkipping { continue }
         guard stream.buffer.count + place.length < gateway.resultLimit else {
+          if skipEvent(stream, piece[place]) { continue }
           loop.abort(connection)
           return endUpstreamStream(connection, status: 0)
         }
@@ -90,7 +94,9 @@ extension Worker {
         if let retry = end.retry { stream.retry = UInt64(clamping: retry) }
         var message = ByteBuffer()
         swap(&message, &stream.buffer)
-        if end.hasData, !end.isEmpty { received(message.bytes, stream, connection) }
+        let wasSkipped = stream.isSkipping
+        stream.isSkipping = false
+        if end.hasData, !end.isEmpty, !wasSkipped { received(message.bytes, stream, connection) }
         message.clear(keepingAtMost: 64 << 10)
         swap(&message, &stream.buffer)
       }
@@ -99,6 +105,16 @@ extension Worker {
       loop.abort(connection)
       endUpstreamStream(connection, status: 200)
     }
+  }
+
+  /// An event is larger than a message may be. True if it is known whose it is: then the stream can go on without it.
+  private func skipEvent(_ stream: UpstreamStream, _ piece: RawSpan) -> Bool {
+    guard case .link(let link) = stream.role else { return false }
+    if stream.buffer.isEmpty { stream.buffer.append(piece.extracting(first: min(piece.byteCount, 4096))) }
+    stream.isSkipping = link.overlong(
+      stream.buffer.bytes.extracting(first: min(stream.buffer.count, 4096)), ended: false)
+    stream.buffer.clear(keepingAtMost: 64 << 10)
+    return stream.isSkipping
   }
 
   func upstreamStreamClosed(_ connection: ConnectionID, _ error: ReactorError) {

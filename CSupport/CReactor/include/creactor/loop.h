@@ -56,6 +56,9 @@ typedef struct cr_handlers {
 
   /* One whole line of a child's standard output, without its line end; one of standard error. */
   void (*child_line)(void *context, cr_id child, uint64_t tag, cwire_span line);
+  /* A line of its output beyond the limit: first how it begins (up to 4 KiB), then, once it has
+     ended, how it ends (up to 128 bytes). */
+  void (*child_overlong)(void *context, cr_id child, uint64_t tag, cwire_span part, bool ended);
   void (*child_log)(void *context, cr_id child, uint64_t tag, cwire_span line);
   /* The child is reaped and its pipes are drained; nothing of it follows. Also sent when it could
      not be started (error set, status -1). */

@@ -17,10 +17,11 @@ typedef struct cr_child_options {
   const char *const *arguments;   /* NULL-terminated; [0] is looked up in the child's PATH */
   const char *const *environment; /* NULL-terminated, whole */
   const char *directory;          /* NULL: ours */
-  size_t max_line;                /* bytes of one line of output; beyond it the child is ended */
-  size_t max_log_line;            /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
-  uint32_t grace;                 /* ms of each step of an orderly end */
-  uint64_t descriptors;           /* soft limit for it; 0: ours */
+  size_t max_line;      /* bytes of one line of output; a longer one is skipped, and a child
+                           that goes on for 16 times as much is ended */
+  size_t max_log_line;  /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
+  uint32_t grace;       /* ms of each step of an orderly end */
+  uint64_t descriptors; /* soft limit for it; 0: ours */
 } cr_child_options;
 
 /* Starts a child as leader of its own session and process group with pipes on 0, 1, 2, no other
