@@ -67,7 +67,7 @@ let package = Package(
       ]),
 
     // Tests mirror their targets.
-    .testTarget(name: "CWireTests", dependencies: ["CWire"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CWireTests", dependencies: ["CWire", "CZlib"], resources: [.copy("Fixtures")]),
     .target(
       name: "CReactorPeers", dependencies: ["CReactor", "COpenSSL"], path: "Tests/Support/CReactorPeers"),
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),

@@ -86,8 +86,9 @@ static cwire_deflate_status inflate_some(cwire_deflate *codec, cwire_span *input
     codec->ended = result == Z_STREAM_END;
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
       return CWIRE_DEFLATE_INVALID;
-    /* 128 and no bits over: between two blocks and two bytes. */
-    codec->whole = codec->ended || (stream->data_type & 0xff) == 128;
+    /* 128 and no bits over: between two blocks and two bytes. zlib says so only once. */
+    if (produced > 0 || stream->avail_in < given)
+      codec->whole = codec->ended || (stream->data_type & 0xff) == 128;
     if (input->length == 0 && stream->avail_out > 0) return CWIRE_DEFLATE_OK;
   }
   return CWIRE_DEFLATE_FULL;
