@@ -1,4 +1,4 @@
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 /* A fast MCP upstream for measurements: one epoll loop that answers every POST with a small tool
    result under the request's own id. It is the same for every gateway and proxy that is compared.
 
@@ -47,17 +47,18 @@ static const char *tools =
 
 /* The result for a method, without the braces that hold it. */
 static const char *result_of(const char *body) {
-  static char text[1024];
+  static char text[buffer_size + 1024];
   const char *stamp =
       is_modern ? "\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\"," : "";
   const char *method = "";
   if (find_value(body, "\"method\":", &method) == 0) return NULL;
   if (strncmp(method, "\"tools/call\"", 12) == 0) {
     const char *complete = is_modern ? "\"resultType\":\"complete\"," : "";
+    const char *said = "";
+    size_t length = find_value(body, "\"text\":", &said);
     snprintf(text, sizeof text,
-             "%s\"content\":[{\"type\":\"text\",\"text\":\"the quick brown fox jumps over the lazy "
-             "dog\"}],\"isError\":false",
-             complete);
+             "%s\"content\":[{\"type\":\"text\",\"text\":%.*s}],\"isError\":false", complete,
+             (int)length, said);
   } else if (strncmp(method, "\"tools/list\"", 12) == 0) {
     snprintf(text, sizeof text, "%s%s", stamp, tools);
   } else if (strncmp(method, "\"initialize\"", 12) == 0) {
@@ -74,8 +75,8 @@ static const char *result_of(const char *body) {
 }
 
 static void answer(int descriptor, const char *body) {
-  static char out[4096];
-  static char payload[2048];
+  static char out[buffer_size + 4096];
+  static char payload[buffer_size + 2048];
   const char *id = "";
   size_t id_length = find_value(body, "\"id\":", &id);
   int length;
