@@ -87,6 +87,18 @@ bool cr_buffer_append(cr_buffer_pool *pool, cr_buffer **buffer, cwire_span bytes
   return true;
 }
 
+bool cr_buffer_grow(cr_buffer_pool *pool, cr_buffer **buffer) {
+  cr_buffer *old = *buffer;
+  if (old->capacity > SIZE_MAX / 4) return false;
+  cr_buffer *larger = cr_buffer_take(pool, 2 * old->capacity);
+  if (!larger) return false;
+  larger->end = old->end - old->begin;
+  memcpy(larger->bytes, old->bytes + old->begin, larger->end);
+  cr_buffer_give(pool, old);
+  *buffer = larger;
+  return true;
+}
+
 void cr_buffer_pool_clear(cr_buffer_pool *pool) {
   for (int index = 0; index < CR_BUFFER_CLASSES; index++) {
     while (pool->classes[index].free) {

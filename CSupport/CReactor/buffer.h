@@ -37,6 +37,8 @@ void cr_buffer_give(cr_buffer_pool *pool, cr_buffer *buffer);
 /* Appends, moving to a larger buffer when needed (then `*buffer` changes; NULL is an empty start).
    False without memory: nothing changed. */
 bool cr_buffer_append(cr_buffer_pool *pool, cr_buffer **buffer, cwire_span bytes);
+/* Moves to a buffer with at least twice the room. False without memory: nothing changed. */
+bool cr_buffer_grow(cr_buffer_pool *pool, cr_buffer **buffer);
 void cr_buffer_pool_clear(cr_buffer_pool *pool);
 
 static inline cwire_span cr_buffer_span(const cr_buffer *buffer) {

@@ -5,7 +5,8 @@
    to the loop's thread.
 
    Three layers meet in one `cr_connection`: a transport below (plain, memory, TLS over one of them,
-   a child's pipes), the queue in the middle, a protocol above (HTTP server, HTTP client, child).
+   a child's pipes), the queue in the middle, a protocol above (HTTP server, HTTP client, WebSocket,
+   child). An HTTP protocol may hand its connection over to WebSocket from within its `read`.
    Bytes rise through `transport->received` to `protocol->read`; they sink through
    `cr_connection_write` to `transport->try_write` and `transport->write`.
 
@@ -24,6 +25,7 @@
 #include "creactor/http.h"
 #include "creactor/listener.h"
 #include "creactor/loop.h"
+#include "creactor/websocket.h"
 #include "timer_wheel.h"
 
 typedef struct cr_connection cr_connection;
@@ -89,6 +91,7 @@ typedef enum cr_kind {
 
 struct cr_exchange;    /* http_server: what one request needs beyond the flags below */
 struct cr_memory_peer; /* memory: the far end */
+struct cr_websocket;   /* websocket_private.h: what reading a message needs */
 struct cr_write_queue; /* write_queue.h */
 
 struct cr_connection {
@@ -111,6 +114,13 @@ struct cr_connection {
       cr_listener *listener;
       struct cr_exchange *exchange; /* NULL between requests and in the common case */
     } server;
+    struct {
+      cr_listener *listener; /* where `server` has it; NULL on the client side */
+      union {
+        const cr_websocket_settings *settings; /* at rest */
+        struct cr_websocket *engaged;          /* WS_ENGAGED: within a message */
+      };
+    } websocket;
     void *state; /* http_client.c, process.c */
   };
   uint8_t peer[16]; /* downstream: IPv6 or IPv4-mapped */
@@ -135,7 +145,9 @@ struct cr_connection {
   uint32_t gone : 1;          /* released while in the ready list, which frees the slot */
   uint32_t deferred : 1;      /* `run` is asked for */
   uint32_t sent : 1;          /* a byte of ours reached the kernel since somebody cleared this */
-  uint32_t server_state : 12; /* http_server.h */
+  uint32_t server_state : 12; /* http_server.h; 0 for a WebSocket */
+  uint16_t websocket_state;   /* websocket_private.h; 0 for all else */
+  uint16_t close_code;        /* of the peer's close frame, or of ours if the peer's bytes failed */
 };
 
 _Static_assert(sizeof(cr_connection) <= 400, "an idle connection is this and nothing else");

@@ -1,6 +1,7 @@
 #include "creactor/error.h"
 
 #include <cwire/http1_error.h>
+#include <cwire/websocket.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <stdbool.h>
@@ -41,6 +42,27 @@ static const char *tls_text(int32_t code, char *scratch, size_t capacity) {
   return scratch;
 }
 
+static const char *websocket_text(int32_t code, char *scratch, size_t capacity) {
+  switch (code) {
+  case 101:
+    return "the server's answer to the WebSocket handshake is invalid";
+  case CWIRE_WS_PROTOCOL_ERROR:
+    return "the peer broke the WebSocket protocol";
+  case CWIRE_WS_INVALID_DATA:
+    return "a WebSocket message is not what it claims to be: UTF-8 or deflated";
+  case CWIRE_WS_TOO_BIG:
+    return "a WebSocket message is too long";
+  default:
+    break;
+  }
+  bool status = code < 1000;
+  snprintf(scratch, capacity,
+           status ? "the server answered the WebSocket handshake with %d"
+                  : "the WebSocket was closed with code %d",
+           code);
+  return scratch;
+}
+
 int cr_error_text(cr_error error, char *out, int capacity) {
   if (capacity <= 0) return 0;
   const char *text = "unknown error";
@@ -61,6 +83,9 @@ int cr_error_text(cr_error error, char *out, int capacity) {
     break;
   case CR_DOMAIN_REACTOR:
     text = reason_text(error.code);
+    break;
+  case CR_DOMAIN_WEBSOCKET:
+    text = websocket_text(error.code, scratch, sizeof scratch);
     break;
   }
   int length = snprintf(out, (size_t)capacity, "%s", text);

@@ -34,6 +34,10 @@ cr_frame *cr_frame_make(const cwire_span *pieces, size_t count) {
   return frame;
 }
 
+void cr_frame_trim(cr_frame *frame, size_t length) {
+  if (length < frame->length) frame->length = length;
+}
+
 cr_frame *cr_frame_retain(cr_frame *frame) {
   atomic_fetch_add_explicit(&frame->references, 1, memory_order_relaxed);
   return frame;

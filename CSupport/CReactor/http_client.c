@@ -3,12 +3,14 @@
 #include <cwire/http1.h>
 #include <cwire/http1_body.h>
 
-#include "loop_private.h"
+#include "http_client.h"
 #include "resolver.h"
 #include "tls.h"
 #include "transport_tls.h"
+#include "websocket_private.h"
 
-/* Client connections: one request at a time, its answer handed on straight from the read buffer. */
+/* Client connections: one request at a time, its answer handed on straight from the read buffer.
+ * A request for a WebSocket is the only one, and its answer the end of this protocol. */
 
 /* QUIET_MS: a connection that was silent for this long may have been closed in this very turn. */
 enum { MAX_INTERIM = 16, BATCH = 16, QUIET_MS = 500 };
@@ -17,6 +19,7 @@ typedef struct client {
   cr_resolver_waiter waiter;
   cr_connection *connection;
   cr_tls_context *tls;
+  cr_upgrade *upgrade; /* the request asks for a WebSocket; else NULL */
   cwire_http1_body body;
   size_t seen; /* bytes of an incomplete head that were searched for its end */
   uint16_t port;
@@ -30,8 +33,17 @@ typedef struct client {
   char host[];
 } client;
 
+static const cr_protocol protocol;
+
 static client *client_of(cr_connection *connection) {
   return connection->state;
+}
+
+static void client_free(client *client) {
+  cr_resolver_leave(&client->waiter);
+  cr_tls_context_free(client->tls);
+  free(client->upgrade);
+  free(client);
 }
 
 /* ---- Connecting ---- */
@@ -87,7 +99,8 @@ static void begin(client *client) {
 }
 
 static void on_connected(cr_connection *connection) {
-  cr_connection_set_timer(connection, 0);
+  /* A handshake is part of connecting. */
+  if (!client_of(connection)->upgrade) cr_connection_set_timer(connection, 0);
 }
 
 static void on_timer(cr_connection *connection) {
@@ -118,6 +131,23 @@ static void finish(cr_connection *connection, cwire_span piece, bool reusable) {
   if (!reusable) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }
 
+/* The answer to a request for a WebSocket: from now on the connection is one, or it ends. */
+static void upgraded(cr_connection *connection, const cwire_http1_head *head) {
+  client *client = client_of(connection);
+  cr_loop *loop = connection->loop;
+  cwire_ws_deflate agreed;
+  if (head->status != 101 || !cr_upgrade_agrees(client->upgrade, head, &agreed)) {
+    cr_connection_close(connection, (cr_error){CR_DOMAIN_WEBSOCKET, head->status});
+    return;
+  }
+  const cr_websocket_settings *settings = client->upgrade->settings;
+  client_free(client);
+  cr_websocket_begin(connection, settings, WS_CLIENT, &agreed);
+  cr_loop_event(loop);
+  loop->handlers.websocket_opened(loop->context, cr_connection_id(connection), connection->tag,
+                                  head);
+}
+
 /* Moves `rest` past a head. False while its end has not come, or when the connection is done for.
  */
 static bool read_head(cr_connection *connection, cwire_span *rest) {
@@ -136,9 +166,14 @@ static bool read_head(cr_connection *connection, cwire_span *rest) {
   }
   client->seen = 0;
   cwire_span after = cwire_span_drop(*rest, (size_t)used);
+  if (client->upgrade && (head->status == 101 || head->status >= 200)) {
+    *rest = after;
+    upgraded(connection, head);
+    return false;
+  }
   if (head->status < 200) {
     *rest = after;
-    /* We never ask to switch protocols. */
+    /* Nobody asked to switch protocols. */
     if (head->status != 101 && ++client->interim <= MAX_INTERIM) return true;
     give_up(connection, CWIRE_HTTP1_BAD_STATUS_LINE);
     return false;
@@ -200,12 +235,17 @@ static size_t on_read(cr_connection *connection, cwire_span bytes) {
       break;
     }
   }
-  return connection->closing ? bytes.length : bytes.length - rest.length;
+  if (connection->closing) return bytes.length;
+  size_t used = bytes.length - rest.length;
+  if (connection->protocol != &protocol && rest.length > 0)
+    used += connection->protocol->read(connection, rest);
+  return used;
 }
 
 static void on_eof(cr_connection *connection) {
   client *client = client_of(connection);
   cr_connection_read_kept(connection);
+  if (connection->protocol != &protocol) return;         /* it takes care of the end itself */
   if (connection->closing || connection->paused) return; /* `run` comes back to it */
   if (client->in_body && cwire_http1_body_end(&client->body) == CWIRE_OK) {
     finish(connection, cwire_span_make(NULL, 0), false);
@@ -239,7 +279,6 @@ static void on_closed(cr_connection *connection, cr_error error) {
   client *client = client_of(connection);
   cr_loop *loop = connection->loop;
   connection->state = NULL;
-  cr_resolver_leave(&client->waiter);
   /* Closed by policy, or after an answer that said so: nobody waits to hear of it. */
   bool expected = error.domain == CR_DOMAIN_REACTOR && error.code == CR_REASON_LOCAL;
   if (!expected) {
@@ -248,8 +287,7 @@ static void on_closed(cr_connection *connection, cr_error error) {
                                    error, client->outstanding && connection->sent);
   }
   cr_tls_detach(connection);
-  cr_tls_context_free(client->tls);
-  free(client);
+  client_free(client);
 }
 
 static const cr_protocol protocol = {
@@ -272,6 +310,11 @@ static cwire_span bare_host(const char *text) {
 }
 
 cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag) {
+  return cr_http_connect_for(loop, endpoint, tag, NULL);
+}
+
+cr_id cr_http_connect_for(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag,
+                          cr_upgrade *upgrade) {
   cwire_span host = bare_host(endpoint->host);
   client *client = calloc(1, sizeof *client + host.length + 1);
   if (client == NULL) return 0;
@@ -282,6 +325,7 @@ cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag) 
   }
   memcpy(client->host, host.base, host.length);
   client->port = endpoint->port;
+  client->upgrade = upgrade;
   client->connection = connection;
   client->tls = endpoint->tls == NULL ? NULL : cr_tls_context_retain(endpoint->tls);
   connection->state = client;
@@ -306,7 +350,7 @@ static bool ended_while_idle(cr_connection *connection) {
 cr_write cr_http_send(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count,
                       bool head_method) {
   cr_connection *connection = cr_connection_find(loop, id);
-  if (connection == NULL || connection->kind != CR_KIND_UPSTREAM) return CR_WRITE_STALE;
+  if (connection == NULL || connection->protocol != &protocol) return CR_WRITE_STALE;
   client *client = client_of(connection);
   if (client->outstanding || client->done) return CR_WRITE_STALE;
   if (ended_while_idle(connection)) return CR_WRITE_STALE;

@@ -2,6 +2,7 @@
 
 #include "http_server.h"
 #include "listener_private.h"
+#include "websocket_private.h"
 #include "write_queue.h"
 
 /* Heads are made on the stack. What is given beside them is copied behind while it fits, as one
@@ -99,6 +100,10 @@ static cr_connection *find_in_state(cr_loop *loop, cr_id id, uint32_t state) {
   cr_connection *connection = cr_connection_find(loop, id);
   if (!connection || connection->kind != CR_KIND_DOWNSTREAM) return NULL;
   return connection->server_state & state ? connection : NULL;
+}
+
+cr_connection *cr_http_awaiting(cr_loop *loop, cr_id id) {
+  return find_in_state(loop, id, SERVING);
 }
 
 /* Writes the head of `reply` and the pieces of `body`. */
@@ -272,6 +277,7 @@ void cr_http_heartbeat(cr_connection *connection) {
 
 /* Without a word to policy: it asked for it. */
 static void forget(cr_connection *connection) {
+  if (cr_is_websocket(connection)) connection->websocket_state |= WS_UNTOLD;
   if (connection->kind == CR_KIND_DOWNSTREAM) connection->tag = 0;
 }
 
@@ -310,7 +316,9 @@ void cr_close(cr_loop *loop, cr_id id) {
   cr_connection *connection = cr_connection_find(loop, id);
   if (!connection || connection->kind == CR_KIND_CHILD) return;
   forget(connection);
-  if (connection->kind == CR_KIND_DOWNSTREAM)
+  if (cr_is_websocket(connection))
+    cr_websocket_end(connection, CWIRE_WS_NORMAL, cwire_span_make("", 0));
+  else if (connection->kind == CR_KIND_DOWNSTREAM)
     cr_http_linger(connection);
   else if (connection->connected)
     cr_connection_close_flushed(connection);

@@ -249,6 +249,10 @@ static size_t server_read(cr_connection *connection, cwire_span bytes) {
     size_t taken = take_request(connection, rest);
     if (taken == 0) break;
     used += taken;
+    if (connection->protocol != &cr_http_server) {
+      rest = cwire_span_drop(bytes, used);
+      return rest.length > 0 ? used + connection->protocol->read(connection, rest) : used;
+    }
   }
   return used;
 }
@@ -270,6 +274,7 @@ static void server_eof(cr_connection *connection) {
 /* Asked for when an answer was completed by policy at its own time. */
 static void server_run(cr_connection *connection) {
   cr_connection_read_kept(connection);
+  if (connection->protocol != &cr_http_server) return;
   if (connection->closing || connection->server_state & LINGERING) return;
   size_t kept = connection->kept ? connection->kept->end - connection->kept->begin : 0;
   if (connection->held && kept < PIPELINE_BYTES) cr_connection_hold(connection, false);
@@ -370,7 +375,8 @@ void cr_http_drain(cr_loop *loop) {
   loop->draining = true;
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (connection->kind != CR_KIND_DOWNSTREAM || connection->closing) continue;
+    if (connection->kind == CR_KIND_FREE || connection->closing) continue;
+    if (connection->protocol != &cr_http_server) continue;
     if (!connection->connected) continue; /* a handshake; its first answer will be its last */
     connection->server_state &= ~(uint32_t)PERSIST;
     bool idle = !(connection->server_state & (BUSY | COLLECTING | LINGERING)) && !connection->kept;

@@ -39,6 +39,9 @@ typedef struct cr_exchange {
 cr_exchange *cr_exchange_of(cr_connection *connection);
 void cr_exchange_drop(cr_connection *connection);
 
+/* The connection, if it awaits the answer to a request; else NULL. */
+cr_connection *cr_http_awaiting(cr_loop *loop, cr_id id);
+
 /* http_reply.c: the answers that this library gives by itself, then the connection ends. */
 void cr_http_refuse(cr_connection *connection, int status);
 /* An answer is complete: the connection turns to the next request or ends. */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "listener_private.h"
@@ -35,6 +36,9 @@ static void no_upstream_closed(void *context, cr_id id, uint64_t tag, cr_error e
 static void no_overlong(void *context, cr_id id, uint64_t tag, cwire_span part, bool ended) {
   (void)context, (void)id, (void)tag, (void)part, (void)ended;
 }
+static void no_message(void *context, cr_id id, uint64_t tag, cwire_span message, bool binary) {
+  (void)context, (void)id, (void)tag, (void)message, (void)binary;
+}
 static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
   (void)context, (void)id, (void)tag, (void)line;
 }
@@ -60,6 +64,8 @@ static const cr_handlers silent = {
     .response = no_response,
     .response_body = no_response_body,
     .upstream_closed = no_upstream_closed,
+    .websocket_message = no_message,
+    .websocket_opened = no_response,
     .child_line = no_line,
     .child_overlong = no_overlong,
     .child_log = no_line,
@@ -78,6 +84,8 @@ static cr_handlers handlers_complete(const cr_handlers *given) {
   if (given->response) all.response = given->response;
   if (given->response_body) all.response_body = given->response_body;
   if (given->upstream_closed) all.upstream_closed = given->upstream_closed;
+  if (given->websocket_message) all.websocket_message = given->websocket_message;
+  if (given->websocket_opened) all.websocket_opened = given->websocket_opened;
   if (given->child_line) all.child_line = given->child_line;
   if (given->child_overlong) all.child_overlong = given->child_overlong;
   if (given->child_log) all.child_log = given->child_log;
@@ -223,6 +231,16 @@ cwire_span cr_loop_date(cr_loop *loop) {
   return cwire_span_make(loop->date, CWIRE_HTTP1_DATE_LENGTH);
 }
 
+void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count) {
+  if (loop->entropy_left < count) {
+    /* Up to 256 bytes are given whole and without a wait (getrandom(2)). */
+    if (getentropy(loop->entropy, sizeof loop->entropy) != 0) abort();
+    loop->entropy_left = sizeof loop->entropy;
+  }
+  loop->entropy_left -= count;
+  memcpy(out, loop->entropy + loop->entropy_left, count);
+}
+
 cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
                         void *context) {
   *out = NULL;
@@ -326,6 +344,7 @@ void cr_loop_destroy(cr_loop *loop) {
     free(queue);
   }
   cr_http_server_clear(loop);
+  cr_websocket_clear(loop);
   cr_resolver_free(loop);
   cr_address_clear(&loop->addresses);
   cr_policy_timers_clear(loop);

@@ -1,6 +1,7 @@
 #ifndef CREACTOR_LOOP_PRIVATE_H
 #define CREACTOR_LOOP_PRIVATE_H
 
+#include <cwire/deflate.h>
 #include <stdatomic.h>
 
 #include "address_table.h"
@@ -36,6 +37,7 @@ typedef struct cr_policy_timers {
 struct cr_resolver;  /* resolver.c: whatever it keeps per loop */
 struct cr_intercept; /* transport_memory.c */
 struct cr_exchange;
+struct cr_websocket;
 
 struct cr_loop {
   uv_loop_t uv; /* uv.data is the cr_loop */
@@ -51,6 +53,9 @@ struct cr_loop {
   cr_buffer_pool buffers;
   cr_write_queue *free_queues;
   struct cr_exchange *free_exchanges;
+  struct cr_websocket *free_websockets;
+  cr_connection *gathering; /* more of its messages are at hand: answers wait for the last one */
+  cwire_deflate *deflate;   /* for all messages of the loop; NULL until one needs it */
   uint32_t ready_head, ready_tail; /* connections with something to do, slot + 1 */
 
   cr_wheel wheel;
@@ -78,6 +83,8 @@ struct cr_loop {
   uint64_t date_quarter;
   char date[32];         /* IMF-fixdate as of that quarter of a second of the loop's clock */
   cwire_http1_head head; /* scratch for the message being parsed; no two are at once */
+  uint8_t entropy[256];  /* from the kernel, for masks and keys */
+  uint32_t entropy_left;
 
   uint8_t read_buffer[CR_READ_BUFFER];
 };
@@ -96,6 +103,9 @@ static inline void cr_loop_event(cr_loop *loop) {
 void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline);
 void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
 
+/* Bytes that nobody can guess. */
+void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count);
+
 /* The current date as an HTTP field value, made once per second. */
 cwire_span cr_loop_date(cr_loop *loop);
 
@@ -113,6 +123,7 @@ void cr_connection_run(cr_connection *connection);
 
 /* Frees what these files keep per loop. */
 void cr_http_server_clear(cr_loop *loop);
+void cr_websocket_clear(cr_loop *loop);
 void cr_memory_forget(cr_loop *loop);
 
 cr_connection *cr_slab_take(cr_slab *slab);

@@ -40,6 +40,15 @@ final class MemoryGateway {
     gateway.reply(id, body: request.body.isEmpty ? "ok" : request.body)
   }
 
+  /// Called instead of `answer` if it is set: the head dies with the call.
+  var upgrade: ((MemoryGateway, cr_id, UnsafePointer<cwire_http1_head>) -> Void)?
+  /// What must live as long as the loop.
+  var retained: [AnyObject] = []
+  /// Called with each message of a WebSocket, of either side.
+  var message: (MemoryGateway, cr_id, [UInt8], _ binary: Bool) -> Void = { _, _, _, _ in }
+  /// The close code that the end of a WebSocket was told with, in order.
+  var closeCodes: [UInt32] = []
+
   init(
     limits change: (inout cr_http_limits) -> Void = { _ in },
     options changeOptions: (inout cr_loop_options) -> Void = { _ in }
@@ -56,11 +65,28 @@ final class MemoryGateway {
         method: text(head!.pointee.method_text), target: text(head!.pointee.target), body: text(body))
       gateway.requests.append(request)
       gateway.connections.append(id)
-      gateway.answer(gateway, id, request)
+      if let upgrade = gateway.upgrade { upgrade(gateway, id, head!) } else { gateway.answer(gateway, id, request) }
     }
-    handlers.closed = { context, _, tag, error in
-      MemoryGateway.of(context).events.append("closed \(tag)")
-      MemoryGateway.of(context).errors.append(error)
+    handlers.closed = { context, id, tag, error in
+      let gateway = MemoryGateway.of(context)
+      gateway.events.append("closed \(tag)")
+      gateway.errors.append(error)
+      let code = cr_websocket_close_code(gateway.loop, id)
+      if code != 0 { gateway.closeCodes.append(code) }
+    }
+    handlers.upstream_closed = { context, id, tag, error, _ in
+      let gateway = MemoryGateway.of(context)
+      gateway.events.append("upstream closed \(tag)")
+      gateway.errors.append(error)
+      let code = cr_websocket_close_code(gateway.loop, id)
+      if code != 0 { gateway.closeCodes.append(code) }
+    }
+    handlers.websocket_message = { context, id, _, message, binary in
+      let gateway = MemoryGateway.of(context)
+      gateway.message(gateway, id, Array(UnsafeBufferPointer(start: message.base, count: message.length)), binary)
+    }
+    handlers.websocket_opened = { context, _, tag, head in
+      MemoryGateway.of(context).events.append("opened \(tag) \(head!.pointee.status)")
     }
     handlers.peer_ended = { context, _, tag in MemoryGateway.of(context).events.append("peer ended \(tag)") }
     handlers.drained = { context, _, tag in MemoryGateway.of(context).events.append("drained \(tag)") }
@@ -139,7 +165,11 @@ final class MemoryGateway {
 final class MemoryClient {
   private let gateway: MemoryGateway
   private let peer: OpaquePointer
-  private(set) var output = ""
+  private(set) var bytes: [UInt8] = []
+  var output: String {
+    drain()
+    return String(decoding: bytes, as: UTF8.self)
+  }
 
   /// Nil when the gateway turned the connection away.
   init?(_ gateway: MemoryGateway, faults: cr_fault_plan = cr_fault_plan()) {
@@ -148,6 +178,12 @@ final class MemoryClient {
     self.gateway = gateway
     self.peer = peer
     gateway.settle()
+  }
+
+  /// The far end of a client connection.
+  init(_ gateway: MemoryGateway, peer: OpaquePointer) {
+    self.gateway = gateway
+    self.peer = peer
   }
 
   deinit { cr_memory_peer_free(peer) }
@@ -159,6 +195,15 @@ final class MemoryClient {
 
   func sendWithoutSettling(_ string: String) {
     withSpans([string]) { cr_memory_peer_send(peer, $0[0]) }
+  }
+
+  func send(_ bytes: [UInt8]) {
+    sendWithoutSettling(bytes)
+    gateway.settle()
+  }
+
+  func sendWithoutSettling(_ bytes: [UInt8]) {
+    bytes.withUnsafeBufferPointer { cr_memory_peer_send(peer, cwire_span(base: $0.baseAddress, length: $0.count)) }
   }
 
   func end() {
@@ -178,9 +223,13 @@ final class MemoryClient {
 
   /// All that came since the last call, without the Date lines.
   func take() -> String {
+    String(decoding: takeBytes(), as: UTF8.self).replacing(#/Date: [^\r]*\r\n/#, with: "")
+  }
+
+  func takeBytes() -> [UInt8] {
     drain()
-    defer { output = "" }
-    return output.replacing(#/Date: [^\r]*\r\n/#, with: "")
+    defer { bytes = [] }
+    return bytes
   }
 
   private func drain() {
@@ -188,7 +237,7 @@ final class MemoryClient {
     while true {
       let count = cr_memory_peer_take(peer, &buffer, buffer.count)
       guard count > 0 else { return }
-      output += String(decoding: buffer[..<count], as: UTF8.self)
+      bytes += buffer[..<count]
     }
   }
 }

@@ -11,6 +11,9 @@ typedef enum cr_domain {
   CR_DOMAIN_TLS,      /* OpenSSL error or X509 verify result */
   CR_DOMAIN_HTTP,     /* cwire_http1_error of a peer's message */
   CR_DOMAIN_REACTOR,  /* cr_reason */
+  /* The HTTP status that answered our WebSocket handshake (101: with fields that break the rules),
+     or the close code that we sent because of what the peer did. */
+  CR_DOMAIN_WEBSOCKET,
 } cr_domain;
 
 typedef enum cr_reason {

@@ -14,6 +14,9 @@ cr_frame *cr_frame_make(const cwire_span *pieces, size_t count);
 /* A frame of `length` bytes that the caller fills through `cr_frame_bytes` before it shares it. */
 cr_frame *cr_frame_reserve(size_t length);
 
+/* Makes it shorter, before it is shared. */
+void cr_frame_trim(cr_frame *frame, size_t length);
+
 /* Thread: any. */
 cr_frame *cr_frame_retain(cr_frame *frame);
 void cr_frame_release(cr_frame *frame);

@@ -7,7 +7,12 @@
  * fragments, compression and limits are dealt with inside; policy sees whole messages.
  *
  * Texts are UTF-8 when policy gets them. `closed` (downstream) and `upstream_closed` (client side)
- * tell the end; ask `cr_websocket_close_code` from within for the code that the peer sent. */
+ * tell the end; ask `cr_websocket_close_code` from within for the code that the peer sent. The
+ * error is CR_REASON_PEER_CLOSED after the peer's close frame or the bare end of its stream, and of
+ * CR_DOMAIN_WEBSOCKET with the code that we sent if what came broke a rule or a limit.
+ *
+ * A peer that does not read what it is sent is not read from either while more than the loop's high
+ * mark waits for it, so policy need not pause it for its own answers. */
 
 /* What the connections of one place have in common. Kept by reference: it outlives them all. */
 typedef struct cr_websocket_settings {
@@ -41,18 +46,20 @@ cr_write cr_websocket_accept(cr_loop *loop, cr_id connection, const cwire_http1_
 cr_write cr_websocket_send(cr_loop *loop, cr_id connection, cr_websocket_kind kind,
                            const cwire_span *pieces, size_t count);
 
-/* A message that many connections get: encoded at most once plain and once deflated, with the
- * first connection that needs it so. Texts only, and server side only. Thread: one loop's. */
+/* A message that many connections get: encoded at most once plain and once deflated for each size
+ * of window, with the first connection that needs it so, and shared by reference. Texts only, and
+ * server side only. Thread: one loop's. */
 typedef struct cr_broadcast cr_broadcast;
 cr_broadcast *cr_broadcast_make(cwire_span message);
 void cr_broadcast_free(cr_broadcast *broadcast);
 cr_write cr_websocket_send_broadcast(cr_loop *loop, cr_id connection, cr_broadcast *broadcast);
 
-/* Sends a close frame and awaits the peer's; nothing more of it is told. At once if it has sent
- * one. `reason`: UTF-8, at most 123 bytes. */
+/* Sends a close frame and awaits the peer's, for `close_timeout` at most; nothing more of it is
+ * told, its end neither. `reason`: UTF-8, at most 123 bytes. `cr_close` is this with code 1000. */
 void cr_websocket_close(cr_loop *loop, cr_id connection, unsigned code, cwire_span reason);
 
-/* The code of the peer's close frame; 1006 if there was none; 0 if this is no WebSocket. */
+/* The code of the peer's close frame (1005 if it had none); 1006 if there was no such frame; 0 if
+ * this is no WebSocket. */
 unsigned cr_websocket_close_code(cr_loop *loop, cr_id connection);
 
 /* ---- Client side ---- */
