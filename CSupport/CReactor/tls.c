@@ -74,7 +74,7 @@ bool cr_tls_identify(SSL_CTX *ssl, const char *cert_file, const char *key_file, 
 /* Forward secrecy and authenticated encryption only (RFC 9325 sections 4.1 and 4.2). */
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const char suites[] =
-    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const char groups[] = "X25519:P-256:P-384";
 static const char signatures[] =
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:"

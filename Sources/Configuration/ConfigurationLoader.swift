@@ -57,6 +57,7 @@ package enum ConfigurationLoader {
     assembly.readEnvironment()
     assembly.readFlags()
     assembly.checkAcrossKeys()
+    assembly.checkListenerFiles()
     assembly.freezeServers()
     return try assembly.finish()
   }
@@ -235,6 +236,15 @@ private struct Assembly {
       http.port != admin.port || http.port == 0 || http.host != admin.host,
       "`listeners.http` and `listeners.admin` are both on port \(http.port)", "listeners.admin.port",
       "listeners.http.port")
+  }
+
+  mutating func checkListenerFiles() {
+    for (name, tls) in draft.configuration.listeners.encrypted {
+      let position = settings["listeners.\(name).tls"] ?? SourcePosition(file: "listeners.\(name).tls")
+      for file in tls.files where !files.exists(file) {
+        diagnostics.append(Diagnostic(.error, at: position, "there is no file \(file)"))
+      }
+    }
   }
 
   /// Places the complaint at the first of the keys that was set at all: one of them was, for the defaults agree.

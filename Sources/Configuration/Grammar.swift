@@ -54,7 +54,7 @@ enum Grammar {
           .list(
             "allowed_hosts", \.allowedHosts, expected: "a host name without a port, or `*`",
             parse: HostForm.allowedHost),
-          .listenerTLS(\.tls).inactive,
+          .listenerTLS(\.tls),
         ]),
       Field.section(
         "websocket", \.webSocket,
@@ -70,7 +70,9 @@ enum Grammar {
           .listenerTLS(\.tls),
         ]
       ).inactive,
-      .section("admin", \.admin, [.host("host", \.host), .integer("port", \.port, in: 0...65_535)]),
+      .section(
+        "admin", \.admin,
+        [.host("host", \.host), .integer("port", \.port, in: 0...65_535), .listenerTLS(\.tls)]),
     ]
   }
 
@@ -145,43 +147,5 @@ extension Field {
     value(
       name, target, expected: "an address or a host name, such as `127.0.0.1`, `::1` or `0.0.0.0`",
       parse: HostForm.host)
-  }
-
-  fileprivate static func listenerTLS(
-    _ target: WritableKeyPath<Root, GatewayConfiguration.Listeners.TLS?>
-  ) -> Field {
-    custom("tls", members: ListenerTLSDraft.fields.map(\.outline)) { node, root, reading in
-      var draft = ListenerTLSDraft()
-      let mistakes = reading.diagnostics.count
-      reading.mapping(node, fields: ListenerTLSDraft.fields, into: &draft)
-      guard let certificate = draft.certificate, let key = draft.key else {
-        if reading.diagnostics.count == mistakes {
-          reading.report(
-            at: node.position, "`\(reading.dottedPath)` is incomplete", expected: "both `cert` and `key`")
-        }
-        return
-      }
-      let (directory, home) = (reading.directory, reading.home)
-      func path(_ text: Located<String>) -> String { FilePath.resolve(text.value, from: directory, home: home) }
-      var tls = GatewayConfiguration.Listeners.TLS(certificate: path(certificate), key: path(key))
-      tls.clientCA = draft.clientCA.map(path)
-      tls.clientAuthentication = draft.clientAuthentication
-      root[keyPath: target] = tls
-    }
-  }
-}
-
-/// `listeners.*.tls` while it is read.
-private struct ListenerTLSDraft {
-  var certificate: Located<String>?
-  var key: Located<String>?
-  var clientCA: Located<String>?
-  var clientAuthentication = GatewayConfiguration.Listeners.TLS.ClientAuthentication.none
-
-  static var fields: [Field<ListenerTLSDraft>] {
-    [
-      .text("cert", \.certificate), .text("key", \.key), .text("client_ca", \.clientCA),
-      .choice("client_auth", \.clientAuthentication),
-    ]
   }
 }

@@ -27,7 +27,7 @@ extension GatewayConfiguration {
       /// Names taken in `Host` besides the bound host and loopback names, without a port, lower-case
       /// (`listeners.http.allowed_hosts`); `*` takes any. Default: none.
       package var allowedHosts: [String] = []
-      /// Serve https instead of http (`listeners.http.tls`, not active yet).
+      /// Serve https instead of http (`listeners.http.tls`).
       package var tls: TLS?
 
       package init() {}
@@ -61,29 +61,10 @@ extension GatewayConfiguration {
       package var host = "127.0.0.1"
       /// `listeners.admin.port`, 0 for any free port. Default: 4003.
       package var port = 4003
+      /// `listeners.admin.tls`.
+      package var tls: TLS?
 
       package init() {}
-    }
-
-    /// The gateway's own certificate. Relative paths were taken from the directory of the file that names them.
-    package struct TLS: Sendable, Equatable {
-      /// PEM file with the certificate chain (`tls.cert`).
-      package var certificate: String
-      /// PEM file with the private key (`tls.key`).
-      package var key: String
-      /// PEM file with the roots that client certificates must lead to (`tls.client_ca`).
-      package var clientCA: String?
-      /// `tls.client_auth`. Default: none.
-      package var clientAuthentication = ClientAuthentication.none
-
-      package init(certificate: String, key: String) {
-        self.certificate = certificate
-        self.key = key
-      }
-
-      package enum ClientAuthentication: String, Sendable, CaseIterable {
-        case none, optional, required
-      }
     }
   }
 }

@@ -16,6 +16,7 @@ package final class Gateway {
   private let maxConnections: Int
   private let logger: Logger
   private var threads: [Thread] = []
+  let contexts: Mutex<ListenerContexts>
 
   /// What keeps the gateway from starting, for people.
   package struct Failure: Error, CustomStringConvertible {
@@ -31,6 +32,7 @@ package final class Gateway {
     let listeners = configuration.listeners
     // Ids of exchanges have room for so many loops, and the control loop is the last of them.
     let count = min(configuration.workers ?? System.processors, ExchangeID.workers - 1)
+    contexts = Mutex(try ListenerContexts(listeners, renewing: nil))
     do {
       httpPort = try Listener.probe(host: listeners.http.host, port: UInt16(listeners.http.port))
       adminPort = try Listener.probe(host: listeners.admin.host, port: UInt16(listeners.admin.port))
@@ -96,8 +98,9 @@ package final class Gateway {
     let listeners = state.configuration.listeners
     let limits = httpLimits
     do {
-      _ = try controlWorker.loop.listen(
+      let listener = try controlWorker.loop.listen(
         host: listeners.admin.host, port: adminPort, group: nil, label: ListenerLabel.admin, limits: limits)
+      controlWorker.secure(listener, label: ListenerLabel.admin, with: contexts.withLock { $0 })
     } catch {
       throw Failure(description: "can't listen on \(listeners.admin.host) port \(adminPort): \(error)")
     }
@@ -106,6 +109,7 @@ package final class Gateway {
         let listener = try worker.loop.listen(
           host: listeners.http.host, port: httpPort, group: group, label: ListenerLabel.http, limits: limits)
         worker.loop.hold(listener, true)
+        worker.secure(listener, label: ListenerLabel.http, with: contexts.withLock { $0 })
         worker.listener = listener
       } catch {
         throw Failure(description: "can't listen on \(listeners.http.host) port \(httpPort): \(error)")
@@ -120,6 +124,8 @@ package final class Gateway {
     let handles = workers.map { WorkerHandle($0) }
     control.begin { for handle in handles { handle.post { $0.letClientsIn() } } }
   }
+
+  var allWorkers: [WorkerHandle] { (workers + [controlWorker]).map { WorkerHandle($0) } }
 
   private var httpLimits: HTTPLimits {
     var limits = HTTPLimits()
@@ -193,6 +199,7 @@ extension Worker {
   func startDraining() {
     if let listener { loop.stopListening(listener) }
     listener = nil
+    secured = [:]
     endListens()
     for (connection, session) in streamReaders where !session.usesEventStream {
       loop.setTag(connection, 0)

@@ -43,8 +43,9 @@ package final class GatewayState: Sendable {
   /// Whose conversation with an upstream it is, when it is not one client session's.
   private struct SharedKey: Hashable {
     var cluster: Int
-    /// nil: everybody's.
+    /// nil: everybody's, whoever they are.
     var abilities: ClientCapabilities?
+    var principal = Principal.anonymous
   }
 
   /// - Parameter childDescriptors: the soft limit on descriptors that children get; 0: ours.
@@ -142,9 +143,11 @@ package final class GatewayState: Sendable {
     upstream(SharedKey(cluster: cluster.index, abilities: nil), cluster, .relayable)
   }
 
-  /// Before there is authentication, clients differ by what they can do alone.
-  func principalUpstream(_ cluster: Cluster, abilities: ClientCapabilities) -> UpstreamSession {
-    upstream(SharedKey(cluster: cluster.index, abilities: abilities), cluster, abilities)
+  /// Clients that are the same principal and can do the same share one.
+  func principalUpstream(
+    _ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities
+  ) -> UpstreamSession {
+    upstream(SharedKey(cluster: cluster.index, abilities: abilities, principal: principal), cluster, abilities)
   }
 
   private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
@@ -159,13 +162,14 @@ package final class GatewayState: Sendable {
   /// Whether a session's calls go through a conversation that no client has to itself.
   func isShared(_ binding: UpstreamSession, with session: Session) -> Bool {
     let cluster = binding.cluster
-    let abilities: ClientCapabilities?
+    let key: SharedKey
     switch cluster.isolation {
     case .session: return false
-    case .shared: abilities = nil
-    case .principal: abilities = session.abilities
+    case .shared: key = SharedKey(cluster: cluster.index)
+    case .principal:
+      key = SharedKey(cluster: cluster.index, abilities: session.abilities, principal: session.principal)
     }
-    return shared.withLock { $0[SharedKey(cluster: cluster.index, abilities: abilities)] === binding }
+    return shared.withLock { $0[key] === binding }
   }
 
   /// All of them, for the end.

@@ -47,6 +47,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   var listener: Listener?
+  /// The listeners that are open, by their label, for when their certificates are renewed.
+  var secured: [UInt32: Listener] = [:]
   /// The end has come: nothing is started any more.
   var isClosing = false
   let headScratch = Scratch(capacity: 2048)

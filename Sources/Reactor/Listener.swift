@@ -85,6 +85,19 @@ extension EventLoop {
   /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
   package func hold(_ listener: Listener, _ held: Bool) { unsafe cr_listener_hold(listener.raw, held) }
 
+  /// New connections speak TLS; those that are open keep what they have.
+  package func setTLS(_ listener: Listener, _ context: TLSContext?) {
+    unsafe cr_listener_set_tls(listener.raw, context?.raw)
+  }
+
+  /// The subject of a client's verified certificate; nil if it showed none.
+  package func subject(of connection: ConnectionID) -> String? {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
+      let length = unsafe cr_connection_subject(raw, connection.rawValue, buffer.baseAddress, Int32(buffer.count))
+      return length > 0 ? unsafe String(cString: buffer.baseAddress!) : nil
+    }
+  }
+
   /// Accepts what the kernel has queued, then closes the socket.
   package func stopListening(_ listener: Listener) { unsafe cr_listener_stop(listener.raw) }
 }

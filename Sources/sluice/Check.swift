@@ -1,11 +1,12 @@
 import ArgumentParser
 import Configuration
+import Gateway
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check the configuration and print what would be served.",
     discussion: """
-      Takes the same flags and variables as `serve`. Nothing is started and nothing is connected to.
+      Takes the same flags and variables as `serve`. Certificates are read; nothing is started and nothing is connected to.
 
         sluice check --config sluice.yaml --mcp-config mcp.json
         sluice check --example > sluice.yaml
@@ -39,6 +40,16 @@ struct Check: ParsableCommand {
       }
     } else {
       loaded = try options.load()
+    }
+    do throws(Gateway.Failure) {
+      try Gateway.checkCertificates(loaded.configuration.listeners)
+    } catch {
+      if json {
+        print(try CheckReport(error, at: options.inputs.file ?? "").json())
+      } else {
+        StandardError.write("sluice: \(error)")
+      }
+      throw ExitCode.mistake
     }
     var report = CheckReport(loaded.configuration)
     report.add(loaded)

@@ -1,5 +1,6 @@
 import Configuration
 import FoundationEssentials
+import Gateway
 
 /// What would be served, for people and for programs. Holds no value of a header or variable: those are secrets.
 struct CheckReport: Encodable {
@@ -68,8 +69,10 @@ struct CheckReport: Encodable {
 
   init(_ configuration: GatewayConfiguration) {
     let listeners = configuration.listeners
-    mcp = "http://\(Self.authority(listeners.http.host, listeners.http.port))/mcp"
-    admin = "http://\(Self.authority(listeners.admin.host, listeners.admin.port))/healthz"
+    mcp =
+      "\(listeners.http.tls == nil ? "http" : "https")://\(Self.authority(listeners.http.host, listeners.http.port))/mcp"
+    admin =
+      "\(listeners.admin.tls == nil ? "http" : "https")://\(Self.authority(listeners.admin.host, listeners.admin.port))/healthz"
     workers = configuration.workers
     prefix = configuration.prefix.rawValue
     servers = configuration.servers.map(Upstream.init)
@@ -79,6 +82,11 @@ struct CheckReport: Encodable {
   init(mistakes: [Diagnostic]) {
     ok = false
     diagnostics = mistakes.map(Remark.init)
+  }
+
+  /// Certificates that can't be served.
+  init(_ failure: Gateway.Failure, at file: String) {
+    self.init(mistakes: [Diagnostic(.error, at: SourcePosition(file: file), failure.description)])
   }
 
   mutating func add(_ loaded: LoadedConfiguration) {

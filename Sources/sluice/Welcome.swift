@@ -10,7 +10,10 @@ struct Welcome {
       let name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host
       return name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"
     }
-    let url = "http://\(authority(configuration.listeners.http.host, httpPort))/mcp"
+    let listeners = configuration.listeners
+    let scheme = listeners.http.tls == nil ? "http" : "https"
+    let adminScheme = listeners.admin.tls == nil ? "http" : "https"
+    let url = "\(scheme)://\(authority(listeners.http.host, httpPort))/mcp"
     let servers =
       configuration.servers.isEmpty
       ? "the built-in demonstration server" : configuration.servers.map(\.alias).joined(separator: ", ")
@@ -18,7 +21,7 @@ struct Welcome {
       "sluice serves \(servers)",
       "",
       "  MCP endpoint   \(url)",
-      "  health         http://\(authority(configuration.listeners.admin.host, adminPort))/readyz",
+      "  health         \(adminScheme)://\(authority(listeners.admin.host, adminPort))/readyz",
       "",
       "  try it         curl -s \(url) -H 'Content-Type: application/json' \\",
       "                   -H 'Accept: application/json, text/event-stream' \\",

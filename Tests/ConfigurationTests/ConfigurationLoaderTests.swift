@@ -124,7 +124,6 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
       """
       listeners:
         websocket: {port: 9, compression: false}
-        http: {tls: {cert: a.pem, key: b.pem}}
       pool: {size: 3}
       routing: {algorithm: round_robin}
       rate_limiting: {default_limit: 5}
@@ -133,12 +132,11 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     let warned = loaded.diagnostics.filter { $0.severity == .warning }.map(\.message)
     #expect(
       warned
-        == ["listeners.websocket", "listeners.http.tls", "pool", "routing", "rate_limiting", "servers.a.replicas"]
+        == ["listeners.websocket", "pool", "routing", "rate_limiting", "servers.a.replicas"]
         .map { "`\($0)` is not active yet" })
     #expect(loaded.configuration.pool.size == 3)
     #expect(loaded.configuration.listeners.webSocket.port == 9)
     #expect(mistakes("pool: {strategy: lifoo}")[0].suggestion == "lifo")
-    #expect(mistakes("listeners: {http: {tls: {cert: a.pem}}}")[0].expected == "both `cert` and `key`")
   }
 
   @Test("a repeated key is a mistake that names both lines")

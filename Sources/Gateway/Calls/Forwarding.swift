@@ -123,7 +123,8 @@ extension Worker {
       return gateway.sharedUpstream(cluster)
     case .principal, .session:
       if cluster.isolation == .session, let session = exchanges[id].session { return session.upstream(cluster) }
-      return gateway.principalUpstream(cluster, abilities: exchanges[id].session?.abilities ?? [])
+      return gateway.principalUpstream(
+        cluster, principal(of: id), abilities: exchanges[id].session?.abilities ?? [])
     }
   }
 

@@ -7,7 +7,7 @@ extension Worker {
   // MARK: GET of a session
 
   func openStandalone(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard let text = head.header(.mcpSessionID), let session = session(text), session.view == view,
+    guard let text = head.header(.mcpSessionID), let session = session(text, of: connection), session.view == view,
       !session.usesEventStream
     else { return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy) }
     session.touch(now: now)
@@ -99,7 +99,7 @@ extension Worker {
     }
     var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), view: .all,
+      id: SessionID(worker: UInt8(index), using: &generator), principal: principal(of: connection), view: .all,
       handshake: Session.Handshake(.r20241105, capabilities: Array("{}".utf8)), usesEventStream: true, replay: 0,
       resumeWindow: 0, now: now)
     guard !gateway.isDraining, gateway.sessions.insert(session) else {
@@ -123,7 +123,8 @@ extension Worker {
     guard let query = head.query, query.hasPrefix("session_id=") else {
       return refuse(connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
     }
-    guard let session = session(query.extracting(11..<query.byteCount)), session.usesEventStream else {
+    guard let session = session(query.extracting(11..<query.byteCount), of: connection), session.usesEventStream
+    else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     session.touch(now: now)

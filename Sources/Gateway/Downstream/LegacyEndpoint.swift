@@ -12,7 +12,7 @@ extension Worker {
     _ revision: Revision
   ) {
     if let known = head.header(.mcpSessionID) {
-      guard let session = session(known), session.view == view, !session.usesEventStream else {
+      guard let session = session(known, of: connection), session.view == view, !session.usesEventStream else {
         return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
       }
       session.touch(now: now)
@@ -24,7 +24,7 @@ extension Worker {
       return refuse(
         connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
     }
-    guard let session = makeSession(view, envelope, revision) else {
+    guard let session = makeSession(for: principal(of: connection), view, envelope, revision) else {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
@@ -42,11 +42,11 @@ extension Worker {
 
   /// nil if there are as many sessions as there may be.
   func makeSession(
-    _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision
+    for principal: Principal, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision
   ) -> Session? {
     var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), view: view,
+      id: SessionID(worker: UInt8(index), using: &generator), principal: principal, view: view,
       handshake: Session.Handshake(revision, envelope),
       replay: gateway.configuration.sessions.replay, resumeWindow: gateway.resumeWindow, now: now)
     guard gateway.sessions.insert(session) else { return nil }
@@ -63,8 +63,11 @@ extension Worker {
     bodyScratch.buffer.append("}")
   }
 
-  func session(_ text: RawSpan) -> Session? {
-    guard let id = SessionID(text, key: gateway.sessionKey), let session = gateway.sessions.find(id) else { return nil }
+  /// The session of that name, for the one who opened it.
+  func session(_ text: RawSpan, of connection: ConnectionID) -> Session? {
+    guard let id = SessionID(text, key: gateway.sessionKey), let session = gateway.sessions.find(id),
+      session.principal == principal(of: connection)
+    else { return nil }
     guard session.isIdle(for: gateway.sessionIdleTimeout, now: now) else { return session }
     // The round that ends such sessions only comes every few seconds.
     end(session)
@@ -72,7 +75,8 @@ extension Worker {
   }
 
   func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard let text = head.header(.mcpSessionID), let session = session(text), session.view == view else {
+    guard let text = head.header(.mcpSessionID), let session = session(text, of: connection), session.view == view
+    else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     end(session)
@@ -87,7 +91,7 @@ extension Worker {
     guard let text = head.header(.mcpSessionID) else {
       return refuse(connection, GatewayError(.sessionMissing), id: envelope.id, .legacy)
     }
-    guard let session = session(text), session.view == view, !session.usesEventStream else {
+    guard let session = session(text, of: connection), session.view == view, !session.usesEventStream else {
       return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
     }
     session.touch(now: now)

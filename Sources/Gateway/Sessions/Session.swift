@@ -39,6 +39,8 @@ package final class Session: Sendable {
   }
 
   let id: SessionID
+  /// Who opened it: nobody else may go on with it.
+  let principal: Principal
   /// Which upstreams the client's URL names.
   let view: CatalogueView
   /// Speaks HTTP+SSE of 2024-11-05: everything goes down its one stream, and the session ends with it.
@@ -50,10 +52,11 @@ package final class Session: Sendable {
   private let isOverlaid = Atomic<Bool>(false)
 
   init(
-    id: SessionID, view: CatalogueView, handshake: Handshake, usesEventStream: Bool = false, replay: Int,
-    resumeWindow: UInt64, now: UInt64
+    id: SessionID, principal: Principal, view: CatalogueView, handshake: Handshake, usesEventStream: Bool = false,
+    replay: Int, resumeWindow: UInt64, now: UInt64
   ) {
     self.id = id
+    self.principal = principal
     self.view = view
     self.handshake = Mutex(handshake)
     self.usesEventStream = usesEventStream

@@ -1,0 +1,65 @@
+import Configuration
+import Reactor
+
+/// What new connections of each listener speak TLS with. Made whole or not at all, so that one bad file changes nothing.
+struct ListenerContexts: Sendable {
+  private var byLabel: [UInt32: TLSContext] = [:]
+
+  /// - Parameter old: those that these take the place of, whose tickets stay good.
+  init(_ listeners: GatewayConfiguration.Listeners, renewing old: ListenerContexts?) throws(Gateway.Failure) {
+    for (name, tls) in listeners.encrypted {
+      guard let label = Self.labels[name] else { continue }
+      do {
+        byLabel[label] = try TLSContext(
+          identities: tls.identities.map { ($0.certificate, $0.key) }, clientCA: tls.clientCA,
+          clientAuthentication: tls.clientAuthentication.forReactor, renewing: old?[label])
+      } catch {
+        throw Gateway.Failure(description: "listeners.\(name).tls: \(error)")
+      }
+    }
+  }
+
+  /// nil: plain.
+  subscript(label: UInt32) -> TLSContext? { byLabel[label] }
+
+  private static let labels = ["http": ListenerLabel.http, "admin": ListenerLabel.admin]
+}
+
+extension GatewayConfiguration.Listeners.TLS.ClientAuthentication {
+  fileprivate var forReactor: TLSContext.ClientAuthentication {
+    switch self {
+    case .off: .off
+    case .optional: .optional
+    case .required: .required
+    }
+  }
+}
+
+extension Gateway {
+  /// Why the certificates of the listeners can't be served, if so.
+  package static func checkCertificates(_ listeners: GatewayConfiguration.Listeners) throws(Failure) {
+    _ = try ListenerContexts(listeners, renewing: nil)
+  }
+
+  /// Reads certificates, keys and roots anew. New connections get them, on every listener; open ones keep theirs. On
+  /// failure nothing has changed.
+  package func renewCertificates(_ listeners: GatewayConfiguration.Listeners) throws(Failure) {
+    let renewed = try contexts.withLock { (current) throws(Failure) in
+      current = try ListenerContexts(listeners, renewing: current)
+      return current
+    }
+    for worker in allWorkers { worker.post { $0.secure(with: renewed) } }
+  }
+}
+
+extension Worker {
+  /// Remembers a listener, so that its certificates can be renewed.
+  func secure(_ listener: Listener, label: UInt32, with contexts: ListenerContexts) {
+    secured[label] = listener
+    loop.setTLS(listener, contexts[label])
+  }
+
+  fileprivate func secure(with contexts: ListenerContexts) {
+    for (label, listener) in secured { loop.setTLS(listener, contexts[label]) }
+  }
+}

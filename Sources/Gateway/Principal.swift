@@ -1,0 +1,22 @@
+import Reactor
+
+/// On whose behalf a request is made: the subject of a verified client certificate, or nobody known.
+struct Principal: Hashable, Sendable {
+  /// RFC 2253 form; empty for a client without a certificate.
+  let subject: String
+
+  static let anonymous = Principal(subject: "")
+}
+
+extension Worker {
+  func principal(of connection: ConnectionID) -> Principal {
+    loop.subject(of: connection).map(Principal.init(subject:)) ?? .anonymous
+  }
+
+  /// Whose call it is.
+  func principal(of id: ExchangeID) -> Principal {
+    if let session = exchanges[id].session { return session.principal }
+    guard case .post(let connection) = exchanges[id].origin else { return .anonymous }
+    return principal(of: connection)
+  }
+}
