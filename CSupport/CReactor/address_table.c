@@ -1,72 +1,105 @@
 #include "address_table.h"
 
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-static uint32_t place_of(const cr_address_table *table, const uint8_t address[16]) {
-  uint64_t words[2];
-  memcpy(words, address, sizeof words);
-  __uint128_t product =
-      (__uint128_t)(words[0] ^ table->seed) * (words[1] ^ 0x9e3779b97f4a7c15ull ^ table->seed);
-  uint64_t folded = (uint64_t)product ^ (uint64_t)(product >> 64);
-  folded = (folded ^ (folded >> 29)) * 0xbf58476d1ce4e5b9ull;
-  return (uint32_t)(folded >> 32) & (table->capacity - 1);
+/* A peer may lie in any of as many slots from its place on: four cache lines. At a quarter full, a
+   neighbourhood without room comes once in many millions. */
+enum { NEIGHBOURHOOD = 32, SLOTS_PER_PEER = 4, COUNT_BITS = 24, LEAST_SLOTS = 1024 };
+
+static const uint64_t COUNT_MASK = ((uint64_t)1 << COUNT_BITS) - 1;
+
+struct cr_address_table {
+  uint64_t seed[2];
+  uint32_t mask; /* of places */
+  /* Mark (40 bits, not 0) and count (24), or 0 for a free one; the last neighbourhood reaches
+     beyond the places. */
+  _Atomic(uint64_t) slots[];
+};
+
+typedef struct peer_place {
+  uint32_t first;
+  uint64_t mark;
+} peer_place;
+
+cr_address_table *cr_address_table_make(uint32_t peers) {
+  uint64_t slots = LEAST_SLOTS;
+  while (slots < (uint64_t)peers * SLOTS_PER_PEER && slots < (uint64_t)1 << 31)
+    slots *= 2;
+  /* Pages that no peer has touched stay the kernel's. */
+  cr_address_table *table =
+      calloc(1, sizeof *table + (slots + NEIGHBOURHOOD) * sizeof table->slots[0]);
+  if (!table) return NULL;
+  table->mask = (uint32_t)(slots - 1);
+  if (getrandom(table->seed, sizeof table->seed, 0) < 0) table->seed[0] = (uintptr_t)table;
+  return table;
 }
 
-/* The address's entry, or the free one where it would go. */
-static cr_address_entry *find(const cr_address_table *table, const uint8_t address[16]) {
-  uint32_t place = place_of(table, address);
-  while (table->entries[place].count && memcmp(table->entries[place].address, address, 16) != 0) {
-    place = (place + 1) & (table->capacity - 1);
+void cr_address_table_free(cr_address_table *table) {
+  free(table);
+}
+
+static uint64_t fold(uint64_t first, uint64_t second) {
+  __uint128_t product = (__uint128_t)first * second;
+  return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static peer_place place_of(const cr_address_table *table, const uint8_t address[16]) {
+  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  uint64_t key = 0;
+  if (memcmp(address, mapped, sizeof mapped) == 0) {
+    /* A multicast prefix, which no peer can have. */
+    memcpy(&key, address + 8, 8);
+    key |= (uint64_t)0xff;
+  } else {
+    memcpy(&key, address, 8);
   }
-  return &table->entries[place];
+  uint64_t hash = fold(key ^ table->seed[0], 0x9e3779b97f4a7c15ull ^ table->seed[1]);
+  hash = fold(hash ^ table->seed[1], 0xbf58476d1ce4e5b9ull ^ table->seed[0]);
+  uint64_t mark = hash >> COUNT_BITS;
+  return (peer_place){.first = (uint32_t)(fold(hash, 0x94d049bb133111ebull)) & table->mask,
+                      .mark = mark ? mark : 1};
 }
 
-static bool grow(cr_address_table *table) {
-  cr_address_table larger = {.capacity = table->capacity ? 2 * table->capacity : 64,
-                             .seed = table->seed};
-  if (table->capacity == 0 && getrandom(&larger.seed, sizeof larger.seed, 0) < 0) larger.seed = 0;
-  larger.entries = calloc(larger.capacity, sizeof *larger.entries);
-  if (!larger.entries) return false;
-  for (uint32_t place = 0; place < table->capacity; place++) {
-    if (table->entries[place].count)
-      *find(&larger, table->entries[place].address) = table->entries[place];
-  }
-  larger.used = table->used;
-  free(table->entries);
-  *table = larger;
-  return true;
-}
-
+/* Two loops that meet a new peer at the same moment may give it a slot each, so all slots of its
+   neighbourhood count together. */
 uint32_t cr_address_add(cr_address_table *table, const uint8_t address[16]) {
-  if (4 * (table->used + 1) > 3 * table->capacity && !grow(table)) return 0;
-  cr_address_entry *entry = find(table, address);
-  if (entry->count == 0) {
-    memcpy(entry->address, address, 16);
-    table->used++;
+  peer_place place = place_of(table, address);
+  for (;;) {
+    uint64_t sum = 0, seen = 0;
+    _Atomic(uint64_t) *own = NULL, *unused = NULL;
+    for (uint32_t index = 0; index < NEIGHBOURHOOD; index++) {
+      _Atomic(uint64_t) *slot = &table->slots[place.first + index];
+      uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+      if (word == 0) {
+        if (!unused) unused = slot;
+      } else if (word >> COUNT_BITS == place.mark) {
+        sum += word & COUNT_MASK;
+        if (!own) own = slot, seen = word;
+      }
+    }
+    _Atomic(uint64_t) *slot = own ? own : unused;
+    if (!slot || (seen & COUNT_MASK) == COUNT_MASK) return 0;
+    uint64_t wanted = own ? seen + 1 : place.mark << COUNT_BITS | 1;
+    if (atomic_compare_exchange_strong_explicit(slot, &seen, wanted, memory_order_relaxed,
+                                                memory_order_relaxed))
+      return (uint32_t)(sum + 1);
   }
-  return ++entry->count;
 }
 
 void cr_address_remove(cr_address_table *table, const uint8_t address[16]) {
-  if (table->capacity == 0) return;
-  cr_address_entry *entry = find(table, address);
-  if (entry->count == 0 || --entry->count > 0) return;
-  table->used--;
-  /* Entries behind the gap move up, so that no search stops short of them. */
-  uint32_t mask = table->capacity - 1;
-  uint32_t gap = (uint32_t)(entry - table->entries);
-  for (uint32_t place = (gap + 1) & mask; table->entries[place].count; place = (place + 1) & mask) {
-    uint32_t home = place_of(table, table->entries[place].address);
-    if (((place - home) & mask) < ((place - gap) & mask)) continue;
-    table->entries[gap] = table->entries[place];
-    table->entries[place].count = 0;
-    gap = place;
+  peer_place place = place_of(table, address);
+  for (uint32_t index = 0; index < NEIGHBOURHOOD; index++) {
+    _Atomic(uint64_t) *slot = &table->slots[place.first + index];
+    uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
+    while (word && word >> COUNT_BITS == place.mark) {
+      uint64_t less = (word & COUNT_MASK) == 1 ? 0 : word - 1;
+      if (atomic_compare_exchange_weak_explicit(slot, &word, less, memory_order_relaxed,
+                                                memory_order_relaxed))
+        return;
+    }
   }
-}
-
-void cr_address_clear(cr_address_table *table) {
-  free(table->entries);
-  *table = (cr_address_table){0};
 }

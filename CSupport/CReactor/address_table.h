@@ -1,26 +1,21 @@
 #ifndef CREACTOR_ADDRESS_TABLE_H
 #define CREACTOR_ADDRESS_TABLE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* How many connections each peer address has: open addressing over 16-byte addresses, seeded so
-   that nobody can choose addresses that collide. */
-typedef struct cr_address_entry {
-  uint8_t address[16];
-  uint32_t count; /* 0: free */
-} cr_address_entry;
+/* How many connections each peer has, counted over all loops that share the table: a peer is an
+   IPv4 address or the /64 of an IPv6 address, as whoever has one address of such a network has them
+   all. Of fixed size: a slot is one word, a mark of the peer beside its count, and all changes are
+   single compare-exchanges. Seeded, so that nobody can choose peers that share slots.
+   Thread: any, but for making and freeing. */
+typedef struct cr_address_table cr_address_table;
 
-typedef struct cr_address_table {
-  cr_address_entry *entries;
-  uint32_t capacity; /* a power of two, or 0 */
-  uint32_t used;
-  uint64_t seed;
-} cr_address_table;
+/* Room for about so many peers; NULL without memory. */
+cr_address_table *cr_address_table_make(uint32_t peers);
+void cr_address_table_free(cr_address_table *table);
 
-/* The count after adding one; 0 without memory. */
+/* The count after adding one; 0 when there is no room for the peer, and nothing was counted. */
 uint32_t cr_address_add(cr_address_table *table, const uint8_t address[16]);
 void cr_address_remove(cr_address_table *table, const uint8_t address[16]);
-void cr_address_clear(cr_address_table *table);
 
 #endif

@@ -52,8 +52,8 @@ typedef struct cr_transport {
   /* Optional: called when the connection's turn on the ready list comes, closing or not, for
      transports that have no event source of their own. A layer in between hands it down. */
   void (*run)(cr_connection *connection);
-  /* Optional: bytes of the `write` under way that the kernel has not taken. */
-  size_t (*unwritten)(cr_connection *connection);
+  /* Optional: bytes of the connection that the peer's kernel has acknowledged so far. */
+  uint64_t (*taken)(cr_connection *connection);
   /* Optional: whether the kernel holds something that was not read yet, bytes or the end. */
   bool (*unread)(cr_connection *connection);
 

@@ -9,9 +9,19 @@ struct member {
   uint8_t padding[64 - sizeof(void *) - sizeof(int32_t)];
 };
 
+/* Connections of all listeners with one label. */
+struct seat {
+  _Atomic(uint64_t) label; /* + 1; 0: free */
+  _Atomic(uint32_t) connections;
+};
+
+enum { SEATS = 16 };
+
 struct cr_group {
   uint32_t capacity;
   _Atomic(uint32_t) joined;
+  _Atomic(cr_address_table *) addresses;
+  struct seat seats[SEATS];
   struct member members[];
 };
 
@@ -34,6 +44,7 @@ void cr_group_join(cr_group *group, cr_loop *loop) {
 }
 
 void cr_group_free(cr_group *group) {
+  if (group) cr_address_table_free(atomic_load_explicit(&group->addresses, memory_order_acquire));
   free(group);
 }
 
@@ -49,12 +60,26 @@ void cr_group_count(cr_group *group, uint32_t index, int change) {
   atomic_fetch_add_explicit(&group->members[index].connections, change, memory_order_relaxed);
 }
 
-uint32_t cr_group_total(cr_group *group) {
-  uint32_t count = atomic_load_explicit(&group->joined, memory_order_acquire);
-  int64_t sum = 0;
-  for (uint32_t each = 0; each < count; each++)
-    sum += atomic_load_explicit(&group->members[each].connections, memory_order_relaxed);
-  return sum > 0 ? (uint32_t)sum : 0;
+_Atomic(uint32_t) *cr_group_seat(cr_group *group, uint32_t label) {
+  for (uint32_t index = 0; index < SEATS; index++) {
+    struct seat *seat = &group->seats[index];
+    uint64_t taken = 0, mine = (uint64_t)label + 1;
+    bool won = atomic_compare_exchange_strong_explicit(&seat->label, &taken, mine,
+                                                       memory_order_acq_rel, memory_order_acquire);
+    if (won || taken == mine) return &seat->connections;
+  }
+  return NULL;
+}
+
+cr_address_table *cr_group_addresses(cr_group *group, uint32_t peers) {
+  cr_address_table *table = atomic_load_explicit(&group->addresses, memory_order_acquire);
+  if (table) return table;
+  cr_address_table *made = cr_address_table_make(peers), *other = NULL;
+  if (!made || atomic_compare_exchange_strong_explicit(&group->addresses, &other, made,
+                                                       memory_order_acq_rel, memory_order_acquire))
+    return made;
+  cr_address_table_free(made);
+  return other;
 }
 
 uint32_t cr_group_choose(cr_group *group, uint32_t index) {

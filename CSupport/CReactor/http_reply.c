@@ -84,6 +84,8 @@ void cr_http_refuse(cr_connection *connection, int status) {
   /* RFC 9110 section 15.5.6 demands it; CONNECT is the only method refused here. */
   cwire_span allowed = cwire_span_text("GET, HEAD, POST, DELETE, OPTIONS");
   if (status == 405) cwire_http1_put_field(&head.writer, CWIRE_FIELD_ALLOW, allowed);
+  if (status == 503)
+    cwire_http1_put_field(&head.writer, CWIRE_FIELD_RETRY_AFTER, cwire_span_text("1"));
   cwire_http1_put_head_end(&head.writer);
   cr_piece pieces[] = {
       cr_piece_span(cwire_writer_written(&head.writer)),
@@ -286,27 +288,30 @@ size_t cr_queued(cr_loop *loop, cr_id id) {
   return connection ? cr_connection_queued(connection) : 0;
 }
 
-/* True if nothing of what waits has moved since `timeout` ago. */
-static bool is_stalled(cr_connection *connection, uint64_t now, uint32_t timeout) {
+/* True if something has waited for `timeout` without a break, and the peer took less than `rate`
+   asks for meanwhile. What counts is what the peer's kernel has acknowledged: into the buffers of
+   our own, bytes go on moving while nobody reads. */
+static bool is_stalled(cr_connection *connection, uint64_t now, uint32_t timeout, uint32_t rate) {
   cr_write_queue *queue = connection->queue;
+  uint64_t passed = now - queue->seen_at;
+  if (queue->seen_at && passed < timeout) return false;
   const cr_transport *transport = connection->transport;
-  size_t unwritten = transport->unwritten ? transport->unwritten(connection) : 0;
-  if (queue->seen_at == 0 || queue->seen_consumed != queue->consumed ||
-      queue->seen_unwritten != unwritten) {
-    queue->seen_at = now;
-    queue->seen_consumed = queue->consumed;
-    queue->seen_unwritten = unwritten;
-  }
-  return now - queue->seen_at >= timeout;
+  uint64_t taken = transport->taken ? transport->taken(connection) : queue->consumed;
+  uint64_t moved = taken - queue->seen_taken;
+  bool stalled = queue->seen_at && (moved == 0 || moved * 1000 < (uint64_t)rate * passed);
+  queue->seen_at = now;
+  queue->seen_taken = taken;
+  return stalled;
 }
 
-void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms) {
+void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate) {
   uint64_t now = cr_loop_time(loop);
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (connection->kind == CR_KIND_FREE || connection->kind == CR_KIND_CHILD) continue;
+    if (!connection || connection->kind == CR_KIND_FREE) continue;
+    if (connection->kind == CR_KIND_CHILD) continue;
     if (connection->closing || !connection->connected || !connection->queue) continue;
-    if (!is_stalled(connection, now, timeout_ms)) continue;
+    if (!is_stalled(connection, now, timeout_ms, rate)) continue;
     connection->reset = 1;
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
   }

@@ -6,8 +6,6 @@
 #include "listener_private.h"
 #include "transport_tls.h"
 
-/* Bytes of requests to come that are kept while an answer is outstanding; then reading stops. */
-enum { PIPELINE_BYTES = 64 * 1024 };
 /* How long and for how many bytes a client that was given its last answer is listened to. Closing
    while it still sends would reset the connection, and it might never read the answer (RFC 9112
    section 9.6). */
@@ -72,7 +70,7 @@ static void out_of_memory(cr_connection *connection) {
 
 static void hand_over(cr_connection *connection, const cwire_http1_head *head, cwire_span body) {
   cr_loop *loop = connection->loop;
-  if (loop->options.memory > 0 && loop->buffers.bytes_out > loop->options.memory) {
+  if (cr_loop_sheds(loop)) {
     cr_http_refuse(connection, 503);
     return;
   }
@@ -141,6 +139,8 @@ static void begin_collecting(cr_connection *connection, const cwire_http1_body *
     return;
   }
   exchange->body = *body;
+  exchange->started = cr_loop_time(loop);
+  exchange->seen = 0;
   connection->server_state |= COLLECTING;
   wake_by(connection, cr_loop_time(loop) + connection->server.listener->limits.body_timeout);
 }
@@ -154,11 +154,15 @@ static void fail_body(cr_connection *connection, int status) {
 
 static size_t continue_collecting(cr_connection *connection, cwire_span input) {
   cwire_span rest = input;
-  int status = collect(connection, &connection->server.exchange->body, &rest, NULL);
+  cr_exchange *exchange = connection->server.exchange;
+  int status = collect(connection, &exchange->body, &rest, NULL);
+  exchange->seen += input.length - rest.length;
   if (status == CWIRE_OK)
     hand_over_collected(connection);
   else if (status < 0)
     fail_body(connection, status);
+  else if (cr_loop_sheds(connection->loop))
+    cr_http_refuse(connection, 503);
   return input.length - rest.length;
 }
 
@@ -185,6 +189,10 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     }
     if (exchange->seen == 0) {
       exchange->started = cr_loop_time(loop);
+      if (cr_loop_sheds(loop)) {
+        cr_http_refuse(connection, 503);
+        return input.length;
+      }
       wake_by(connection, exchange->started + connection->server.listener->limits.head_timeout);
     }
     exchange->seen = input.length;
@@ -206,7 +214,10 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
   if (status == CWIRE_MORE) {
     bool wants_continue = head->expect_continue && nothing_yet;
     begin_collecting(connection, &body, cwire_span_make(input.base, (size_t)length));
-    if (wants_continue && !connection->closing) send_continue(connection);
+    if (cr_loop_sheds(loop))
+      cr_http_refuse(connection, 503);
+    else if (wants_continue && !connection->closing)
+      send_continue(connection);
     return used;
   }
   exchange = connection->server.exchange;
@@ -232,6 +243,11 @@ static size_t throw_away(cr_connection *connection, cwire_span bytes) {
   return bytes.length;
 }
 
+/* Bytes of requests to come that are kept while an answer is due; then reading stops. */
+static size_t read_ahead(const cr_connection *connection) {
+  return cr_loop_sheds(connection->loop) ? 1 : connection->server.listener->limits.pipeline;
+}
+
 /* A client that sends requests and does not read the answers waits for its turn. */
 static bool held_back(const cr_connection *connection) {
   return cr_connection_queued(connection) > connection->loop->options.write_high_water;
@@ -243,7 +259,8 @@ static size_t server_read(cr_connection *connection, cwire_span bytes) {
     cwire_span rest = cwire_span_make(bytes.base + used, bytes.length - used);
     if (connection->server_state & LINGERING) return used + throw_away(connection, rest);
     if (connection->server_state & BUSY || held_back(connection)) {
-      if (rest.length >= PIPELINE_BYTES && !connection->held) cr_connection_hold(connection, true);
+      if (rest.length >= read_ahead(connection) && !connection->held)
+        cr_connection_hold(connection, true);
       break;
     }
     size_t taken = take_request(connection, rest);
@@ -277,7 +294,8 @@ static void server_run(cr_connection *connection) {
   if (connection->protocol != &cr_http_server) return;
   if (connection->closing || connection->server_state & LINGERING) return;
   size_t kept = connection->kept ? connection->kept->end - connection->kept->begin : 0;
-  if (connection->held && kept < PIPELINE_BYTES) cr_connection_hold(connection, false);
+  if (connection->held && kept < connection->server.listener->limits.pipeline)
+    cr_connection_hold(connection, false);
   bool waits = connection->server_state & BUSY || held_back(connection);
   if (connection->eof && !waits) cr_connection_close_flushed(connection);
 }
@@ -302,6 +320,18 @@ static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet
     cr_connection_set_timer(connection, now + LINGER_QUIET_MS);
 }
 
+/* When a body that is being collected is late: nothing of it came for `body_timeout`, or less of it
+   than `body_rate` asks for. */
+static uint64_t body_due(const cr_connection *connection, uint64_t now, uint32_t quiet) {
+  const cr_http_limits *limits = &connection->server.listener->limits;
+  const cr_exchange *exchange = connection->server.exchange;
+  uint64_t due = now + limits->body_timeout - quiet;
+  if (limits->body_rate == 0) return due;
+  uint64_t whole = exchange->started + limits->body_timeout +
+                   (uint64_t)exchange->seen * 1000 / limits->body_rate;
+  return whole < due ? whole : due;
+}
+
 static void server_timer(cr_connection *connection) {
   if (!connection->connected) { /* a handshake that takes too long */
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
@@ -318,26 +348,26 @@ static void server_timer(cr_connection *connection) {
     /* Policy watches over its own answers; the timer starts again with the end of this one. */
     if (exchange && exchange->heartbeat) cr_http_heartbeat(connection);
   } else if (state & COLLECTING) {
-    if (quiet >= limits->body_timeout)
+    uint64_t due = body_due(connection, now, quiet);
+    if (now >= due)
       cr_http_refuse(connection, 408);
     else
-      cr_connection_set_timer(connection, now + limits->body_timeout - quiet);
+      cr_connection_set_timer(connection, due);
   } else if (exchange && exchange->seen) {
     uint64_t due = exchange->started + limits->head_timeout;
     if (now >= due)
       cr_http_refuse(connection, 408);
     else
       cr_connection_set_timer(connection, due);
-  } else if (quiet >= limits->idle_timeout) {
-    cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
   } else {
-    cr_connection_set_timer(connection, now + limits->idle_timeout - quiet);
+    /* Before its first request a connection is not kept alive: it has yet to show what it is for.
+     */
+    uint32_t most = state & PERSIST ? limits->idle_timeout : limits->head_timeout;
+    if (quiet >= most)
+      cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
+    else
+      cr_connection_set_timer(connection, now + most - quiet);
   }
-}
-
-static void server_connected(cr_connection *connection) {
-  uint32_t idle = connection->server.listener->limits.idle_timeout;
-  cr_connection_set_timer(connection, cr_loop_time(connection->loop) + idle);
 }
 
 static void server_drained(cr_connection *connection) {
@@ -362,7 +392,6 @@ static void server_closed(cr_connection *connection, cr_error error) {
 }
 
 const cr_protocol cr_http_server = {
-    .connected = server_connected,
     .read = server_read,
     .eof = server_eof,
     .drained = server_drained,
@@ -375,7 +404,7 @@ void cr_http_drain(cr_loop *loop) {
   loop->draining = true;
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (connection->kind == CR_KIND_FREE || connection->closing) continue;
+    if (!connection || connection->kind == CR_KIND_FREE || connection->closing) continue;
     if (connection->protocol != &cr_http_server) continue;
     if (!connection->connected) continue; /* a handshake; its first answer will be its last */
     connection->server_state &= ~(uint32_t)PERSIST;

@@ -19,7 +19,9 @@
 #include "tls.h"
 #include "transport_tls.h"
 
-enum { BACKLOG = 4096, ACCEPTS_PER_WAKE = 64, RETRY_MS = 100 };
+enum { BACKLOG = 4096, ACCEPTS_PER_WAKE = 64, RETRY_MS = 100, MOST_LAST_READS = 8 };
+/* The table of addresses is made once, and limits may be raised later. */
+enum { LEAST_PEERS = 1 << 15 };
 
 cr_http_limits cr_http_limits_default(void) {
   return (cr_http_limits){
@@ -29,6 +31,8 @@ cr_http_limits cr_http_limits_default(void) {
       .max_body = 16 * 1024 * 1024,
       .head_timeout = 10 * 1000,
       .body_timeout = 30 * 1000,
+      .body_rate = 512,
+      .pipeline = 64 * 1024,
       .idle_timeout = 120 * 1000,
       .max_connections = 10000,
       .per_address = 1000,
@@ -46,6 +50,17 @@ cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limit
   listener->descriptor = listener->reserve = -1;
   listener->closed = true;
   listener->retry.timer.kind = CR_TIMER_TASK;
+  listener->total = loop->group ? cr_group_seat(loop->group, label) : NULL;
+  if (!listener->total) listener->total = &listener->own_total;
+  if (limits->per_address) {
+    uint32_t peers = limits->max_connections > LEAST_PEERS ? limits->max_connections : LEAST_PEERS;
+    if (!loop->group && !loop->addresses) loop->addresses = cr_address_table_make(peers);
+    listener->addresses = loop->group ? cr_group_addresses(loop->group, peers) : loop->addresses;
+    if (!listener->addresses) {
+      free(listener);
+      return NULL;
+    }
+  }
   listener->next = loop->listeners;
   loop->listeners = listener;
   return listener;
@@ -61,29 +76,39 @@ static void free_if_done(cr_listener *listener) {
   free(listener);
 }
 
+static void count_out(cr_listener *listener, const uint8_t peer[16]) {
+  if (listener->addresses) cr_address_remove(listener->addresses, peer);
+  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
+}
+
+/* False if one of the limits says no; nothing is counted then. */
+static bool count_in(cr_listener *listener, const uint8_t peer[16]) {
+  uint32_t most = listener->limits.max_connections;
+  uint32_t total = atomic_fetch_add_explicit(listener->total, 1, memory_order_relaxed) + 1;
+  if (most == 0 || total <= most) {
+    if (!listener->addresses) return true;
+    uint32_t count = cr_address_add(listener->addresses, peer);
+    if (count > 0 && count <= listener->limits.per_address) return true;
+    if (count > 0) cr_address_remove(listener->addresses, peer);
+  }
+  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
+  return false;
+}
+
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
-  uint32_t most = listener->limits.max_connections;
-  /* In a group the new one is counted already. */
-  if (most && listener->grouped && cr_group_total(loop->group) > most) return NULL;
-  if (most && !listener->grouped && listener->connections >= most) return NULL;
-  if (listener->limits.per_address) {
-    uint32_t count = cr_address_add(&loop->addresses, peer);
-    if (count == 0) return NULL;
-    if (count > listener->limits.per_address) {
-      cr_address_remove(&loop->addresses, peer);
-      return NULL;
-    }
-  }
+  if (cr_loop_sheds(loop) || !count_in(listener, peer)) return NULL;
   cr_connection *connection = cr_connection_take(loop, CR_KIND_DOWNSTREAM, &cr_http_server);
   if (!connection) {
-    if (listener->limits.per_address) cr_address_remove(&loop->addresses, peer);
+    count_out(listener, peer);
     return NULL;
   }
   memcpy(connection->peer, peer, 16);
   connection->server.listener = listener;
   listener->connections++;
   loop->counts.accepted++;
+  /* Until the first request, whatever has to come before it. */
+  cr_connection_set_timer(connection, cr_loop_time(loop) + listener->limits.head_timeout);
   return connection;
 }
 
@@ -104,7 +129,7 @@ void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context) {
 void cr_listener_forget(cr_connection *connection) {
   cr_listener *listener = connection->server.listener;
   cr_loop *loop = listener->loop;
-  if (listener->limits.per_address) cr_address_remove(&loop->addresses, connection->peer);
+  count_out(listener, connection->peer);
   if (listener->grouped) cr_group_count(loop->group, loop->group_index, -1);
   listener->connections--;
   connection->server.listener = NULL;
@@ -135,8 +160,9 @@ static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor
   bool plain = !listener || !listener->tls;
   if (plain && send(descriptor, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
     shutdown(descriptor, SHUT_WR);
-    while (recv(descriptor, loop->read_buffer, sizeof loop->read_buffer, MSG_DONTWAIT) > 0)
-      continue;
+    for (int turn = 0; turn < MOST_LAST_READS; turn++) {
+      if (recv(descriptor, loop->read_buffer, sizeof loop->read_buffer, MSG_DONTWAIT) <= 0) break;
+    }
   }
   close(descriptor);
 }

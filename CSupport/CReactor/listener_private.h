@@ -11,10 +11,13 @@ struct cr_listener {
   cr_http_limits limits;
   cr_tls_context *tls; /* retained; NULL: plain */
   uint32_t label;
-  uint32_t connections;
-  int descriptor; /* -1: a memory listener */
-  int reserve;    /* given up for a moment when descriptors run out; -1: it is lost for now */
-  bool grouped;   /* its connections are counted in the loop's group */
+  uint32_t connections;        /* on this loop */
+  _Atomic(uint32_t) own_total; /* where there is no group */
+  _Atomic(uint32_t) *total;    /* on all loops */
+  cr_address_table *addresses; /* of the group or of the loop; NULL: no cap by address */
+  int descriptor;              /* -1: a memory listener */
+  int reserve;  /* given up for a moment when descriptors run out; -1: it is lost for now */
+  bool grouped; /* its connections are counted in the loop's group */
   bool stopped;
   bool polling;
   bool closed; /* `poll` is gone, or never was */
@@ -37,8 +40,11 @@ void cr_listeners_close(cr_loop *loop);
 
 /* Group: counts of connections by loop, and who should take the next one. */
 void cr_group_count(cr_group *group, uint32_t index, int change);
-/* Connections of all its loops. */
-uint32_t cr_group_total(cr_group *group);
+/* Where the connections of all listeners with that label are counted; NULL when there are too many
+   labels. */
+_Atomic(uint32_t) *cr_group_seat(cr_group *group, uint32_t label);
+/* The group's one table, made for so many peers by who asks first; NULL without memory. */
+cr_address_table *cr_group_addresses(cr_group *group, uint32_t peers);
 /* The index of the loop to pass a connection on to, counted there already; or `index` itself. */
 uint32_t cr_group_choose(cr_group *group, uint32_t index);
 cr_loop *cr_group_member(cr_group *group, uint32_t index);

@@ -262,6 +262,7 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   loop->wheel_armed = UINT64_MAX;
   atomic_init(&loop->mailbox, NULL);
   atomic_init(&loop->stopping, false);
+  atomic_init(&loop->shedding, false);
 
   int status = uv_loop_init(&loop->uv);
   if (status < 0) {
@@ -323,7 +324,7 @@ void cr_loop_destroy(cr_loop *loop) {
   cr_listeners_close(loop);
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (connection->kind != CR_KIND_FREE)
+    if (connection && connection->kind != CR_KIND_FREE)
       cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
   }
   /* Handles take a turn to close; children that are being ended may take some milliseconds. */
@@ -338,21 +339,26 @@ void cr_loop_destroy(cr_loop *loop) {
     continue;
   uv_loop_close(&loop->uv);
 
-  while (loop->free_queues) {
-    cr_write_queue *queue = loop->free_queues;
-    loop->free_queues = queue->next_free;
-    free(queue);
-  }
+  cr_write_queues_clear(loop);
   cr_http_server_clear(loop);
   cr_websocket_clear(loop);
   cr_resolver_free(loop);
-  cr_address_clear(&loop->addresses);
+  cr_address_table_free(loop->addresses);
   cr_policy_timers_clear(loop);
   cr_buffer_pool_clear(&loop->buffers);
-  for (uint32_t chunk = 0; chunk < loop->slab.chunk_count; chunk++)
-    free(loop->slab.chunks[chunk]);
-  free(loop->slab.chunks);
+  cr_slab_clear(&loop->slab);
   free(loop);
+}
+
+void cr_loop_shed(cr_loop *loop, bool shedding) {
+  atomic_store_explicit(&loop->shedding, shedding, memory_order_relaxed);
+}
+
+void cr_loop_trim(cr_loop *loop) {
+  cr_slab_trim(&loop->slab);
+  cr_http_server_clear(loop);
+  cr_write_queues_clear(loop);
+  cr_buffer_pool_clear(&loop->buffers);
 }
 
 uint64_t cr_loop_now(const cr_loop *loop) {

@@ -11,13 +11,20 @@
 
 enum { CR_READ_BUFFER = 64 * 1024, CR_SLAB_CHUNK = 64 };
 
+typedef struct cr_slab_chunk {
+  cr_connection *connections; /* NULL: given back while all were free */
+  uint32_t free;              /* slot + 1 of the first free one; 0: none */
+  uint32_t used;
+} cr_slab_chunk;
+
 /* Connections in chunks that never move, so that a handle's address stays. */
 typedef struct cr_slab {
-  cr_connection **chunks;
+  cr_slab_chunk *chunks;
   uint32_t chunk_count;
-  uint32_t used, high; /* slots in use; slots ever used */
+  uint32_t used, high; /* slots in use; slots that there are */
   uint32_t limit;
-  uint32_t free; /* slot + 1 of the first free one; 0: none */
+  uint32_t first_room; /* no chunk before this one has a free slot */
+  uint32_t generation; /* of the slot that was taken last */
 } cr_slab;
 
 typedef struct cr_policy_timer {
@@ -69,11 +76,12 @@ struct cr_loop {
   uv_async_t wake;
   _Atomic(cr_mail *) mailbox;
   atomic_bool stopping;
+  atomic_bool shedding; /* by `cr_loop_shed` */
   bool draining;
   bool destroying; /* no handler is called any more */
 
   cr_listener *listeners;
-  cr_address_table addresses;
+  cr_address_table *addresses; /* of a loop without a group; made with its first listener */
   struct cr_group *group;
   uint32_t group_index;
   struct cr_intercept *intercepts; /* transport_memory.c */
@@ -106,6 +114,13 @@ void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
 /* Bytes that nobody can guess. */
 void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count);
 
+/* True while the peers of this loop, or the process, take more memory than they may: no new work is
+   begun. */
+static inline bool cr_loop_sheds(const cr_loop *loop) {
+  return (loop->options.memory > 0 && loop->buffers.bytes_out > loop->options.memory) ||
+         atomic_load_explicit(&loop->shedding, memory_order_relaxed);
+}
+
 /* The current date as an HTTP field value, made once per second. */
 cwire_span cr_loop_date(cr_loop *loop);
 
@@ -124,12 +139,17 @@ void cr_connection_run(cr_connection *connection);
 /* Frees what these files keep per loop. */
 void cr_http_server_clear(cr_loop *loop);
 void cr_websocket_clear(cr_loop *loop);
+void cr_write_queues_clear(cr_loop *loop);
 void cr_memory_forget(cr_loop *loop);
 
 cr_connection *cr_slab_take(cr_slab *slab);
 void cr_slab_give(cr_slab *slab, cr_connection *connection);
 /* Whoever has that slot and generation, closing or not; the worker is not looked at. */
 cr_connection *cr_slab_find(const cr_slab *slab, cr_id id);
+/* NULL where the chunk was given back. */
 cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot);
+/* Gives back chunks that nobody uses, but for one. Not from within a callback of a connection. */
+void cr_slab_trim(cr_slab *slab);
+void cr_slab_clear(cr_slab *slab);
 
 #endif

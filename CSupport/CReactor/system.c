@@ -1,11 +1,14 @@
 #define _GNU_SOURCE
 #include "creactor/system.h"
 
+#include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Whole processors of the cgroup's quota (`cpu.max`: quota and period in us, or "max"); 0: none. */
 static int quota(void) {
@@ -35,6 +38,65 @@ uint64_t cr_system_raise_descriptors(uint64_t *before) {
   *before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : *before;
+}
+
+/* The number in the first line of a file; 0 when there is none. */
+static uint64_t number_in(const char *path) {
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0;
+  uint64_t number = 0;
+  if (fscanf(file, "%" SCNu64, &number) != 1) number = 0;
+  fclose(file);
+  return number;
+}
+
+/* Our cgroup (version 2) below the root, such as "/system.slice/x.service"; empty at the root. */
+static void own_group(char *path, size_t capacity) {
+  path[0] = 0;
+  FILE *file = fopen("/proc/self/cgroup", "re");
+  if (file == NULL) return;
+  char line[1024];
+  while (fgets(line, sizeof line, file) != NULL) {
+    if (strncmp(line, "0::/", 4) != 0) continue;
+    line[strcspn(line, "\n")] = 0;
+    snprintf(path, capacity, "%s", line + 3);
+  }
+  fclose(file);
+  if (strcmp(path, "/") == 0) path[0] = 0;
+}
+
+uint64_t cr_system_memory(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+  uint64_t least = pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : 0;
+  char group[1024];
+  own_group(group, sizeof group);
+  /* A limit of any group above ours counts too. */
+  for (;;) {
+    char path[1152];
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+    uint64_t limit = number_in(path);
+    if (limit > 0 && (least == 0 || limit < least)) least = limit;
+    char *last = strrchr(group, '/');
+    if (last == NULL) return least;
+    *last = 0;
+  }
+}
+
+uint64_t cr_system_resident(void) {
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file == NULL) return 0;
+  uint64_t pages = 0;
+  if (fscanf(file, "%*u %" SCNu64, &pages) != 1) pages = 0;
+  fclose(file);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t cr_system_unused(void) {
+  return mallinfo2().fordblks;
+}
+
+void cr_system_trim(void) {
+  malloc_trim(0);
 }
 
 void cr_system_name_thread(const char *name) {

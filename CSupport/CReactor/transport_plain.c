@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "loop_private.h"
+#include "socket_progress.h"
 
 static cr_connection *connection_of(uv_handle_t *handle) {
   return (cr_connection *)(void *)handle; /* the handle is the first member */
@@ -51,8 +52,12 @@ static void plain_shutdown(cr_connection *connection) {
   if (uv_fileno(&connection->handle, &descriptor) == 0) shutdown(descriptor, SHUT_WR);
 }
 
-static size_t plain_unwritten(cr_connection *connection) {
-  return uv_stream_get_write_queue_size(&connection->stream);
+static uint64_t plain_taken(cr_connection *connection) {
+  uv_os_fd_t descriptor;
+  uint64_t bytes;
+  bool known = uv_fileno(&connection->handle, &descriptor) == 0 &&
+               cr_socket_acknowledged(descriptor, &bytes);
+  return known ? bytes : connection->queue->consumed;
 }
 
 static bool plain_unread(cr_connection *connection) {
@@ -82,7 +87,7 @@ const cr_transport cr_transport_plain = {
     .read_stop = plain_read_stop,
     .shutdown = plain_shutdown,
     .close = plain_close,
-    .unwritten = plain_unwritten,
+    .taken = plain_taken,
     .unread = plain_unread,
     .connected = cr_connection_connected,
     .received = cr_connection_received,

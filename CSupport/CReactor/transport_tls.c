@@ -336,9 +336,9 @@ static void tls_read_stop(cr_connection *connection) {
   tls->below->read_stop(connection);
 }
 
-static size_t tls_unwritten(cr_connection *connection) {
+static uint64_t tls_taken(cr_connection *connection) {
   const cr_transport *below = tls_of(connection)->below;
-  return below->unwritten == NULL ? 0 : below->unwritten(connection);
+  return below->taken == NULL ? connection->queue->consumed : below->taken(connection);
 }
 
 /* The transport below tells everything through this one, and may end the connection. */
@@ -519,7 +519,7 @@ static const cr_transport transport = {
     .read_stop = tls_read_stop,
     .shutdown = tls_shutdown,
     .close = tls_close,
-    .unwritten = tls_unwritten,
+    .taken = tls_taken,
     .unread = tls_unread,
     .run = tls_run,
     .connected = tls_connected,

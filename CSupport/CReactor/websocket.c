@@ -157,7 +157,7 @@ static bool collect(cr_connection *connection, cwire_span piece) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return false;
   }
-  if (loop->options.memory > 0 && loop->buffers.bytes_out > loop->options.memory) {
+  if (cr_loop_sheds(loop)) {
     cr_websocket_fail(connection, CWIRE_WS_TRY_AGAIN);
     return false;
   }

@@ -29,6 +29,14 @@ void cr_write_queue_give(cr_loop *loop, cr_write_queue *queue) {
   loop->free_queues = queue;
 }
 
+void cr_write_queues_clear(cr_loop *loop) {
+  while (loop->free_queues) {
+    cr_write_queue *queue = loop->free_queues;
+    loop->free_queues = queue->next_free;
+    free(queue);
+  }
+}
+
 static void link_node(cr_write_queue *queue, cr_buffer *buffer) {
   if (queue->tail)
     queue->tail->next = buffer;

@@ -11,8 +11,9 @@ typedef struct cr_write_queue {
   size_t in_flight; /* bytes of the `transport->write` under way; 0: none */
   uv_write_t request;
   size_t consumed; /* bytes that were taken out again */
-  /* What `cr_close_stalled` saw when something last moved; `seen_at` 0: it has not looked yet. */
-  size_t seen_consumed, seen_unwritten;
+  /* What `cr_close_stalled` saw at the start of the peer's present time-out; `seen_at` 0: it has
+     not looked yet. */
+  uint64_t seen_taken;
   uint64_t seen_at;
   struct cr_write_queue *next_free;
 } cr_write_queue;

@@ -38,6 +38,9 @@ package struct ConfigurationFiles: Sendable {
       exists: { contents[$0] != nil })
   }
 
+  /// Bytes that a file may have: more is a mistake in the path, not a configuration.
+  private static let largest = 16 << 20
+
   private static func readWhole(_ path: String) throws(FileFault) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileFault(reason: String(cString: strerror(errno))) }
@@ -52,6 +55,9 @@ package struct ConfigurationFiles: Sendable {
       }
       if count == 0 { return bytes }
       bytes += chunk[..<count]
+      if bytes.count > largest {
+        throw FileFault(reason: "it has more than \(Quantity.describe(size: largest))")
+      }
     }
   }
 }

@@ -129,13 +129,28 @@ private struct Assembly {
     do throws(ConfigurationFiles.FileFault) {
       let bytes = try files.read(path)
       if let text = String(validating: bytes, as: UTF8.self) { return text }
-      diagnostics.append(Diagnostic(.error, at: SourcePosition(file: path), "not a text in UTF-8"))
+      diagnostics.append(Self.notUTF8(bytes, file: path))
     } catch {
       diagnostics.append(
         Diagnostic(
           .error, at: SourcePosition(file: path), "the file that \(source) names can't be read: \(error.reason)"))
     }
     return nil
+  }
+
+  /// Points at the first byte that is not of a character.
+  private static func notUTF8(_ bytes: [UInt8], file: String) -> Diagnostic {
+    var decoder = UTF8()
+    var input = bytes.makeIterator()
+    var (line, column, offset) = (1, 1, 0)
+    while case .scalarValue(let scalar) = decoder.decode(&input) {
+      offset += UTF8.width(scalar)
+      if scalar == "\n" { (line, column) = (line + 1, 1) } else { column += 1 }
+    }
+    let byte = String(bytes[min(offset, bytes.count - 1)], radix: 16, uppercase: true)
+    return Diagnostic(
+      .error, at: SourcePosition(file: file, line: line, column: column), "not a text in UTF-8",
+      expected: "a file that is saved as UTF-8", found: "the byte 0x\(byte)")
   }
 
   private func directory(of path: String) -> String {
@@ -161,21 +176,29 @@ private struct Assembly {
         apply(leaf, text, at: position, with: &reading)
       }
     }
-    warnAboutMisspeltVariables(&reading)
+    warnAboutUnknownVariables(&reading)
     take(reading)
   }
 
-  /// Only a near miss is worth a word: the prefix is also used by what starts the gateway.
-  private func warnAboutMisspeltVariables(_ reading: inout Reading) {
+  /// A variable with our prefix that means nothing to us is most likely a mistake; but Kubernetes sets some beside a
+  /// service called sluice, and what starts the gateway may use others.
+  private func warnAboutUnknownVariables(_ reading: inout Reading) {
     let known =
       leaves.map(\.variable) + Self.shortVariables.values
       + ["SLUICE_CONFIG", "SLUICE_MCP_CONFIG", "SLUICE_MCP_JSON"]
     for name in environment.keys.sorted() where name.hasPrefix("SLUICE_") && !known.contains(name) {
-      guard !name.hasPrefix("SLUICE_INPUT_"), let near = Suggestion.nearest(to: name, among: known),
-        Suggestion.distance(Array(name.utf8), Array(near.utf8)) <= 2
-      else { continue }
-      reading.report(.warning, at: SourcePosition(file: name), "no such variable", suggestion: near)
+      guard !name.hasPrefix("SLUICE_INPUT_"), !Self.isOfService(name) else { continue }
+      let near = Suggestion.nearest(to: name, among: known)
+      reading.report(
+        .warning, at: SourcePosition(file: name), "no such variable: it is passed over",
+        expected: near == nil ? "the key's path, as in `SLUICE_LIMITS_BODY` for `limits.body`" : nil, suggestion: near)
     }
+  }
+
+  /// `SLUICE_SERVICE_HOST`, `SLUICE_SERVICE_PORT_HTTP`, `SLUICE_PORT_4001_TCP_ADDR` and their like.
+  private static func isOfService(_ name: String) -> Bool {
+    name.hasPrefix("SLUICE_SERVICE_") || name.contains("_SERVICE_HOST") || name.contains("_SERVICE_PORT")
+      || name.contains(#/_PORT_[0-9]+_(TCP|UDP|SCTP)/#)
   }
 
   mutating func readFlags() {

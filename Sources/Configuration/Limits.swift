@@ -16,23 +16,32 @@ extension GatewayConfiguration {
     package var depth = 128
     /// Messages in one batch of revision 2025-03-26 (`batch`): -32600. Default: 100.
     package var batch = 100
-    /// Requests read ahead on one connection while an earlier one is unanswered (`pipeline`, not active yet). Default: 16.
-    package var pipeline = 16
-    /// Connections from one address (`connections_per_address`): 503. Default: 1,000.
+    /// Bytes of further requests read ahead on one connection while an earlier one is unanswered (`pipeline`); then reading
+    /// pauses. Default: 64 KiB.
+    package var pipeline = 64 << 10
+    /// Connections from one IPv4 address or one IPv6 /64, counted over all workers (`connections_per_address`): 503.
+    /// Default: 1,000.
     package var connectionsPerAddress = 1000
-    /// SSE streams that one session may hold open at once (`streams_per_session`): 429. Default: 32.
+    /// SSE streams that one session may hold open at once (`streams_per_session`): 409. Default: 32.
     package var streamsPerSession = 32
     /// Calls in flight to one endpoint from one worker (`in_flight`): -32603, to be retried. Default: 4,096.
     package var inFlight = 4096
-    /// From the first byte of a request to the end of its head, and from accept to the first byte (`head_timeout`): 408.
-    /// Default: 10 s.
+    /// From the first byte of a request to the end of its head (`head_timeout`): 408; and from accept to that first byte:
+    /// closed. Default: 10 s.
     package var headTimeout = Duration.seconds(10)
-    /// Between two reads of a body (`body_timeout`): 408. Default: 30 s.
+    /// Between two reads of a body, and for the whole of it beside the time that `body_rate` gives it (`body_timeout`): 408.
+    /// Default: 30 s.
     package var bodyTimeout = Duration.seconds(30)
+    /// Bytes per second that a body must come with on the whole (`body_rate`); 0: any. Default: 512.
+    package var bodyRate = 512
     /// A keep-alive connection without a request (`idle_timeout`): closed. Default: 75 s.
     package var idleTimeout = Duration.seconds(75)
-    /// A peer that takes none of the bytes queued for it (`write_timeout`): closed. Default: 30 s.
+    /// Bytes have waited for a peer so long without a break while it took less than `write_rate` (`write_timeout`): closed,
+    /// at the latest after twice this time. Default: 30 s.
     package var writeTimeout = Duration.seconds(30)
+    /// Bytes per second that a peer must take while some wait for it (`write_rate`); 0: any, but more than none.
+    /// Default: 512.
+    package var writeRate = 512
     /// Bytes queued on a connection above which its source is paused (`write_high_water`). Default: 64 KiB.
     package var writeHighWater = 64 << 10
     /// Bytes queued below which the source goes on (`write_low_water`). Default: 16 KiB.
@@ -42,8 +51,9 @@ extension GatewayConfiguration {
     package var stdioBuffer = 1 << 20
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10
-    /// Bytes that one worker buffers for all its peers before it sheds load (`memory`): 503. Default: 512 MiB.
-    package var memory = 512 << 20
+    /// Bytes that one worker buffers for all its peers before it sheds new work (`memory`): 503. Nil, written `auto`: half of
+    /// what the machine or the cgroup has, shared out among the workers.
+    package var memory: Int?
     /// Entries on one page of a merged list (`page_entries`). Default: 1,000.
     package var pageEntries = 1000
     /// Bytes on one page of a merged list (`page_size`). Default: 512 KiB.

@@ -29,8 +29,9 @@ struct Reading {
   }
 
   mutating func mismatch(_ node: SourceNode, expected: String, suggestion: String? = nil) {
+    let subject = path.isEmpty ? "the document" : "`\(dottedPath)`"
     report(
-      at: node.position, "`\(dottedPath)` has the wrong form", expected: expected, found: node.summary,
+      at: node.position, "\(subject) has the wrong form", expected: expected, found: node.summary,
       suggestion: suggestion)
   }
 

@@ -41,6 +41,12 @@ struct Substitution {
                 .error, at: position, "`\(whole)` can't be substituted",
                 expected: "`${VAR}` or `${VAR:-default}`; `$${` stands for a literal `${`"))
             isWhole = false
+          } else {
+            diagnostics.append(
+              Diagnostic(
+                .warning, at: position,
+                "`\(whole)` is taken as it stands: only the client it was written for can substitute it"
+              ))
           }
           result += whole
         }

@@ -9,9 +9,9 @@ enum YAMLDocument {
       guard let root = try Yams.compose(yaml: text) else {
         return SourceNode(position: SourcePosition(file: file, line: 1, column: 1), content: .mapping([]))
       }
-      var mistakes: [Diagnostic] = []
-      let node = convert(root, file: file, mistakes: &mistakes)
-      guard mistakes.isEmpty else { throw ConfigurationError(diagnostics: mistakes) }
+      var conversion = Conversion(file: file)
+      let node = conversion.convert(root)
+      guard conversion.mistakes.isEmpty else { throw ConfigurationError(diagnostics: conversion.mistakes) }
       return node
     } catch let error as ConfigurationError {
       throw error
@@ -23,30 +23,50 @@ enum YAMLDocument {
     }
   }
 
-  private static func convert(_ node: Node, file: String, mistakes: inout [Diagnostic]) -> SourceNode {
-    let position = SourcePosition(file: file, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1)
-    switch node {
-    case .scalar(let scalar):
-      let isNull = scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
-      return SourceNode(position: position, content: isNull ? .null : .scalar(scalar.string))
-    case .sequence(let sequence):
-      let items = sequence.map { convert($0, file: file, mistakes: &mistakes) }
-      return SourceNode(position: position, content: .sequence(items))
-    case .mapping(let mapping):
-      var entries: [SourceNode.Entry] = []
-      for (key, value) in mapping {
-        let keyPosition = SourcePosition(file: file, line: key.mark?.line ?? 1, column: key.mark?.column ?? 1)
-        guard case .scalar(let name) = key else {
-          mistakes.append(Diagnostic(.error, at: keyPosition, "a key is not a word", expected: "a name and a colon"))
-          continue
+  private struct Conversion {
+    let file: String
+    var mistakes: [Diagnostic] = []
+    /// Aliases are references until here, where each becomes a copy: a few lines of them can mean billions of values.
+    private var left = 100_000
+
+    init(file: String) { self.file = file }
+
+    mutating func convert(_ node: Node) -> SourceNode {
+      let position = position(of: node)
+      left -= 1
+      guard left >= 0 else {
+        if left == -1 {
+          mistakes.append(Diagnostic(.error, at: position, "more than 100,000 values, with what aliases stand for"))
         }
-        let content = convert(value, file: file, mistakes: &mistakes)
-        entries.append(SourceNode.Entry(key: name.string, keyPosition: keyPosition, value: content))
+        return SourceNode(position: position, content: .null)
       }
-      return SourceNode(position: position, content: .mapping(entries))
-    case .alias:
-      mistakes.append(Diagnostic(.error, at: position, "this alias has no anchor"))
-      return SourceNode(position: position, content: .null)
+      switch node {
+      case .scalar(let scalar):
+        let isNull = scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+        return SourceNode(position: position, content: isNull ? .null : .scalar(scalar.string))
+      case .sequence(let sequence):
+        var items: [SourceNode] = []
+        for item in sequence where left >= 0 { items.append(convert(item)) }
+        return SourceNode(position: position, content: .sequence(items))
+      case .mapping(let mapping):
+        var entries: [SourceNode.Entry] = []
+        for (key, value) in mapping where left >= 0 {
+          let keyPosition = self.position(of: key)
+          guard case .scalar(let name) = key else {
+            mistakes.append(Diagnostic(.error, at: keyPosition, "a key is not a word", expected: "a name and a colon"))
+            continue
+          }
+          entries.append(SourceNode.Entry(key: name.string, keyPosition: keyPosition, value: convert(value)))
+        }
+        return SourceNode(position: position, content: .mapping(entries))
+      case .alias:
+        mistakes.append(Diagnostic(.error, at: position, "this alias has no anchor"))
+        return SourceNode(position: position, content: .null)
+      }
+    }
+
+    private func position(of node: Node) -> SourcePosition {
+      SourcePosition(file: file, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1)
     }
   }
 

@@ -31,7 +31,9 @@ package final class Gateway {
     self.logger = logger
     let listeners = configuration.listeners
     // Ids of exchanges have room for so many loops, and the control loop is the last of them.
-    let count = min(configuration.workers ?? System.processors, ExchangeID.workers - 1)
+    let wanted = configuration.workers ?? System.processors
+    let count = min(wanted, ExchangeID.workers - 1)
+    if count < wanted { logger.warning("workers is \(count) instead of \(wanted): there can't be more") }
     contexts = Mutex(try ListenerContexts(listeners, renewing: nil))
     do {
       httpPort = try Listener.probe(host: listeners.http.host, port: UInt16(listeners.http.port))
@@ -63,7 +65,9 @@ package final class Gateway {
     options.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
     options.answerHead = UInt32(clamping: configuration.limits.head)
     options.answerHeaders = UInt32(clamping: configuration.limits.headers)
-    options.memory = configuration.limits.memory
+    options.memory = configuration.limits.memory ?? Int(clamping: System.memory / 2) / (count + 1)
+    // Connections to upstreams come beside those of clients, and neither may be all on one loop.
+    options.maximumConnections = UInt32(clamping: maxConnections + 16_384)
     options.reaper = reaper
     group = ListenerGroup(loops: count)
     do {
@@ -136,7 +140,9 @@ package final class Gateway {
     limits.maxBody = UInt64(configured.body)
     limits.headTimeout = UInt32(clamping: configured.headTimeout.milliseconds)
     limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
+    limits.bodyRate = UInt32(clamping: configured.bodyRate)
     limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
+    limits.pipeline = UInt32(clamping: configured.pipeline)
     limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
     limits.maxConnections = UInt32(clamping: maxConnections)
     return limits

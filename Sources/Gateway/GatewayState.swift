@@ -72,6 +72,7 @@ package final class GatewayState: Sendable {
     depth = configuration.limits.depth
     sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
     writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
+    writeRate = UInt32(clamping: configuration.limits.writeRate)
     callsPerUpstream = configuration.limits.inFlight
     childBacklog = configuration.limits.stdioBuffer
     eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
@@ -92,6 +93,7 @@ package final class GatewayState: Sendable {
   let resultLimit: Int
   let childOptions: EventLoop.ChildOptions
   let writeTimeout: UInt32
+  let writeRate: UInt32
   let sessionIdleTimeout: UInt64
   let callsPerUpstream: Int
   let childBacklog: Int
@@ -117,6 +119,11 @@ package final class GatewayState: Sendable {
 
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
     for worker in 0..<workerCount { post(to: worker, job) }
+  }
+
+  /// Whether workers answer new connections and requests with 503. The control loop goes on, so that health can be seen.
+  func shed(_ shedding: Bool) {
+    handles.withLock { for handle in $0.prefix(workerCount) { handle.shed(shedding) } }
   }
 
   var control: ControlPlane? { controlPlane.withLock { $0 } }
@@ -201,6 +208,8 @@ struct WorkerHandle: Sendable {
   }
 
   func stop() { loop.stop() }
+
+  func shed(_ shedding: Bool) { loop.shed(shedding) }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {

@@ -63,6 +63,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
   private var readers: [ResponseReader] = []
   private var sweeping = false
+  /// Used on the control loop alone.
+  var memoryGuard = MemoryGuard(limit: System.memory)
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?

@@ -118,8 +118,14 @@ package final class EventLoop {
   /// Bytes that wait for that peer, or for the input of that child.
   package func queued(_ connection: ConnectionID) -> Int { unsafe cr_queued(raw, connection.rawValue) }
 
-  /// Closes connections whose peer has taken none of the bytes that wait for it for so long. Looks at all of them.
-  package func closeStalled(after milliseconds: UInt32) { unsafe cr_close_stalled(raw, milliseconds) }
+  /// Closes connections for whose peer bytes have waited for so long while it took less than `rate` bytes per second.
+  /// Looks at all of them.
+  package func closeStalled(after milliseconds: UInt32, rate: UInt32) {
+    unsafe cr_close_stalled(raw, milliseconds, rate)
+  }
+
+  /// Gives back what is kept for the next use. From a timer only.
+  package func trim() { unsafe cr_loop_trim(raw) }
 
   // MARK: The callback table
 

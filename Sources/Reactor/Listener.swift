@@ -8,6 +8,8 @@ package struct HTTPLimits: Sendable {
   package var maxBody: UInt64 = 16 << 20
   package var headTimeout: UInt32 = 10_000
   package var bodyTimeout: UInt32 = 30_000
+  package var bodyRate: UInt32 = 512
+  package var pipeline: UInt32 = 64 << 10
   package var idleTimeout: UInt32 = 75_000
   package var maxConnections: UInt32 = 10_000
   package var perAddress: UInt32 = 1000
@@ -22,6 +24,8 @@ package struct HTTPLimits: Sendable {
     limits.max_body = maxBody
     limits.head_timeout = headTimeout
     limits.body_timeout = bodyTimeout
+    limits.body_rate = bodyRate
+    limits.pipeline = pipeline
     limits.idle_timeout = idleTimeout
     limits.max_connections = maxConnections
     limits.per_address = perAddress

@@ -32,6 +32,9 @@ package struct LoopHandle: @unchecked Sendable {
     unsafe cr_mailbox_post(loop, mail)
   }
 
+  /// While it sheds, the loop answers new connections and requests with 503.
+  package func shed(_ shedding: Bool) { unsafe cr_loop_shed(loop, shedding) }
+
   /// Lets the loop end after the turn it is in.
   package func stop() {
     unsafe cr_loop_stop(loop)

@@ -48,6 +48,18 @@ package enum System {
     return (before, now)
   }
 
+  /// Bytes of memory that this process may use: the machine's, or what a cgroup allows; 0 if unknown.
+  package static var memory: UInt64 { cr_system_memory() }
+
+  /// Bytes of this process that are in memory now; 0 if unknown.
+  package static var residentMemory: UInt64 { cr_system_resident() }
+
+  /// Bytes that the allocator holds and nobody uses.
+  package static var unusedMemory: UInt64 { cr_system_unused() }
+
+  /// Gives pages that nobody uses back to the system.
+  package static func trimMemory() { cr_system_trim() }
+
   /// One of our own environment variables.
   package static func environment(_ name: String) -> String? {
     unsafe getenv(name).map { unsafe String(cString: $0) }

@@ -150,6 +150,8 @@ struct HTTPRefusalTests {
   func slowHead() throws {
     let gateway = MemoryGateway { $0.head_timeout = 1000 }
     let client = try #require(MemoryClient(gateway))
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    _ = client.take()
     gateway.advance(5000)
     for byte in "GET / HTTP" {
       client.send(String(byte))
@@ -164,7 +166,10 @@ struct HTTPRefusalTests {
 
   @Test("a body may take its time as long as it comes on, else it is answered 408")
   func slowBody() throws {
-    let gateway = MemoryGateway { $0.body_timeout = 1000 }
+    let gateway = MemoryGateway {
+      $0.body_timeout = 1000
+      $0.body_rate = 0
+    }
     let client = try #require(MemoryClient(gateway))
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
     for _ in 0..<8 {
@@ -177,6 +182,83 @@ struct HTTPRefusalTests {
     gateway.advance(1)
     #expect(client.take().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
     #expect(gateway.requests == [])
+  }
+
+  @Test("a body that never stops is answered 408 when it is slower than its least rate")
+  func trickledBody() throws {
+    let gateway = MemoryGateway {
+      $0.body_timeout = 1000
+      $0.body_rate = 10
+    }
+    let (slow, steady) = (try #require(MemoryClient(gateway)), try #require(MemoryClient(gateway)))
+    for client in [slow, steady] { client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\n\r\n") }
+    for _ in 0..<8 {
+      slow.send("x")
+      steady.send("xxxxx")
+      gateway.advance(500)
+    }
+    #expect(slow.take().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
+    #expect(steady.take() == "")
+    steady.send(String(repeating: "x", count: 50))
+    #expect(gateway.requests.map(\.body.utf8.count) == [90])
+  }
+
+  @Test("a connection that says nothing at first is closed without a word sooner than an idle one")
+  func silent() throws {
+    let gateway = MemoryGateway { $0.head_timeout = 1000 }
+    let client = try #require(MemoryClient(gateway))
+    gateway.advance(999)
+    #expect(!client.ended)
+    gateway.advance(1)
+    #expect(client.ended)
+    #expect(client.take() == "")
+  }
+
+  @Test("beyond the byte budget new work gets 503 and a time to come again, and what is under way goes on")
+  func budget() throws {
+    let gateway = MemoryGateway(limits: { _ in }, options: { $0.memory = 100_000 })
+    gateway.answer = { _, _, _ in }
+    let waiting = try #require(MemoryClient(gateway))
+    waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    let late = try #require(MemoryClient(gateway))
+    let large = try #require(MemoryClient(gateway))
+    let body = String(repeating: "x", count: 120_000)
+    large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 130000\r\n\r\n\(body.prefix(60_000))")
+    #expect(large.take() == "")
+    large.send(String(body.prefix(60_000)))
+    #expect(large.take().hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    // What it had sent is given back, so there is room again.
+    late.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(gateway.requests.count == 2)
+    cr_loop_shed(gateway.loop, true)
+    #expect(MemoryClient(gateway) == nil)
+    let (first, second) = (gateway.connections[0], gateway.connections[1])
+    gateway.reply(first, body: "done")
+    gateway.reply(second, body: "done")
+    gateway.settle()
+    #expect(waiting.take().hasSuffix("done"))
+    _ = late.take()
+    late.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    let refusal = late.take()
+    #expect(refusal.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(refusal.contains("\r\nRetry-After: 1\r\n"))
+    cr_loop_shed(gateway.loop, false)
+    #expect(MemoryClient(gateway) != nil)
+  }
+
+  @Test("reading pauses behind so many bytes of requests to come, and goes on with the answer")
+  func readAhead() throws {
+    let gateway = MemoryGateway { $0.pipeline = 100 }
+    gateway.answer = { _, _, _ in }
+    let client = try #require(MemoryClient(gateway))
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for _ in 0..<20 { client.send(get) }
+    let taken = cr_loop_count(gateway.loop).bytes_in
+    #expect(taken >= UInt64(get.utf8.count + 100) && taken < UInt64(get.utf8.count * 7))
+    gateway.answer = { $0.reply($1, body: $2.body) }
+    gateway.reply(gateway.connections[0], body: "")
+    gateway.settle()
+    #expect(gateway.requests.count == 20)
   }
 
   @Test("a kept-alive connection without a request is closed without a word")

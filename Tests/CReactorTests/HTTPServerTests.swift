@@ -209,6 +209,29 @@ struct HTTPServerTests {
     #expect(gateway.reply(old, body: "lost") == CR_WRITE_STALE)
   }
 
+  @Test("memory of connections that are gone is given back, and their ids stay stale")
+  func trimmed() throws {
+    let gateway = MemoryGateway { $0.idle_timeout = 1_000_000 }
+    gateway.answer = { _, _, _ in }
+    var clients = (0..<100).compactMap { _ in MemoryClient(gateway) }
+    #expect(clients.count == 100)
+    for client in clients { client.send(get) }
+    let old = gateway.connections
+    let kept = clients.removeFirst()
+    for client in clients { client.reset() }
+    cr_loop_trim(gateway.loop)
+    #expect(gateway.open == 1)
+    #expect(old.dropFirst().allSatisfy { isStale(gateway, $0) })
+    let again = (0..<99).compactMap { _ in MemoryClient(gateway) }
+    #expect(again.count == 99)
+    for client in again { client.send(get) }
+    #expect(old.dropFirst().allSatisfy { isStale(gateway, $0) })
+    #expect(Set(old + gateway.connections).count == 199)
+    gateway.reply(old[0], body: "kept")
+    gateway.settle()
+    #expect(kept.take().hasSuffix("kept"))
+  }
+
   @Test("draining closes idle connections, and the others after their answer")
   func drain() throws {
     let gateway = MemoryGateway()

@@ -8,21 +8,26 @@ private final class SocketGateway {
   private(set) var loop: OpaquePointer!
   private(set) var listener: OpaquePointer?
 
+  /// The pieces of every answer's body; empty: the worker's number.
+  var answer: [String] = []
+
   init(
-    group: OpaquePointer? = nil, worker: UInt8, port: UInt16, limits change: (inout cr_http_limits) -> Void = { _ in }
+    group: OpaquePointer? = nil, worker: UInt8, port: UInt16, manualClock: Bool = false,
+    limits change: (inout cr_http_limits) -> Void = { _ in }
   ) {
     var options = cr_loop_options()
     options.worker = worker
     options.max_connections = 100
+    options.manual_clock = manualClock
     var handlers = cr_handlers()
     handlers.request = { context, id, _, _ in
       let gateway = Unmanaged<SocketGateway>.fromOpaque(context!).takeUnretainedValue()
-      withSpans(["worker \(id >> 56)"]) { spans in
+      withSpans(gateway.answer.isEmpty ? ["worker \(id >> 56)"] : gateway.answer) { spans in
         spans.withUnsafeBufferPointer { pieces in
           var reply = cr_reply()
           reply.status = 200
           reply.body = pieces.baseAddress
-          reply.body_count = 1
+          reply.body_count = pieces.count
           cr_http_reply(gateway.loop, id, &reply)
         }
       }
@@ -44,8 +49,12 @@ private final class SocketGateway {
 private final class Socket {
   private let descriptor: Int32
 
-  init?(port: UInt16) {
+  /// - Parameter window: the size of its receive buffer, if not the kernel's choice.
+  init?(port: UInt16, window: Int32? = nil) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    if var window {
+      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &window, socklen_t(MemoryLayout<Int32>.size))
+    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
@@ -192,6 +201,71 @@ struct ListenerTests {
     #expect(gateway.counts.rejected == 1)
     #expect(gateway.counts.downstream == 1)
     _ = first
+  }
+
+  @Test("limits count the connections of all loops of a group", arguments: [true, false])
+  func sharedLimits(byAddress: Bool) throws {
+    let ports = [try freePort(), try freePort()]
+    let group = cr_group_make(2)!
+    do {
+      let gateways = ports.enumerated().map { index, port in
+        SocketGateway(group: group, worker: UInt8(index + 1), port: port) {
+          if byAddress { $0.per_address = 3 } else { $0.max_connections = 3 }
+        }
+      }
+      func accepted() -> UInt64 { gateways.reduce(0) { $0 + $1.counts.accepted } }
+      func rejected() -> UInt64 { gateways.reduce(0) { $0 + $1.counts.rejected } }
+      var clients: [Socket] = []
+      for (count, port) in [ports[0], ports[0], ports[1]].enumerated() {
+        clients.append(try #require(Socket(port: port)))
+        #expect(step(gateways) { accepted() == UInt64(count + 1) })
+      }
+      for (count, port) in ports.enumerated() {
+        let beyond = try #require(Socket(port: port))
+        beyond.send(get)
+        var output = ""
+        #expect(
+          step(gateways) {
+            guard let piece = beyond.receive() else { return true }
+            output += piece
+            return false
+          })
+        #expect(output.contains("\r\nRetry-After: 1\r\n"))
+        #expect(rejected() == UInt64(count + 1))
+      }
+      clients.removeFirst()
+      #expect(step(gateways) { gateways.reduce(0) { $0 + $1.counts.downstream } == 2 })
+      clients.append(try #require(Socket(port: ports[1])))
+      #expect(step(gateways) { accepted() == 4 })
+    }
+    cr_group_free(group)
+  }
+
+  @Test("a reader that stops is closed once its time is over, one that keeps a pace is not", arguments: [true, false])
+  func leastRate(keepsPace: Bool) throws {
+    let port = try freePort()
+    let gateway = SocketGateway(worker: 1, port: port, manualClock: true)
+    gateway.answer = [String](repeating: String(repeating: "x", count: 1 << 20), count: 16)
+    let client = try #require(Socket(port: port, window: 4096))
+    client.send(get)
+    #expect(step([gateway]) { gateway.counts.accepted == 1 && gateway.counts.bytes_out > 0 })
+    // What fits into the kernel's buffers has moved when the first time begins.
+    for _ in 0..<1000 { cr_loop_step(gateway.loop) }
+    cr_close_stalled(gateway.loop, 1000, 512)
+    for _ in 0..<5 {
+      if keepsPace {
+        var read = 0
+        #expect(
+          step([gateway]) {
+            read += client.receive()?.utf8.count ?? 0
+            return read > 1 << 17
+          })
+      }
+      cr_loop_advance(gateway.loop, 1000)
+      cr_loop_step(gateway.loop)
+      cr_close_stalled(gateway.loop, 1000, 512)
+    }
+    #expect(step([gateway]) { gateway.counts.downstream == (keepsPace ? 1 : 0) })
   }
 
   @Test("stopping a listener serves what the kernel had queued and leaves connections alone")

@@ -28,6 +28,13 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
 }
 
 @Suite struct ClientFileTests {
+  @Test("what only the client can substitute is taken as it stands, with a warning")
+  func foreignSubstitution() throws {
+    let loaded = try loadClient(#"{"mcpServers": {"a": {"command": "x", "args": ["${command:pick.folder}"]}}}"#)
+    #expect(loaded.diagnostics.map(\.severity) == [.warning])
+    #expect(loaded.diagnostics[0].message.hasPrefix("`${command:pick.folder}` is taken as it stands"))
+  }
+
   @Test("a file of Claude Desktop is taken as it is")
   func claudeDesktop() throws {
     let loaded = try loadClient(

@@ -201,8 +201,68 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
 
   @Test("a misspelt variable is worth a warning")
   func misspeltVariable() throws {
-    let loaded = try load("", environment: ["SLUICE_PROT": "1", "SLUICE_INPUT_PORT": "x"])
-    #expect(loaded.diagnostics.map(\.suggestion) == ["SLUICE_PORT"])
+    let loaded = try load(
+      "", environment: ["SLUICE_PROT": "1", "SLUICE_INPUT_PORT": "x", "SLUICE_LIMIT_BODY": "1", "SLUICE_WHATEVER": "1"])
+    #expect(loaded.diagnostics.map(\.suggestion) == ["SLUICE_LIMITS_BODY", "SLUICE_PORT", nil])
+    #expect(loaded.diagnostics.map(\.severity) == [.warning, .warning, .warning])
+    #expect(loaded.diagnostics[2].description.hasPrefix("SLUICE_WHATEVER: warning: no such variable"))
+  }
+
+  @Test("variables that Kubernetes sets for a service called sluice are passed over")
+  func serviceVariables() throws {
+    let names = ["SLUICE_SERVICE_PORT_HTTP", "SLUICE_PORT_4001_TCP_ADDR", "SLUICE_ADMIN_SERVICE_HOST"]
+    let loaded = try load("", environment: Dictionary(uniqueKeysWithValues: names.map { ($0, "10.0.0.1") }))
+    #expect(loaded.diagnostics.isEmpty)
+  }
+
+  @Test("a document that is no mapping says what it should be", arguments: ["- a\n", "words\n"])
+  func rootForm(text: String) {
+    let found = mistakes(text)
+    #expect(found.count == 1)
+    #expect(found[0].description.hasPrefix("sluice.yaml:1:1: error: the document has the wrong form"))
+    #expect(found[0].expected?.contains("`listeners`") == true)
+  }
+
+  @Test("bytes that are not UTF-8 are shown with their place")
+  func badBytes() {
+    var inputs = ConfigurationInputs()
+    inputs.file = "sluice.yaml"
+    let files = ConfigurationFiles(
+      read: { _ throws(ConfigurationFiles.FileFault) in Array("log:\n  # gr\u{fc}n ".utf8) + [0xFC, 0x0A] },
+      exists: { _ in true })
+    #expect {
+      try ConfigurationLoader.load(inputs, environment: [:], files: files)
+    } throws: { error in
+      let found = (error as? ConfigurationError)?.diagnostics ?? []
+      return found.map(\.position) == [SourcePosition(file: "sluice.yaml", line: 2, column: 10)]
+        && found[0].found == "the byte 0xFC"
+    }
+  }
+
+  @Test("aliases that multiply are a mistake, at once")
+  func aliasBomb() {
+    var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    for level in 1...30 {
+      let last = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+      text += "a\(level): &a\(level) [\(last)]\n"
+    }
+    #expect(mistakes(text).map(\.message) == ["more than 100,000 values, with what aliases stand for"])
+  }
+
+  @Test("a file that goes on without end is not read to it")
+  func endlessFile() {
+    #expect {
+      try ConfigurationFiles.system.read("/dev/zero")
+    } throws: { error in
+      (error as? ConfigurationFiles.FileFault)?.reason == "it has more than 16MiB"
+    }
+  }
+
+  @Test("memory is a size, or the machine's share")
+  func memory() throws {
+    #expect(try load("limits: {memory: 64MiB}").configuration.limits.memory == 64 << 20)
+    #expect(try load("limits: {memory: auto}").configuration.limits.memory == nil)
+    #expect(mistakes("limits: {memory: 1KiB}").count == 1)
   }
 
   @Test("lists in variables stand between commas")

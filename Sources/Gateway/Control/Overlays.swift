@@ -7,6 +7,18 @@ struct Overlay {
   let session: SessionReference
   /// By upstream.
   var lists: [Int: UpstreamLists] = [:]
+  /// The epoch of the catalogue that was made of them last.
+  var epoch: UInt64 = 0
+
+  /// Each is a catalogue of its own, so there may be so many. Beyond, who has seen no change for the longest time sees
+  /// what all see.
+  static let most = 256
+
+  /// The one to give up for `newcomer`, when there are as many as there may be.
+  static func leastRecent(of overlays: [SessionID: Overlay], for newcomer: SessionID) -> SessionID? {
+    guard overlays.count >= most, overlays[newcomer] == nil else { return nil }
+    return overlays.min { $0.value.epoch < $1.value.epoch }?.key
+  }
 }
 
 extension ControlPlane {
@@ -51,6 +63,7 @@ extension ControlPlane {
       fetched[kind] = pages
     }
     guard let session = binding.owner?.value else { return }
+    if let old = Overlay.leastRecent(of: overlays, for: session.id) { giveUp(old) }
     var overlay = overlays[session.id] ?? Overlay(session: SessionReference(session))
     var own = overlay.lists[cluster.index] ?? shared
     own.pages.merge(fetched) { $1 }
@@ -62,6 +75,13 @@ extension ControlPlane {
   /// What all see has changed: so has what some see differently, unless it is the same by now.
   func renewOverlays(since old: ServedCatalogue) {
     for id in overlays.keys { renew(id, since: old) }
+  }
+
+  private func giveUp(_ id: SessionID) {
+    guard let overlay = overlays.removeValue(forKey: id), let session = overlay.session.value else { return }
+    guard let before = session.overlay else { return }
+    session.see(nil)
+    worker.announce(gateway.catalogue.changes(since: before), to: session)
   }
 
   /// Merges what a client sees and tells it if that is something else than before.
@@ -77,10 +97,11 @@ extension ControlPlane {
       overlays[id] = nil
       session.see(nil)
     } else {
-      overlays[id] = overlay
       var merged = lists
       for (index, own) in overlay.lists { merged[index] = own }
       epoch += 1
+      overlay.epoch = epoch
+      overlays[id] = overlay
       after = ServedCatalogue.merge(merged, gateway.clusters, gateway.configuration, epoch: epoch)
       session.see(after)
     }

@@ -69,7 +69,8 @@ extension Worker {
   /// Often enough that nothing outlives its time by much.
   var reapInterval: UInt64 {
     let sessions = gateway.configuration.sessions
-    return min(5000, max(100, min(sessions.idleTimeout, sessions.resumeWindow).milliseconds / 4))
+    let shortest = min(sessions.idleTimeout, sessions.resumeWindow, gateway.configuration.limits.writeTimeout)
+    return min(5000, max(100, shortest.milliseconds / 4))
   }
 
   /// What nobody asks for any more goes: each worker looks after the sessions that were opened on it, its idle upstream
@@ -79,11 +80,13 @@ extension Worker {
     for index in pools.indices {
       for connection in pools[index].expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
     }
-    loop.closeStalled(after: gateway.writeTimeout)
+    loop.closeStalled(after: gateway.writeTimeout, rate: gateway.writeRate)
     for session in gateway.sessions.all where Int(session.id.worker) == index {
       session.withState { $0.log.expire(now: now) }
       if session.isIdle(for: gateway.sessionIdleTimeout, now: now) { end(session) }
     }
+    loop.trim()
+    if index == gateway.workerCount { guardMemory() }
     loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
   }
 }

@@ -38,10 +38,11 @@ void cr_http_stream_heartbeat(cr_loop *loop, cr_id connection, uint32_t interval
 
 /* Bytes that wait for that peer, or for the input of that child; 0 for a stale id. */
 size_t cr_queued(cr_loop *loop, cr_id id);
-/* Closes HTTP connections whose peer has taken none of the bytes that wait for it for `timeout_ms`.
-   To be called every now and then: it looks at all connections. `closed` and `upstream_closed` are
-   told. */
-void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms);
+/* Closes HTTP connections for whose peer bytes have waited for `timeout_ms` without a break while
+   it took less than `rate` bytes per second, or none. To be called every now and then: it looks at
+   all connections, and closes between one and two times `timeout_ms` after the peer has stopped.
+   `closed` and `upstream_closed` are told. */
+void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate);
 
 /* Ends a connection: after what is queued (orderly), or at once (abort: an unfinished chunked
    answer stays visibly unfinished). `closed` is not called for it. */

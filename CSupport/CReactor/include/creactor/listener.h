@@ -21,11 +21,17 @@ cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_
 typedef struct cr_http_limits {
   uint32_t max_head, max_target, max_headers; /* bytes, bytes, count: 431, 414, 431 */
   uint64_t max_body;                          /* bytes: 413 */
-  uint32_t head_timeout,
-      body_timeout;         /* ms from the first byte of a head, and between bytes of a body: 408 */
+  /* ms from the first byte of a head to its end (408), and from accept to that first byte */
+  uint32_t head_timeout;
+  /* ms between bytes of a body, and for all of it beside the time that `body_rate` gives it: 408 */
+  uint32_t body_timeout;
+  uint32_t body_rate;       /* bytes per second that a body must come with; 0: any rate */
   uint32_t idle_timeout;    /* ms of a kept-alive connection without a request */
-  uint32_t max_connections; /* of this listener, on all loops of its group: 503 and close */
-  uint32_t per_address;     /* connections of one peer address on this loop; 0 = no cap */
+  uint32_t pipeline;        /* bytes of further requests read ahead of an answer that is due */
+  uint32_t max_connections; /* of this label, on all loops of its group: 503 and close */
+  /* Connections of one peer (IPv4 address or IPv6 /64) with all listeners of the group: 503; 0: no
+     cap. */
+  uint32_t per_address;
 } cr_http_limits;
 cr_http_limits cr_http_limits_default(void);
 

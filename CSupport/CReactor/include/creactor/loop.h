@@ -78,7 +78,7 @@ typedef struct cr_loop_options {
   uint32_t write_low_water;  /* bytes; default 16 KiB */
   uint32_t answer_head;      /* bytes of the head of an upstream's answer; 0: the codec's default */
   uint32_t answer_headers;   /* header fields of one; 0: the codec's default */
-  size_t memory;     /* bytes buffered for all peers above which requests get 503; 0: any number */
+  size_t memory;     /* bytes buffered for all peers above which new work gets 503; 0: any number */
   bool manual_clock; /* tests: time moves by `cr_loop_advance` only */
   struct cr_reaper *reaper; /* may be NULL: children are then not watched beyond our life */
 } cr_loop_options;
@@ -92,6 +92,12 @@ void cr_loop_run(cr_loop *loop);
 bool cr_loop_step(cr_loop *loop);
 /* Thread: any. */
 void cr_loop_stop(cr_loop *loop);
+/* While it sheds, nothing new is begun, whatever `memory` says: connections and requests get 503.
+   Thread: any. */
+void cr_loop_shed(cr_loop *loop, bool shedding);
+/* Gives back what is kept for the next use. For a quiet moment; from a timer, not from within a
+   handler of a connection. */
+void cr_loop_trim(cr_loop *loop);
 /* Hands over what the mailbox holds, closes everything that is left (no other handler is called)
    and frees the loop. No other thread may post to it any more, and no loop of its group may run. */
 void cr_loop_destroy(cr_loop *loop);

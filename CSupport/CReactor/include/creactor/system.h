@@ -10,6 +10,17 @@ int cr_system_processors(void);
    0 if that is unknown. */
 uint64_t cr_system_raise_descriptors(uint64_t *before);
 
+/* Bytes of memory that this process may use: the machine's, or what a cgroup allows; 0 if that is
+   unknown. */
+uint64_t cr_system_memory(void);
+/* Bytes of this process that are in memory now; 0 if that is unknown. */
+uint64_t cr_system_resident(void);
+/* Bytes that the allocator holds and nobody uses, given back to the system or not. Locks it for a
+   while: for rare use. */
+uint64_t cr_system_unused(void);
+/* Gives pages that the allocator does not use back to the system. Takes milliseconds. */
+void cr_system_trim(void);
+
 /* Names the calling thread, for debuggers and `top`; at most 15 bytes are kept. */
 void cr_system_name_thread(const char *name);
 
