@@ -77,13 +77,18 @@ static void enter(watch *watch, phase phase) {
   atomic_store_explicit(&watch->board->phase, phase, memory_order_release);
 }
 
-/* Waits until the phase is over: all workers are through with it, or its time is up (0: never). */
+/* Waits until the phase is over: all workers are through with it, its time is up (0: it has none),
+   or nothing has gone right for twice as long as an operation may take. */
 static void stay(watch *watch, const char *what, uint64_t nanoseconds,
                  double (*share)(struct watch *)) {
-  uint64_t begun = uv_hrtime();
+  uint64_t begun = uv_hrtime(), moved = begun, sum = 0;
   while (!is_settled(watch->board)) {
-    uint64_t passed = uv_hrtime() - begun;
+    uint64_t now = uv_hrtime(), passed = now - begun;
     if (nanoseconds > 0 && passed >= nanoseconds) return;
+    uint64_t right = sum_done(watch->board) + sum_open(watch->board);
+    if (right != sum) moved = now;
+    sum = right;
+    if (nanoseconds == 0 && now - moved > 2 * watch->options->timeout) return;
     double done = share != NULL     ? share(watch)
                   : nanoseconds > 0 ? (double)passed / (double)nanoseconds
                                     : 0;
@@ -176,10 +181,12 @@ int main(int count, char **arguments) {
   progress_begin(&watch.progress, &options);
   fork_workers(&options, watch.board);
   open_connections(&watch);
-  measure(&watch);
+  if (sum_open(watch.board) > 0 || options.mode == MODE_CHURN) measure(&watch);
   close_connections(&watch);
   progress_end(&watch.progress);
   report_print(&watch.report);
-  if (options.mode != MODE_CHURN && watch.report.open == 0) return 2;
+  bool none_open = watch.report.open == 0 && watch.report.done == 0;
+  bool is_idle = options.mode == MODE_CHURN && watch.report.errors == 0;
+  if (none_open && !is_idle) return 2;
   return watch.report.errors > 0 ? 1 : 0;
 }

@@ -92,11 +92,11 @@ static void lost(client *client, fault fault) {
     crowd_settled_one(&worker->crowd);
 }
 
-/* The load has to go on with as many connections as it was to have. */
+/* One that the server has ended in order is replaced at once, one that failed by `resume`. */
 static void closed(client *client) {
   worker *worker = client->owner;
-  if (client->spent && client->step == STEP_DONE)
-    atomic_fetch_sub_explicit(&worker->tally->open, 1, memory_order_relaxed);
+  if (!client->spent) return;
+  atomic_fetch_sub_explicit(&worker->tally->open, 1, memory_order_relaxed);
   if (worker_is_loading(worker)) client_open(client);
 }
 
@@ -112,6 +112,14 @@ static void prepare(worker *worker) {
   crowd_make(&worker->crowd, count, 0, worker_transport(worker), HOLD_OPEN, worker);
   worker->free = calloc(count, sizeof(client *));
   if (idle > 0) hold_prepare(worker, idle, count);
+}
+
+/* The load has to go on with as many connections as it was to have. */
+static void resume(worker *worker) {
+  for (unsigned i = 0; i < worker->crowd.count; i++) {
+    client *client = &worker->crowd.clients[i];
+    if (client->state == CLIENT_CLOSED) client_open(client);
+  }
 }
 
 static void enter(worker *worker, phase phase) {
@@ -144,4 +152,5 @@ static bool is_settled(const worker *worker) {
   }
 }
 
-const mode mode_call = {.prepare = prepare, .enter = enter, .is_settled = is_settled};
+const mode mode_call = {
+    .prepare = prepare, .enter = enter, .resume = resume, .is_settled = is_settled};

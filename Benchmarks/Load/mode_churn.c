@@ -48,9 +48,11 @@ static void next_round(worker *worker, client *client) {
   begin_round(client);
 }
 
+/* One that failed begins again by `resume`. */
 static void closed(client *client) {
   worker *worker = client->owner;
-  if (client->round != 0) worker_done(worker, client->round);
+  if (client->round == 0) return;
+  worker_done(worker, client->round);
   client->round = 0;
   next_round(worker, client);
 }
@@ -67,12 +69,15 @@ static void prepare(worker *worker) {
   worker->crowd.begun = count;
 }
 
-static void enter(worker *worker, phase phase) {
-  if (phase != PHASE_WARMING && phase != PHASE_RUNNING) return;
+static void resume(worker *worker) {
   for (unsigned i = 0; i < worker->crowd.count; i++) {
     client *client = &worker->crowd.clients[i];
     if (client->state == CLIENT_CLOSED) next_round(worker, client);
   }
+}
+
+static void enter(worker *worker, phase phase) {
+  if (phase == PHASE_WARMING || phase == PHASE_RUNNING) resume(worker);
 }
 
 static bool is_settled(const worker *worker) {
@@ -82,4 +87,5 @@ static bool is_settled(const worker *worker) {
   return worker->phase == PHASE_DRAINING && at_rest;
 }
 
-const mode mode_churn = {.prepare = prepare, .enter = enter, .is_settled = is_settled};
+const mode mode_churn = {
+    .prepare = prepare, .enter = enter, .resume = resume, .is_settled = is_settled};

@@ -127,6 +127,7 @@ static void on_tick(uv_timer_t *timer) {
     uint64_t now = uv_hrtime();
     crowd_check(&worker->crowd, now);
     crowd_check(&worker->held, now);
+    if (worker_is_loading(worker) && worker->mode->resume != NULL) worker->mode->resume(worker);
   }
   if (!is_settled(worker)) return;
   atomic_store_explicit(&worker->tally->settled, (uint64_t)worker->phase + 1, memory_order_release);

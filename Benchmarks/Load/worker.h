@@ -13,6 +13,8 @@ typedef struct mode {
   void (*prepare)(worker *worker);
   /* A phase began. */
   void (*enter)(worker *worker, phase phase);
+  /* While there is load: clients that failed some time ago can begin again. May be NULL. */
+  void (*resume)(worker *worker);
   /* Whether there is nothing left to do in it. */
   bool (*is_settled)(const worker *worker);
 } mode;
