@@ -13,7 +13,8 @@ package final class Gateway {
   private let controlWorker: Worker
   private let control: ControlPlane
   private let group: ListenerGroup
-  private let maxConnections: Int
+  private let childDescriptors: UInt64
+  private let descriptors: UInt64
   private let logger: Logger
   private var threads: [Thread] = []
   let contexts: Mutex<ListenerContexts>
@@ -42,24 +43,18 @@ package final class Gateway {
       throw Failure(description: error.description)
     }
     let descriptors = System.raiseDescriptors()
-    maxConnections = Self.clamp(listeners.http.maxConnections, configuration, to: Int(clamping: descriptors.now))
-    if maxConnections < listeners.http.maxConnections {
-      logger.warning(
-        "max_connections is \(maxConnections) instead of \(listeners.http.maxConnections): more do not fit into the \(descriptors.now) descriptors that this process may have"
-      )
+    childDescriptors = descriptors.before
+    self.descriptors = descriptors.now
+    let settings = Settings(configuration, descriptors: descriptors.now, childDescriptors: childDescriptors)
+    settings.warn(logger)
+    var roster = Roster()
+    let clusters: [Cluster]
+    do throws(Roster.Fault) {
+      clusters = try roster.clusters(for: configuration)
+    } catch {
+      throw Failure(description: error.description)
     }
-    let connectTimeout = UInt32(clamping: configuration.limits.connectTimeout.milliseconds)
-    var clusters: [Cluster] = []
-    for (index, server) in configuration.servers.enumerated() {
-      do {
-        clusters.append(try Cluster(index: index, server: server, connectTimeout: connectTimeout))
-      } catch {
-        throw Failure(description: "\(server.position): \(server.alias): \(error)")
-      }
-    }
-    if clusters.isEmpty { clusters = [Cluster(embedded: "demo")] }
-    state = GatewayState(
-      configuration: configuration, clusters: clusters, workerCount: count, childDescriptors: descriptors.before)
+    state = GatewayState(settings, clusters: clusters, workerCount: count)
     var options = EventLoop.Options()
     options.writeHighWater = UInt32(clamping: configuration.limits.writeHighWater)
     options.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
@@ -67,7 +62,7 @@ package final class Gateway {
     options.answerHeaders = UInt32(clamping: configuration.limits.headers)
     options.memory = configuration.limits.memory ?? Int(clamping: System.memory / 2) / (count + 1)
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
-    options.maximumConnections = UInt32(clamping: maxConnections + 16_384)
+    options.maximumConnections = settings.httpLimits.maxConnections + 16_384
     options.reaper = reaper
     group = ListenerGroup(loops: count)
     do {
@@ -85,22 +80,15 @@ package final class Gateway {
       throw Failure(description: "\(error)")
     }
     controlWorker.adminService = admin(state)
-    control = ControlPlane(gateway: state, worker: WorkerHandle(controlWorker), logger: logger)
+    control = ControlPlane(gateway: state, roster: roster, worker: WorkerHandle(controlWorker), logger: logger)
     state.setControl(control)
-  }
-
-  /// What fits into so many descriptors, with a quarter of them kept for upstreams.
-  private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
-    guard descriptors > 0 else { return wanted }
-    let own = 64 + 16 * (configuration.workers ?? System.processors) + 8 * configuration.servers.count
-    return min(wanted, max(16, (descriptors - own) / 4 * 3))
   }
 
   /// Serves. Clients may connect at once; they are answered as soon as every upstream has answered or
   /// `first_list_wait` is over, as until then the first list would lack what is about to come.
   package func start() throws(Failure) {
     let listeners = state.configuration.listeners
-    let limits = httpLimits
+    let limits = state.settings.httpLimits
     do {
       let listener = try controlWorker.loop.listen(
         host: listeners.admin.host, port: adminPort, group: nil, label: ListenerLabel.admin, limits: limits)
@@ -130,23 +118,6 @@ package final class Gateway {
   }
 
   var allWorkers: [WorkerHandle] { (workers + [controlWorker]).map { WorkerHandle($0) } }
-
-  private var httpLimits: HTTPLimits {
-    var limits = HTTPLimits()
-    let configured = state.configuration.limits
-    limits.maxHead = UInt32(clamping: configured.head)
-    limits.maxTarget = UInt32(clamping: configured.target)
-    limits.maxHeaders = UInt32(clamping: configured.headers)
-    limits.maxBody = UInt64(configured.body)
-    limits.headTimeout = UInt32(clamping: configured.headTimeout.milliseconds)
-    limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
-    limits.bodyRate = UInt32(clamping: configured.bodyRate)
-    limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
-    limits.pipeline = UInt32(clamping: configured.pipeline)
-    limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
-    limits.maxConnections = UInt32(clamping: maxConnections)
-    return limits
-  }
 
   // MARK: The end
 

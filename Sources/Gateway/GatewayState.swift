@@ -6,20 +6,17 @@ import Reactor
 import Synchronization
 import Wire
 
-/// What all workers share: the frozen configuration, the upstreams, the sessions and the catalogue of the moment.
+/// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
   /// Milliseconds after which an undecided answer becomes an event stream (DESIGN 6.5).
   static let decisionDelay: UInt64 = 1000
   package static let identity = Identity(name: "sluice", version: GatewayVersion.current)
 
-  package let configuration: GatewayConfiguration
-  let clusters: [Cluster]
   let sessions: SessionTable
   let sessionKey = SipHash()
   let cursorKey = SipHash()
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
-  let origins: OriginPolicy
   let heartbeatFrame: Frame
   /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
   /// upstreams, without and with each log level.
@@ -28,6 +25,7 @@ package final class GatewayState: Sendable {
   private let leveledMeta: [RequestMeta]
   /// Loops that serve clients; the control loop comes after them.
   let workerCount: Int
+  private let current: Mutex<Settings>
   private let handles = Mutex<[WorkerHandle]>([])
   private let snapshot: Mutex<ServedCatalogue>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
@@ -48,58 +46,19 @@ package final class GatewayState: Sendable {
     var principal = Principal.anonymous
   }
 
-  /// - Parameter childDescriptors: the soft limit on descriptors that children get; 0: ours.
-  init(configuration: GatewayConfiguration, clusters: [Cluster], workerCount: Int, childDescriptors: UInt64) {
-    self.configuration = configuration
-    self.clusters = clusters
+  init(_ settings: Settings, clusters: [Cluster], workerCount: Int) {
+    current = Mutex(settings)
     self.workerCount = workerCount
-    sessions = SessionTable(maximum: configuration.sessions.maximum)
-    origins = OriginPolicy(configuration.listeners.http)
+    sessions = SessionTable(maximum: settings.configuration.sessions.maximum)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()
     identity.append(Self.identity)
     identityObject = identity.bytes.array
     requestMeta = RequestMeta(Self.identity)
     leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
-    snapshot = Mutex(ServedCatalogue.empty(clusters, configuration))
+    snapshot = Mutex(ServedCatalogue.empty(clusters, settings.configuration))
     shared = Mutex([:])
-    callTimeout = configuration.callTimeout.milliseconds
-    callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
-    interactionTimeout = configuration.interactionTimeout.milliseconds
-    resumeWindow = configuration.sessions.resumeWindow.milliseconds
-    heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
-    resultLimit = configuration.limits.result
-    depth = configuration.limits.depth
-    sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
-    writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
-    writeRate = UInt32(clamping: configuration.limits.writeRate)
-    callsPerUpstream = configuration.limits.inFlight
-    childBacklog = configuration.limits.stdioBuffer
-    eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
-    var childOptions = EventLoop.ChildOptions()
-    childOptions.maximumLine = configuration.limits.result
-    childOptions.maximumLogLine = configuration.limits.stderrLine
-    childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
-    childOptions.descriptors = childDescriptors
-    self.childOptions = childOptions
   }
-
-  // Limits that the path of a request reads.
-  let callTimeout: UInt64
-  let callTimeoutCeiling: UInt64
-  let interactionTimeout: UInt64
-  let resumeWindow: UInt64
-  let heartbeat: UInt32
-  let resultLimit: Int
-  let childOptions: EventLoop.ChildOptions
-  let writeTimeout: UInt32
-  let writeRate: UInt32
-  let sessionIdleTimeout: UInt64
-  let callsPerUpstream: Int
-  let childBacklog: Int
-  /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
-  let eventBacklog: Int
-  let depth: Int
 
   /// The `_meta` for a client that wants to hear of logs from this level on.
   func requestMeta(_ level: LogLevel?) -> RequestMeta {
@@ -107,6 +66,17 @@ package final class GatewayState: Sendable {
   }
 
   var loopCount: Int { workerCount + 1 }
+
+  /// The settings of the moment. Workers have their own reference, so that nobody waits for a lock on the path of a
+  /// request.
+  package var settings: Settings { current.withLock { $0 } }
+  package var configuration: GatewayConfiguration { settings.configuration }
+
+  func adopt(_ settings: Settings) {
+    current.withLock { $0 = settings }
+    sessions.maximum = settings.configuration.sessions.maximum
+    for loop in 0..<loopCount { post(to: loop) { $0.adopt(settings) } }
+  }
 
   // MARK: Loops
 
@@ -137,6 +107,9 @@ package final class GatewayState: Sendable {
   var catalogue: ServedCatalogue { snapshot.withLock { $0 } }
   /// What a client sees.
   func catalogue(for session: Session?) -> ServedCatalogue { session?.overlay ?? catalogue }
+  /// The upstreams that are served now, in the order of configuration.
+  var clusters: [Cluster] { catalogue.clusters }
+  func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
   func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
 
   /// Clients are let in, and at least one upstream has answered, so there is something to serve.
@@ -147,20 +120,27 @@ package final class GatewayState: Sendable {
   // MARK: Conversations that clients share
 
   func sharedUpstream(_ cluster: Cluster) -> UpstreamSession {
-    upstream(SharedKey(cluster: cluster.index, abilities: nil), cluster, .relayable)
+    upstream(SharedKey(cluster: cluster.id, abilities: nil), cluster, .relayable)
   }
 
   /// Clients that are the same principal and can do the same share one.
   func principalUpstream(
     _ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities
   ) -> UpstreamSession {
-    upstream(SharedKey(cluster: cluster.index, abilities: abilities, principal: principal), cluster, abilities)
+    upstream(SharedKey(cluster: cluster.id, abilities: abilities, principal: principal), cluster, abilities)
   }
 
   private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
     shared.withLock { table in
       if let known = table[key] { return known }
       let made = UpstreamSession(cluster: cluster, owner: nil, abilities: abilities)
+      // Who was subscribed before the server changed still is.
+      for (other, former) in table
+      where other.abilities == key.abilities && other.principal == key.principal
+        && former.cluster.number == cluster.number
+      {
+        made.inherit(from: former)
+      }
       table[key] = made
       return made
     }
@@ -172,11 +152,20 @@ package final class GatewayState: Sendable {
     let key: SharedKey
     switch cluster.isolation {
     case .session: return false
-    case .shared: key = SharedKey(cluster: cluster.index)
+    case .shared: key = SharedKey(cluster: cluster.id)
     case .principal:
-      key = SharedKey(cluster: cluster.index, abilities: session.abilities, principal: session.principal)
+      key = SharedKey(cluster: cluster.id, abilities: session.abilities, principal: session.principal)
     }
     return shared.withLock { $0[key] === binding }
+  }
+
+  /// Takes out those of a cluster that is left: to be ended.
+  func takeSharedUpstreams(of cluster: Cluster) -> [UpstreamSession] {
+    shared.withLock { table in
+      let taken = table.filter { $0.key.cluster == cluster.id }
+      for key in taken.keys { table[key] = nil }
+      return Array(taken.values)
+    }
   }
 
   /// All of them, for the end.

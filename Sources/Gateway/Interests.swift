@@ -3,14 +3,14 @@ import Routing
 import Synchronization
 import Wire
 
-/// A resource that somebody wants to hear of: its upstream, and the URI by which that upstream knows it.
+/// A resource that somebody wants to hear of: its upstream's number, and the URI by which that upstream knows it.
 struct ResourceInterest: Hashable, Sendable {
   var upstream: Int
   var uri: [UInt8]
 
   /// The interest in a resource that a client named, given its route.
   init(_ named: RawSpan, _ route: Route, _ routes: Routes) {
-    upstream = route.upstream
+    upstream = routes.catalogue.upstreams[route.upstream].number
     switch route.rename {
     case .keep:
       uri = named.array

@@ -3,15 +3,21 @@ import MCP
 import Routing
 import Wire
 
-/// The catalogue of the moment with its routes, and what the gateway offers on each path. Immutable, replaced whole.
+/// The catalogue of the moment with its routes, the upstreams that they lead to, and what the gateway offers on each
+/// path. Immutable, replaced whole.
 final class ServedCatalogue: Sendable {
   let routes: Routes
+  /// In the order of configuration, which is that of the catalogue.
+  let clusters: [Cluster]
   var catalogue: Catalogue { routes.catalogue }
   /// By view: everything first, then each upstream alone.
   private let offers: [Offer]
   let problems: [String]
 
-  private init(_ catalogue: Catalogue, resourceServers: [Int], offers: [Offer], problems: [String]) {
+  private init(
+    _ catalogue: Catalogue, _ clusters: [Cluster], resourceServers: [Int], offers: [Offer], problems: [String]
+  ) {
+    self.clusters = clusters
     routes = Routes(catalogue, resourceServers: resourceServers)
     self.offers = offers
     self.problems = problems
@@ -34,7 +40,9 @@ final class ServedCatalogue: Sendable {
       }
     let identity = GatewayState.identity
     let complete = zip(lists, clusters).map { list, cluster in
-      list ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
+      var list = list ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
+      list.number = cluster.number
+      return list
     }
     var limits = CatalogueBuilder.PageLimits()
     limits.entries = configuration.limits.pageEntries
@@ -47,15 +55,25 @@ final class ServedCatalogue: Sendable {
       [Offer(merging: answered, identity: identity)] + answered.map { Offer(merging: [$0], identity: identity) }
     let withResources = answered.indices.filter { answered[$0].capabilities.contains(.resources) }
     return ServedCatalogue(
-      catalogue, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))
+      catalogue, clusters, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))
   }
 
-  /// Whether clients would see no difference.
+  /// Whether calls go to the same upstreams.
+  func leadsToSame(as other: ServedCatalogue) -> Bool { clusters.elementsEqual(other.clusters, by: ===) }
+
+  /// Whether clients would see no difference, and their calls would go to the same upstreams.
   func isSame(as other: ServedCatalogue) -> Bool {
-    offers == other.offers && problems == other.problems && catalogue.isSame(as: other.catalogue)
+    leadsToSame(as: other) && offers == other.offers && problems == other.problems
+      && catalogue.isSame(as: other.catalogue)
   }
 
-  func offer(_ view: CatalogueView) -> Offer { offers[view.index] }
+  func offer(_ view: CatalogueView) -> Offer {
+    switch view {
+    case .all: offers[0]
+    case .only(let number):
+      catalogue.place(ofUpstream: number).map { offers[$0 + 1] } ?? Offer(merging: [], identity: GatewayState.identity)
+    }
+  }
 
   /// Appends the page of a list that a request asks for.
   func append(
@@ -78,17 +96,17 @@ final class ServedCatalogue: Sendable {
 
   /// The lists that clients see differently since `older`, by what they look at.
   struct Changes: Sendable {
-    /// Everything first, then each upstream alone.
-    fileprivate var views: [ListKinds]
+    fileprivate var views: [CatalogueView: ListKinds]
 
-    var isEmpty: Bool { views.allSatisfy(\.isEmpty) }
+    var isEmpty: Bool { views.values.allSatisfy(\.isEmpty) }
 
-    subscript(view: CatalogueView) -> ListKinds { views[view.index] }
+    subscript(view: CatalogueView) -> ListKinds { views[view] ?? [] }
   }
 
   func changes(since older: ServedCatalogue) -> Changes {
-    let views = [CatalogueView.all] + catalogue.upstreams.indices.map { .only(upstream: $0) }
-    return Changes(views: views.map { catalogue.changes(since: older.catalogue, view: $0) })
+    let views = [CatalogueView.all] + catalogue.upstreams.map { .only(upstream: $0.number) }
+    let changed = views.map { ($0, catalogue.changes(since: older.catalogue, view: $0)) }
+    return Changes(views: Dictionary(uniqueKeysWithValues: changed))
   }
 
   private static func text(_ problem: Catalogue.Problem) -> String {

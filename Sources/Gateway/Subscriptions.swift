@@ -35,7 +35,7 @@ extension Worker {
       if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
     }
     let update = ResourceUpdate(
-      upstream: cluster.index, alias: cluster.alias, revision: upstream, uri: uri, message: envelope.message.array)
+      upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri, message: envelope.message.array)
     if isModern {
       for session in gateway.sessions.all { tell(session, update) }
     }
@@ -69,7 +69,7 @@ extension Worker {
     }
     let level = envelope.method == .notifyMessage ? LogLevel(token: envelope.value(Param.level)) : nil
     let cluster = binding.cluster
-    for session in gateway.sessions.all where session.view == .all || session.view == .only(upstream: cluster.index) {
+    for session in gateway.sessions.all where session.view == .all || session.view == .only(upstream: cluster.number) {
       guard gateway.isShared(binding, with: session) else { continue }
       // What all share speaks as low as the lowest level that somebody asked for.
       if let level, let least = session.withState({ $0.logLevel }), level < least { continue }
@@ -101,7 +101,7 @@ extension Worker {
   }
 
   private func settle(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
-    let concerned = Set(interests.map(\.upstream)).map { gateway.clusters[$0] }
+    let concerned = Set(interests.map(\.upstream)).compactMap { gateway.cluster(numbered: $0) }
     let ready = concerned.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
     guard let control, !ready.isEmpty else { return settled(self) }
     let gathering = Gathering(ready.count)

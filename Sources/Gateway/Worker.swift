@@ -19,9 +19,12 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   var exchanges: ExchangeTable
   var reverses: ReverseTable
-  var pools: [ConnectionPool]
-  /// Calls in flight, by upstream.
-  var callsInFlight: [Int]
+  /// What the configuration says, as this worker knows it.
+  private(set) var settings: Settings
+  /// By the id of the cluster.
+  var pools: [Int: ConnectionPool] = [:]
+  /// Calls in flight, by the id of the cluster.
+  var callsInFlight: [Int: Int] = [:]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
   /// Modern `subscriptions/listen` streams of this worker, by their connection.
@@ -33,7 +36,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Origins of the pages whose requests are being answered.
   var browsers: [ConnectionID: [UInt8]] = [:]
   /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
-  var lingering: [ConnectionID: (cluster: Int, until: UInt64)] = [:]
+  var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
 
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
@@ -77,8 +80,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
     learnedLinks = LearnedLinks(key: gateway.sessionKey)
-    pools = gateway.clusters.map { _ in ConnectionPool() }
-    callsInFlight = gateway.clusters.map { _ in 0 }
+    settings = gateway.settings
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options
     options.worker = UInt8(index)
@@ -178,7 +180,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     switch kind(of: tag) {
     case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
-    case .idle: pools[Int(value(of: tag))].ended(connection, now: now)
+    case .idle: pools[Int(value(of: tag))]?.ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
     default: break
@@ -276,6 +278,13 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     _ connection: ConnectionID, _ status: UInt16, _ type: StaticString, headers: RawSpan, _ body: RawSpan
   ) {
     loop.reply(connection, EventLoop.ReplyHead(status, type, headers: headers), body)
+  }
+
+  // MARK: Settings
+
+  /// The configuration was read again.
+  func adopt(_ settings: Settings) {
+    self.settings = settings
   }
 
   // MARK: Other threads

@@ -2,7 +2,7 @@ import Wire
 
 /// One entry of the merged lists, as calls need it.
 package struct CatalogueEntry: Sendable, Equatable {
-  /// The upstream's place in the configuration.
+  /// The upstream's place in the catalogue.
   package var upstream: Int
   /// The name, URI or URI template that clients of the merged view use, unescaped.
   package var exposed: [UInt8]
@@ -18,14 +18,8 @@ package struct CatalogueEntry: Sendable, Equatable {
 /// Which lists a client sees: those of all servers, or of one of them under its own names.
 package enum CatalogueView: Sendable, Hashable {
   case all
+  /// By the upstream's number.
   case only(upstream: Int)
-
-  package var index: Int {
-    switch self {
-    case .all: 0
-    case .only(let upstream): upstream + 1
-    }
-  }
 }
 
 /// The merged lists of all upstreams, encoded for every kind of client: made on the control loop, never changed,
@@ -45,6 +39,8 @@ package final class Catalogue: Sendable {
 
   /// A server behind the catalogue.
   package struct Upstream: Sendable, Equatable {
+    /// What it is known by for as long as the gateway runs; its place in the catalogue changes with the configuration.
+    package var number: Int
     package var alias: String
     package var revision: Revision
     /// One of its resources is shown under a marked URI, so the URIs in its results need the mark as well.
@@ -96,17 +92,18 @@ package final class Catalogue: Sendable {
 
   package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }
 
-  /// How many pages the list has; at least one, perhaps empty.
+  /// How many pages the list has; at least one, perhaps empty, of a view that there is.
   package func pageCount(_ kind: ListKind, view: CatalogueView, revision: Revision) -> Int {
-    pages(kind, view, revision).count
+    index(of: view).map { pages(kind, $0, revision).count } ?? 0
   }
 
   /// The page that a request asks for. `cursor` is the raw contents of `params.cursor`, without its quotes.
   package func page(
     at cursor: RawSpan?, of kind: ListKind, view: CatalogueView, revision: Revision, key: SipHash
   ) -> Result<Int, GatewayError> {
+    guard let index = index(of: view) else { return .failure(GatewayError(.notFound)) }
     guard let cursor else { return .success(0) }
-    guard let place = Cursor(cursor, key: key), place.kind == kind, place.view == UInt16(view.index),
+    guard let place = Cursor(cursor, key: key), place.kind == kind, place.view == UInt16(index),
       Int(place.page) < pageCount(kind, view: view, revision: revision)
     else { return .failure(GatewayError(.invalidCursor)) }
     guard place.epoch == epoch else {
@@ -119,13 +116,14 @@ package final class Catalogue: Sendable {
   package func append(
     _ kind: ListKind, page: Int, view: CatalogueView, revision: Revision, key: SipHash, to buffer: inout ByteBuffer
   ) {
-    let pages = pages(kind, view, revision)
+    guard let index = index(of: view) else { preconditionFailure("no such view") }
+    let pages = pages(kind, index, revision)
     precondition(page >= 0 && page < pages.count, "no such page")
     let body = pages[page].body
     buffer.reserve(body.count + serverInfo.count + 256)
     buffer.append("{")
     if revision.era == .modern {
-      let lists = views[view.index]
+      let lists = views[index]
       buffer.append(#""resultType":"complete","ttlMs":"#)
       buffer.append(decimal: lists.ttlMilliseconds[Int(kind.rawValue)])
       buffer.append(lists.isPublic[Int(kind.rawValue)] ? #","cacheScope":"public","# : #","cacheScope":"private","#)
@@ -137,7 +135,7 @@ package final class Catalogue: Sendable {
     buffer.append("]")
     if page + 1 < pages.count {
       buffer.append(#","nextCursor":""#)
-      Cursor(epoch: epoch, kind: kind, view: UInt16(view.index), page: UInt32(page + 1)).append(to: &buffer, key: key)
+      Cursor(epoch: epoch, kind: kind, view: UInt16(index), page: UInt32(page + 1)).append(to: &buffer, key: key)
       buffer.append("\"")
     }
     if revision.era == .modern {
@@ -150,21 +148,32 @@ package final class Catalogue: Sendable {
 
   /// Which lists a client of this view sees differently since `older`.
   package func changes(since older: Catalogue, view: CatalogueView) -> ListKinds {
-    guard view.index < older.views.count else {
+    guard let index = index(of: view) else { return [] }
+    guard let before = older.index(of: view) else {
       return ListKind.allCases.reduce(into: []) { $0.insert(ListKinds($1)) }
     }
     var changed: ListKinds = []
     for kind in ListKind.allCases {
       for revisions in RevisionClass.allCases {
-        let mine = views[view.index].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
-        let theirs = older.views[view.index].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
+        let mine = views[index].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
+        let theirs = older.views[before].pages[Int(revisions.rawValue)][Int(kind.rawValue)]
         if mine != theirs { changed.insert(ListKinds(kind)) }
       }
     }
     return changed
   }
 
-  private func pages(_ kind: ListKind, _ view: CatalogueView, _ revision: Revision) -> [Page] {
-    views[view.index].pages[Int(RevisionClass(revision).rawValue)][Int(kind.rawValue)]
+  /// The place of an upstream by its number; nil if it is not in this catalogue.
+  package func place(ofUpstream number: Int) -> Int? { upstreams.firstIndex { $0.number == number } }
+
+  private func index(of view: CatalogueView) -> Int? {
+    switch view {
+    case .all: 0
+    case .only(let number): place(ofUpstream: number).map { $0 + 1 }
+    }
+  }
+
+  private func pages(_ kind: ListKind, _ index: Int, _ revision: Revision) -> [Page] {
+    views[index].pages[Int(RevisionClass(revision).rawValue)][Int(kind.rawValue)]
   }
 }

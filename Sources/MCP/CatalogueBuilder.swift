@@ -2,6 +2,8 @@ import Wire
 
 /// The lists of one upstream as it answered them.
 package struct UpstreamLists: Sendable, Equatable {
+  /// The upstream's number; nil: its place.
+  package var number: Int?
   package var alias: String
   package var revision: Revision
   /// Reached by HTTP, where the mirrored parameters of modern tools matter.
@@ -65,7 +67,9 @@ package struct CatalogueBuilder {
       prefixes: policy == .always || policy == .conditional && lists.count > 1, limits: limits)
     for list in lists {
       builder.upstreams.append(
-        Catalogue.Upstream(alias: list.alias, revision: list.revision, marksResources: false))
+        Catalogue.Upstream(
+          number: list.number ?? builder.upstreams.count, alias: list.alias, revision: list.revision,
+          marksResources: false))
       builder.hints.append(ListKind.allCases.map { builder.hint(list, $0) })
     }
     for kind in ListKind.allCases { builder.gather(lists, kind) }

@@ -17,7 +17,9 @@ package struct LearnedLinks: Sendable {
     self.key = key
   }
 
+  /// - Parameter upstream: the upstream's number.
   package mutating func learn(_ uri: RawSpan, upstream: Int) {
+    guard upstream < UInt16.max else { return }
     let hash = key.hash64(uri)
     let place = Int(truncatingIfNeeded: hash) & (hashes.count - 1)
     hashes[place] = hash

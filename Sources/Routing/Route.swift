@@ -12,6 +12,7 @@ package struct Route: Sendable, Equatable {
     case cut(Slice)
   }
 
+  /// The upstream's place in the catalogue.
   package var upstream: Int
   /// The place of the entry in the catalogue's list; nil for a name that nobody listed.
   package var entry: Int?

@@ -9,7 +9,7 @@ package final class Routes: Sendable {
   /// The upstreams that offer resources at all.
   private let resourceServers: [Int]
 
-  // By the merged view's name (scope 0) and by each upstream's own (its index plus one).
+  // By the merged view's name (scope 0) and by each upstream's own (its place plus one).
   private let tools: NameTable
   private let prompts: NameTable
   private let resources: NameTable
@@ -88,7 +88,8 @@ package final class Routes: Sendable {
   /// The route of a tool or prompt by its unescaped name.
   package func route(_ kind: ListKind, named name: RawSpan, view: CatalogueView) -> Result<Route, GatewayError> {
     let isTool = kind == .tools
-    if case .only(let upstream) = view {
+    if case .only(let number) = view {
+      guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
       let place = isTool ? tools.find(name, scope: upstream + 1) : prompts.find(name, scope: upstream + 1)
       return .success(Route(upstream: upstream, entry: place))
     }
@@ -116,14 +117,17 @@ package final class Routes: Sendable {
   package func route(
     resource uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
   ) -> Result<Route, GatewayError> {
-    if case .only(let upstream) = view {
+    if case .only(let number) = view {
+      guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
       return .success(Route(upstream: upstream, entry: resources.find(uri, scope: upstream + 1)))
     }
     if let place = resources.find(uri) {
       return .success(resourcePlaces[place].route(place))
     }
     if let route = markedRoute(uri) { return .success(route) }
-    if let owner = learned?.owner(of: uri), owner < aliases.count { return .success(Route(upstream: owner)) }
+    if let owner = learned?.owner(of: uri), let upstream = catalogue.place(ofUpstream: owner) {
+      return .success(Route(upstream: upstream))
+    }
     if let upstream = bestPattern(uri) { return .success(Route(upstream: upstream)) }
     if let upstream = listedPrefix(of: uri) { return .success(Route(upstream: upstream)) }
     if resourceServers.count == 1 { return .success(Route(upstream: resourceServers[0])) }
@@ -140,7 +144,10 @@ package final class Routes: Sendable {
   package func route(
     template uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
   ) -> Result<Route, GatewayError> {
-    if case .only(let upstream) = view { return .success(Route(upstream: upstream)) }
+    if case .only(let number) = view {
+      guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
+      return .success(Route(upstream: upstream))
+    }
     if let place = templates.find(uri) {
       let entry = catalogue.entries(.templates)[place]
       // A marked template is listed under another text than its server knows.

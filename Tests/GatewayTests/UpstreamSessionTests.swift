@@ -7,7 +7,8 @@ import Wire
 
 @Suite("A conversation with an upstream")
 struct UpstreamSessionTests {
-  private let upstream = UpstreamSession(cluster: Cluster(embedded: "demo"), owner: nil, abilities: [])
+  private let upstream = UpstreamSession(
+    cluster: Cluster(embedded: "demo", Cluster.Name(number: 0, id: 1)), owner: nil, abilities: [])
   private let first = UpstreamSession.Open(revision: .r20251125, httpSession: [1], link: nil)
   private let second = UpstreamSession.Open(revision: .r20251125, httpSession: [2], link: nil)
   private let uri = Array("file:///a".utf8)

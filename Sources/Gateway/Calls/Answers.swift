@@ -45,14 +45,16 @@ extension Worker {
   private func release(_ connection: ConnectionID, _ cluster: Cluster?, reusable: Bool) {
     // It may have been paused for a slow reader with its last bytes.
     loop.resumeReading(connection)
-    guard reusable, let cluster, pools[cluster.index].give(connection, now: now) else { return loop.close(connection) }
-    loop.setTag(connection, tag(.idle, UInt64(cluster.index)))
+    guard reusable, let cluster, !cluster.isRetired,
+      pools[cluster.id, default: ConnectionPool()].give(connection, now: now)
+    else { return loop.close(connection) }
+    loop.setTag(connection, tag(.idle, UInt64(cluster.id)))
   }
 
   /// The answer came, the body has not ended: it should at once.
   private func linger(_ connection: ConnectionID, _ cluster: Cluster?) {
     guard let cluster else { return loop.abort(connection) }
-    lingering[connection] = (cluster.index, now + 1000)
+    lingering[connection] = (cluster, now + 1000)
     loop.resumeReading(connection)
     loop.setTag(connection, tag(.lingering))
     armSweep()
@@ -60,7 +62,7 @@ extension Worker {
 
   func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
     guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
-    release(connection, gateway.clusters[entry.cluster], reusable: reusable)
+    release(connection, entry.cluster, reusable: reusable)
   }
 
   private func collect(_ reader: ResponseReader, _ piece: RawSpan, limit: Int) {
@@ -74,12 +76,12 @@ extension Worker {
     _ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan, last: Bool
   ) {
     if reader.rewriter != nil { return passPiece(id, reader, connection, piece, last: last) }
-    guard reader.announced <= gateway.resultLimit else { return tooLarge(id, connection) }
+    guard reader.announced <= settings.resultLimit else { return tooLarge(id, connection) }
     if last, reader.collected.buffer.isEmpty {
       guard piece.byteCount > 0 else { return refused(id, reader) }
       return receiveLast(id, reader, piece)
     }
-    guard reader.collected.buffer.count + piece.byteCount <= gateway.resultLimit else {
+    guard reader.collected.buffer.count + piece.byteCount <= settings.resultLimit else {
       return tooLarge(id, connection)
     }
     reader.collected.buffer.append(piece)
@@ -106,7 +108,7 @@ extension Worker {
   private func tooLarge(_ id: ExchangeID, _ connection: ConnectionID) {
     guard let cluster = exchanges[id].cluster else { return }
     loop.abort(connection)
-    fail(id, .tooLarge(cluster, limit: gateway.resultLimit))
+    fail(id, .tooLarge(cluster, limit: settings.resultLimit))
   }
 
   // MARK: Events
@@ -124,7 +126,7 @@ extension Worker {
           passPiece(id, reader, connection, piece[place], last: false)
           continue
         }
-        guard reader.collected.buffer.count + place.length < gateway.resultLimit else {
+        guard reader.collected.buffer.count + place.length < settings.resultLimit else {
           return tooLarge(id, connection)
         }
         if newline { reader.collected.buffer.append(byte: 0x0A) }
@@ -166,7 +168,7 @@ extension Worker {
       break
     case .stream(let number):
       // What can still be replayed is kept whole.
-      let replay = gateway.configuration.sessions.replay
+      let replay = settings.configuration.sessions.replay
       guard number == 0 || reader.collected.buffer.count > replay else {
         reader.nextLook = min(reader.nextLook, replay)
         return
@@ -176,7 +178,7 @@ extension Worker {
     guard reader.kindSoFar(answerScanner) == .result else { return }
     var edits = streamedEdits(id)
     edits.flatten = stream != nil
-    let rewriter = ResponseRewriter(edits, depth: gateway.depth)
+    let rewriter = ResponseRewriter(edits, depth: settings.depth)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     let progress = rewriter.feed(reader.collected.bytes(of: reader), into: &bodyScratch.buffer)
     if case .refused = progress {
@@ -195,7 +197,7 @@ extension Worker {
     reader.passed = reader.collected.buffer.count
     reader.collected.buffer.clear(keepingAtMost: 64 << 10)
     if loop.writeStream(downstream, bodyBytes) == .full { pause(id, connection) }
-    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].deadline = now + settings.callTimeout
   }
 
   /// Writes the start of an event that is too large to be kept. False if its stream is read elsewhere by now.
@@ -229,11 +231,11 @@ extension Worker {
     let progress = rewriter.feed(piece, into: &bodyScratch.buffer)
     if case .refused = progress { return breakPassing(id, downstream, connection) }
     reader.passed += piece.byteCount
-    guard reader.passed <= gateway.resultLimit else { return breakPassing(id, downstream, connection) }
+    guard reader.passed <= settings.resultLimit else { return breakPassing(id, downstream, connection) }
     if bodyScratch.count > 0, loop.writeStream(downstream, bodyBytes) == .full, !last {
       pause(id, connection)
     }
-    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].deadline = now + settings.callTimeout
     guard last else { return }
     guard case .complete = progress else { return breakPassing(id, downstream, connection) }
     if let number = reader.passedEvent {

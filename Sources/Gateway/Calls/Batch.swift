@@ -21,7 +21,7 @@ final class Batch {
     if stream == nil {
       worker.beginAnswer(
         connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Worker.streamHeaders.bytes))
-      worker.loop.heartbeat(connection, milliseconds: worker.gateway.heartbeat, worker.gateway.heartbeatFrame)
+      worker.loop.heartbeat(connection, milliseconds: worker.settings.heartbeat, worker.gateway.heartbeatFrame)
       let attachment = EventLog.Attachment(worker: worker.index, connection: connection)
       stream = session.withState { $0.log.open(.answer, attachment) }
       for response in responses {

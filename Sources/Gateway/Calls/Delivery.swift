@@ -96,7 +96,7 @@ extension Worker {
     case .embedded: demonstration.cancelled(id.rawValue)
     case .none, .connection: break
     }
-    if exchanges[id].isCounted, let cluster = exchanges[id].cluster { callsInFlight[cluster.index] -= 1 }
+    if exchanges[id].isCounted, let cluster = exchanges[id].cluster { callsInFlight[cluster.id]? -= 1 }
     exchanges.remove(id)
     withdrawReverses(of: id)
   }
@@ -113,7 +113,7 @@ extension Worker {
     // A legacy client that goes away has not cancelled: its call goes on, and what its stream missed is kept [6.1].
     exchanges[id].origin = .nobody
     let now = now
-    exchanges[id].deadline = min(exchanges[id].deadline, now + gateway.resumeWindow)
+    exchanges[id].deadline = min(exchanges[id].deadline, now + settings.resumeWindow)
     resumeSource(of: id)
     if case .passing = exchanges[id].answer {
       if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }

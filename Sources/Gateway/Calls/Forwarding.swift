@@ -16,7 +16,7 @@ extension Worker {
     if let clientID = envelope.id { exchanges[id].clientID.buffer.append(clientID) }
     if let token = envelope.value(MetaKey.progressToken) { exchanges[id].progressToken.buffer.append(token) }
     exchanges[id].startedAt = now
-    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].deadline = now + settings.callTimeout
     exchanges[id].decideAt = now + GatewayState.decisionDelay
     session?.callBegan()
     if case .post(let connection) = origin { loop.setTag(connection, tag(.exchange, id.rawValue)) }
@@ -27,19 +27,23 @@ extension Worker {
   /// Carries a client's request to its upstream. `plain` is the upstream's own name or URI, unescaped.
   func forward(
     _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
-    plain: RawSpan, _ routes: Routes, _ kind: ListKind, _ entry: Int?
+    plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
   ) {
+    if exchanges[id].isCounted, let before = exchanges[id].cluster {
+      // It goes out once more, perhaps to a server that changed meanwhile.
+      callsInFlight[before.id]? -= 1
+      exchanges[id].isCounted = false
+    }
     exchanges[id].cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
-    guard callsInFlight[cluster.index] < gateway.callsPerUpstream else {
-      return fail(id, .busy(cluster, "\(gateway.callsPerUpstream) calls to it are in flight"))
+    guard callsInFlight[cluster.id, default: 0] < settings.callsPerUpstream else {
+      return fail(id, .busy(cluster, "\(settings.callsPerUpstream) calls to it are in flight"))
     }
-    callsInFlight[cluster.index] += 1
+    callsInFlight[cluster.id, default: 0] += 1
     exchanges[id].isCounted = true
     let revision = profile.revision(for: exchanges[id].clientRevision)
     exchanges[id].serverRevision = revision
-    exchanges[id].marksResources =
-      exchanges[id].looksAtAll && routes.catalogue.upstreams[cluster.index].marksResources
+    exchanges[id].marksResources = exchanges[id].looksAtAll && routes.catalogue.upstreams[place].marksResources
     if kind == .tools, let entry { exchanges[id].hasNonObjectOutput = routes.entry(.tools, entry).hasNonObjectOutput }
     var level: LogLevel?
     if exchanges[id].clientRevision.era == .modern {
@@ -185,7 +189,7 @@ extension Worker {
     let reader = exchanges[id].reader ?? takeReader()
     exchanges[id].reader = reader
     let tag = tag(.exchange, id.rawValue)
-    while let connection = pools[cluster.index].take(now: now) {
+    while let connection = pools[cluster.id]?.take(now: now) {
       loop.setTag(connection, tag)
       guard loop.send(connection, headBytes, message) != .stale else {
         // The upstream has ended it, which was seen before anything was sent.

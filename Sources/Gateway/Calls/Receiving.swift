@@ -8,7 +8,7 @@ extension Worker {
     guard exchanges.contains(id) else { return }
     if case .local(let call) = exchanges[id].origin { return receiveLocal(id, call, message) }
     let envelopes = answerScanner
-    let envelope = envelopes.scan(message, depth: gateway.depth)
+    let envelope = envelopes.scan(message, depth: settings.depth)
     switch envelope.kind {
     case .result, .error:
       guard belongs(envelope, to: id) else { return }
@@ -42,7 +42,7 @@ extension Worker {
 
   private func receiveLocal(_ id: ExchangeID, _ call: LocalCall, _ message: RawSpan) {
     let envelopes = answerScanner
-    let envelope = envelopes.scan(message, depth: gateway.depth)
+    let envelope = envelopes.scan(message, depth: settings.depth)
     switch envelope.kind {
     case .result, .error:
       let bytes = message.array
@@ -95,7 +95,7 @@ extension Worker {
 
   private func forwardProgress(_ id: ExchangeID, _ envelope: Envelope) {
     exchanges[id].deadline = min(
-      now + gateway.callTimeout, exchanges[id].startedAt + gateway.callTimeoutCeiling)
+      now + settings.callTimeout, exchanges[id].startedAt + settings.callTimeoutCeiling)
     guard !exchanges[id].progressToken.isEmpty, let token = envelope.value(Param.progressToken),
       ExchangeID(token: token) == id
     else { return }
@@ -145,7 +145,7 @@ extension Worker {
     }
     exchanges[id].decideAt = .max
     beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
     guard let session = exchanges[id].session, exchanges[id].clientRevision.era == .legacy else {
       exchanges[id].answer = .stream(0)
       return true
@@ -188,7 +188,7 @@ extension Worker {
       event.append("\n\n")
       // After the last event nothing more comes, and whoever sends it ends the exchange.
       guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id), !last,
-        loop.queued(connection) > gateway.eventBacklog + event.count
+        loop.queued(connection) > settings.eventBacklog + event.count
       else { return }
       // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
       loop.abort(connection)
@@ -236,7 +236,7 @@ extension Worker {
     if let source, pauseSource(of: source) { return }
     // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a
     // reader that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
-    let limit = session.usesEventStream ? gateway.resultLimit : gateway.configuration.sessions.replay
+    let limit = session.usesEventStream ? settings.resultLimit : settings.configuration.sessions.replay
     if loop.queued(attachment.connection) - frame.count > limit { letGo(attachment, of: session) }
     if let source, session.withState({ !$0.log.attachments.contains(attachment) }) { clientGone(source) }
   }

@@ -17,7 +17,7 @@ extension Worker {
     guard let cluster = exchanges[id].cluster else { return finish(id) }
     let hop = hop(exchanges[id])
     splice.reset()
-    if envelope.kind == .result, gateway.clusters.count > 1 { noteLinks(envelope, hop, cluster) }
+    if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster) }
     let clientID = exchanges[id].clientID
     let uri = exchanges[id].requestedURI
     let identity = gateway.identityObject
@@ -62,21 +62,21 @@ extension Worker {
   private func again(_ id: ExchangeID, _ request: [UInt8]) {
     guard exchanges.contains(id), let cluster = exchanges[id].cluster else { return }
     let envelopes = requestScanner
-    let envelope = envelopes.scan(request.rawBytes, depth: gateway.depth)
-    call(id, exchanges[id].looksAtAll ? .all : .only(upstream: cluster.index), envelope)
+    let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)
+    call(id, exchanges[id].looksAtAll ? .all : .only(upstream: cluster.number), envelope)
   }
 
   /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.
   private func noteLinks(_ envelope: Envelope, _ hop: Hop, _ cluster: Cluster) {
     ResultLinks.forEach(envelope, method: hop.method) { place in
       guard let uri = JSON.contents(of: envelope.message[place]) else { return }
-      learnedLinks.learn(uri, upstream: cluster.index)
+      learnedLinks.learn(uri, upstream: cluster.number)
     }
     guard hop.marksResources else { return }
     let routes = gateway.catalogue.routes
     ResultLinks.mark(envelope, method: hop.method, alias: cluster.alias, splice: &splice) { uri in
       guard case .success(let route) = routes.route(resource: uri, view: .all, learned: nil) else { return false }
-      return route.upstream != cluster.index
+      return routes.catalogue.upstreams[route.upstream].number != cluster.number
     }
   }
 

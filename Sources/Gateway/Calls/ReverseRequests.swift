@@ -23,7 +23,7 @@ extension Worker {
       return answerUpstream(exchange, envelope, code: -32603, "the gateway has too many open requests")
     }
     // A human may be asked: the call gets the time that takes.
-    exchanges[id].deadline = now + gateway.interactionTimeout
+    exchanges[id].deadline = now + settings.interactionTimeout
     var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
     splice.reset()
     if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
@@ -42,7 +42,7 @@ extension Worker {
 
   private func relay(_ id: ExchangeID, _ session: Session, _ message: RawSpan, _ place: Slice) {
     guard let entry = reverses.take(id, from: session) else { return }
-    if exchanges.contains(entry.exchange) { exchanges[entry.exchange].deadline = now + gateway.callTimeout }
+    if exchanges.contains(entry.exchange) { exchanges[entry.exchange].deadline = now + settings.callTimeout }
     guard let open = entry.opened else { return }
     splice.reset()
     splice.replace(place) { entry.upstreamID.append(to: &$0) }

@@ -14,8 +14,14 @@ actor ControlPlane {
   /// The control loop's own worker: no clients, but calls and streams toward upstreams like any other.
   nonisolated let worker: Worker
   let logger: Logger
-  private var supervisors: [Supervisor] = []
-  var lists: [UpstreamLists?]
+  /// The upstreams that are served, in the order of configuration.
+  var clusters: [Cluster]
+  /// Those that take another's place as soon as they have answered, by the number of both.
+  var successors: [Int: Cluster] = [:]
+  var roster: Roster
+  /// Who looks after each upstream, and its lists; by the id of the cluster.
+  var supervisors: [Int: Supervisor] = [:]
+  var lists: [Int: UpstreamLists] = [:]
   /// What some clients see differently.
   var overlays: [SessionID: Overlay] = [:]
   /// Lists of clients' own conversations that are to be looked at.
@@ -26,12 +32,13 @@ actor ControlPlane {
   /// Lets clients in; nil once they are.
   private var doors: (@Sendable () -> Void)?
 
-  init(gateway: GatewayState, worker: WorkerHandle, logger: Logger) {
+  init(gateway: GatewayState, roster: Roster, worker: WorkerHandle, logger: Logger) {
     self.gateway = gateway
+    self.roster = roster
+    clusters = gateway.clusters
     self.worker = worker.unconfined
     self.logger = logger
     executor = worker.executor
-    lists = gateway.clusters.map { _ in nil }
     epoch = UInt64.random(in: 0...UInt64(UInt32.max))
   }
 
@@ -48,11 +55,15 @@ actor ControlPlane {
       if mergeScheduled { merge() }
       letClientsIn()
     }
-    for cluster in gateway.clusters {
-      let supervisor = Supervisor(cluster)
-      supervisors.append(supervisor)
-      Task { await supervise(supervisor) }
-    }
+    for cluster in clusters { look(after: cluster) }
+  }
+
+  /// Starts to look after an upstream, unless somebody does.
+  func look(after cluster: Cluster) {
+    guard !stopped, supervisors[cluster.id] == nil else { return }
+    let supervisor = Supervisor(cluster)
+    supervisors[cluster.id] = supervisor
+    Task { await supervise(supervisor) }
   }
 
   private func letClientsIn() {
@@ -65,7 +76,7 @@ actor ControlPlane {
     gateway.post(to: gateway.workerCount) { _ in
       self.assumeIsolated { plane in
         plane.stopped = true
-        for supervisor in plane.supervisors {
+        for supervisor in plane.supervisors.values {
           plane.stopListening(supervisor)
           supervisor.raise(.stop)
         }
@@ -76,7 +87,7 @@ actor ControlPlane {
   /// Says goodbye to the upstreams that the gateway talks to on its own behalf. On the control loop.
   nonisolated func endOwnSessions() {
     assumeIsolated { plane in
-      for supervisor in plane.supervisors {
+      for supervisor in plane.supervisors.values {
         if let binding = supervisor.binding { plane.worker.end(binding) }
       }
     }
@@ -117,13 +128,16 @@ actor ControlPlane {
 
   private nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
     gateway.post(to: gateway.workerCount) { _ in
-      self.assumeIsolated { $0.raise(event, cluster.index) }
+      self.assumeIsolated { $0.raise(event, cluster) }
     }
   }
 
-  private func raise(_ event: Supervisor.Event, _ index: Int) {
-    guard supervisors.indices.contains(index) else { return }
-    supervisors[index].raise(event)
+  private func raise(_ event: Supervisor.Event, _ cluster: Cluster) {
+    if let supervisor = supervisors[cluster.id] { return supervisor.raise(event) }
+    // It was left meanwhile: nobody may wait for it.
+    var news = Supervisor.News()
+    news.add(event)
+    news.settle()
   }
 
   // MARK: Supervision
@@ -131,7 +145,8 @@ actor ControlPlane {
   /// One upstream's life: probe, fetch, watch, and again after it went away.
   private func supervise(_ supervisor: Supervisor) async {
     let cluster = supervisor.cluster
-    while !stopped {
+    defer { if supervisor.isDismissed { lists[cluster.id] = nil } }
+    while !stopped, !supervisor.isDismissed {
       do throws(UpstreamFailure) {
         let profile = try await probe(supervisor)
         // Listened to before it is fetched, so that no change falls between the two.
@@ -141,6 +156,7 @@ actor ControlPlane {
         let cameBack = cluster.profile == nil || supervisor.failures > 0
         supervisor.failures = 0
         cluster.update(.ready(profile))
+        promote(cluster)
         if cameBack {
           logger.info(
             "\(cluster.alias) is ready: \(profile.transport), \(profile.revision.label)",
@@ -150,7 +166,7 @@ actor ControlPlane {
         supervisor.settleProbe()
         try await watch(supervisor, profile)
       } catch {
-        guard !stopped else { return }
+        guard !stopped, !supervisor.isDismissed else { break }
         supervisor.failures += 1
         let delay = min(UInt64(500) << min(supervisor.failures - 1, 6), 30_000)
         if supervisor.failures == 1 {
@@ -160,14 +176,17 @@ actor ControlPlane {
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
         supervisor.clear()
         supervisor.settleProbe()
+        promote(cluster)
         // The last one that the first list waits for, and it has none.
         if doors != nil, allHaveAnswered { merge() }
         await pause(delay)
       }
     }
+    supervisor.clear()
+    supervisor.settleProbe()
   }
 
-  private var allHaveAnswered: Bool { gateway.clusters.allSatisfy(\.hasAnswered) }
+  private var allHaveAnswered: Bool { clusters.allSatisfy(\.hasAnswered) }
 
   func pause(_ milliseconds: UInt64) async {
     await withCheckedContinuation { continuation in
@@ -181,7 +200,7 @@ actor ControlPlane {
   /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
   /// throws when it went away.
   private func watch(_ supervisor: Supervisor, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
-    while !stopped {
+    while !stopped, !supervisor.isDismissed {
       let news = await supervisor.next()
       var unsettled = news.settled
       supervisor.reprobed += news.reprobed
@@ -226,7 +245,7 @@ actor ControlPlane {
   ) async throws(UpstreamFailure) {
     let cluster = supervisor.cluster
     var fetched =
-      lists[cluster.index]
+      lists[cluster.id]
       ?? UpstreamLists(
         alias: cluster.alias, revision: profile.revision, isHTTP: profile.transport == .streamableHTTP)
     fetched.revision = profile.revision
@@ -238,7 +257,7 @@ actor ControlPlane {
       }
       fetched.pages[kind] = try await pages(of: kind, cluster, supervisor.binding, profile)
     }
-    lists[cluster.index] = fetched
+    lists[cluster.id] = fetched
   }
 
   /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
@@ -283,20 +302,27 @@ actor ControlPlane {
     }
   }
 
-  private func merge() {
+  func merge() {
     mergeScheduled = false
     epoch += 1
     let old = gateway.catalogue
-    let new = ServedCatalogue.merge(lists, gateway.clusters, gateway.configuration, epoch: epoch)
+    var new = merged(lists, epoch: epoch)
+    // A client that is in the midst of a list goes on if it sees nothing new.
+    if new.catalogue.isSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
-    // A client that is in the midst of a list goes on if nothing is new.
     if !new.isSame(as: old) { gateway.publish(new) }
     if allHaveAnswered { letClientsIn() }
-    guard !changed.isEmpty else { return }
-    worker.announceToSessions(changed)
-    gateway.postToAll { $0.announce(changed) }
-    renewOverlays(since: old)
+    if !changed.isEmpty {
+      worker.announceToSessions(changed)
+      gateway.postToAll { $0.announce(changed) }
+    }
+    if !changed.isEmpty || !new.leadsToSame(as: old) { renewOverlays(since: old) }
+  }
+
+  /// The catalogue that lists, by the id of their cluster, make together.
+  func merged(_ lists: [Int: UpstreamLists], epoch: UInt64) -> ServedCatalogue {
+    ServedCatalogue.merge(clusters.map { lists[$0.id] }, clusters, gateway.configuration, epoch: epoch)
   }
 }
 
@@ -333,6 +359,11 @@ final class Supervisor {
     var suspicion: String?
     var stops = false
 
+    /// Whoever waits for something of it goes on.
+    func settle() {
+      for settled in settled + relisted + reprobed { settled() }
+    }
+
     mutating func add(_ event: Event) {
       switch event {
       case .listChanged(let kinds): changed.formUnion(kinds)
@@ -362,6 +393,8 @@ final class Supervisor {
   /// The resources that the upstream has been asked to tell of.
   var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0
+  /// The upstream is left: nothing is begun any more.
+  var isDismissed = false
   /// What was known as legacy may speak the modern era by now.
   var isUpgraded = false
   /// When it was last asked whether it does.
@@ -384,9 +417,7 @@ final class Supervisor {
 
   /// Forgets what has happened: the upstream is looked at afresh.
   func clear() {
-    if let news {
-      for settled in news.settled + news.relisted + news.reprobed { settled() }
-    }
+    news?.settle()
     news = nil
   }
 

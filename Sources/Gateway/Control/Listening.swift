@@ -36,7 +36,7 @@ extension ControlPlane {
   /// Has the upstream tell of exactly the resources that somebody wants to hear of now.
   func settleInterests(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
     guard profile.offer.capabilities.contains(.resourcesSubscribe) else { return }
-    let wanted = gateway.interests.wanted(of: supervisor.cluster.index)
+    let wanted = gateway.interests.wanted(of: supervisor.cluster.number)
     guard wanted != supervisor.subscribed else { return }
     if profile.revision.era == .modern { return await renewListen(supervisor, profile) }
     for uri in wanted.subtracting(supervisor.subscribed) {
@@ -51,7 +51,7 @@ extension ControlPlane {
 
   /// What was told while nobody listened is lost: whoever named a resource is told that it may have changed.
   func makeUpForSilence(_ supervisor: Supervisor) {
-    for uri in gateway.interests.wanted(of: supervisor.cluster.index) {
+    for uri in gateway.interests.wanted(of: supervisor.cluster.number) {
       var params = ByteBuffer(capacity: uri.count + 16)
       params.append("{\"uri\":")
       params.append(quoted: uri.rawBytes)
@@ -107,7 +107,7 @@ extension ControlPlane {
   private func renewListen(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
     let offered = profile.offer.capabilities
     let wanted =
-      offered.contains(.resourcesSubscribe) ? gateway.interests.wanted(of: supervisor.cluster.index) : []
+      offered.contains(.resourcesSubscribe) ? gateway.interests.wanted(of: supervisor.cluster.number) : []
     let filter = ListenFilter(
       kinds: [.tools, .prompts, .resources, .templates],
       resources: wanted.sorted { $0.lexicographicallyPrecedes($1) }

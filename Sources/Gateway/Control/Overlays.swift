@@ -5,7 +5,7 @@ import Wire
 /// changed and turned out to differ from what all see.
 struct Overlay {
   let session: SessionReference
-  /// By upstream.
+  /// By the id of the cluster.
   var lists: [Int: UpstreamLists] = [:]
   /// The epoch of the catalogue that was made of them last.
   var epoch: UInt64 = 0
@@ -54,7 +54,7 @@ extension ControlPlane {
 
   private func look(at binding: UpstreamSession, _ kinds: ListKinds) async {
     let cluster = binding.cluster
-    guard let profile = cluster.profile, binding.current != nil, let shared = lists[cluster.index] else { return }
+    guard let profile = cluster.profile, binding.current != nil, let shared = lists[cluster.id] else { return }
     var fetched: [ListKind: [[UInt8]]] = [:]
     for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
       guard profile.offer.capabilities.isSuperset(of: kind.method.required) else { continue }
@@ -65,9 +65,9 @@ extension ControlPlane {
     guard let session = binding.owner?.value else { return }
     if let old = Overlay.leastRecent(of: overlays, for: session.id) { giveUp(old) }
     var overlay = overlays[session.id] ?? Overlay(session: SessionReference(session))
-    var own = overlay.lists[cluster.index] ?? shared
+    var own = overlay.lists[cluster.id] ?? shared
     own.pages.merge(fetched) { $1 }
-    overlay.lists[cluster.index] = own
+    overlay.lists[cluster.id] = own
     overlays[session.id] = overlay
     renew(session.id, since: gateway.catalogue)
   }
@@ -90,19 +90,18 @@ extension ControlPlane {
       overlays[id] = nil
       return
     }
-    overlay.lists = overlay.lists.filter { $1.pages != lists[$0]?.pages }
+    let served = Set(clusters.map(\.id))
+    overlay.lists = overlay.lists.filter { served.contains($0) && $1.pages != lists[$0]?.pages }
     let before = session.overlay ?? old
     var after = gateway.catalogue
     if overlay.lists.isEmpty {
       overlays[id] = nil
       session.see(nil)
     } else {
-      var merged = lists
-      for (index, own) in overlay.lists { merged[index] = own }
       epoch += 1
       overlay.epoch = epoch
       overlays[id] = overlay
-      after = ServedCatalogue.merge(merged, gateway.clusters, gateway.configuration, epoch: epoch)
+      after = merged(lists.merging(overlay.lists) { $1 }, epoch: epoch)
       session.see(after)
     }
     worker.announce(after.changes(since: before), to: session)

@@ -165,7 +165,11 @@ extension ControlPlane {
     }
     switch result {
     case .success(let established):
-      for waiter in binding.opened(established.open) ?? [] where waiter.exchange != .none {
+      guard let waiters = binding.opened(established.open) else {
+        worker.end(established.open, cluster)
+        return .failure(HandshakeFailure(failure: UpstreamFailure("its configuration has changed")))
+      }
+      for waiter in waiters where waiter.exchange != .none {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: nil) }
       }
       return .success(
@@ -202,7 +206,7 @@ extension ControlPlane {
   func ask(
     _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
   ) async throws(UpstreamFailure) -> [UInt8] {
-    let timeout = gateway.callTimeout
+    let timeout = worker.settings.callTimeout
     switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes
     case .status(let status, _): throw UpstreamFailure("\(method.name.text): it answered HTTP \(status)")

@@ -15,7 +15,7 @@ extension Worker {
     if let lastEventID = head.header(.lastEventID) {
       return resume(connection, session, lastEventID, attachment)
     }
-    let limit = gateway.configuration.limits.streamsPerSession
+    let limit = settings.configuration.limits.streamsPerSession
     let opened = session.withState { state -> Bool in
       guard !state.ended, state.log.attachedCount < limit else { return false }
       _ = state.log.open(.standalone, attachment)
@@ -32,7 +32,7 @@ extension Worker {
 
   private func beginReading(_ connection: ConnectionID, _ session: Session) {
     beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.eventStream))
     streamReaders[connection] = session
   }
@@ -129,7 +129,7 @@ extension Worker {
     }
     session.touch(now: now)
     let envelopes = requestScanner
-    let envelope = envelopes.scan(body, depth: gateway.depth)
+    let envelope = envelopes.scan(body, depth: settings.depth)
     if let fault = GatewayError(fault: envelope) { return refuse(connection, fault, id: envelope.id, .legacy) }
     respond(
       connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes)

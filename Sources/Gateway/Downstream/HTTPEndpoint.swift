@@ -24,13 +24,13 @@ extension Worker {
     if rest.equals("sse") { return .eventStream }
     if rest.equals("messages") { return .messages }
     for cluster in gateway.clusters where cluster.isNamed(rest) {
-      return .endpoint(.only(upstream: cluster.index))
+      return .endpoint(.only(upstream: cluster.number))
     }
     return .unknown
   }
 
   func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
-    if let refusal = gateway.origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
+    if let refusal = settings.origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
     let path = path(head.path)
     if let origin = head.header(.origin), head.method != .options { browsers[connection] = origin.array }
     if case .unknown = path {
@@ -59,7 +59,7 @@ extension Worker {
       }
     }
     let envelopes = requestScanner
-    let envelope = envelopes.scan(body, depth: gateway.depth)
+    let envelope = envelopes.scan(body, depth: settings.depth)
     switch Inbound.classify(head, envelope, scratch: &headScratch.buffer) {
     case .modern:
       serveModern(connection, view, head, envelope)

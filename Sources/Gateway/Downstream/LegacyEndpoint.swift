@@ -48,7 +48,7 @@ extension Worker {
     let session = Session(
       id: SessionID(worker: UInt8(index), using: &generator), principal: principal, view: view,
       handshake: Session.Handshake(revision, envelope),
-      replay: gateway.configuration.sessions.replay, resumeWindow: gateway.resumeWindow, now: now)
+      replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     guard gateway.sessions.insert(session) else { return nil }
     return session
   }
@@ -68,7 +68,7 @@ extension Worker {
     guard let id = SessionID(text, key: gateway.sessionKey), let session = gateway.sessions.find(id),
       session.principal == principal(of: connection)
     else { return nil }
-    guard session.isIdle(for: gateway.sessionIdleTimeout, now: now) else { return session }
+    guard session.isIdle(for: settings.sessionIdleTimeout, now: now) else { return session }
     // The round that ends such sessions only comes every few seconds.
     end(session)
     return nil
@@ -116,12 +116,12 @@ extension Worker {
       return refuse(connection, GatewayError(.batchNotAllowed), id: nil, .legacy)
     }
     let elements = Self.elements(of: message)
-    guard elements.count <= gateway.configuration.limits.batch else {
+    guard elements.count <= settings.configuration.limits.batch else {
       return refuse(
         connection,
         GatewayError(
           .invalidRequest,
-          message: "Invalid request: more than \(gateway.configuration.limits.batch) messages in a batch"), id: nil,
+          message: "Invalid request: more than \(settings.configuration.limits.batch) messages in a batch"), id: nil,
         .legacy)
     }
     switch MCP.Batch.classify(message, scanner: requestScanner) {
@@ -137,7 +137,7 @@ extension Worker {
       var position = 0
       for element in elements {
         let envelopes = requestScanner
-        let envelope = envelopes.scan(element.rawBytes, depth: gateway.depth)
+        let envelope = envelopes.scan(element.rawBytes, depth: settings.depth)
         guard envelope.kind == .request else {
           clientNotified(session, envelope)
           continue

@@ -34,14 +34,14 @@ extension Worker {
     for uri in filter.resources {
       let routes = catalogue.routes
       guard case .success(let route) = routes.route(resource: uri.rawBytes, view: view, learned: learnedLinks),
-        gateway.clusters[route.upstream].profile?.offer.capabilities.contains(.resourcesSubscribe) == true
+        catalogue.clusters[route.upstream].profile?.offer.capabilities.contains(.resourcesSubscribe) == true
       else { continue }
       resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
     }
     filter.resources.removeAll { resources[$0] == nil }
     listens[connection] = Listen(view: view, subscriptionID: Token(id), filter: filter, resources: resources)
     beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-    loop.heartbeat(connection, milliseconds: gateway.heartbeat, gateway.heartbeatFrame)
+    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.listen))
     beginInterest(resources.values.map(\.interest)) { $0.acknowledge(connection) }
   }
@@ -88,9 +88,9 @@ extension Worker {
     return true
   }
 
-  /// Ends every listen in order: the result, then the stream's end.
-  func endListens() {
-    for connection in listens.keys {
+  /// Ends listens in order: the result, then the stream's end.
+  func endListens(where ends: (Listen) -> Bool = { _ in true }) {
+    for (connection, listen) in listens where ends(listen) {
       acknowledge(connection)
       guard let listen = listens[connection] else { continue }
       var message = ByteBuffer(capacity: 160)

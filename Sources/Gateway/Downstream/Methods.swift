@@ -76,8 +76,9 @@ extension Worker {
   /// Every server that a client looks at has said what it offers, and none of them has such a list.
   private func isMissing(_ kind: ListKind, _ view: CatalogueView) -> Bool {
     guard !gateway.catalogue.offer(view).capabilities.isSuperset(of: kind.method.required) else { return false }
-    guard case .only(let upstream) = view else { return gateway.clusters.allSatisfy { $0.profile != nil } }
-    return gateway.clusters[upstream].profile != nil
+    let clusters = gateway.clusters
+    guard case .only(let number) = view else { return clusters.allSatisfy { $0.profile != nil } }
+    return clusters.contains { $0.number == number && $0.profile != nil }
   }
 
   private func setLevel(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
@@ -118,7 +119,8 @@ extension Worker {
   private func route(
     _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    let routes = gateway.catalogue(for: exchanges[id].session).routes
+    let catalogue = gateway.catalogue(for: exchanges[id].session)
+    let routes = catalogue.routes
     exchanges[id].looksAtAll = view == .all
     let found: Result<Route, GatewayError>
     let kind: ListKind
@@ -143,16 +145,17 @@ extension Worker {
     }
     switch found {
     case .failure(let error): fail(id, error)
-    case .success(let route): follow(id, envelope, target, route, kind, routes, text)
+    case .success(let route): follow(id, envelope, target, route, kind, catalogue, text)
     }
   }
 
   /// Carries a call along its route, under the upstream's own name.
   private func follow(
-    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind, _ routes: Routes,
-    _ text: RawSpan
+    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind,
+    _ catalogue: ServedCatalogue, _ text: RawSpan
   ) {
-    let cluster = gateway.clusters[route.upstream]
+    let routes = catalogue.routes
+    let cluster = catalogue.clusters[route.upstream]
     switch envelope.method {
     case .resourcesSubscribe, .resourcesUnsubscribe:
       guard isForUpstream(id, envelope.method, cluster, route, routes, text) else { return }
@@ -165,17 +168,19 @@ extension Worker {
     let entry = route.entry
     switch route.rename {
     case .keep:
-      forward(id, envelope, target, cluster, .keep, plain: text, routes, kind, entry)
+      forward(id, envelope, target, cluster, .keep, plain: text, routes, route.upstream, kind, entry)
     case .listed:
       guard let entry else { return fail(id, .internalError("a listed name without its entry")) }
       let listed = routes.entry(kind, entry)
       forward(
-        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes, kind, entry
-      )
+        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes,
+        route.upstream,
+        kind, entry)
     case .cut(let slice):
       var plain = ByteBuffer(capacity: text.byteCount)
       plain.append(text, cutting: slice)
-      forward(id, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, kind, entry)
+      forward(
+        id, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, route.upstream, kind, entry)
     }
   }
 

@@ -68,8 +68,8 @@ extension Worker {
 
   /// Often enough that nothing outlives its time by much.
   var reapInterval: UInt64 {
-    let sessions = gateway.configuration.sessions
-    let shortest = min(sessions.idleTimeout, sessions.resumeWindow, gateway.configuration.limits.writeTimeout)
+    let sessions = settings.configuration.sessions
+    let shortest = min(sessions.idleTimeout, sessions.resumeWindow, settings.configuration.limits.writeTimeout)
     return min(5000, max(100, shortest.milliseconds / 4))
   }
 
@@ -77,13 +77,13 @@ extension Worker {
   /// connections, and peers that do not take what is sent to them.
   func reap() {
     let now = now
-    for index in pools.indices {
-      for connection in pools[index].expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
+    for id in pools.keys {
+      for connection in pools[id]!.expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
     }
-    loop.closeStalled(after: gateway.writeTimeout, rate: gateway.writeRate)
+    loop.closeStalled(after: settings.writeTimeout, rate: settings.writeRate)
     for session in gateway.sessions.all where Int(session.id.worker) == index {
       session.withState { $0.log.expire(now: now) }
-      if session.isIdle(for: gateway.sessionIdleTimeout, now: now) { end(session) }
+      if session.isIdle(for: settings.sessionIdleTimeout, now: now) { end(session) }
     }
     loop.trim()
     if index == gateway.workerCount { guardMemory() }

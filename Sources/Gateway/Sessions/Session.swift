@@ -27,7 +27,7 @@ package final class Session: Sendable {
 
   struct State: ~Copyable {
     var log: EventLog
-    /// Conversations of its own, by upstream.
+    /// Conversations of its own, by the id of the cluster.
     var upstreams: [Int: UpstreamSession] = [:]
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] = [:]
@@ -113,17 +113,29 @@ package final class Session: Sendable {
   /// The conversation with an upstream that is this session's alone.
   func upstream(_ cluster: Cluster) -> UpstreamSession {
     withState { state in
-      if let known = state.upstreams[cluster.index] { return known }
+      if let known = state.upstreams[cluster.id] { return known }
       let made = UpstreamSession(
         cluster: cluster, owner: SessionReference(self), abilities: abilities)
+      // What it subscribed to before the server changed it still is.
+      for former in state.upstreams.values where former.cluster.number == cluster.number { made.inherit(from: former) }
       // A call that outlived the session must not open what nobody would end.
       if state.ended {
         _ = made.close()
         return made
       }
-      state.upstreams[cluster.index] = made
+      state.upstreams[cluster.id] = made
       return made
     }
+  }
+
+  /// Whether it subscribed to something in its own conversation with a cluster.
+  func isSubscribed(in cluster: Cluster) -> Bool {
+    withState { $0.upstreams[cluster.id] }?.subscriptions.isEmpty == false
+  }
+
+  /// Takes out the conversation with a cluster that is left: to be ended.
+  func takeUpstream(of cluster: Cluster) -> UpstreamSession? {
+    withState { $0.upstreams.removeValue(forKey: cluster.id) }
   }
 
   /// Marks the session as ended; true for the first. Gives what is to be closed.

@@ -13,10 +13,16 @@ final class SessionTable: Sendable {
 
   private let shards = (0..<shardCount).map { _ in Shard() }
   private let count = Atomic<Int>(0)
-  private let maximum: Int
+  private let most: Atomic<Int>
 
   init(maximum: Int) {
-    self.maximum = maximum
+    most = Atomic(maximum)
+  }
+
+  /// Sessions that there may be. Those that are there already stay.
+  var maximum: Int {
+    get { most.load(ordering: .relaxed) }
+    set { most.store(newValue, ordering: .relaxed) }
   }
 
   /// Sessions alive.

@@ -4,7 +4,8 @@ import Reactor
 import Synchronization
 import Wire
 
-/// One configured upstream as all workers see it: where it is, how it speaks, and how it fares.
+/// One configured upstream as all workers see it: where it is, how it speaks, and how it fares. A server that a reload
+/// changes gets another cluster; calls in flight go on with the one that they began with.
 final class Cluster: Sendable {
   /// How messages travel to it.
   enum Transport: Sendable, Equatable {
@@ -42,7 +43,15 @@ final class Cluster: Sendable {
     }
   }
 
-  let index: Int
+  struct Name: Sendable {
+    /// That of the alias: sessions, subscriptions and links know the upstream by it.
+    var number: Int
+    /// That of this cluster alone: connections and conversations are known by it.
+    var id: Int
+  }
+
+  let number: Int
+  let id: Int
   let alias: String
   let aliasBytes: [UInt8]
   let server: GatewayConfiguration.Server?
@@ -51,10 +60,14 @@ final class Cluster: Sendable {
   let endpoint: Endpoint?
   /// The path and query of the first endpoint's URL.
   let target: String
+  private let connectTimeout: UInt32
   private let state = Mutex<Health>(.unknown)
+  private let retired = Atomic<Bool>(false)
 
-  init(index: Int, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
-    self.index = index
+  init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
+    number = name.number
+    id = name.id
+    self.connectTimeout = connectTimeout
     alias = server.alias
     aliasBytes = Array(server.alias.utf8)
     self.server = server
@@ -78,8 +91,10 @@ final class Cluster: Sendable {
   }
 
   /// The demonstration server.
-  init(embedded alias: String) {
-    index = 0
+  init(embedded alias: String, _ name: Name) {
+    number = name.number
+    id = name.id
+    connectTimeout = 0
     self.alias = alias
     aliasBytes = Array(alias.utf8)
     server = nil
@@ -107,6 +122,19 @@ final class Cluster: Sendable {
 
   func update(_ health: Health) {
     state.withLock { $0 = health }
+  }
+
+  /// No new call comes to it, and its connections are not kept.
+  var isRetired: Bool { retired.load(ordering: .relaxed) }
+  func retire() { retired.store(true, ordering: .relaxed) }
+
+  /// Whether a configured server is what this one was made for. Where it stands in which file does not matter.
+  func serves(_ other: GatewayConfiguration.Server, connectTimeout: UInt32) -> Bool {
+    guard let server, connectTimeout == self.connectTimeout else { return false }
+    var same = other
+    same.position = server.position
+    same.displayName = server.displayName
+    return same == server
   }
 
   var isolation: GatewayConfiguration.Server.Isolation { server?.isolation ?? .shared }

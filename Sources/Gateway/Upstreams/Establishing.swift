@@ -62,7 +62,7 @@ extension Worker {
       shakeHands(binding, nil, completion)
     case .stdio:
       // A child that all share is kept by one worker, whichever needs it first.
-      let owner = binding.owner == nil ? binding.cluster.index % gateway.workerCount : index
+      let owner = binding.owner == nil ? binding.cluster.number % gateway.workerCount : index
       on(owner) { worker in
         guard let link = worker.startChild(binding) else {
           return completion(.failure(.failed("the gateway has too many connections open")))
@@ -101,7 +101,7 @@ extension Worker {
     // A client that waits for its session gives a busy server the time that a call has.
     let isProbe = binding.owner == nil
     exchanges[id].deadline =
-      now + (isProbe ? gateway.configuration.limits.probeTimeout.milliseconds : gateway.callTimeout)
+      now + (isProbe ? settings.configuration.limits.probeTimeout.milliseconds : settings.callTimeout)
     var message = ByteBuffer(capacity: 256)
     message.append("{\"jsonrpc\":\"2.0\",\"id\":")
     message.append(decimal: id.rawValue)
@@ -163,7 +163,7 @@ extension Worker {
     exchanges[id].cluster = cluster
     exchanges[id].method = method
     exchanges[id].startedAt = now
-    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].deadline = now + settings.callTimeout
     exchanges[id].decideAt = .max
     armSweep()
     return id

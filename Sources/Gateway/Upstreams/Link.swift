@@ -59,7 +59,7 @@ final class Link {
       if let call { fail(call, "is gone") }
       return
     }
-    if let call, case .child(let child) = wire, worker.loop.queued(child) > worker.gateway.childBacklog {
+    if let call, case .child(let child) = wire, worker.loop.queued(child) > worker.settings.childBacklog {
       let reference = reference
       return worker.on(call.worker) { $0.linkRefused(call, reference) }
     }
@@ -89,7 +89,7 @@ final class Link {
   func received(_ line: RawSpan) {
     guard line.trimmed.byteCount > 0 else { return }
     let envelopes = scanner
-    let envelope = envelopes.scan(line, depth: worker.gateway.depth)
+    let envelope = envelopes.scan(line, depth: worker.settings.depth)
     switch envelope.kind {
     case .result, .error: route(envelope)
     case .notification: notified(envelope)
@@ -120,7 +120,7 @@ final class Link {
       token = JSON.closingID(part)
     } else {
       let envelopes = scanner
-      let envelope = envelopes.peek(part, depth: worker.gateway.depth)
+      let envelope = envelopes.peek(part, depth: worker.settings.depth)
       // A request has an id too, of the server's own.
       overlongIsSettled = envelope.kind == .request || envelope.kind == .notification
       if envelope.kind == .result || envelope.kind == .error { token = envelope.id?.decimal }
@@ -132,7 +132,7 @@ final class Link {
     }
     if ended || overlongIsSettled {
       worker.logger.warning(
-        "\(cluster.alias) sent a message of more than \(worker.gateway.resultLimit) bytes",
+        "\(cluster.alias) sent a message of more than \(worker.settings.resultLimit) bytes",
         metadata: ["server": "\(cluster.alias)"])
     }
     return overlongIsSettled

@@ -64,7 +64,7 @@ extension Worker {
       return
     }
     exchanges[call].carrier = .none
-    fail(call, .tooLarge(cluster, limit: gateway.resultLimit))
+    fail(call, .tooLarge(cluster, limit: settings.resultLimit))
   }
 
   /// What came over the link for a call is no answer.
@@ -109,7 +109,7 @@ extension Worker {
       loop.startChild(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),
-        directory: command.workingDirectory, gateway.childOptions, tag: tag(.link, UInt64(number))
+        directory: command.workingDirectory, settings.childOptions, tag: tag(.link, UInt64(number))
       ).map { .child($0) }
     }
   }

@@ -102,7 +102,7 @@ extension Worker {
   }
 
   /// Opens a lost conversation anew for what is said outside of calls.
-  private func reopen(_ binding: UpstreamSession) {
+  func reopen(_ binding: UpstreamSession) {
     guard let profile = binding.cluster.profile,
       case .yours = binding.access(UpstreamSession.Waiter(worker: index, exchange: .none))
     else { return }

@@ -70,7 +70,7 @@ extension Worker {
     for upstream in gateway.sharedUpstreams {
       let orphans = upstream.forget(session.id)
       guard let open = upstream.current, open.revision.era == .legacy else { continue }
-      for uri in orphans where !isWanted(ResourceInterest(upstream: upstream.cluster.index, uri: uri), in: upstream) {
+      for uri in orphans where !isWanted(ResourceInterest(upstream: upstream.cluster.number, uri: uri), in: upstream) {
         subscribe(upstream, open, .resourcesUnsubscribe, uri, Countdown {})
       }
     }

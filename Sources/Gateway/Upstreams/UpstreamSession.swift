@@ -213,6 +213,15 @@ final class UpstreamSession: Sendable {
     }
   }
 
+  /// Takes over who subscribed to what in a conversation with the server as it was before it changed.
+  func inherit(from former: UpstreamSession) {
+    let inherited = former.conversation.withLock { ($0.subscribers, $0.requestedLevel) }
+    conversation.withLock { conversation in
+      conversation.subscribers = inherited.0
+      conversation.requestedLevel = inherited.1
+    }
+  }
+
   /// True if nobody else is subscribed, so that the upstream is to be told.
   func unsubscribe(_ uri: [UInt8], _ session: SessionID) -> Bool {
     conversation.withLock { conversation in

@@ -79,7 +79,7 @@ extension Worker {
       case .comment: continue
       case .data(let place, let newline):
         if stream.isSkipping { continue }
-        guard stream.buffer.count + place.length < gateway.resultLimit else {
+        guard stream.buffer.count + place.length < settings.resultLimit else {
           if skipEvent(stream, piece[place]) { continue }
           loop.abort(connection)
           return endUpstreamStream(connection, status: 0)
@@ -134,7 +134,7 @@ extension Worker {
       return link.received(message)
     }
     let envelopes = answerScanner
-    let envelope = envelopes.scan(message, depth: gateway.depth)
+    let envelope = envelopes.scan(message, depth: settings.depth)
     switch envelope.kind {
     case .notification:
       switch envelope.method {
@@ -199,7 +199,7 @@ extension Worker {
     }
     upstreamStreams[connection] = stream
     link.whenEndpointIsKnown = { [self] in shakeHands(binding, link, completion) }
-    after(milliseconds: gateway.configuration.limits.probeTimeout.milliseconds) { [self] in
+    after(milliseconds: settings.configuration.limits.probeTimeout.milliseconds) { [self] in
       guard link.requestHead.isEmpty, !link.isDead else { return }
       loop.abort(connection)
       upstreamStreams[connection] = nil
@@ -213,7 +213,7 @@ extension Worker {
     guard let id = exchanges.make(call.map { .carrying($0, link.reference) } ?? .nobody) else { return }
     exchanges[id].cluster = link.cluster
     exchanges[id].startedAt = now
-    exchanges[id].deadline = now + gateway.callTimeout
+    exchanges[id].deadline = now + settings.callTimeout
     exchanges[id].decideAt = .max
     armSweep()
     headScratch.buffer.clear()

@@ -1,0 +1,94 @@
+import Configuration
+import Logging
+import MCP
+import Reactor
+
+/// What one reading of the configuration settled. Never changed: a reload makes another, which each worker takes up
+/// between two of its turns, so that nothing a request does sees half of each.
+package final class Settings: Sendable {
+  package let configuration: GatewayConfiguration
+  private let descriptors: UInt64
+  let origins: OriginPolicy
+  let hasSeveralServers: Bool
+  // Limits that the path of a request reads.
+  let callTimeout: UInt64
+  let callTimeoutCeiling: UInt64
+  let interactionTimeout: UInt64
+  let resumeWindow: UInt64
+  let heartbeat: UInt32
+  let resultLimit: Int
+  let childOptions: EventLoop.ChildOptions
+  let writeTimeout: UInt32
+  let writeRate: UInt32
+  let sessionIdleTimeout: UInt64
+  let callsPerUpstream: Int
+  let childBacklog: Int
+  /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
+  let eventBacklog: Int
+  let depth: Int
+  /// Of the client listeners and, as far as they apply, of the admin listener.
+  let httpLimits: HTTPLimits
+
+  /// - Parameters: how many descriptors this process may have, 0 if that is unknown; the soft limit on those of
+  ///   children, 0: ours.
+  init(_ configuration: GatewayConfiguration, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0) {
+    self.descriptors = descriptors
+    self.configuration = configuration
+    origins = OriginPolicy(configuration.listeners.http)
+    hasSeveralServers = configuration.servers.count > 1
+    callTimeout = configuration.callTimeout.milliseconds
+    callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
+    interactionTimeout = configuration.interactionTimeout.milliseconds
+    resumeWindow = configuration.sessions.resumeWindow.milliseconds
+    heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
+    resultLimit = configuration.limits.result
+    depth = configuration.limits.depth
+    sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
+    writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
+    writeRate = UInt32(clamping: configuration.limits.writeRate)
+    callsPerUpstream = configuration.limits.inFlight
+    childBacklog = configuration.limits.stdioBuffer
+    eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
+    var childOptions = EventLoop.ChildOptions()
+    childOptions.maximumLine = configuration.limits.result
+    childOptions.maximumLogLine = configuration.limits.stderrLine
+    childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
+    childOptions.descriptors = childDescriptors
+    self.childOptions = childOptions
+    httpLimits = Self.limits(configuration, descriptors: Int(clamping: descriptors))
+  }
+
+  private static func limits(_ configuration: GatewayConfiguration, descriptors: Int) -> HTTPLimits {
+    var limits = HTTPLimits()
+    let configured = configuration.limits
+    limits.maxHead = UInt32(clamping: configured.head)
+    limits.maxTarget = UInt32(clamping: configured.target)
+    limits.maxHeaders = UInt32(clamping: configured.headers)
+    limits.maxBody = UInt64(configured.body)
+    limits.headTimeout = UInt32(clamping: configured.headTimeout.milliseconds)
+    limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
+    limits.bodyRate = UInt32(clamping: configured.bodyRate)
+    limits.pipeline = UInt32(clamping: configured.pipeline)
+    limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
+    limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
+    limits.maxConnections = UInt32(clamping: clamp(configuration, to: descriptors))
+    return limits
+  }
+
+  /// The connections that fit into so many descriptors, with a quarter of them kept for upstreams.
+  private static func clamp(_ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
+    let wanted = configuration.listeners.http.maxConnections
+    guard descriptors > 0 else { return wanted }
+    let own = 64 + 16 * (configuration.workers ?? System.processors) + 8 * configuration.servers.count
+    return min(wanted, max(16, (descriptors - own) / 4 * 3))
+  }
+
+  /// Says what of the configuration could not be had.
+  func warn(_ logger: Logger) {
+    let wanted = configuration.listeners.http.maxConnections
+    guard httpLimits.maxConnections < wanted else { return }
+    logger.warning(
+      "max_connections is \(httpLimits.maxConnections) instead of \(wanted): more do not fit into the \(descriptors) descriptors that this process may have"
+    )
+  }
+}
