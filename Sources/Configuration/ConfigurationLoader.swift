@@ -231,6 +231,7 @@ private struct Assembly {
   /// Variables for what one wants to set most often, beside those that spell out the key.
   private static let shortVariables = [
     "listeners.http.host": "SLUICE_HOST", "listeners.http.port": "SLUICE_PORT",
+    "listeners.websocket.host": "SLUICE_WEBSOCKET_HOST", "listeners.websocket.port": "SLUICE_WEBSOCKET_PORT",
     "listeners.admin.host": "SLUICE_ADMIN_HOST", "listeners.admin.port": "SLUICE_ADMIN_PORT",
   ]
 
@@ -253,12 +254,22 @@ private struct Assembly {
     check(
       configuration.callTimeoutCeiling >= configuration.callTimeout,
       "`call_timeout_ceiling` can't be shorter than `call_timeout`", "call_timeout_ceiling", "call_timeout")
-    let http = configuration.listeners.http
-    let admin = configuration.listeners.admin
+    let listeners = configuration.listeners
+    checkPorts("http", listeners.http.host, listeners.http.port, "admin", listeners.admin.host, listeners.admin.port)
+    checkPorts(
+      "http", listeners.http.host, listeners.http.port, "websocket", listeners.webSocket.host, listeners.webSocket.port)
+    checkPorts(
+      "websocket", listeners.webSocket.host, listeners.webSocket.port, "admin", listeners.admin.host,
+      listeners.admin.port)
+  }
+
+  private mutating func checkPorts(
+    _ name: String, _ host: String, _ port: Int, _ other: String, _ otherHost: String, _ otherPort: Int
+  ) {
     check(
-      http.port != admin.port || http.port == 0 || http.host != admin.host,
-      "`listeners.http` and `listeners.admin` are both on port \(http.port)", "listeners.admin.port",
-      "listeners.http.port")
+      port != otherPort || port == 0 || host != otherHost,
+      "`listeners.\(name)` and `listeners.\(other)` are both on port \(port)", "listeners.\(other).port",
+      "listeners.\(name).port")
   }
 
   mutating func checkListenerFiles() {

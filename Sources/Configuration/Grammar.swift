@@ -56,20 +56,21 @@ enum Grammar {
             parse: HostForm.allowedHost),
           .listenerTLS(\.tls),
         ]),
-      Field.section(
+      .section(
         "websocket", \.webSocket,
         [
           .host("host", \.host),
           .integer("port", \.port, in: 0...65_535),
+          .integer("max_connections", \.maxConnections, in: 1...10_000_000),
           .flag("compression", \.compression),
           .size("compression_threshold", \.compressionThreshold, in: 0...gibibyte),
           .size("max_frame_size", \.maxFrameSize, in: 125...gibibyte),
+          .flag("strict_frame_size", \.strictFrameSize),
           .size("max_message_size", \.maxMessageSize, in: 1024...gibibyte),
           .duration("ping_interval", \.pingInterval, in: .seconds(1) ... .seconds(86_400)),
           .duration("pong_timeout", \.pongTimeout, in: .milliseconds(100) ... .seconds(86_400)),
           .listenerTLS(\.tls),
-        ]
-      ).inactive,
+        ]),
       .section(
         "admin", \.admin,
         [.host("host", \.host), .integer("port", \.port, in: 0...65_535), .listenerTLS(\.tls)]),

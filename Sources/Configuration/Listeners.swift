@@ -3,7 +3,7 @@ extension GatewayConfiguration {
   package struct Listeners: Sendable, Equatable {
     /// Streamable HTTP and HTTP+SSE (`listeners.http`).
     package var http = HTTP()
-    /// WebSocket and Phoenix channels (`listeners.websocket`, not active yet).
+    /// WebSocket (`listeners.websocket`). Its settings hold for WebSockets on `listeners.http` too.
     package var webSocket = WebSocket()
     /// Health, metrics and the operator's API (`listeners.admin`).
     package var admin = Admin()
@@ -36,19 +36,27 @@ extension GatewayConfiguration {
     package struct WebSocket: Sendable, Equatable {
       /// `listeners.websocket.host`. Default: 127.0.0.1.
       package var host = "127.0.0.1"
-      /// `listeners.websocket.port`. Default: 4002.
+      /// `listeners.websocket.port`, 0 for any free port. Default: 4002.
       package var port = 4002
+      /// Connections of this listener, all workers together (`listeners.websocket.max_connections`). Clamped at start to
+      /// what the descriptor limit allows. Default: 10,000.
+      package var maxConnections = 10_000
       /// Offer permessage-deflate (`listeners.websocket.compression`). Default: true.
       package var compression = true
       /// Messages below this many bytes go uncompressed (`listeners.websocket.compression_threshold`). Default: 1 KiB.
       package var compressionThreshold = 1 << 10
-      /// `listeners.websocket.max_frame_size` in bytes. Default: 64 KiB.
+      /// Bytes of the largest frame that is sent; messages above it go in fragments
+      /// (`listeners.websocket.max_frame_size`). Default: 64 KiB.
       package var maxFrameSize = 64 << 10
-      /// `listeners.websocket.max_message_size` in bytes, after inflation. Default: 4 MiB.
+      /// Refuse larger frames from clients too, with 1009 (`listeners.websocket.strict_frame_size`). Default: false.
+      package var strictFrameSize = false
+      /// Bytes of the largest message from a client, after inflation; a larger one ends its connection with 1009
+      /// (`listeners.websocket.max_message_size`). Default: 4 MiB.
       package var maxMessageSize = 4 << 20
-      /// `listeners.websocket.ping_interval`. Default: 30 s.
+      /// A client that was silent for so long is sent a ping (`listeners.websocket.ping_interval`). Default: 30 s.
       package var pingInterval = Duration.seconds(30)
-      /// `listeners.websocket.pong_timeout`. Default: 10 s.
+      /// A client that says nothing for so long after a ping is gone (`listeners.websocket.pong_timeout`).
+      /// Default: 10 s.
       package var pongTimeout = Duration.seconds(10)
       /// `listeners.websocket.tls`.
       package var tls: TLS?

@@ -87,7 +87,7 @@ extension GatewayConfiguration {
       case http
       /// HTTP+SSE of revision 2024-11-05.
       case sse
-      /// WebSocket (not active yet).
+      /// WebSocket.
       case webSocket = "ws"
     }
   }

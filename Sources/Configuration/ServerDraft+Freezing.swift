@@ -126,9 +126,6 @@ extension ServerDraft {
       }
       result = .webSocket
     }
-    if result == .webSocket {
-      reading.report(.warning, at: place, "upstreams over WebSocket are not active yet: `\(alias)`")
-    }
     return result
   }
 

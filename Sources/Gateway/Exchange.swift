@@ -73,6 +73,8 @@ final class Exchange {
     case batch(Batch, Int)
     /// The event stream of an HTTP+SSE session.
     case eventStream
+    /// The WebSocket that the request came over.
+    case socket(SocketReply)
     /// The gateway itself.
     case local(LocalCall)
     /// A call whose answer comes elsewhere: this only takes its message to an HTTP+SSE server.
@@ -137,6 +139,15 @@ final class Exchange {
 
   /// Whether the client gave it this id.
   func isCalled(_ token: [UInt8]) -> Bool { clientID.bytes(of: self).equals(token.rawBytes) }
+
+  /// Whether it came over that client's WebSocket.
+  func isAsked(over socket: ConnectionID) -> Bool {
+    switch origin {
+    case .socket(let reply): reply.connection == socket
+    case .batch(let batch, _): batch.isAsked(over: socket)
+    default: false
+    }
+  }
 
   var isCarrying: Bool {
     if case .carrying = origin { true } else { false }

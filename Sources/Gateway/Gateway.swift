@@ -8,11 +8,13 @@ import Synchronization
 package final class Gateway {
   package let state: GatewayState
   package let httpPort: UInt16
+  package let webSocketPort: UInt16
   package let adminPort: UInt16
   private let workers: [Worker]
   private let controlWorker: Worker
   private let control: ControlPlane
   private let group: ListenerGroup
+  private let webSocketGroup: ListenerGroup
   private let childDescriptors: UInt64
   private let descriptors: UInt64
   private let logger: Logger
@@ -26,7 +28,7 @@ package final class Gateway {
 
   /// Binds and checks everything; nothing is served before `start`.
   package init(
-    _ configuration: GatewayConfiguration, reaper: Reaper?, logger: Logger,
+    _ configuration: GatewayConfiguration, debugEcho: Bool = false, reaper: Reaper?, logger: Logger,
     admin: (GatewayState) -> any AdminService
   ) throws(Failure) {
     self.logger = logger
@@ -38,6 +40,7 @@ package final class Gateway {
     contexts = Mutex(try ListenerContexts(listeners, renewing: nil))
     do {
       httpPort = try Listener.probe(host: listeners.http.host, port: UInt16(listeners.http.port))
+      webSocketPort = try Listener.probe(host: listeners.webSocket.host, port: UInt16(listeners.webSocket.port))
       adminPort = try Listener.probe(host: listeners.admin.host, port: UInt16(listeners.admin.port))
     } catch {
       throw Failure(description: error.description)
@@ -54,7 +57,7 @@ package final class Gateway {
     } catch {
       throw Failure(description: error.description)
     }
-    state = GatewayState(settings, clusters: clusters, workerCount: count)
+    state = GatewayState(settings, clusters: clusters, workerCount: count, debugEcho: debugEcho)
     var options = EventLoop.Options()
     options.writeHighWater = UInt32(clamping: configuration.limits.writeHighWater)
     options.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
@@ -65,11 +68,13 @@ package final class Gateway {
     options.maximumConnections = settings.httpLimits.maxConnections + 16_384
     options.reaper = reaper
     group = ListenerGroup(loops: count)
+    webSocketGroup = ListenerGroup(loops: count)
     do {
       var workers: [Worker] = []
       for index in 0..<count {
         let worker = try Worker(index: index, gateway: state, options: options, logger: logger)
         group.join(worker.loop)
+        webSocketGroup.join(worker.loop)
         state.register(WorkerHandle(worker))
         workers.append(worker)
       }
@@ -97,15 +102,10 @@ package final class Gateway {
       throw Failure(description: "can't listen on \(listeners.admin.host) port \(adminPort): \(error)")
     }
     for worker in workers {
-      do {
-        let listener = try worker.loop.listen(
-          host: listeners.http.host, port: httpPort, group: group, label: ListenerLabel.http, limits: limits)
-        worker.loop.hold(listener, true)
-        worker.secure(listener, label: ListenerLabel.http, with: contexts.withLock { $0 })
-        worker.listener = listener
-      } catch {
-        throw Failure(description: "can't listen on \(listeners.http.host) port \(httpPort): \(error)")
-      }
+      try listen(worker, listeners.http.host, httpPort, ListenerLabel.http, group, limits)
+      try listen(
+        worker, listeners.webSocket.host, webSocketPort, ListenerLabel.webSocket, webSocketGroup,
+        state.settings.webSocketLimits)
     }
     for worker in workers {
       worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
@@ -118,6 +118,19 @@ package final class Gateway {
   }
 
   var allWorkers: [WorkerHandle] { (workers + [controlWorker]).map { WorkerHandle($0) } }
+
+  /// Clients are let in later.
+  private func listen(
+    _ worker: Worker, _ host: String, _ port: UInt16, _ label: UInt32, _ group: ListenerGroup, _ limits: HTTPLimits
+  ) throws(Failure) {
+    do {
+      let listener = try worker.loop.listen(host: host, port: port, group: group, label: label, limits: limits)
+      worker.loop.hold(listener, true)
+      worker.secure(listener, label: label, with: contexts.withLock { $0 })
+    } catch {
+      throw Failure(description: "can't listen on \(host) port \(port): \(error)")
+    }
+  }
 
   // MARK: The end
 
@@ -168,17 +181,17 @@ package final class Gateway {
 extension Worker {
   /// What has connected so far waits in the kernel's queue.
   func letClientsIn() {
-    if let listener { loop.hold(listener, false) }
+    for listener in listeners.values { loop.hold(listener, false) }
     gateway.openDoors.add(1, ordering: .releasing)
   }
 
   /// No new connections; listening clients are sent away, calls go on.
   func startDraining() {
-    if let listener { loop.stopListening(listener) }
-    listener = nil
-    secured = [:]
+    for listener in listeners.values { loop.stopListening(listener) }
+    listeners = [:]
     endListens()
-    for (connection, session) in streamReaders where !session.usesEventStream {
+    drainSockets()
+    for (connection, session) in streamReaders where session.transport != .eventStream {
       loop.setTag(connection, 0)
       loop.endStream(connection)
       streamReaders[connection] = nil
@@ -198,6 +211,7 @@ extension Worker {
   /// Ends what is left: sessions, and the conversations and children upstream.
   func closeEverything() {
     isClosing = true
+    for place in sockets.places { closeSocket(place, GatewayError(.draining)) }
     for session in gateway.sessions.all where Int(session.id.worker) == index { end(session) }
     if index == gateway.workerCount {
       for upstream in gateway.sharedUpstreams { end(upstream) }

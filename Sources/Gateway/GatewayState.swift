@@ -17,6 +17,7 @@ package final class GatewayState: Sendable {
   let cursorKey = SipHash()
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
+  let debugEcho: Bool
   let heartbeatFrame: Frame
   /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
   /// upstreams, without and with each log level.
@@ -46,7 +47,8 @@ package final class GatewayState: Sendable {
     var principal = Principal.anonymous
   }
 
-  init(_ settings: Settings, clusters: [Cluster], workerCount: Int) {
+  init(_ settings: Settings, clusters: [Cluster], workerCount: Int, debugEcho: Bool) {
+    self.debugEcho = debugEcho
     current = Mutex(settings)
     self.workerCount = workerCount
     sessions = SessionTable(maximum: settings.configuration.sessions.maximum)

@@ -16,7 +16,10 @@ extension Worker {
   /// Whose call it is.
   func principal(of id: ExchangeID) -> Principal {
     if let session = exchanges[id].session { return session.principal }
-    guard case .post(let connection) = exchanges[id].origin else { return .anonymous }
-    return principal(of: connection)
+    switch exchanges[id].origin {
+    case .post(let connection): return principal(of: connection)
+    case .socket(let reply): return principal(of: reply.connection)
+    default: return .anonymous
+    }
   }
 }

@@ -9,6 +9,11 @@ package final class Settings: Sendable {
   package let configuration: GatewayConfiguration
   private let descriptors: UInt64
   let origins: OriginPolicy
+  let socketOrigins: OriginPolicy
+  /// Of clients' WebSockets, of `/debug/echo`, and of those to upstreams.
+  let socketSettings: WebSocketSettings
+  let echoSettings: WebSocketSettings
+  let upstreamSocketSettings: WebSocketSettings
   let hasSeveralServers: Bool
   // Limits that the path of a request reads.
   let callTimeout: UInt64
@@ -28,13 +33,25 @@ package final class Settings: Sendable {
   let depth: Int
   /// Of the client listeners and, as far as they apply, of the admin listener.
   let httpLimits: HTTPLimits
+  let webSocketLimits: HTTPLimits
+  /// The largest message of `/debug/echo`.
+  private static let largeMessage = 64 << 20
 
   /// - Parameters: how many descriptors this process may have, 0 if that is unknown; the soft limit on those of
   ///   children, 0: ours.
   init(_ configuration: GatewayConfiguration, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0) {
     self.descriptors = descriptors
     self.configuration = configuration
-    origins = OriginPolicy(configuration.listeners.http)
+    let listeners = configuration.listeners
+    origins = OriginPolicy(host: listeners.http.host, like: listeners.http)
+    socketOrigins = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
+    var options = WebSocketSettings.Options(listeners.webSocket)
+    socketSettings = .make(options)
+    options.maxMessage = Self.largeMessage
+    echoSettings = .make(options)
+    options.maxMessage = configuration.limits.result
+    options.strictFrameSize = false
+    upstreamSocketSettings = .make(options)
     hasSeveralServers = configuration.servers.count > 1
     callTimeout = configuration.callTimeout.milliseconds
     callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
@@ -55,10 +72,12 @@ package final class Settings: Sendable {
     childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
     childOptions.descriptors = childDescriptors
     self.childOptions = childOptions
-    httpLimits = Self.limits(configuration, descriptors: Int(clamping: descriptors))
+    httpLimits = Self.limits(configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors))
+    webSocketLimits = Self.limits(
+      configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors))
   }
 
-  private static func limits(_ configuration: GatewayConfiguration, descriptors: Int) -> HTTPLimits {
+  private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int) -> HTTPLimits {
     var limits = HTTPLimits()
     let configured = configuration.limits
     limits.maxHead = UInt32(clamping: configured.head)
@@ -71,13 +90,12 @@ package final class Settings: Sendable {
     limits.pipeline = UInt32(clamping: configured.pipeline)
     limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
     limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
-    limits.maxConnections = UInt32(clamping: clamp(configuration, to: descriptors))
+    limits.maxConnections = UInt32(clamping: clamp(wanted, configuration, to: descriptors))
     return limits
   }
 
   /// The connections that fit into so many descriptors, with a quarter of them kept for upstreams.
-  private static func clamp(_ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
-    let wanted = configuration.listeners.http.maxConnections
+  private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
     guard descriptors > 0 else { return wanted }
     let own = 64 + 16 * (configuration.workers ?? System.processors) + 8 * configuration.servers.count
     return min(wanted, max(16, (descriptors - own) / 4 * 3))
@@ -90,5 +108,18 @@ package final class Settings: Sendable {
     logger.warning(
       "max_connections is \(httpLimits.maxConnections) instead of \(wanted): more do not fit into the \(descriptors) descriptors that this process may have"
     )
+  }
+}
+
+extension WebSocketSettings.Options {
+  fileprivate init(_ configured: GatewayConfiguration.Listeners.WebSocket) {
+    self.init()
+    maxMessage = configured.maxMessageSize
+    maxFrame = configured.maxFrameSize
+    strictFrameSize = configured.strictFrameSize
+    compression = configured.compression
+    compressionThreshold = UInt32(clamping: configured.compressionThreshold)
+    pingInterval = UInt32(clamping: configured.pingInterval.milliseconds)
+    pongTimeout = UInt32(clamping: configured.pongTimeout.milliseconds)
   }
 }

@@ -118,12 +118,12 @@ extension Worker {
 
   /// The catalogue changed: listens of this worker are told once for each kind.
   func announce(_ changes: ServedCatalogue.Changes) {
-    for (connection, listen) in listens where listen.isAcknowledged {
+    for (stream, listen) in listens where listen.isAcknowledged {
       for kind in ListKind.allCases
       where Self.concerns(kind, changes[listen.view]) && listen.filter.kinds.contains(ListKinds(kind)) {
         var message = ByteBuffer(capacity: 192)
         message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
-        write(message.bytes, onListen: connection)
+        write(message.bytes, on: stream)
       }
     }
   }

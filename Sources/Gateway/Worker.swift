@@ -27,8 +27,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var callsInFlight: [Int: Int] = [:]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
-  /// Modern `subscriptions/listen` streams of this worker, by their connection.
-  var listens: [ConnectionID: Listen] = [:]
+  /// Client WebSockets.
+  var sockets = SocketTable()
+  /// Modern `subscriptions/listen` streams of this worker.
+  var listens: [ListenStream: Listen] = [:]
+  var nextListen: UInt64 = 0
   /// Sessions whose streams this worker writes, by the connection that reads.
   var streamReaders: [ConnectionID: Session] = [:]
   /// Upstream GET streams that this worker reads, by their connection.
@@ -49,9 +52,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var learnedLinks: LearnedLinks
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
-  var listener: Listener?
-  /// The listeners that are open, by their label, for when their certificates are renewed.
-  var secured: [UInt32: Listener] = [:]
+  /// The listeners that are open, by their label.
+  var listeners: [UInt32: Listener] = [:]
   /// The end has come: nothing is started any more.
   var isClosing = false
   let headScratch = Scratch(capacity: 2048)
@@ -103,6 +105,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case listen
     case upstreamStream
     case admin
+    case socket
+    case echo
   }
 
   func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.rawValue << 56 | value }
@@ -131,6 +135,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .eventStream, .listen:
       streamReaderGone(connection, tag: tag)
       loop.abort(connection)
+    case .socket:
+      socketGone(Int(value(of: tag)))
+      loop.abort(connection)
     default:
       break
     }
@@ -141,6 +148,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     switch kind(of: tag) {
     case .exchange: clientGone(ExchangeID(rawValue: value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
+    case .socket: socketGone(Int(value(of: tag)))
     default: break
     }
   }
@@ -154,6 +162,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
       // The answer of a call may be read here, on another connection than that of its POST.
       guard let session = streamReaders[connection] else { return }
       for id in exchanges.ids(where: { $0.isPaused && $0.session === session }) { resumeSource(of: id) }
+    case .socket:
+      for id in exchanges.ids(where: { $0.isPaused && $0.isAsked(over: connection) }) { resumeSource(of: id) }
     default: break
     }
   }
@@ -183,8 +193,22 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .idle: pools[Int(value(of: tag))]?.ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
+    case .link: links[UInt32(value(of: tag))]?.died(socketEnd(connection, error))
     default: break
     }
+  }
+
+  package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
+    switch kind(of: tag) {
+    case .socket: socketReceived(Int(value(of: tag)), message, binary: binary)
+    case .echo: loop.sendWebSocket(connection, message, binary: binary)
+    case .link: links[UInt32(value(of: tag))]?.received(message)
+    default: break
+    }
+  }
+
+  package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
+    if case .link = kind(of: tag) { links[UInt32(value(of: tag))]?.opened() }
   }
 
   package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
@@ -299,6 +323,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 package enum ListenerLabel {
   package static let http: UInt32 = 1
   package static let admin: UInt32 = 2
+  package static let webSocket: UInt32 = 3
 }
 
 /// What answers on the admin listener.

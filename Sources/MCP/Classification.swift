@@ -74,6 +74,29 @@ extension Inbound {
     return classifyLegacy(envelope, header)
   }
 
+  /// Classifies a message that came without an HTTP request of its own, over a WebSocket: it alone says what it is
+  /// (PROTOCOL section 8).
+  package static func classify(_ envelope: Envelope) -> Inbound {
+    if let fault = GatewayError(fault: envelope) { return .reject(fault) }
+    switch envelope.kind {
+    case .batch: return .legacyBatch(header: nil)
+    case .result, .error: return .legacyResponse(header: nil)
+    case .invalid: return .reject(GatewayError(.invalidRequest))
+    case .request, .notification: break
+    }
+    guard let token = envelope.value(.protocolVersion as MetaKey) else { return classifyLegacy(envelope, .absent) }
+    if envelope.kind == .notification { return .modernNotification(envelope.method) }
+    guard let version = JSON.contents(of: token), hasCapabilities(envelope) else {
+      return .reject(GatewayError(.missingEnvelope))
+    }
+    return classifyModern(envelope, version, isServed: Revision(token: token) == .r20260728)
+  }
+
+  private static func hasCapabilities(_ envelope: Envelope) -> Bool {
+    guard let capabilities = envelope.value(.clientCapabilities as MetaKey) else { return false }
+    return JSON.kind(of: capabilities) == .object
+  }
+
   private static func classifyBatch(_ header: VersionHeader) -> Inbound {
     switch header {
     case .absent: .legacyBatch(header: nil)
@@ -122,7 +145,7 @@ extension Inbound {
     _ head: RequestHead, _ envelope: Envelope, _ header: VersionHeader, scratch: inout ByteBuffer
   ) -> Inbound {
     guard let token = envelope.value(.protocolVersion as MetaKey), let version = JSON.contents(of: token),
-      let capabilities = envelope.value(.clientCapabilities as MetaKey), JSON.kind(of: capabilities) == .object
+      hasCapabilities(envelope)
     else {
       if envelope.kind == .notification { return .modernNotification(envelope.method) }
       return .reject(GatewayError(.missingEnvelope))
@@ -135,7 +158,12 @@ extension Inbound {
     }
     if envelope.kind == .notification { return .modernNotification(envelope.method) }
     if let fault = mirrorFault(head, envelope, scratch: &scratch) { return fault }
-    guard header == .known(.r20260728) else {
+    return classifyModern(envelope, version, isServed: header == .known(.r20260728))
+  }
+
+  /// A request whose envelope is whole; `version` is what it names.
+  private static func classifyModern(_ envelope: Envelope, _ version: RawSpan, isServed: Bool) -> Inbound {
+    guard isServed else {
       return .reject(GatewayError(.unsupportedVersion, detail: .versions(requested: version.array)))
     }
     guard envelope.method.isRequest(in: .r20260728) else { return .reject(GatewayError(.methodNotFound)) }

@@ -34,6 +34,18 @@ extension GatewayError {
     return answer
   }
 
+  /// The code with which a WebSocket is closed for it (RFC 6455 section 7.4.1); nil for what is answered on it.
+  package var closeCode: UInt16? {
+    switch kind {
+    case .draining: 1001
+    case .unauthorized, .forbidden: 1008
+    case .bodyTooLarge: 1009
+    case .internalFault: 1011
+    case .overloaded: 1013
+    default: nil
+    }
+  }
+
   private func row(_ era: Era) -> (Int, Int, ErrorAnswer.Level, StaticString) {
     let modern = era == .modern
     switch kind {

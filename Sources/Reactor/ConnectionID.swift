@@ -12,6 +12,9 @@ package struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
   package static let none = ConnectionID(rawValue: 0)
 
   package var isNone: Bool { rawValue == 0 }
+
+  /// The index of the loop that it lives on.
+  package var worker: Int { Int(rawValue >> 56) }
 }
 
 /// What became of bytes that were handed to a connection.

@@ -165,6 +165,17 @@ package final class EventLoop {
           ConnectionID(rawValue: connection), tag: tag, ReactorError(error), sent: sent)
       }
     }
+    unsafe table.websocket_message = { context, connection, tag, message, binary in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.websocketMessage(
+          ConnectionID(rawValue: connection), tag: tag, message.rawSpan, binary: binary)
+      }
+    }
+    unsafe table.websocket_opened = { context, connection, tag, head in
+      unsafe EventLoop.with(context) {
+        unsafe $0.handler.websocketOpened(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
+      }
+    }
     unsafe table.child_line = { context, child, tag, line in
       unsafe EventLoop.with(context) {
         unsafe $0.handler.childLine(ConnectionID(rawValue: child), tag: tag, line.rawSpan)

@@ -20,6 +20,11 @@ package protocol LoopHandler: AnyObject {
   /// A client connection is gone. `sent`: bytes of the current request may have reached the upstream.
   func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool)
 
+  /// A whole message of a WebSocket of either side. A text is UTF-8.
+  func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool)
+  /// A client WebSocket is open: the head of the server's answer.
+  func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead)
+
   /// A line of a child's standard output, without its end.
   func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan)
   /// A line of more bytes than it may have: first how it begins, then, once it has ended, how it ends.

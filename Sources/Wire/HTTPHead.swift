@@ -72,6 +72,11 @@ package struct RequestHead: ~Escapable {
     @_lifetime(copy self)
     get { HeaderLines(fields) }
   }
+
+  /// The parser's own form of it, for calls into C.
+  package func withUnsafeHead<Result>(_ body: (UnsafePointer<cwire_http1_head>) -> Result) -> Result {
+    unsafe body(fields.head)
+  }
 }
 
 /// A parsed response head from an upstream. It points at the parser's scratch.

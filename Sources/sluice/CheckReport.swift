@@ -6,6 +6,7 @@ import Gateway
 struct CheckReport: Encodable {
   var ok = true
   var mcp: String?
+  var websocket: String?
   var admin: String?
   var workers: Int?
   var prefix: String?
@@ -69,10 +70,13 @@ struct CheckReport: Encodable {
 
   init(_ configuration: GatewayConfiguration) {
     let listeners = configuration.listeners
-    mcp =
-      "\(listeners.http.tls == nil ? "http" : "https")://\(Self.authority(listeners.http.host, listeners.http.port))/mcp"
-    admin =
-      "\(listeners.admin.tls == nil ? "http" : "https")://\(Self.authority(listeners.admin.host, listeners.admin.port))/healthz"
+    func url(_ scheme: String, _ tls: GatewayConfiguration.Listeners.TLS?, _ host: String, _ port: Int) -> String {
+      "\(scheme)\(tls == nil ? "" : "s")://\(Self.authority(host, port))"
+    }
+    mcp = url("http", listeners.http.tls, listeners.http.host, listeners.http.port) + "/mcp"
+    websocket =
+      url("ws", listeners.webSocket.tls, listeners.webSocket.host, listeners.webSocket.port) + "/mcp/ws"
+    admin = url("http", listeners.admin.tls, listeners.admin.host, listeners.admin.port) + "/healthz"
     workers = configuration.workers
     prefix = configuration.prefix.rawValue
     servers = configuration.servers.map(Upstream.init)
@@ -106,9 +110,9 @@ struct CheckReport: Encodable {
 
   var text: String {
     var lines = [
-      "listeners", "  mcp      \(mcp ?? "")", "  admin    \(admin ?? "")",
-      "  workers  \(workers.map(String.init) ?? "auto")",
-      "  prefix   \(prefix ?? "")",
+      "listeners", "  mcp        \(mcp ?? "")", "  websocket  \(websocket ?? "")", "  admin      \(admin ?? "")",
+      "  workers    \(workers.map(String.init) ?? "auto")",
+      "  prefix     \(prefix ?? "")",
     ]
     lines.append("servers")
     if servers.isEmpty { lines.append("  none: the built-in demonstration is served") }

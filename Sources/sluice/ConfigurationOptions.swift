@@ -30,6 +30,15 @@ struct ConfigurationOptions: ParsableArguments {
   var workers: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Address of the WebSocket listener, default 127.0.0.1. [SLUICE_WEBSOCKET_HOST]", valueName: "address"))
+  var websocketHost: String?
+
+  @Option(
+    help: ArgumentHelp("Port of the WebSocket listener, default 4002. [SLUICE_WEBSOCKET_PORT]", valueName: "port"))
+  var websocketPort: String?
+
+  @Option(
     help: ArgumentHelp("Address of the admin listener, default 127.0.0.1. [SLUICE_ADMIN_HOST]", valueName: "address"))
   var adminHost: String?
 
@@ -58,6 +67,8 @@ struct ConfigurationOptions: ParsableArguments {
     let flags: [(flag: String, path: String, value: String?)] = [
       ("--host", "listeners.http.host", host), ("--port", "listeners.http.port", port),
       ("--workers", "workers", workers),
+      ("--websocket-host", "listeners.websocket.host", websocketHost),
+      ("--websocket-port", "listeners.websocket.port", websocketPort),
       ("--admin-host", "listeners.admin.host", adminHost), ("--admin-port", "listeners.admin.port", adminPort),
       ("--prefix", "prefix", prefix), ("--log-level", "log.level", logLevel), ("--log-format", "log.format", logFormat),
     ]

@@ -25,19 +25,22 @@ struct Serve: ParsableCommand {
 
   @OptionGroup var options: ConfigurationOptions
 
+  @Flag(help: "Open /debug/echo on the MCP listener: a WebSocket that says back what it hears, for test suites.")
+  var debugEcho = false
+
   func run() throws {
     let loaded = try options.load()
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note {
       StandardError.write(diagnostic.description)
     }
-    let code = try serve(loaded.configuration)
+    let code = try serve(loaded.configuration, debugEcho: debugEcho)
     if code != .success { throw code }
   }
 }
 
 /// Serves until a signal ends it.
 /// - Returns: the exit code of the process.
-func serve(_ configuration: GatewayConfiguration) throws -> ExitCode {
+func serve(_ configuration: GatewayConfiguration, debugEcho: Bool) throws -> ExitCode {
   let signals = Signals.block()
   var logger = Logger(label: "sluice") { _ in LogWriter(configuration.log) }
   logger.logLevel = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
@@ -45,13 +48,15 @@ func serve(_ configuration: GatewayConfiguration) throws -> ExitCode {
   do {
     // The reaper must be forked before the first thread of ours.
     let reaper = try Reaper()
-    gateway = try Gateway(configuration, reaper: reaper, logger: logger) { AdminServer($0) }
+    gateway = try Gateway(configuration, debugEcho: debugEcho, reaper: reaper, logger: logger) { AdminServer($0) }
     try gateway.start()
   } catch let failure as Gateway.Failure {
     StandardError.write("sluice: \(failure)")
     return ExitCode(1)
   }
-  Welcome(configuration, httpPort: gateway.httpPort, adminPort: gateway.adminPort).print()
+  Welcome(
+    configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
+  ).print()
   let signal = signals.wait()
   logger.info("\(signal.name): draining")
   // A second signal means: now.

@@ -5,7 +5,7 @@ import Glibc
 struct Welcome {
   private let lines: [String]
 
-  init(_ configuration: GatewayConfiguration, httpPort: UInt16, adminPort: UInt16) {
+  init(_ configuration: GatewayConfiguration, httpPort: UInt16, webSocketPort: UInt16, adminPort: UInt16) {
     func authority(_ host: String, _ port: UInt16) -> String {
       let name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host
       return name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"
@@ -13,6 +13,7 @@ struct Welcome {
     let listeners = configuration.listeners
     let scheme = listeners.http.tls == nil ? "http" : "https"
     let adminScheme = listeners.admin.tls == nil ? "http" : "https"
+    let socketScheme = listeners.webSocket.tls == nil ? "ws" : "wss"
     let url = "\(scheme)://\(authority(listeners.http.host, httpPort))/mcp"
     let servers =
       configuration.servers.isEmpty
@@ -21,6 +22,7 @@ struct Welcome {
       "sluice serves \(servers)",
       "",
       "  MCP endpoint   \(url)",
+      "  WebSocket      \(socketScheme)://\(authority(listeners.webSocket.host, webSocketPort))/mcp/ws",
       "  health         \(adminScheme)://\(authority(listeners.admin.host, adminPort))/readyz",
       "",
       "  try it         curl -s \(url) -H 'Content-Type: application/json' \\",

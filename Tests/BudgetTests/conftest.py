@@ -84,6 +84,7 @@ def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             environment |= {"LD_PRELOAD": str(built / "malloc_counter.so"), "MALLOC_COUNT_FILE": str(path)}
         binary = os.environ.get("SLUICE_BIN", str(ROOT / ".build/release/sluice"))
         command = [binary, "serve", "--workers", "1", "--port", str(port), "--admin-port", str(admin)]
+        command += ["--websocket-port", "0"]
         command += ["--mcp-json", json.dumps({"mcpServers": upstreams}), *extra]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         running.append(process)

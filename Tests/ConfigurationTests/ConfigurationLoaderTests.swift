@@ -91,7 +91,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(found.count == 1)
     #expect(found[0].description.hasPrefix("sluice.yaml:3:5: error: unknown key `prot` in `listeners.http`"))
     #expect(found[0].suggestion == "port")
-    #expect(mistakes("maxConnections: 3")[0].suggestion == "listeners.http.max_connections")
+    #expect(mistakes("heartbeatInterval: 3s")[0].suggestion == "listeners.http.heartbeat_interval")
     #expect(mistakes("mcpServers: {}")[0].suggestion == "servers")
     #expect(mistakes("zzzz: 1")[0].expected?.contains("`drain_timeout`") == true)
   }
@@ -118,12 +118,29 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(found[5].suggestion == "big")
   }
 
+  @Test("the WebSocket listener is read, and has a port of its own")
+  func webSocketListener() throws {
+    let loaded = try load(
+      """
+      listeners:
+        websocket: {port: 9, compression: false, compression_threshold: 2KiB, max_frame_size: 1KiB,
+          strict_frame_size: true, max_message_size: 1MiB, ping_interval: 5s, pong_timeout: 2s, max_connections: 7}
+      """)
+    let listener = loaded.configuration.listeners.webSocket
+    #expect((listener.port, listener.maxConnections, listener.compressionThreshold) == (9, 7, 2048))
+    #expect((listener.maxFrameSize, listener.maxMessageSize) == (1024, 1 << 20))
+    #expect((listener.compression, listener.strictFrameSize) == (false, true))
+    #expect((listener.pingInterval, listener.pongTimeout) == (.seconds(5), .seconds(2)))
+    #expect(loaded.diagnostics.isEmpty)
+    #expect(
+      mistakes("listeners: {websocket: {port: 4001}}").map(\.message)
+        == ["`listeners.http` and `listeners.websocket` are both on port 4001"])
+  }
+
   @Test("keys of planned features are checked and warn")
   func inactiveKeys() throws {
     let loaded = try load(
       """
-      listeners:
-        websocket: {port: 9, compression: false}
       pool: {size: 3}
       routing: {algorithm: round_robin}
       rate_limiting: {default_limit: 5}
@@ -132,10 +149,9 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     let warned = loaded.diagnostics.filter { $0.severity == .warning }.map(\.message)
     #expect(
       warned
-        == ["listeners.websocket", "pool", "routing", "rate_limiting", "servers.a.replicas"]
+        == ["pool", "routing", "rate_limiting", "servers.a.replicas"]
         .map { "`\($0)` is not active yet" })
     #expect(loaded.configuration.pool.size == 3)
-    #expect(loaded.configuration.listeners.webSocket.port == 9)
     #expect(mistakes("pool: {strategy: lifoo}")[0].suggestion == "lifo")
   }
 

@@ -47,7 +47,7 @@ def references(folder: Path) -> Iterator[dict[str, HTTPUpstream]]:
             reference_command(generation), transport, folder, f"{generation}{transport}", started=False
         )
         for generation in ("v1", "v2")
-        for transport in ("http", "sse")
+        for transport in ("http", "sse", *(["ws"] if generation == "v1" else []))
     }
     for server in servers.values():
         server.start(wait=False)
@@ -60,7 +60,7 @@ def references(folder: Path) -> Iterator[dict[str, HTTPUpstream]]:
 
 @pytest.fixture(scope="session")
 def entries(references: dict[str, HTTPUpstream]) -> dict[str, Any]:
-    """All six reference servers as entries of a client file."""
+    """All seven reference servers as entries of a client file."""
     commands = {f"{generation}stdio": stdio_entry(reference_command(generation)) for generation in ("v1", "v2")}
     return {**{alias: server.entry() for alias, server in references.items()}, **commands}
 
@@ -97,7 +97,7 @@ def nothing_fell_over() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[int], Gateway]]:
-    """The gateway over all six reference servers, one for each number of workers."""
+    """The gateway over all seven reference servers, one for each number of workers."""
     running: dict[int, Gateway] = {}
 
     def of(workers: int) -> Gateway:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.client import Driver, Trace
-from harness.conversation import CHECKS, PAIRINGS, Pairing, conversation, options
+from harness.conversation import CHECKS, PAIRINGS, SOCKET_PAIRINGS, Pairing, conversation, options
 from harness.gateway import Gateway
 
 
@@ -20,15 +20,18 @@ def trace_of(
     def of(pairing: Pairing, workers: int) -> Trace:
         if (pairing, workers) not in traces:
             job = conversation(f"matrix{len(traces)}")
-            url = shared_gateway(workers).alias_url(pairing.server)
-            traces[pairing, workers] = drivers(pairing.client).run(url, *job, **options(pairing))
+            gateway = shared_gateway(workers)
+            target = {"ws": gateway.socket_url(pairing.server)}
+            if not pairing.over_socket:
+                target = {"url": gateway.alias_url(pairing.server)}
+            traces[pairing, workers] = drivers(pairing.client).run(target, *job, **options(pairing))
         return traces[pairing, workers]
 
     return of
 
 
 @pytest.mark.parametrize("feature", CHECKS)
-@pytest.mark.parametrize("pairing", PAIRINGS, ids=str)
+@pytest.mark.parametrize("pairing", PAIRINGS + SOCKET_PAIRINGS, ids=str)
 @pytest.mark.parametrize("workers", [1, 3], ids=["1worker", "3workers"])
 def test_feature(workers: int, pairing: Pairing, feature: str, trace_of: Callable[[Pairing, int], Trace]) -> None:
     CHECKS[feature](trace_of(pairing, workers), pairing)

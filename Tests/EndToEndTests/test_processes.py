@@ -179,7 +179,7 @@ def test_a_drain_that_takes_too_long_is_cut(make_gateway: Callable[..., Gateway]
 def test_a_second_instance_says_who_holds_the_port(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway({"child": stdio_entry(wire_command())}, workers=3)
     second = subprocess.run(
-        [binary(), "serve", "--port", str(gateway.port), "--admin-port", "0"],
+        [binary(), "serve", "--port", str(gateway.port), "--websocket-port", "0", "--admin-port", "0"],
         capture_output=True,
         text=True,
         timeout=20,
@@ -231,7 +231,7 @@ def test_a_mistake_in_a_file_is_placed_and_ends_with_2(folder: Path) -> None:
     path.write_text("servers:\n  files:\n    comand: npx\n")
     for command in (
         ["check", "--config", str(path)],
-        ["serve", "--port", "0", "--admin-port", "0", "--config", str(path)],
+        ["serve", "--port", "0", "--websocket-port", "0", "--admin-port", "0", "--config", str(path)],
     ):
         result = run(*command)
         said = result.stdout + result.stderr

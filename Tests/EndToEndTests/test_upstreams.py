@@ -418,7 +418,7 @@ def test_the_descriptor_limit_is_raised_but_not_for_children(folder: Path) -> No
     port, admin = free_port(), free_port()
     entry = stdio_entry(reference_command("v1"))
     command = [binary(), "serve", "--port", str(port), "--admin-port", str(admin)]
-    command += ["--workers", "1", "--mcp-json", json.dumps({"mcpServers": {"child": entry}})]
+    command += ["--websocket-port", "0", "--workers", "1", "--mcp-json", json.dumps({"mcpServers": {"child": entry}})]
     log = folder / f"limits-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(

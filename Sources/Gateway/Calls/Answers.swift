@@ -206,9 +206,8 @@ extension Worker {
   ) -> Bool {
     var start = ByteBuffer(capacity: 64)
     if number != 0 {
-      let attachment = EventLog.Attachment(worker: index, connection: downstream)
       guard let session = exchanges[id].session,
-        let name = session.withState({ $0.log.passLast(of: number, to: attachment) })
+        let name = session.withState({ $0.log.passLast(of: number, to: downstream) })
       else { return false }
       start.append(name)
     }

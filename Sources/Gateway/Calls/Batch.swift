@@ -3,27 +3,35 @@ import Wire
 
 /// A JSON-RPC batch of revision 2025-03-26: split on the way in, gathered on the way out [2].
 final class Batch {
-  private let connection: ConnectionID
+  private let path: ReplyPath
   private let session: Session
   private var responses: [[UInt8]?]
   private var outstanding: Int
   private var stream: EventLog.StreamNumber?
 
-  init(_ connection: ConnectionID, _ session: Session, requests: Int) {
-    self.connection = connection
+  init(_ path: ReplyPath, _ session: Session, requests: Int) {
+    self.path = path
     self.session = session
     responses = Array(repeating: nil, count: requests)
     outstanding = requests
   }
 
-  /// A notification in the course of one of its calls: the answer becomes an event stream.
+  func isAsked(over socket: ConnectionID) -> Bool {
+    if case .socket(let reply) = path { reply.connection == socket } else { false }
+  }
+
+  /// A notification in the course of one of its calls: the answer to a POST becomes an event stream.
   func notify(_ message: RawSpan, on worker: Worker) {
+    let connection: ConnectionID
+    switch path {
+    case .post(let posted): connection = posted
+    case .socket(let reply): return worker.send(message, SocketReply(connection: reply.connection, isBinary: false))
+    }
     if stream == nil {
       worker.beginAnswer(
         connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Worker.streamHeaders.bytes))
       worker.loop.heartbeat(connection, milliseconds: worker.settings.heartbeat, worker.gateway.heartbeatFrame)
-      let attachment = EventLog.Attachment(worker: worker.index, connection: connection)
-      stream = session.withState { $0.log.open(.answer, attachment) }
+      stream = session.withState { $0.log.open(.answer, connection) }
       for response in responses {
         if let response { write(response.rawBytes, on: worker) }
       }
@@ -37,7 +45,7 @@ final class Batch {
     outstanding -= 1
     if stream != nil { write(response.rawBytes, last: outstanding == 0, on: worker) }
     guard outstanding == 0 else { return }
-    if let stream {
+    if let stream, case .post(let connection) = path {
       let now = worker.now
       session.withState { $0.log.finish(stream, now: now) }
       worker.loop.endStream(connection)
@@ -50,11 +58,19 @@ final class Batch {
       body.append(response ?? [])
     }
     body.append("]")
-    worker.respond(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()), body.bytes)
+    switch path {
+    case .post(let connection):
+      worker.respond(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()), body.bytes)
+    case .socket(let reply):
+      worker.send(body.bytes, reply)
+      if worker.gateway.isDraining { worker.closeIfDrained(reply.connection) }
+    }
   }
 
   /// The session ended: nothing more is coming.
-  func abandon(on worker: Worker) { worker.loop.abort(connection) }
+  func abandon(on worker: Worker) {
+    if case .post(let connection) = path { worker.loop.abort(connection) }
+  }
 
   private func write(_ message: RawSpan, last: Bool = false, on worker: Worker) {
     guard let stream, let delivery = session.withState({ $0.log.append(message, to: stream, last: last) }) else {

@@ -51,6 +51,11 @@ extension Worker {
       }
     case .eventStream:
       if let session = exchanges[id].session { emit(message, to: session) }
+    case .socket(let reply):
+      send(message, reply)
+      finish(id)
+      if gateway.isDraining { closeIfDrained(reply.connection) }
+      return
     case .batch(let batch, let position):
       let bytes = message.array
       finish(id)
@@ -80,9 +85,9 @@ extension Worker {
     }
     guard let reader else { return }
     on(reader.worker) { worker in
-      worker.streamReaders[reader.connection] = nil
-      worker.loop.setTag(reader.connection, 0)
-      worker.loop.endStream(reader.connection)
+      worker.streamReaders[reader] = nil
+      worker.loop.setTag(reader, 0)
+      worker.loop.endStream(reader)
     }
   }
 
@@ -121,7 +126,7 @@ extension Worker {
       return finish(id)
     }
     if let session = exchanges[id].session, case .stream = exchanges[id].answer {
-      _ = session.withState { $0.log.detach(EventLog.Attachment(worker: index, connection: connection), now: now) }
+      _ = session.withState { $0.log.detach(connection, now: now) }
     }
   }
 

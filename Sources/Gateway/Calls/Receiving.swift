@@ -118,6 +118,8 @@ extension Worker {
     case .eventStream:
       guard let session = exchanges[id].session else { return }
       emit(message, to: session)
+    case .socket(let reply):
+      send(message, SocketReply(connection: reply.connection, isBinary: false), source: id)
     case .batch(let batch, _):
       batch.notify(message, on: self)
     case .nobody:
@@ -150,10 +152,9 @@ extension Worker {
       exchanges[id].answer = .stream(0)
       return true
     }
-    let attachment = EventLog.Attachment(worker: index, connection: connection)
     let primes = exchanges[id].clientRevision.hasPriming
     let (number, frame) = session.withState { state in
-      let number = state.log.open(.answer, attachment)
+      let number = state.log.open(.answer, connection)
       return (number, primes ? state.log.prime(number) : nil)
     }
     exchanges[id].answer = .stream(number)
@@ -202,7 +203,7 @@ extension Worker {
   }
 
   /// Stops reading what comes for a call until the client has taken what there is. False if its source can't be paused.
-  private func pauseSource(of id: ExchangeID) -> Bool {
+  func pauseSource(of id: ExchangeID) -> Bool {
     guard case .connection(let upstream) = exchanges[id].carrier else { return false }
     pause(id, upstream)
     return true
@@ -221,33 +222,32 @@ extension Worker {
 
   /// Takes an encoded event to the connection that reads its stream, wherever that is.
   func perform(_ delivery: EventLog.Delivery, session: Session, source: ExchangeID? = nil) {
-    guard let attachment = delivery.attachment else { return }
+    guard let reader = delivery.reader else { return }
     let frame = delivery.frame
-    guard attachment.worker == index else {
-      return gateway.post(to: attachment.worker) { worker in
-        worker.write(frame, to: attachment, of: session, source: nil)
+    guard reader.worker == index else {
+      return gateway.post(to: reader.worker) { worker in
+        worker.write(frame, to: reader, of: session, source: nil)
       }
     }
-    write(frame, to: attachment, of: session, source: source)
+    write(frame, to: reader, of: session, source: source)
   }
 
-  private func write(_ frame: Frame, to attachment: EventLog.Attachment, of session: Session, source: ExchangeID?) {
-    guard loop.writeStream(attachment.connection, frame) == .full else { return }
+  private func write(_ frame: Frame, to reader: ConnectionID, of session: Session, source: ExchangeID?) {
+    guard loop.writeStream(reader, frame) == .full else { return }
     if let source, pauseSource(of: source) { return }
     // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a
     // reader that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
-    let limit = session.usesEventStream ? settings.resultLimit : settings.configuration.sessions.replay
-    if loop.queued(attachment.connection) - frame.count > limit { letGo(attachment, of: session) }
-    if let source, session.withState({ !$0.log.attachments.contains(attachment) }) { clientGone(source) }
+    let limit = session.transport == .eventStream ? settings.resultLimit : settings.configuration.sessions.replay
+    if loop.queued(reader) - frame.count > limit { letGo(reader, of: session) }
+    if let source, session.withState({ !$0.log.readers.contains(reader) }) { clientGone(source) }
   }
 
-  private func letGo(_ attachment: EventLog.Attachment, of session: Session) {
-    let connection = attachment.connection
+  private func letGo(_ connection: ConnectionID, of session: Session) {
     loop.setTag(connection, 0)
     loop.abort(connection)
     if streamReaders[connection] != nil { return streamReaderGone(connection, tag: tag(.eventStream)) }
     let now = now
-    _ = session.withState { $0.log.detach(attachment, now: now) }
+    _ = session.withState { $0.log.detach(connection, now: now) }
   }
 
   /// A message that belongs to no call, on one of the session's streams.
@@ -255,6 +255,16 @@ extension Worker {
   /// False if it has none, and the message is lost.
   @discardableResult
   func emit(_ message: RawSpan, to session: Session) -> Bool {
+    if let socket = session.socket {
+      let reply = SocketReply(connection: socket, isBinary: false)
+      if socket.worker == index {
+        send(message, reply)
+      } else {
+        let bytes = message.array
+        gateway.post(to: socket.worker) { $0.send(bytes.rawBytes, reply) }
+      }
+      return true
+    }
     let delivery: EventLog.Delivery? = session.withState { state in
       guard let stream = state.log.standalone else { return nil }
       return state.log.append(message, to: stream)

@@ -22,7 +22,9 @@ struct ListenerContexts: Sendable {
   /// nil: plain.
   subscript(label: UInt32) -> TLSContext? { byLabel[label] }
 
-  private static let labels = ["http": ListenerLabel.http, "admin": ListenerLabel.admin]
+  private static let labels = [
+    "http": ListenerLabel.http, "websocket": ListenerLabel.webSocket, "admin": ListenerLabel.admin,
+  ]
 }
 
 extension GatewayConfiguration.Listeners.TLS.ClientAuthentication {
@@ -55,11 +57,11 @@ extension Gateway {
 extension Worker {
   /// Remembers a listener, so that its certificates can be renewed.
   func secure(_ listener: Listener, label: UInt32, with contexts: ListenerContexts) {
-    secured[label] = listener
+    listeners[label] = listener
     loop.setTLS(listener, contexts[label])
   }
 
   fileprivate func secure(with contexts: ListenerContexts) {
-    for (label, listener) in secured { loop.setTLS(listener, contexts[label]) }
+    for (label, listener) in listeners { loop.setTLS(listener, contexts[label]) }
   }
 }

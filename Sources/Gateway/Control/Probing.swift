@@ -12,7 +12,7 @@ extension ControlPlane {
       return Cluster.Profile(transport: .embedded, revision: .newest, offer: EmbeddedServer.offer(alias: cluster.alias))
     }
     switch server.kind {
-    case .command: return try await probeChild(supervisor, server)
+    case .command: return try await probeLink(supervisor, server, .stdio)
     case .url(let remote): return try await probeURL(supervisor, server, remote)
     }
   }
@@ -22,7 +22,7 @@ extension ControlPlane {
   private func probeURL(
     _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ remote: GatewayConfiguration.Remote
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    if remote.transport == .webSocket { throw UpstreamFailure("WebSocket upstreams are not active yet") }
+    if remote.transport == .webSocket { return try await probeLink(supervisor, server, .webSocket) }
     if remote.transport == .sse { return try await introduce(supervisor, .eventStream) }
     if server.era != .legacy, let profile = try await discover(supervisor) { return profile }
     guard server.era != .modern else {
@@ -74,29 +74,30 @@ extension ControlPlane {
     return nil
   }
 
-  // MARK: Children
+  // MARK: Children and WebSockets
 
   /// The era of a child is probed on one that is thrown away: servers lock on their first message (PROTOCOL section 4).
-  private func probeChild(
-    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server
+  /// So is that of a WebSocket.
+  private func probeLink(
+    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile {
     let known = supervisor.cluster.profile?.revision.era
     if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
       // It may be another version that was started this time, but its calls need not wait for that to be found out.
       supervisor.isUpgraded = true
-      let profile = try await introduce(supervisor, .stdio)
+      let profile = try await introduce(supervisor, transport)
       supervisor.isUpgraded = false
       Task { await lookForUpgrade(supervisor) }
       return profile
     }
     var modern: Cluster.Profile?
-    if server.era != .legacy { modern = try await probeThrowaway(supervisor.cluster) }
+    if server.era != .legacy { modern = try await probeThrowaway(supervisor.cluster, transport) }
     guard let modern else {
       if server.era == .modern {
         throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
       }
       supervisor.isUpgraded = false
-      return try await introduce(supervisor, .stdio)
+      return try await introduce(supervisor, transport)
     }
     let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
     if known == .legacy, let open = binding.takeOpen() { worker.end(open, supervisor.cluster) }
@@ -108,7 +109,8 @@ extension ControlPlane {
   func lookForUpgrade(_ supervisor: Supervisor) async {
     let found: Cluster.Profile?
     switch supervisor.cluster.profile?.transport {
-    case .stdio: found = try? await probeThrowaway(supervisor.cluster)
+    case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio)
+    case .webSocket: found = try? await probeThrowaway(supervisor.cluster, .webSocket)
     case .streamableHTTP: found = try? await discover(supervisor)
     default: return
     }
@@ -117,25 +119,27 @@ extension ControlPlane {
     supervisor.raise(.outOfDate {})
   }
 
-  /// nil if the child is of the legacy era. Throws if it can't be started at all.
-  private func probeThrowaway(_ cluster: Cluster) async throws(UpstreamFailure) -> Cluster.Profile? {
+  /// nil if the server is of the legacy era. Throws if it can't be started or reached at all.
+  private func probeThrowaway(
+    _ cluster: Cluster, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
     _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
-    guard let link = worker.startChild(binding) else {
+    guard let link = worker.startLink(binding) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }
     link.isProbe = true
     let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
     _ = binding.opened(open)
     let draft = Cluster.Profile(
-      transport: .stdio, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
+      transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
     let timeout = gateway.configuration.limits.probeTimeout.milliseconds
     let outcome = await outcome(cluster, draft, binding, .serverDiscover, [], timeout)
     let startFailure = link.startFailure
     link.close()
     if let startFailure { throw UpstreamFailure(startFailure) }
     guard case .message(let bytes, _, _) = outcome else { return nil }
-    return modernProfile(bytes, cluster, .stdio)
+    return modernProfile(bytes, cluster, transport)
   }
 
   // MARK: The legacy handshake

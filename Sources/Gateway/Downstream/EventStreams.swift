@@ -8,17 +8,16 @@ extension Worker {
 
   func openStandalone(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
     guard let text = head.header(.mcpSessionID), let session = session(text, of: connection), session.view == view,
-      !session.usesEventStream
+      session.transport == .streamableHTTP
     else { return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy) }
     session.touch(now: now)
-    let attachment = EventLog.Attachment(worker: index, connection: connection)
     if let lastEventID = head.header(.lastEventID) {
-      return resume(connection, session, lastEventID, attachment)
+      return resume(connection, session, lastEventID)
     }
     let limit = settings.configuration.limits.streamsPerSession
     let opened = session.withState { state -> Bool in
       guard !state.ended, state.log.attachedCount < limit else { return false }
-      _ = state.log.open(.standalone, attachment)
+      _ = state.log.open(.standalone, connection)
       return true
     }
     guard opened else {
@@ -38,11 +37,11 @@ extension Worker {
   }
 
   private func resume(
-    _ connection: ConnectionID, _ session: Session, _ lastEventID: RawSpan, _ attachment: EventLog.Attachment
+    _ connection: ConnectionID, _ session: Session, _ lastEventID: RawSpan
   ) {
     let id = lastEventID.array
     let now = now
-    let resumption = session.withState { $0.log.resume(after: id.rawBytes, attachment, now: now) }
+    let resumption = session.withState { $0.log.resume(after: id.rawBytes, connection, now: now) }
     switch resumption {
     case .unknown:
       refuse(
@@ -66,25 +65,25 @@ extension Worker {
   }
 
   /// A stream was taken up by another connection: the old one, dead or not, is closed.
-  private func dropReader(_ attachment: EventLog.Attachment) {
-    on(attachment.worker) { worker in
-      worker.streamReaders[attachment.connection] = nil
-      worker.loop.setTag(attachment.connection, 0)
-      worker.loop.abort(attachment.connection)
-      let calls = worker.exchanges.ids { if case .post(attachment.connection) = $0.origin { true } else { false } }
+  private func dropReader(_ reader: ConnectionID) {
+    on(reader.worker) { worker in
+      worker.streamReaders[reader] = nil
+      worker.loop.setTag(reader, 0)
+      worker.loop.abort(reader)
+      let calls = worker.exchanges.ids { if case .post(reader) = $0.origin { true } else { false } }
       for call in calls { worker.clientGone(call) }
     }
   }
 
   /// The connection that read a stream is gone.
   func streamReaderGone(_ connection: ConnectionID, tag: UInt64) {
-    if listenGone(connection) { return }
+    if listenGone(ListenStream(connection)) { return }
     guard let session = streamReaders.removeValue(forKey: connection) else { return }
     let now = now
     session.touch(now: now)
-    _ = session.withState { $0.log.detach(EventLog.Attachment(worker: index, connection: connection), now: now) }
+    _ = session.withState { $0.log.detach(connection, now: now) }
     // HTTP+SSE has no resumption: with its stream the session ends [5].
-    if session.usesEventStream { end(session) }
+    if session.transport == .eventStream { end(session) }
   }
 
   // MARK: HTTP+SSE
@@ -100,13 +99,11 @@ extension Worker {
     var generator = SystemRandomNumberGenerator()
     let session = Session(
       id: SessionID(worker: UInt8(index), using: &generator), principal: principal(of: connection), view: .all,
-      handshake: Session.Handshake(.r20241105, capabilities: Array("{}".utf8)), usesEventStream: true, replay: 0,
-      resumeWindow: 0, now: now)
+      handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: now)
     guard !gateway.isDraining, gateway.sessions.insert(session) else {
       return refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: nil, .legacy)
     }
-    let attachment = EventLog.Attachment(worker: index, connection: connection)
-    _ = session.withState { $0.log.open(.standalone, attachment) }
+    _ = session.withState { $0.log.open(.standalone, connection) }
     beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
     event.append("event: endpoint\ndata: /mcp/messages?session_id=")
@@ -123,7 +120,8 @@ extension Worker {
     guard let query = head.query, query.hasPrefix("session_id=") else {
       return refuse(connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
     }
-    guard let session = session(query.extracting(11..<query.byteCount), of: connection), session.usesEventStream
+    guard let session = session(query.extracting(11..<query.byteCount), of: connection),
+      session.transport == .eventStream
     else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }

@@ -11,10 +11,23 @@ extension Worker {
     case eventStream
     /// `POST /mcp/messages` of HTTP+SSE.
     case messages
+    /// The opening of a WebSocket.
+    case socket(CatalogueView)
+    case echo
     case unknown
   }
 
+  /// The WebSocket listener serves nothing but WebSockets, and takes the root for them too.
+  private func path(_ bytes: RawSpan, onSocketListener: Bool) -> Path {
+    let path = path(bytes)
+    guard onSocketListener else { return path }
+    if bytes.equals("/") { return .socket(.all) }
+    if case .socket = path { return path }
+    return .unknown
+  }
+
   private func path(_ bytes: RawSpan) -> Path {
+    if gateway.debugEcho, bytes.equals("/debug/echo") { return .echo }
     guard bytes.hasPrefix("/mcp") else { return .unknown }
     var rest = bytes.extracting(4..<bytes.byteCount)
     if rest.byteCount == 0 { return .endpoint(.all) }
@@ -23,6 +36,14 @@ extension Worker {
     if rest.byteCount == 0 { return .endpoint(.all) }
     if rest.equals("sse") { return .eventStream }
     if rest.equals("messages") { return .messages }
+    if rest.equals("ws") { return .socket(.all) }
+    if rest.byteCount > 3, rest.extracting((rest.byteCount - 3)..<rest.byteCount).equals("/ws") {
+      let alias = rest.extracting(0..<(rest.byteCount - 3))
+      for cluster in gateway.clusters where cluster.isNamed(alias) {
+        return .socket(.only(upstream: cluster.number))
+      }
+      return .unknown
+    }
     for cluster in gateway.clusters where cluster.isNamed(rest) {
       return .endpoint(.only(upstream: cluster.number))
     }
@@ -30,20 +51,31 @@ extension Worker {
   }
 
   func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
-    if let refusal = settings.origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
-    let path = path(head.path)
+    let onSocketListener = loop.listenerLabel(of: connection) == ListenerLabel.webSocket
+    let origins = onSocketListener ? settings.socketOrigins : settings.origins
+    if let refusal = origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
+    let path = path(head.path, onSocketListener: onSocketListener)
+    switch path {
+    case .socket(let view): return openSocket(connection, view, head)
+    case .echo: return openEcho(connection, head)
+    default: break
+    }
     if let origin = head.header(.origin), head.method != .options { browsers[connection] = origin.array }
     if case .unknown = path {
       return refuse(
         connection,
-        GatewayError(.notFound, message: "nothing is served at this path; the MCP endpoint is /mcp"), id: nil, .legacy)
+        GatewayError(
+          .notFound,
+          message: onSocketListener
+            ? "this listener serves WebSockets, at / and /mcp/ws"
+            : "nothing is served at this path; the MCP endpoint is /mcp"), id: nil, .legacy)
     }
     if head.method == .options { return preflight(connection, head) }
     switch path {
     case .endpoint(let view): serveEndpoint(connection, view, head, body)
     case .eventStream: openEventStream(connection, head)
     case .messages: receiveMessages(connection, head, body)
-    case .unknown: break
+    case .socket, .echo, .unknown: break
     }
   }
 
@@ -79,7 +111,7 @@ extension Worker {
 
   /// The id under which a refused message is answered: null for what is no request, or could not be read [3].
   @_lifetime(copy envelope)
-  private static func answerableID(_ envelope: Envelope, _ error: GatewayError) -> RawSpan? {
+  static func answerableID(_ envelope: Envelope, _ error: GatewayError) -> RawSpan? {
     guard error.kind != .parseError, envelope.kind != .result, envelope.kind != .error,
       envelope.idKind == .integer || envelope.idKind == .string
     else { return nil }
@@ -109,6 +141,17 @@ extension Worker {
     respond(
       connection, EventLoop.ReplyHead(UInt16(answer.status), "application/json", headers: headBytes),
       bodyBytes)
+  }
+
+  func refuse(_ path: ReplyPath, _ error: GatewayError, id: RawSpan?, _ era: Era) {
+    switch path {
+    case .post(let connection): refuse(connection, error, id: id, era)
+    case .socket(let reply): refuse(reply, error, id: id, era)
+    }
+  }
+
+  func accept(_ path: ReplyPath) {
+    if case .post(let connection) = path { accept(connection) }
   }
 
   /// 202 without a body: a notification or a response was taken.

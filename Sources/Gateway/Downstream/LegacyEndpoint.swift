@@ -12,7 +12,8 @@ extension Worker {
     _ revision: Revision
   ) {
     if let known = head.header(.mcpSessionID) {
-      guard let session = session(known, of: connection), session.view == view, !session.usesEventStream else {
+      guard let session = session(known, of: connection), session.view == view, session.transport == .streamableHTTP
+      else {
         return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
       }
       session.touch(now: now)
@@ -42,12 +43,13 @@ extension Worker {
 
   /// nil if there are as many sessions as there may be.
   func makeSession(
-    for principal: Principal, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision
+    for principal: Principal, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision,
+    _ transport: Session.Transport = .streamableHTTP
   ) -> Session? {
     var generator = SystemRandomNumberGenerator()
     let session = Session(
       id: SessionID(worker: UInt8(index), using: &generator), principal: principal, view: view,
-      handshake: Session.Handshake(revision, envelope),
+      handshake: Session.Handshake(revision, envelope), transport,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     guard gateway.sessions.insert(session) else { return nil }
     return session
@@ -91,7 +93,8 @@ extension Worker {
     guard let text = head.header(.mcpSessionID) else {
       return refuse(connection, GatewayError(.sessionMissing), id: envelope.id, .legacy)
     }
-    guard let session = session(text, of: connection), session.view == view, !session.usesEventStream else {
+    guard let session = session(text, of: connection), session.view == view, session.transport == .streamableHTTP
+    else {
       return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
     }
     session.touch(now: now)
@@ -105,20 +108,18 @@ extension Worker {
       accept(connection)
       clientResponded(session, envelope)
     case .batch:
-      serveBatch(connection, session, envelope.message)
+      serveBatch(.post(connection), session, envelope.message)
     case .invalid:
       break
     }
   }
 
-  private func serveBatch(_ connection: ConnectionID, _ session: Session, _ message: RawSpan) {
-    guard session.revision.hasBatches else {
-      return refuse(connection, GatewayError(.batchNotAllowed), id: nil, .legacy)
-    }
+  func serveBatch(_ path: ReplyPath, _ session: Session, _ message: RawSpan) {
+    guard session.revision.hasBatches else { return refuse(path, GatewayError(.batchNotAllowed), id: nil, .legacy) }
     let elements = Self.elements(of: message)
     guard elements.count <= settings.configuration.limits.batch else {
       return refuse(
-        connection,
+        path,
         GatewayError(
           .invalidRequest,
           message: "Invalid request: more than \(settings.configuration.limits.batch) messages in a batch"), id: nil,
@@ -126,14 +127,14 @@ extension Worker {
     }
     switch MCP.Batch.classify(message, scanner: requestScanner) {
     case .reject(let error):
-      refuse(connection, error, id: nil, .legacy)
+      refuse(path, error, id: nil, .legacy)
     case .responses:
-      accept(connection)
+      accept(path)
       let envelopes = requestScanner
       for element in elements { clientResponded(session, envelopes.scan(element.rawBytes)) }
     case .calls(let requests):
-      if requests == 0 { accept(connection) }
-      let batch = Batch(connection, session, requests: requests)
+      if requests == 0 { accept(path) }
+      let batch = Batch(path, session, requests: requests)
       var position = 0
       for element in elements {
         let envelopes = requestScanner

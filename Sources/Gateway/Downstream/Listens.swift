@@ -10,8 +10,20 @@ struct Listen {
   let filter: ListenFilter
   /// The resources among them, by the URI that the client named.
   let resources: [[UInt8]: Subscription]
+  let path: ReplyPath
   /// Nothing of a subscription may come before its acknowledgement.
   var isAcknowledged = false
+}
+
+/// Names a listen of one worker: by the connection that it has to itself, or as one of several on a WebSocket.
+struct ListenStream: Hashable {
+  let connection: ConnectionID
+  let number: UInt64
+
+  init(_ connection: ConnectionID, _ number: UInt64 = 0) {
+    self.connection = connection
+    self.number = number
+  }
 }
 
 extension Worker {
@@ -19,15 +31,15 @@ extension Worker {
   private static var listenLimit: Int { 1024 }
   private static var resourceLimit: Int { 1024 }
 
-  func listen(_ connection: ConnectionID, _ view: CatalogueView, _ envelope: Envelope) {
+  func listen(_ path: ReplyPath, _ view: CatalogueView, _ envelope: Envelope) {
     guard let asked = ListenFilter(envelope), let id = envelope.id else {
       let error = GatewayError(.invalidParams, message: "Invalid params: notifications is absent or malformed")
-      return refuse(connection, error, id: envelope.id, .modern)
+      return refuse(path, error, id: envelope.id, .modern)
     }
     guard listens.count < Self.listenLimit, asked.resources.count <= Self.resourceLimit else {
-      return refuse(connection, .overloaded, id: envelope.id, .modern)
+      return refuse(path, .overloaded, id: envelope.id, .modern)
     }
-    guard !gateway.isDraining else { return refuse(connection, GatewayError(.draining), id: envelope.id, .modern) }
+    guard !gateway.isDraining else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
     let catalogue = gateway.catalogue
     var filter = asked.honoured(by: catalogue.offer(view).capabilities)
     var resources: [[UInt8]: Subscription] = [:]
@@ -39,66 +51,95 @@ extension Worker {
       resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
     }
     filter.resources.removeAll { resources[$0] == nil }
-    listens[connection] = Listen(view: view, subscriptionID: Token(id), filter: filter, resources: resources)
-    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
-    loop.setTag(connection, tag(.listen))
-    beginInterest(resources.values.map(\.interest)) { $0.acknowledge(connection) }
+    let stream = begin(path)
+    listens[stream] = Listen(
+      view: view, subscriptionID: Token(id), filter: filter, resources: resources, path: path)
+    beginInterest(resources.values.map(\.interest)) { $0.acknowledge(stream) }
+  }
+
+  /// Opens what the listen is told on.
+  private func begin(_ path: ReplyPath) -> ListenStream {
+    switch path {
+    case .post(let connection):
+      beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+      loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
+      loop.setTag(connection, tag(.listen))
+      return ListenStream(connection)
+    case .socket(let reply):
+      nextListen += 1
+      return ListenStream(reply.connection, nextListen)
+    }
   }
 
   /// The first message of every subscription says what of the filter is honoured.
-  private func acknowledge(_ connection: ConnectionID) {
-    guard let listen = listens[connection], !listen.isAcknowledged else { return }
-    listens[connection]?.isAcknowledged = true
+  private func acknowledge(_ stream: ListenStream) {
+    guard let listen = listens[stream], !listen.isAcknowledged else { return }
+    listens[stream]?.isAcknowledged = true
     var honoured = ByteBuffer(capacity: 128)
     honoured.append(listen.filter)
     var message = ByteBuffer(capacity: 256)
     message.append(acknowledged: honoured.bytes, subscriptionID: listen.subscriptionID.bytes)
-    write(message.bytes, onListen: connection)
+    write(message.bytes, on: stream)
   }
 
   func tellListens(_ update: ResourceUpdate) {
-    for (connection, listen) in listens where listen.isAcknowledged {
+    for (stream, listen) in listens where listen.isAcknowledged {
       guard let name = update.name(among: listen.resources) else { continue }
       var message = ByteBuffer(capacity: update.message.count + 128)
       let written = update.append(
         to: &message, named: name, client: .newest, subscriptionID: listen.subscriptionID.bytes)
-      if written { write(message.bytes, onListen: connection) }
+      if written { write(message.bytes, on: stream) }
     }
   }
 
-  /// Nobody can be paused for a listen that is read too slowly: it is closed, and its client listens again and fetches
-  /// anew.
-  func write(_ message: RawSpan, onListen connection: ConnectionID) {
-    var event = ByteBuffer(capacity: message.byteCount + 32)
-    event.append("event: message\ndata: ")
-    event.append(flattened: message)
-    event.append("\n\n")
-    guard loop.writeStream(connection, event.bytes) == .full else { return }
-    listenGone(connection)
-    loop.setTag(connection, 0)
-    loop.close(connection)
+  /// Nobody can be paused for a listen that is read too slowly: its stream is closed, and its client listens again and
+  /// fetches anew.
+  func write(_ message: RawSpan, on stream: ListenStream) {
+    guard let listen = listens[stream] else { return }
+    switch listen.path {
+    case .socket(let reply):
+      send(message, SocketReply(connection: reply.connection, isBinary: false))
+    case .post(let connection):
+      var event = ByteBuffer(capacity: message.byteCount + 32)
+      event.append("event: message\ndata: ")
+      event.append(flattened: message)
+      event.append("\n\n")
+      guard loop.writeStream(connection, event.bytes) == .full else { return }
+      listenGone(stream)
+      loop.setTag(connection, 0)
+      loop.close(connection)
+    }
   }
 
   /// A listen is over. True if there was one.
   @discardableResult
-  func listenGone(_ connection: ConnectionID) -> Bool {
-    guard let listen = listens.removeValue(forKey: connection) else { return false }
+  func listenGone(_ stream: ListenStream) -> Bool {
+    guard let listen = listens.removeValue(forKey: stream) else { return false }
     if !listen.resources.isEmpty { endInterest(listen.resources.values.map(\.interest)) }
     return true
   }
 
-  /// Ends listens in order: the result, then the stream's end.
+  /// Ends listens in order: the result, then the stream's end. On a WebSocket, as over standard streams, it is cancelled
+  /// after its result (PROTOCOL section 13).
   func endListens(where ends: (Listen) -> Bool = { _ in true }) {
-    for (connection, listen) in listens where ends(listen) {
-      acknowledge(connection)
-      guard let listen = listens[connection] else { continue }
+    for (stream, listen) in listens where ends(listen) {
+      acknowledge(stream)
+      guard let listen = listens[stream] else { continue }
       var message = ByteBuffer(capacity: 160)
       message.append(listenEnded: listen.subscriptionID.bytes)
-      write(message.bytes, onListen: connection)
-      guard listenGone(connection) else { continue }
-      loop.setTag(connection, 0)
-      loop.endStream(connection)
+      switch listen.path {
+      case .socket(let reply):
+        send(message.bytes, reply)
+        var cancelled = ByteBuffer(capacity: 160)
+        cancelled.append(listenCancelled: listen.subscriptionID.bytes)
+        send(cancelled.bytes, SocketReply(connection: reply.connection, isBinary: false))
+        listenGone(stream)
+      case .post(let connection):
+        write(message.bytes, on: stream)
+        guard listenGone(stream) else { continue }
+        loop.setTag(connection, 0)
+        loop.endStream(connection)
+      }
     }
   }
 }

@@ -42,6 +42,7 @@ extension Worker {
     switch origin {
     case .batch(let batch, let position): batch.complete(position, message.bytes.array, on: self)
     case .eventStream: if let session { emit(message.bytes, to: session) }
+    case .socket(let reply): send(message.bytes, reply)
     default: break
     }
   }

@@ -7,7 +7,7 @@ extension Worker {
   func serveModern(
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope
   ) {
-    if envelope.method == .subscriptionsListen { return listen(connection, view, envelope) }
+    if envelope.method == .subscriptionsListen { return listen(.post(connection), view, envelope) }
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
       return refuse(connection, fault, id: envelope.id, .modern)
     }

@@ -10,9 +10,10 @@ struct OriginPolicy: Sendable {
   private let anyHost: Bool
   private let anyOrigin: Bool
 
-  init(_ listener: GatewayConfiguration.Listeners.HTTP) {
+  /// - Parameters: the address that is bound, and the listener that says what else is taken.
+  init(host: String, like listener: GatewayConfiguration.Listeners.HTTP) {
     var hosts = ["localhost", "127.0.0.1", "[::1]"]
-    let bound = listener.host.lowercased()
+    let bound = host.lowercased()
     let isWildcard = bound == "0.0.0.0" || bound == "::" || bound == "*"
     if !isWildcard { hosts.append(bound.utf8.contains(UInt8(ascii: ":")) ? "[\(bound)]" : bound) }
     hosts += listener.allowedHosts

@@ -12,25 +12,31 @@ extension Worker {
     let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
     for reader in left.readers {
       on(reader.worker) { worker in
-        worker.streamReaders[reader.connection] = nil
-        worker.loop.setTag(reader.connection, 0)
-        worker.loop.endStream(reader.connection)
+        worker.streamReaders[reader] = nil
+        worker.loop.setTag(reader, 0)
+        worker.loop.endStream(reader)
       }
     }
-    for worker in 0..<gateway.workerCount {
-      on(worker) { worker in
-        for exchange in worker.exchanges.ids(where: { $0.session?.id == id }) { worker.abandon(exchange) }
-        _ = worker.reverses.takeAll { $0.session.id == id }
-        for (connection, stream) in worker.upstreamStreams where stream.owner?.id == id {
-          worker.upstreamStreams[connection] = nil
-          worker.loop.abort(connection)
-        }
-      }
+    if let socket = session.socket {
+      // All that a WebSocket has under way is with the worker that holds it.
+      on(socket.worker) { $0.abandonCalls(of: id) }
+    } else {
+      for worker in 0..<gateway.workerCount { on(worker) { $0.abandonCalls(of: id) } }
     }
     for (cluster, open) in open { end(open, cluster) }
     withdrawSubscriptions(of: session)
     if session.overlay != nil { control?.forgetOverlay(of: id) }
     if !left.interests.isEmpty { endInterest(left.interests) }
+  }
+
+  /// What a session that is gone has under way on this worker.
+  private func abandonCalls(of session: SessionID) {
+    for exchange in exchanges.ids(where: { $0.session?.id == session }) { abandon(exchange) }
+    _ = reverses.takeAll { $0.session.id == session }
+    for (connection, stream) in upstreamStreams where stream.owner?.id == session {
+      upstreamStreams[connection] = nil
+      loop.abort(connection)
+    }
   }
 
   /// A call of a session that is gone.

@@ -8,12 +8,6 @@ import Wire
 struct EventLog {
   typealias StreamNumber = UInt32
 
-  /// Where a stream is being read: a connection of one worker.
-  struct Attachment: Equatable, Sendable {
-    var worker: Int
-    var connection: ConnectionID
-  }
-
   enum Kind: Sendable {
     /// The stream of a GET: messages that belong to no running call.
     case standalone
@@ -21,15 +15,15 @@ struct EventLog {
     case answer
   }
 
-  /// One encoded event and where it must go now; nil while nobody reads the stream.
+  /// One encoded event and the connection that it must go to now; nil while nobody reads the stream.
   struct Delivery {
     var frame: Frame
-    var attachment: Attachment?
+    var reader: ConnectionID?
   }
 
   enum Resumption {
     /// The events that the client has not seen. `ended`: the stream's last event is among them, or was seen before.
-    case replay([Frame], stream: StreamNumber, ended: Bool, replaced: Attachment?)
+    case replay([Frame], stream: StreamNumber, ended: Bool, replaced: ConnectionID?)
     /// The id names no stream of this session.
     case unknown
     /// Events after that id are gone: they did not fit into the log.
@@ -37,17 +31,30 @@ struct EventLog {
   }
 
   private struct Stream {
-    var kind: Kind
-    var attachment: Attachment?
+    let number: StreamNumber
+    let kind: Kind
+    var ended = false
+    /// Its reader got the last event.
+    var delivered = false
+    private var attached: ConnectionID
     var events: [(sequence: UInt64, frame: Frame)] = []
     var bytes = 0
     var nextSequence: UInt64 = 1
     /// Events up to this one can't be replayed any more.
     var forgotten: UInt64 = 0
-    var ended = false
-    /// Its reader got the last event.
-    var delivered = false
     var detachedAt: UInt64 = 0
+
+    init(_ number: StreamNumber, _ kind: Kind, _ reader: ConnectionID?) {
+      self.number = number
+      self.kind = kind
+      attached = reader ?? .none
+    }
+
+    /// The connection that reads it.
+    var reader: ConnectionID? {
+      get { attached.isNone ? nil : attached }
+      set { attached = newValue ?? .none }
+    }
 
     /// The number of the next event; nil once there are no more.
     mutating func takeSequence() -> UInt64? {
@@ -61,70 +68,90 @@ struct EventLog {
       bytes += frame.count
     }
 
+    /// Nothing that it brought up to that event can be replayed any more. The bytes that this frees.
+    mutating func forget(upTo sequence: UInt64) -> Int {
+      defer { bytes = 0 }
+      events = []
+      forgotten = sequence
+      return bytes
+    }
+
     /// How much it matters to keep its events: least when it was read to its end, most when its reader is gone.
-    var weight: Int { delivered ? 0 : attachment != nil ? 1 : 2 }
+    var weight: Int { delivered ? 0 : reader != nil ? 1 : 2 }
   }
 
-  private var streams: [StreamNumber: Stream] = [:]
+  /// In the order of their numbers. Nothing is allocated before the first.
+  private var streams: [Stream] = []
   private var nextStream: StreamNumber = 1
-  private var bytes = 0
-  private let capacity: Int
-  private let window: UInt64
+  /// A gibibyte and a day are the most that may be configured.
+  private let capacity: UInt32
+  private let window: UInt32
+  private var bytes: Int = 0
 
   /// - Parameters: bytes of events kept for the whole session; milliseconds that a broken stream is kept.
   init(capacity: Int, resumeWindow: UInt64) {
-    self.capacity = capacity
-    window = resumeWindow
+    self.capacity = UInt32(clamping: capacity)
+    window = UInt32(clamping: resumeWindow)
+  }
+
+  private func place(of number: StreamNumber) -> Int? {
+    var low = 0
+    var high = streams.count
+    while low < high {
+      let middle = (low + high) / 2
+      if streams[middle].number < number { low = middle + 1 } else { high = middle }
+    }
+    return low < streams.count && streams[low].number == number ? low : nil
   }
 
   /// Streams that somebody reads.
-  var attachedCount: Int { streams.values.count { $0.attachment != nil } }
+  var attachedCount: Int { streams.count { $0.reader != nil } }
 
   /// Somebody reads a stream for messages of no call.
-  var isListened: Bool { streams.values.contains { $0.kind == .standalone && $0.attachment != nil } }
+  var isListened: Bool { streams.contains { $0.kind == .standalone && $0.reader != nil } }
 
-  var attachments: [Attachment] { streams.values.compactMap(\.attachment) }
+  var readers: [ConnectionID] { streams.compactMap(\.reader) }
 
-  mutating func open(_ kind: Kind, _ attachment: Attachment?) -> StreamNumber {
+  mutating func open(_ kind: Kind, _ reader: ConnectionID?) -> StreamNumber {
     let number = nextStream
     nextStream += 1
-    streams[number] = Stream(kind: kind, attachment: attachment)
+    streams.append(Stream(number, kind, reader))
     return number
   }
 
   /// The stream for a message of no call: one that is read if there is one, else one that may still be resumed.
   var standalone: StreamNumber? {
-    let candidates = streams.filter { $0.value.kind == .standalone && !$0.value.ended }
-    return candidates.filter { $0.value.attachment != nil }.keys.min() ?? candidates.keys.max()
+    var latest: StreamNumber?
+    for stream in streams where stream.kind == .standalone && !stream.ended {
+      if stream.reader != nil { return stream.number }
+      latest = stream.number
+    }
+    return latest
   }
 
   /// Encodes one message as the next event of a stream and keeps it for replay.
   mutating func append(_ message: RawSpan, to number: StreamNumber, last: Bool = false) -> Delivery? {
-    guard let sequence = streams[number]?.takeSequence() else { return nil }
+    guard let place = place(of: number), let sequence = streams[place].takeSequence() else { return nil }
     let frame = Self.encode(message, stream: number, sequence: sequence)
-    if last { streams[number]!.ended = true }
+    let reader = streams[place].reader
+    if last { streams[place].ended = true }
     if frame.count > capacity {
-      forget(number, upTo: sequence)
+      bytes -= streams[place].forget(upTo: sequence)
     } else {
-      streams[number]!.keep(frame, sequence)
+      streams[place].keep(frame, sequence)
       bytes += frame.count
-      makeRoom(sparing: number)
+      makeRoom(sparing: place)
     }
-    return Delivery(frame: frame, attachment: streams[number]!.attachment)
+    return Delivery(frame: frame, reader: reader)
   }
 
   /// The last event of a stream is too large to be kept and goes straight to its reader: its `id` line. nil if somebody
   /// else, or nobody, reads the stream.
-  mutating func passLast(of number: StreamNumber, to reader: Attachment) -> [UInt8]? {
-    guard var stream = streams[number], !stream.ended, stream.attachment == reader else { return nil }
-    let sequence = stream.nextSequence
-    stream.nextSequence += 1
-    stream.ended = true
-    bytes -= stream.bytes
-    stream.bytes = 0
-    stream.events = []
-    stream.forgotten = sequence
-    streams[number] = stream
+  mutating func passLast(of number: StreamNumber, to reader: ConnectionID) -> [UInt8]? {
+    guard let place = place(of: number), streams[place].reader == reader, let sequence = streams[place].takeSequence()
+    else { return nil }
+    streams[place].ended = true
+    bytes -= streams[place].forget(upTo: sequence)
     var buffer = ByteBuffer(capacity: 32)
     buffer.append("id: ")
     Self.appendID(&buffer, number, sequence)
@@ -134,7 +161,7 @@ struct EventLog {
 
   /// An event that only carries an id, so that a client that saw nothing yet can resume [SEP-1699].
   mutating func prime(_ number: StreamNumber) -> Frame? {
-    guard let sequence = streams[number]?.takeSequence() else { return nil }
+    guard let place = place(of: number), let sequence = streams[place].takeSequence() else { return nil }
     var buffer = ByteBuffer(capacity: 32)
     buffer.append("id: ")
     Self.appendID(&buffer, number, sequence)
@@ -143,79 +170,77 @@ struct EventLog {
   }
 
   /// The connection that read a stream is gone. True if that was its reader.
-  mutating func detach(_ attachment: Attachment, now: UInt64) -> Bool {
-    for (number, stream) in streams where stream.attachment == attachment {
-      streams[number]!.attachment = nil
-      streams[number]!.detachedAt = now
-      return true
-    }
-    return false
+  mutating func detach(_ reader: ConnectionID, now: UInt64) -> Bool {
+    guard let place = streams.firstIndex(where: { $0.reader == reader }) else { return false }
+    streams[place].reader = nil
+    streams[place].detachedAt = now
+    return true
   }
 
   /// Where a stream is being read now.
-  func reader(of number: StreamNumber) -> Attachment? { streams[number]?.attachment }
+  func reader(of number: StreamNumber) -> ConnectionID? { place(of: number).flatMap { streams[$0].reader } }
 
   /// The reader has taken everything of a stream whose last event was delivered.
   mutating func finish(_ number: StreamNumber, now: UInt64) {
-    guard let stream = streams[number] else { return }
-    streams[number]!.delivered = stream.attachment != nil
-    streams[number]!.attachment = nil
-    streams[number]!.ended = true
-    streams[number]!.detachedAt = now
+    guard let place = place(of: number) else { return }
+    streams[place].delivered = streams[place].reader != nil
+    streams[place].reader = nil
+    streams[place].ended = true
+    streams[place].detachedAt = now
   }
 
-  mutating func resume(after id: RawSpan, _ attachment: Attachment, now: UInt64) -> Resumption {
+  mutating func resume(after id: RawSpan, _ reader: ConnectionID, now: UInt64) -> Resumption {
     guard let dash = id.firstIndex(of: UInt8(ascii: "-")),
       let numberText = id.extracting(0..<dash).decimal, let number = StreamNumber(exactly: numberText),
       let seen = id.extracting((dash + 1)..<id.byteCount).decimal,
-      var stream = streams[number], seen < stream.nextSequence
+      let place = place(of: number), seen < streams[place].nextSequence
     else { return .unknown }
+    let stream = streams[place]
     guard seen >= stream.forgotten else { return .lost }
-    let replaced = stream.attachment
     let missed = stream.events.filter { $0.sequence > seen }.map(\.frame)
-    stream.attachment = stream.ended ? nil : attachment
-    stream.detachedAt = now
-    streams[number] = stream
-    return .replay(missed, stream: number, ended: stream.ended, replaced: replaced)
+    streams[place].reader = stream.ended ? nil : reader
+    streams[place].detachedAt = now
+    return .replay(missed, stream: number, ended: stream.ended, replaced: stream.reader)
   }
 
   /// Forgets streams that nobody came back for.
   mutating func expire(now: UInt64) {
-    for (number, stream) in streams where stream.attachment == nil && stream.detachedAt + window <= now {
-      guard stream.ended || stream.kind == .standalone else { continue }
+    let before = streams.count
+    streams.removeAll { stream in
+      guard stream.reader == nil, stream.detachedAt + UInt64(window) <= now,
+        stream.ended || stream.kind == .standalone
+      else { return false }
       bytes -= stream.bytes
-      streams[number] = nil
+      return true
     }
+    if streams.count < before / 2 { streams = Array(streams) }
   }
 
   // MARK: Bounds
 
-  private mutating func makeRoom(sparing number: StreamNumber) {
+  private mutating func makeRoom(sparing place: Int) {
     guard bytes > capacity else { return }
-    let others = streams.filter { $0.key != number && !$0.value.events.isEmpty }
-      .sorted { ($0.value.weight, $0.value.detachedAt) < ($1.value.weight, $1.value.detachedAt) }
-    for (other, stream) in others where bytes > capacity { forget(other, upTo: stream.events.last!.sequence) }
-    guard bytes > capacity, let events = streams[number]?.events else { return }
+    let others = streams.indices.filter { $0 != place && !streams[$0].events.isEmpty }.sorted {
+      (streams[$0].weight, streams[$0].detachedAt) < (streams[$1].weight, streams[$1].detachedAt)
+    }
+    for other in others where bytes > capacity {
+      bytes -= streams[other].forget(upTo: streams[other].events.last!.sequence)
+    }
+    guard bytes > capacity else { return }
     // Some more than needed, so that a full log does not move its events for each new one; never the newest.
+    let enough = Int(capacity - capacity / 8)
+    let events = streams[place].events
     var freed = 0
     var count = 0
-    while count < events.count - 1, bytes - freed > capacity - capacity / 8 {
+    while count < events.count - 1, bytes - freed > enough {
       freed += events[count].frame.count
       count += 1
     }
     guard count > 0 else { return }
-    streams[number]!.forgotten = events[count - 1].sequence
-    streams[number]!.events.removeFirst(count)
-    streams[number]!.bytes -= freed
+    streams[place].forgotten = events[count - 1].sequence
+    streams[place].events.removeFirst(count)
+    streams[place].bytes -= freed
     bytes -= freed
-  }
-
-  /// Everything that a stream brought so far can't be replayed any more.
-  private mutating func forget(_ number: StreamNumber, upTo sequence: UInt64) {
-    bytes -= streams[number]!.bytes
-    streams[number]!.bytes = 0
-    streams[number]!.events = []
-    streams[number]!.forgotten = sequence
   }
 
   // MARK: Encoding

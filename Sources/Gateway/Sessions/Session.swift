@@ -9,20 +9,37 @@ package final class Session: Sendable {
   /// What `initialize` settled. On HTTP+SSE it comes after the session.
   struct Handshake: Sendable {
     var revision: Revision
-    /// The client's `capabilities` as it sent them, and as bits.
-    var capabilities: [UInt8]
+    /// What the client said that it can do.
     var abilities: ClientCapabilities
 
-    init(_ revision: Revision, capabilities: [UInt8]) {
+    init(_ revision: Revision, _ abilities: ClientCapabilities = []) {
       self.revision = revision
-      self.capabilities = capabilities
-      abilities = ClientCapabilities(parsing: capabilities.rawBytes)
+      self.abilities = abilities
     }
 
     /// What an `initialize` says.
     init(_ revision: Revision, _ envelope: Envelope) {
-      self.init(revision, capabilities: envelope.value(Param.capabilities)?.array ?? Array("{}".utf8))
+      self.init(revision)
+      if let capabilities = envelope.value(Param.capabilities) { abilities = ClientCapabilities(parsing: capabilities) }
     }
+
+    /// The same in one word, for those who read it without a lock.
+    fileprivate var word: UInt32 { UInt32(revision.rawValue) << 16 | UInt32(abilities.rawValue) }
+
+    fileprivate init(word: UInt32) {
+      self.init(
+        Revision(rawValue: UInt8(truncatingIfNeeded: word >> 16)) ?? .newestLegacy,
+        ClientCapabilities(rawValue: UInt16(truncatingIfNeeded: word)))
+    }
+  }
+
+  /// How its client speaks.
+  enum Transport: Sendable, Equatable {
+    case streamableHTTP
+    /// HTTP+SSE of 2024-11-05: everything goes down its one stream, and the session ends with it.
+    case eventStream
+    /// A WebSocket, on which everything goes, and the session ends with it.
+    case socket(ConnectionID)
   }
 
   struct State: ~Copyable {
@@ -31,44 +48,56 @@ package final class Session: Sendable {
     var upstreams: [Int: UpstreamSession] = [:]
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] = [:]
-    /// What `logging/setLevel` asked for.
-    var logLevel: LogLevel?
     /// What it sees, where that differs from what all see.
     var overlay: ServedCatalogue?
+    /// What `logging/setLevel` asked for.
+    var logLevel: LogLevel?
     var ended = false
   }
 
+  // There is one for each client, also of those that are idle: BudgetTests count its bytes.
   let id: SessionID
   /// Who opened it: nobody else may go on with it.
   let principal: Principal
-  /// Which upstreams the client's URL names.
-  let view: CatalogueView
-  /// Speaks HTTP+SSE of 2024-11-05: everything goes down its one stream, and the session ends with it.
-  let usesEventStream: Bool
-  private let handshake: Mutex<Handshake>
-  private let state: Mutex<State>
+  private let isEventStream: Bool
+  private let viewWord: UInt16
+  private let handshake: Atomic<UInt32>
+  private let socketID: ConnectionID
   private let touched: Atomic<UInt64>
-  private let calls = Atomic<Int>(0)
+  private let calls = Atomic<Int32>(0)
   private let isOverlaid = Atomic<Bool>(false)
+  private let state: Mutex<State>
 
   init(
-    id: SessionID, principal: Principal, view: CatalogueView, handshake: Handshake, usesEventStream: Bool = false,
-    replay: Int, resumeWindow: UInt64, now: UInt64
+    id: SessionID, principal: Principal, view: CatalogueView, handshake: Handshake,
+    _ transport: Transport = .streamableHTTP, replay: Int, resumeWindow: UInt64, now: UInt64
   ) {
     self.id = id
     self.principal = principal
-    self.view = view
-    self.handshake = Mutex(handshake)
-    self.usesEventStream = usesEventStream
+    viewWord = view.word
+    self.handshake = Atomic(handshake.word)
+    isEventStream = transport == .eventStream
+    socketID = if case .socket(let connection) = transport { connection } else { .none }
     state = Mutex(State(log: EventLog(capacity: replay, resumeWindow: resumeWindow)))
     touched = Atomic(now)
   }
 
-  var revision: Revision { handshake.withLock { $0.revision } }
-  var capabilities: [UInt8] { handshake.withLock { $0.capabilities } }
-  var abilities: ClientCapabilities { handshake.withLock { $0.abilities } }
+  /// Which upstreams the client's URL names.
+  var view: CatalogueView { CatalogueView(word: viewWord) }
 
-  func shakeHands(_ settled: Handshake) { handshake.withLock { $0 = settled } }
+  var transport: Transport {
+    if isEventStream { return .eventStream }
+    return socketID.isNone ? .streamableHTTP : .socket(socketID)
+  }
+
+  /// The WebSocket that it speaks over.
+  var socket: ConnectionID? { socketID.isNone ? nil : socketID }
+
+  private var settled: Handshake { Handshake(word: handshake.load(ordering: .relaxed)) }
+  var revision: Revision { settled.revision }
+  var abilities: ClientCapabilities { settled.abilities }
+
+  func shakeHands(_ settled: Handshake) { handshake.store(settled.word, ordering: .relaxed) }
 
   /// Whether the client said that it can answer such a request.
   func canBeAsked(_ method: Method) -> Bool {
@@ -107,7 +136,8 @@ package final class Session: Sendable {
   /// Nothing was heard for `idle` milliseconds, no call runs and nobody reads a stream.
   func isIdle(for idle: UInt64, now: UInt64) -> Bool {
     guard calls.load(ordering: .relaxed) == 0, touched.load(ordering: .relaxed) + idle <= now else { return false }
-    return withState { $0.log.attachedCount == 0 }
+    // As long as its WebSocket is open somebody is there: pings see to that.
+    return socketID.isNone && withState { $0.log.attachedCount == 0 }
   }
 
   /// The conversation with an upstream that is this session's alone.
@@ -139,7 +169,7 @@ package final class Session: Sendable {
   }
 
   /// Marks the session as ended; true for the first. Gives what is to be closed.
-  func end() -> (upstreams: [UpstreamSession], readers: [EventLog.Attachment], interests: [ResourceInterest])? {
+  func end() -> (upstreams: [UpstreamSession], readers: [ConnectionID], interests: [ResourceInterest])? {
     withState { state in
       guard !state.ended else { return nil }
       state.ended = true
@@ -147,7 +177,7 @@ package final class Session: Sendable {
       state.upstreams = [:]
       let interests = state.subscriptions.values.filter(\.isCounted).map(\.interest)
       state.subscriptions = [:]
-      return (upstreams, state.log.attachments, interests)
+      return (upstreams, state.log.readers, interests)
     }
   }
 }
@@ -163,4 +193,16 @@ struct SessionReference: Sendable {
   }
 
   var value: Session? { session }
+}
+
+extension CatalogueView {
+  /// The same in two bytes.
+  var word: UInt16 {
+    switch self {
+    case .all: 0
+    case .only(let number): UInt16(number + 1)
+    }
+  }
+
+  init(word: UInt16) { self = word == 0 ? .all : .only(upstream: Int(word) - 1) }
 }

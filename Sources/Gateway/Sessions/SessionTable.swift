@@ -8,7 +8,8 @@ final class SessionTable: Sendable {
   private static let shardCount = 64
 
   private final class Shard: Sendable {
-    let sessions = Mutex<[SessionID: Session]>([:])
+    /// By half of the id, which is random enough.
+    let sessions = Mutex<[UInt64: Session]>([:])
   }
 
   private let shards = (0..<shardCount).map { _ in Shard() }
@@ -30,20 +31,27 @@ final class SessionTable: Sendable {
 
   /// False, and nothing is kept, when there are as many as there may be.
   func insert(_ session: Session) -> Bool {
-    guard count.add(1, ordering: .relaxed).newValue <= maximum else {
-      count.subtract(1, ordering: .relaxed)
-      return false
-    }
-    shard(of: session.id).sessions.withLock { $0[session.id] = session }
-    return true
+    let isRoom = count.add(1, ordering: .relaxed).newValue <= maximum
+    let isKept =
+      isRoom
+      && shard(of: session.id).sessions.withLock { sessions in
+        guard sessions[session.id.low] == nil else { return false }
+        sessions[session.id.low] = session
+        return true
+      }
+    if !isKept { count.subtract(1, ordering: .relaxed) }
+    return isKept
   }
 
   func find(_ id: SessionID) -> Session? {
-    shard(of: id).sessions.withLock { $0[id] }
+    guard let session = shard(of: id).sessions.withLock({ $0[id.low] }), session.id == id else { return nil }
+    return session
   }
 
   func remove(_ id: SessionID) -> Session? {
-    let removed = shard(of: id).sessions.withLock { $0.removeValue(forKey: id) }
+    let removed = shard(of: id).sessions.withLock { sessions in
+      sessions[id.low]?.id == id ? sessions.removeValue(forKey: id.low) : nil
+    }
     if removed != nil { count.subtract(1, ordering: .relaxed) }
     return removed
   }

@@ -13,6 +13,8 @@ final class Cluster: Sendable {
     /// HTTP+SSE of 2024-11-05: one stream down, POSTs up.
     case eventStream
     case stdio
+    /// WebSocket: one message in each frame, otherwise as over stdio.
+    case webSocket
     /// The demonstration server inside this process.
     case embedded
   }
@@ -148,6 +150,13 @@ final class Cluster: Sendable {
     guard case .url(let remote) = server?.kind else { return [] }
     let url = remote.endpoints[0].url
     return Self.head(method, target: other ?? url.target, url.authority, remote.headers, accept: accept)
+  }
+
+  /// The configured header lines, for the opening of a WebSocket, and whom they go to.
+  var openingLines: (authority: [UInt8], headers: [UInt8])? {
+    guard case .url(let remote) = server?.kind else { return nil }
+    let lines = remote.headers.map { "\($0.name): \($0.value)\r\n" }.joined()
+    return (Array(remote.endpoints[0].url.authority.utf8), Array(lines.utf8))
   }
 
   /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go.

@@ -60,11 +60,11 @@ extension Worker {
     switch transport {
     case .streamableHTTP:
       shakeHands(binding, nil, completion)
-    case .stdio:
-      // A child that all share is kept by one worker, whichever needs it first.
+    case .stdio, .webSocket:
+      // What all share is kept by one worker, whichever needs it first.
       let owner = binding.owner == nil ? binding.cluster.number % gateway.workerCount : index
       on(owner) { worker in
-        guard let link = worker.startChild(binding) else {
+        guard let link = worker.startLink(binding) else {
           return completion(.failure(.failed("the gateway has too many connections open")))
         }
         guard era == .legacy else {

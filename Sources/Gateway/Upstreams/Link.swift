@@ -2,13 +2,14 @@ import MCP
 import Reactor
 import Wire
 
-/// A two-way conversation with an upstream that many calls share: a child's pipes, or HTTP+SSE. It lives on one worker;
+/// A two-way conversation with an upstream that many calls share: a child's pipes, a WebSocket, or HTTP+SSE. It lives on one worker;
 /// the others reach it by mailbox.
 final class Link {
   enum Wire {
     case child(ConnectionID)
     /// The GET stream, and where messages are POSTed to once the `endpoint` event has come.
     case eventStream(ConnectionID)
+    case webSocket(ConnectionID)
   }
 
   let reference: LinkReference
@@ -20,6 +21,8 @@ final class Link {
   var requestHead: [UInt8] = []
   /// Called once, when an HTTP+SSE server has said where to POST.
   var whenEndpointIsKnown: (() -> Void)?
+  /// What waits for a WebSocket to open; nil for what is open.
+  private var unsent: [[UInt8]]?
   /// Whose a call is.
   enum Caller: Sendable {
     /// The gateway's own.
@@ -48,6 +51,14 @@ final class Link {
     cluster = binding.cluster
     self.worker = worker
     self.wire = wire
+    if case .webSocket = wire { unsent = [] }
+  }
+
+  /// The WebSocket is open: what waited for that goes out.
+  func opened() {
+    let waiting = unsent ?? []
+    unsent = nil
+    for message in waiting { write(message.rawBytes, nil) }
   }
 
   private var open: UpstreamSession.Open? { binding.current }
@@ -59,14 +70,30 @@ final class Link {
       if let call { fail(call, "is gone") }
       return
     }
-    if let call, case .child(let child) = wire, worker.loop.queued(child) > worker.settings.childBacklog {
+    if let call, isBehind {
       let reference = reference
       return worker.on(call.worker) { $0.linkRefused(call, reference) }
     }
     if let call { calls[call] = caller }
+    write(message, call)
+  }
+
+  /// It does not take what waits for it already.
+  private var isBehind: Bool {
+    switch wire {
+    case .child(let peer), .webSocket(let peer): worker.loop.queued(peer) > worker.settings.childBacklog
+    case .eventStream: false
+    }
+  }
+
+  private func write(_ message: RawSpan, _ call: ExchangeID?) {
     switch wire {
     case .child(let child):
       worker.loop.writeChild(child, message, ("\n" as StaticString).bytes)
+    case .webSocket where unsent != nil:
+      unsent?.append(message.array)
+    case .webSocket(let connection):
+      worker.loop.sendWebSocket(connection, message)
     case .eventStream:
       worker.postToEndpoint(message, self, call)
     }
@@ -80,6 +107,13 @@ final class Link {
     case .child(let child): worker.loop.closeChild(child)
     case .eventStream(let connection):
       worker.loop.abort(connection)
+      died("was closed")
+    case .webSocket(let connection):
+      if unsent == nil {
+        worker.loop.closeWebSocket(connection, code: 1000)
+      } else {
+        worker.loop.abort(connection)
+      }
       died("was closed")
     }
   }
@@ -104,7 +138,7 @@ final class Link {
         return
       }
       worker.logger.warning(
-        "\(cluster.alias) wrote something on stdout that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
+        "\(cluster.alias) \(isChild ? "wrote something on stdout" : "sent something") that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
       )
     }
   }
@@ -137,6 +171,8 @@ final class Link {
     }
     return overlongIsSettled
   }
+
+  private var isChild: Bool { if case .child = wire { true } else { false } }
 
   /// The `endpoint` event: a path, or a URL on the same origin [5].
   func endpointKnown(_ text: RawSpan) {

@@ -103,7 +103,32 @@ extension Worker {
     return link
   }
 
-  func startChild(_ binding: UpstreamSession) -> Link? {
+  /// Opens what carries the messages of a child or of a WebSocket. What is sent at once waits until it is open.
+  func startLink(_ binding: UpstreamSession) -> Link? {
+    if case .url = binding.cluster.server?.kind { return openWebSocket(binding) }
+    return startChild(binding)
+  }
+
+  private func openWebSocket(_ binding: UpstreamSession) -> Link? {
+    let cluster = binding.cluster
+    guard let endpoint = cluster.endpoint, let lines = cluster.openingLines else { return nil }
+    return makeLink(binding) { number in
+      loop.connectWebSocket(
+        endpoint, settings.upstreamSocketSettings, target: cluster.target.utf8.span.bytes,
+        authority: lines.authority.rawBytes, subprotocol: Self.subprotocol, headers: lines.headers.rawBytes,
+        tag: tag(.link, UInt64(number))
+      ).map { .webSocket($0) }
+    }
+  }
+
+  /// Why a WebSocket to an upstream has ended, as the end of a sentence about it.
+  func socketEnd(_ connection: ConnectionID, _ error: ReactorError) -> String {
+    let code = loop.closeCode(of: connection)
+    if code != 0, code != 1006 { return "closed its WebSocket with code \(code)" }
+    return "could not be reached over WebSocket: \(error)"
+  }
+
+  private func startChild(_ binding: UpstreamSession) -> Link? {
     guard case .command(let command) = binding.cluster.server?.kind else { return nil }
     return makeLink(binding) { number in
       loop.startChild(

@@ -20,7 +20,8 @@ extension Worker {
     guard let owner = binding.owner else { return !binding.subscriptions.isEmpty }
     guard let session = owner.value else { return false }
     return session.withState { state in
-      !state.ended && (!state.subscriptions.isEmpty || state.logLevel != nil || state.log.isListened)
+      !state.ended
+        && (session.socket != nil || !state.subscriptions.isEmpty || state.logLevel != nil || state.log.isListened)
     }
   }
 

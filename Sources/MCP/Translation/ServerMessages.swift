@@ -225,6 +225,13 @@ extension ByteBuffer {
     append("}}")
   }
 
+  /// The notification that follows it where the stream is not the listen's own.
+  package mutating func append(listenCancelled id: RawSpan) {
+    append(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#)
+    append(id)
+    append("}}")
+  }
+
   fileprivate mutating func append(subscription id: RawSpan) {
     append(#""_meta":{"#)
     append(subscriptionMember: id)

@@ -12,6 +12,7 @@ from mcp import ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.client.websocket import websocket_client
 from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl
 from scenarios import Events, PeerError, serve
@@ -116,6 +117,9 @@ async def streams(target: dict[str, Any]) -> AsyncIterator[Any]:
             yield read, write
     elif "sse" in target:
         async with sse_client(target["sse"]) as (read, write):
+            yield read, write
+    elif "ws" in target:
+        async with websocket_client(target["ws"]) as (read, write):
             yield read, write
     else:
         command, *arguments = target["command"]

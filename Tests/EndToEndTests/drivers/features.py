@@ -70,7 +70,7 @@ class Options:
 
 def options() -> Options:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--transport", choices=["stdio", "http", "sse"], default="stdio")
+    parser.add_argument("--transport", choices=["stdio", "http", "sse", "ws"], default="stdio")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tools", type=int, default=0, help="how many generated tools to list besides the others")
     parser.add_argument("--page", type=int, default=0, help="entries per page of tools/list, 0 for one page")

@@ -1,4 +1,4 @@
-"""The reference server on `mcp` 1.x: the legacy era, over stdio, Streamable HTTP and HTTP+SSE."""
+"""The reference server on `mcp` 1.x: the legacy era, over stdio, Streamable HTTP, HTTP+SSE and WebSocket."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.websocket import websocket_server
 from mcp.shared.exceptions import McpError
 from mcp.shared.message import ServerMessageMetadata
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 ASKS: dict[str, tuple[Any, Any]] = {
     "elicitation/create": (types.ElicitRequest, types.ElicitResult),
@@ -179,6 +180,13 @@ class ReferenceServer:
             ]
         )
 
+    def ws_app(self) -> Starlette:
+        async def connect(socket: Any) -> None:
+            async with websocket_server(socket.scope, socket.receive, socket.send) as (read, write):
+                await self.server.run(read, write, self.initialization())
+
+        return Starlette(routes=[WebSocketRoute("/mcp", endpoint=connect)])
+
     def http_app(self) -> Starlette:
         # The session manager asks the server itself for its options, without list-change flags.
         self.server.create_initialization_options = self.initialization  # type: ignore[method-assign]
@@ -202,7 +210,7 @@ def main() -> None:
     if chosen.transport == "stdio":
         anyio.run(server.serve_stdio)
         return
-    app = server.http_app() if chosen.transport == "http" else server.sse_app()
+    app = {"http": server.http_app, "sse": server.sse_app, "ws": server.ws_app}[chosen.transport]()
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -28,6 +28,7 @@ class Pairing:
     mode: str
     server: str
     server_modern: bool
+    over_socket: bool = False
 
     @property
     def client_modern(self) -> bool:
@@ -39,13 +40,19 @@ class Pairing:
         return self.client_modern != self.server_modern
 
     def __str__(self) -> str:
-        return f"{self.client}-{self.mode}-to-{self.server}"
+        return f"{self.client}{'-over-ws' if self.over_socket else ''}-{self.mode}-to-{self.server}"
 
 
 CLIENTS = [("v2", "auto"), ("v2", "legacy"), ("v2", MODERN), ("v1", "legacy")]
 # Whether a server speaks 2026-07-28; HTTP+SSE is legacy whatever the SDK.
 SERVERS = {"v2stdio": True, "v2http": True, "v2sse": False, "v1stdio": False, "v1http": False, "v1sse": False}
 PAIRINGS = [Pairing(*client, server, modern) for client in CLIENTS for server, modern in SERVERS.items()]
+# WebSocket is what the first generation's SDK has on either side. Through a gateway these work too.
+SOCKET_SERVER = "v1ws"
+SOCKET_PAIRINGS = [Pairing(*client, SOCKET_SERVER, False) for client in CLIENTS]
+SOCKET_PAIRINGS += [
+    Pairing("v1", "legacy", server, modern, over_socket=True) for server, modern in [*SERVERS.items(), (SOCKET_SERVER, False)]
+]
 
 
 def conversation(tag: str) -> list[Scenario]:

@@ -31,9 +31,9 @@ class Gateway:
         env: dict[str, str] | None = None,
         wait: bool = True,
     ) -> None:
-        self.port, self.admin_port = free_port(), free_port()
-        command = [binary(), "serve", "--port", str(self.port), "--admin-port", str(self.admin_port)]
-        command += ["--workers", str(workers), *arguments]
+        self.port, self.websocket_port, self.admin_port = free_port(), free_port(), free_port()
+        command = [binary(), "serve", "--port", str(self.port), "--websocket-port", str(self.websocket_port)]
+        command += ["--admin-port", str(self.admin_port), "--workers", str(workers), *arguments]
         if settings is not None:
             # JSON is YAML, so the settings need no printer of their own.
             path = folder / f"sluice-{self.port}.yaml"
@@ -86,6 +86,9 @@ class Gateway:
 
     def alias_url(self, alias: str) -> str:
         return f"{self.url}/{alias}"
+
+    def socket_url(self, alias: str = "", port: int = 0) -> str:
+        return f"ws://127.0.0.1:{port or self.port}/mcp/{alias + '/' if alias else ''}ws"
 
     @property
     def pid(self) -> int:

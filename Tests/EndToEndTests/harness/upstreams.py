@@ -37,11 +37,11 @@ class HTTPUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/{'sse' if self.transport == 'sse' else 'mcp'}"
+        scheme = "ws" if self.transport == "ws" else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/{'sse' if self.transport == 'sse' else 'mcp'}"
 
     def entry(self, **more: Any) -> dict[str, Any]:
-        kind = "sse" if self.transport == "sse" else "http"
-        return {"type": kind, "url": self.url, **more}
+        return {"type": self.transport, "url": self.url, **more}
 
     def start(self, wait: bool = True) -> None:
         self.child = Child(self.command, self.log)

@@ -6,8 +6,8 @@ import Wire
 
 @Suite("The log of a session's event streams")
 struct EventLogTests {
-  private let one = EventLog.Attachment(worker: 0, connection: ConnectionID(rawValue: 11))
-  private let two = EventLog.Attachment(worker: 1, connection: ConnectionID(rawValue: 12))
+  private let one = ConnectionID(rawValue: 11)
+  private let two = ConnectionID(rawValue: 1 << 56 | 12)
 
   /// Events that a resuming client gets, as text; nil if it gets none.
   private func replayed(_ resumption: EventLog.Resumption) -> [String]? {
@@ -34,7 +34,7 @@ struct EventLogTests {
     let stream = log.open(.standalone, one)
     let delivery = append("{\"a\":\r\n1}", to: stream, in: &log)
     #expect(text(delivery?.frame) == "id: 1-1\nevent: message\ndata: {\"a\":  1}\n\n")
-    #expect(delivery?.attachment == one)
+    #expect(delivery?.reader == one)
     let next = append("2", to: stream, in: &log)
     #expect(text(next?.frame) == "id: 1-2\nevent: message\ndata: 2\n\n")
   }
@@ -69,7 +69,7 @@ struct EventLogTests {
     #expect(frames.isEmpty && !ended)
     #expect(replaced == one)
     let next = append("2", to: stream, in: &log)
-    #expect(next?.attachment == two)
+    #expect(next?.reader == two)
     // The old connection ends after that: the stream is not its any more.
     let wasReader = log.detach(one, now: 2)
     #expect(!wasReader)
@@ -162,7 +162,7 @@ struct EventLogTests {
     let stream = log.open(.answer, one)
     _ = append("1", to: stream, in: &log)
     let large = [UInt8](repeating: 0x20, count: 100)
-    let reader = log.append(large.rawBytes, to: stream)?.attachment
+    let reader = log.append(large.rawBytes, to: stream)?.reader
     #expect(reader == one)
     _ = append("3", to: stream, in: &log, last: true)
     guard case .lost = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
