@@ -8,6 +8,7 @@ import mmap
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -108,11 +109,27 @@ def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         process.wait(20)
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    files = folder / "server.pem", folder / "server.key"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", files[1]]
+    names = ["-subj", "/CN=budget", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subprocess.run(["openssl", "req", "-x509", *key, "-out", files[0], *names], check=True, capture_output=True)
+    return files
+
+
 class Client:
     """One kept-alive connection that makes calls of one shape."""
 
-    def __init__(self, port: int, era: str, tool: str, source: str = "127.0.0.1") -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
+    def __init__(
+        self, port: int, era: str, tool: str, source: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": port, "timeout": 20, "source_address": (source, 0)}
+        self.connection = (
+            http.client.HTTPSConnection(**where, context=tls) if tls else http.client.HTTPConnection(**where)
+        )
         self.headers = dict(HEADERS)
         params: dict[str, Any] = {"name": tool, "arguments": {"text": "x" * 120}}
         if era == "modern":

@@ -106,6 +106,34 @@ struct TLSTests {
     #expect(bench.answers.isEmpty)
   }
 
+  @Test("resumes what a server gave it, with the same server and the same trust", arguments: [false, true])
+  func resumption(oldTLS: Bool) {
+    let peer = Peer(certificate: (certificates, "localhost"), oldTLS: oldTLS)
+    let other = Peer(certificate: (certificates, "localhost"), oldTLS: oldTLS)
+    let tls = context().context
+    let sameFiles = context().context
+    defer {
+      cr_tls_context_free(tls)
+      cr_tls_context_free(sameFiles)
+    }
+    let bench = ClientBench()
+    var tag: UInt64 = 0
+    func isResumed(_ peer: Peer, _ tls: OpaquePointer?) -> Bool {
+      tag += 1
+      let id = bench.connect(to: peer.port, host: "localhost", tls: tls, tag: tag)
+      #expect(bench.exchange(id, "/", body: [65], tag: tag)?.text == "A")
+      var info = cr_tls_info()
+      #expect(cr_connection_tls(bench.loop, id, &info))
+      return info.resumed
+    }
+    #expect(!isResumed(peer, tls))
+    #expect(isResumed(peer, tls))
+    #expect(isResumed(peer, tls))
+    #expect(!isResumed(other, tls))
+    #expect(!isResumed(peer, sameFiles))
+    #expect(isResumed(other, tls))
+  }
+
   @Test("asks nothing of the server's certificate when told so in so many words")
   func unverified() {
     let peer = Peer(certificate: (certificates, "expired"))

@@ -68,15 +68,20 @@ bool peer_certificates_make(const char *folder) {
   identity localhost = make("localhost", &ca, "DNS:localhost,IP:127.0.0.1", -DAY, DAY);
   identity elsewhere = make("other.example", &ca, "DNS:other.example", -DAY, DAY);
   identity expired = make("localhost", &ca, "DNS:localhost,IP:127.0.0.1", -3 * DAY, -DAY);
+  identity wildcard = make("wildcard", &ca, "DNS:*.wild.example", -DAY, DAY);
   identity client = make("client", &ca, NULL, -DAY, DAY);
+  identity intruder = make("client", &stranger, NULL, -DAY, DAY);
   bool saved = save(&ca, folder, "ca") && save(&stranger, folder, "stranger") &&
                save(&localhost, folder, "localhost") && save(&elsewhere, folder, "elsewhere") &&
-               save(&expired, folder, "expired") && save(&client, folder, "client");
+               save(&expired, folder, "expired") && save(&wildcard, folder, "wildcard") &&
+               save(&client, folder, "client") && save(&intruder, folder, "intruder");
   discard(&ca);
   discard(&stranger);
   discard(&localhost);
   discard(&elsewhere);
   discard(&expired);
+  discard(&wildcard);
   discard(&client);
+  discard(&intruder);
   return saved;
 }

@@ -37,8 +37,40 @@ void peer_stop(peer *peer);
 
 /* Writes NAME.pem and NAME.key into `folder`: ca, stranger (another CA), and, signed by ca:
    localhost (also 127.0.0.1), elsewhere (other.example), expired (localhost, until yesterday),
-   client. */
+   wildcard (*.wild.example), client; and intruder, which has the name of client and is signed by
+   stranger. */
 bool peer_certificates_make(const char *folder);
+
+/* A TLS client without a socket: bytes in, bytes out. */
+typedef struct tls_client tls_client;
+
+typedef struct tls_client_options {
+  const char *ca;   /* PEM file */
+  const char *name; /* what SNI says; NULL: nothing */
+  const char *certificate, *key;
+  const char *protocol; /* for ALPN; NULL: none */
+  const char *ciphers;  /* of TLS 1.2; NULL: OpenSSL's */
+  int oldest, newest;   /* 10, 11, 12, 13 for TLS 1.0 to 1.3; 0: OpenSSL's */
+  tls_client *resumes;  /* whose session to offer; NULL: none */
+} tls_client_options;
+
+tls_client *tls_client_make(const tls_client_options *options);
+void tls_client_free(tls_client *client);
+void tls_client_feed(tls_client *client, const uint8_t *bytes, size_t length);
+/* What it has to send. */
+size_t tls_client_take(tls_client *client, uint8_t *out, size_t capacity);
+/* 1: done; 0: wants bytes; -1: failed, see `tls_client_error`. */
+int tls_client_handshake(tls_client *client);
+bool tls_client_write(tls_client *client, const uint8_t *bytes, size_t length);
+size_t tls_client_read(tls_client *client, uint8_t *out, size_t capacity);
+void tls_client_shutdown(tls_client *client);
+/* The server has signed its end. */
+bool tls_client_ended(const tls_client *client);
+bool tls_client_resumed(const tls_client *client);
+/* The text of the last error, or of the server's alert; "" without. */
+const char *tls_client_error(const tls_client *client);
+/* The common name of the server's certificate. */
+bool tls_client_server(const tls_client *client, char *out, size_t capacity);
 
 /* A process with a reaper and one loop that has started `/bin/sh -c script`, whose child must print
    one line with process ids. That line is copied to `line`. The process then waits to be killed.

@@ -1,0 +1,175 @@
+"""https: certificates by name, client certificates as principals, what can't be served, and plain HTTP on the port."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.certificates import Authority
+from harness.client import Driver
+from harness.gateway import Gateway
+from harness.paths import binary
+from harness.upstreams import stdio_entry, wire_command
+from harness.wire import BOTH_TYPES, LEGACY, Connection, request, rpc
+
+HEADERS = {"Accept": BOTH_TYPES, "MCP-Protocol-Version": LEGACY}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def certificates(authority: Authority) -> dict[str, tuple[Path, Path]]:
+    return {
+        "server": authority.issue("server", "/CN=server", "DNS:localhost,IP:127.0.0.1"),
+        "other": authority.issue("other", "/CN=other", "DNS:other.example,DNS:*.wild.example"),
+        "ada": authority.issue("ada", "/O=Analytical/CN=Ada"),
+        "bob": authority.issue("bob", "/CN=Bob"),
+    }
+
+
+def pair(certificate: tuple[Path, Path]) -> dict[str, str]:
+    return {"cert": str(certificate[0]), "key": str(certificate[1])}
+
+
+def listener(tls: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"listeners": {"http": {"allowed_hosts": ["*"], "tls": tls}}, **more}
+
+
+class SecureSession:
+    """A legacy session over https, on one kept-alive connection."""
+
+    def __init__(self, port: int, context: ssl.SSLContext, path: str = "/mcp") -> None:
+        self.client = httpx.Client(base_url=f"https://localhost:{port}", verify=context, headers=HEADERS)
+        self.path = path
+        params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "tls", "version": "1"}}
+        opened = self.client.post(path, json=rpc("initialize", params))
+        assert opened.status_code == 200, opened
+        self.id = opened.headers["mcp-session-id"]
+
+    def post(self, message: Any, session: str | None = None) -> httpx.Response:
+        return self.client.post(self.path, json=message, headers={"Mcp-Session-Id": session or self.id})
+
+    def tools(self) -> list[str]:
+        return [tool["name"] for tool in self.post(rpc("tools/list")).json()["result"]["tools"]]
+
+
+def test_clients_speak_https(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    gateway = make_gateway(settings=listener(pair(certificates["server"])), workers=2)
+    session = SecureSession(gateway.port, authority.client_context())
+    assert "echo" in session.tools()
+    answers = [session.post(rpc("tools/list", number=number)).json()["id"] for number in range(50)]
+    assert answers == list(range(50))
+    # Somebody who does not trust the authority is right to refuse.
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"https://localhost:{gateway.port}/mcp")
+
+
+@pytest.mark.parametrize("sdk", ["v1", "v2"])
+def test_sdk_clients_speak_https(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]],
+    folder: Path, sdk: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = make_gateway(settings=listener(pair(certificates["server"])))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    driver = Driver(sdk, folder)
+    try:
+        trace = driver.run(
+            f"https://localhost:{gateway.port}/mcp", "tools",
+            ("call", {"name": "echo", "arguments": {"text": "x" * 100_000}}),
+        )
+        assert "echo" in str(trace.value("tools"))
+        assert "x" * 100_000 in str(trace.value("call"))
+    finally:
+        driver.close()
+
+
+def test_the_name_that_is_asked_for_chooses_the_certificate(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    tls = {**pair(certificates["server"]), "certificates": [pair(certificates["other"])]}
+    gateway = make_gateway(settings=listener(tls))
+    for name, subject in [
+        ("localhost", "server"), ("other.example", "other"), ("a.wild.example", "other"), ("unknown.example", "server"),
+    ]:
+        context = authority.client_context()
+        context.check_hostname = False
+        with socket.create_connection(("127.0.0.1", gateway.port)) as plain:
+            with context.wrap_socket(plain, server_hostname=name) as secure:
+                shown = dict(entry[0] for entry in secure.getpeercert()["subject"])
+                assert shown["commonName"] == subject, name
+                assert secure.version() == "TLSv1.3"
+
+
+def test_client_certificates_name_principals(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    """Without one there is no connection; a session is its principal's alone, and so is a child of isolation principal."""
+    tls = {**pair(certificates["server"]), "client_ca": str(authority.ca), "client_auth": "required"}
+    child = {**stdio_entry(wire_command("--era", "legacy")), "isolation": "principal"}
+    gateway = make_gateway(settings=listener(tls, servers={"files": child}), workers=2)
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"https://localhost:{gateway.port}/mcp", verify=authority.client_context())
+
+    ada, bob = (authority.client_context(certificates[name]) for name in ("ada", "bob"))
+    first, again, other = (SecureSession(gateway.port, context) for context in (ada, ada, bob))
+    assert first.post(rpc("tools/list")).status_code == 200
+    assert again.post(rpc("tools/list"), first.id).status_code == 200
+    assert other.post(rpc("tools/list"), first.id).status_code == 404
+    assert other.client.delete("/mcp", headers={"Mcp-Session-Id": first.id}).status_code == 404
+
+    tool = first.tools()[0]
+    counts = []
+    for session in (first, again, other):
+        answer = session.post(rpc("tools/call", {"name": tool, "arguments": {}})).json()
+        assert "result" in answer, answer
+        counts.append(len(gateway.children()))
+    assert counts[1] == counts[0] and counts[2] == counts[0] + 1, counts
+
+
+def test_plain_http_is_told_what_it_met(
+    make_gateway: Callable[..., Gateway], certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    gateway = make_gateway(settings=listener(pair(certificates["server"])))
+    with Connection(gateway.port) as connection:
+        answer = connection.exchange(request("POST", "/mcp", {}, b"{}", port=gateway.port))
+        assert answer.status == 400 and b"HTTPS" in answer.body
+        assert connection.socket.recv(1) == b""
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda cert, key: key.write_text("no key"), "there is no private key in"),
+        (lambda cert, key: cert.write_text("no certificate"), "cannot read a certificate from"),
+        (lambda cert, key: key.unlink(), "there is no file"),
+    ],
+    ids=["key", "certificate", "missing"],
+)
+def test_a_certificate_that_cannot_be_served_is_named(
+    certificates: dict[str, tuple[Path, Path]], tmp_path: Path, command: str, spoil: Callable[[Path, Path], None],
+    said: str,
+) -> None:
+    cert, key = (Path(shutil.copy(file, tmp_path)) for file in certificates["server"])
+    spoil(cert, key)
+    config = tmp_path / "sluice.yaml"
+    config.write_text(json.dumps(listener(pair((cert, key)))))
+    outcome = subprocess.run(
+        [binary(), command, "--config", str(config)], capture_output=True, text=True, timeout=20
+    )
+    assert outcome.returncode in (1, 2)
+    assert said in outcome.stderr and str(tmp_path) in outcome.stderr
