@@ -17,6 +17,8 @@ from typing import Any, Callable, Iterator
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / ".build/benchmarks"
+BINARY = os.environ.get("SLUICE_BIN", str(ROOT / ".build/release/sluice"))
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
@@ -26,14 +28,20 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--bless", action="store_true", help="take the costs that are measured for those to hold")
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the compiled responder and the allocation counter."""
+    """A folder with the allocation counter, and a binary without the debug information that Debian's valgrind can't
+    read."""
+    subprocess.run([ROOT / "Benchmarks/build"], check=True)
     folder = tmp_path_factory.mktemp("built")
     compiler = "/opt/swift/usr/bin/clang" if not _has("clang") else "clang"
-    subprocess.run([compiler, "-O2", "-o", folder / "responder", ROOT / "Benchmarks/Peers/responder.c"], check=True)
     source = Path(__file__).parent / "malloc_counter.c"
     subprocess.run([compiler, "-O2", "-fPIC", "-shared", "-o", folder / "malloc_counter.so", source], check=True)
+    subprocess.run(["strip", "--strip-debug", "-o", folder / "sluice", BINARY], check=True)
     return folder
 
 
@@ -44,9 +52,12 @@ def _has(command: str) -> bool:
 class Gateway:
     """A running gateway with one worker."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, counter: mmap.mmap | None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, upstreams: list[int], counter: mmap.mmap | None
+    ) -> None:
         self.process = process
         self.port = port
+        self.upstreams = upstreams
         self._counter = counter
 
     @property
@@ -68,12 +79,15 @@ class Gateway:
 def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(servers: dict[str, str], counting: bool = False, extra: list[str] = []) -> Gateway:
+    def start(
+        servers: dict[str, str], counting: bool = False, extra: list[str] = [], under: list[str] = []
+    ) -> Gateway:
         upstreams: dict[str, Any] = {}
+        ports: list[int] = []
         for alias, era in servers.items():
-            upstream = free_port()
-            running.append(subprocess.Popen([built / "responder", str(upstream), era]))
-            upstreams[alias] = {"url": f"http://127.0.0.1:{upstream}/mcp"}
+            ports.append(free_port())
+            running.append(subprocess.Popen([PEERS / "responder", str(ports[-1]), era]))
+            upstreams[alias] = {"url": f"http://127.0.0.1:{ports[-1]}/mcp"}
         port, admin = free_port(), free_port()
         environment = dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1")
         counter = None
@@ -83,13 +97,13 @@ def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             file = open(path, "r+b")
             counter = mmap.mmap(file.fileno(), 4096)
             environment |= {"LD_PRELOAD": str(built / "malloc_counter.so"), "MALLOC_COUNT_FILE": str(path)}
-        binary = os.environ.get("SLUICE_BIN", str(ROOT / ".build/release/sluice"))
-        command = [binary, "serve", "--workers", "1", "--port", str(port), "--admin-port", str(admin)]
+        binary = str(built / "sluice") if under else BINARY
+        command = [*under, binary, "serve", "--workers", "1", "--port", str(port), "--admin-port", str(admin)]
         command += ["--websocket-port", "0"]
         command += ["--mcp-json", json.dumps({"mcpServers": upstreams}), *extra]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         running.append(process)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=2)
@@ -100,13 +114,13 @@ def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
                 pass
             assert time.monotonic() < deadline and process.poll() is None, "the gateway did not become ready"
             time.sleep(0.05)
-        return Gateway(process, port, counter)
+        return Gateway(process, port, ports, counter)
 
     yield start
     for process in reversed(running):
         process.send_signal(signal.SIGTERM)
     for process in running:
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")
