@@ -117,6 +117,8 @@ final class ServedCatalogue: Sendable {
       "\(alias): \(kind) \"\(own)\" is listed twice; the first is served"
     case .malformed(let alias, let kind):
       "\(alias): an entry of its \(kind) has no name and is left out"
+    case .unusable(let alias, let kind):
+      "\(alias): an entry of its \(kind) has an empty name, or one of more than 1,024 bytes, and is left out"
     case .badHeaderAnnotation(let alias, let tool, let reason):
       "\(alias): tool \"\(tool)\" is hidden from clients of 2026-07-28: \(reason)"
     }

@@ -33,6 +33,8 @@ package final class Catalogue: Sendable {
     case duplicate(alias: String, kind: ListKind, own: String)
     /// It has no identity.
     case malformed(alias: String, kind: ListKind)
+    /// Its identity is empty, or longer than any client could want.
+    case unusable(alias: String, kind: ListKind)
     /// Its `x-mcp-header` annotations break a rule, so modern clients don't see it.
     case badHeaderAnnotation(alias: String, tool: String, reason: String)
   }
@@ -88,6 +90,11 @@ package final class Catalogue: Sendable {
   /// Whether it holds the same, so that cursors of the other may go on being used.
   package func isSame(as other: Catalogue) -> Bool {
     upstreams == other.upstreams && prefixes == other.prefixes && entries == other.entries && views == other.views
+  }
+
+  /// Whether every page is the same; how long it may be kept need not be.
+  package func listsSame(as other: Catalogue) -> Bool {
+    upstreams == other.upstreams && entries == other.entries && views.map(\.pages) == other.views.map(\.pages)
   }
 
   package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }

@@ -34,6 +34,9 @@ package struct CatalogueBuilder {
     package init() {}
   }
 
+  /// Bytes of a tool's or prompt's own name: eight times what the protocol advises.
+  static let nameLimit = 1024
+
   private let prefixes: Bool
   private let limits: PageLimits
   private var upstreams: [Catalogue.Upstream] = []
@@ -138,6 +141,10 @@ package struct CatalogueBuilder {
     let alias = list.alias
     guard let entry = ListEntry(raw, kind: kind), let name = JSON.bytes(raw[entry.identity]) else {
       problems.append(.malformed(alias: alias, kind: kind))
+      return
+    }
+    guard !name.isEmpty, kind == .resources || kind == .templates || name.count <= Self.nameLimit else {
+      problems.append(.unusable(alias: alias, kind: kind))
       return
     }
     guard own.insert(name).inserted else {

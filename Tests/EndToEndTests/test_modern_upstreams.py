@@ -136,6 +136,72 @@ def test_a_call_is_mended_once_only(make_gateway: Make, server: ModernServer) ->
     assert "result" in paint(port).message
 
 
+def test_a_mended_call_counts_once_among_those_in_flight(make_gateway: Make, server: ModernServer) -> None:
+    settings = {"servers": {"own": {"url": server.url, "type": "http"}}, "limits": {"in_flight": 1}}
+    port = make_gateway(settings=settings, workers=1).port
+    for _ in range(3):
+        server.refusals = [(400, {"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}})]
+        assert "result" in paint(port).message
+    assert "result" in paint(port).message
+
+
+FORGETFUL = """
+import json, sys
+refusals = 1
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    answer = {"jsonrpc": "2.0", "id": message["id"]}
+    kept = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    match message["method"]:
+        case "server/discover":
+            answer["result"] = {**kept, "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+        case "tools/list":
+            answer["result"] = {**kept, "tools": [{"name": "paint", "inputSchema": {"type": "object"}}]}
+        case "tools/call" if refusals > 0:
+            refusals -= 1
+            answer["error"] = {"code": -32022, "message": "not for now", "data": {"supported": ["2026-07-28"]}}
+        case "tools/call":
+            answer["result"] = {"resultType": "complete", "content": []}
+        case _:
+            answer["error"] = {"code": -32601, "message": "Method not found"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_call_to_a_child_is_mended_too(make_gateway: Make, tmp_path: Path, workers: int) -> None:
+    script = tmp_path / "forgetful.py"
+    script.write_text(FORGETFUL)
+    gateway = make_gateway({"own": {"command": sys.executable, "args": [str(script)]}}, workers=workers)
+    for _ in range(3):
+        assert "result" in paint(gateway.port).message
+
+
+def test_lists_of_a_server_that_is_gone_are_not_to_be_kept(make_gateway: Make, server: ModernServer) -> None:
+    """They stay listed, and a client that is in the midst of them goes on."""
+    server.lifetime = 60_000
+    server.tools = [tool(f"tool{number}") for number in range(5)]
+    own = {"own": {"url": server.url, "type": "http"}}
+    port = make_gateway(settings={"servers": own, "limits": {"page_entries": 2}}).port
+
+    def page(cursor: str | None = None) -> dict[str, Any]:
+        params = {} if cursor is None else {"cursor": cursor}
+        return post_modern(port, modern("tools/list", params)).message["result"]
+
+    first = page()
+    assert first["ttlMs"] == 60_000
+    server.close()
+    assert "error" in paint(port).message
+    assert eventually(lambda: page()["ttlMs"] == 0)
+    names, found = [entry["name"] for entry in first["tools"]], first
+    while "nextCursor" in found:
+        found = page(found["nextCursor"])
+        names += [entry["name"] for entry in found["tools"]]
+    assert names == [f"tool{number}" for number in range(5)]
+
+
 def test_a_call_is_mended_when_the_revision_is_not_known_for_once(make_gateway: Make, server: ModernServer) -> None:
     port = gateway_to(make_gateway, server).port
     server.refusals = [(400, {"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}})]

@@ -266,6 +266,21 @@ def test_a_second_initialize_answers_in_the_same_session(make_gateway: Make, ser
     assert session.post(rpc("ping"), {"MCP-Protocol-Version": "2025-06-18"}).status == 200
 
 
+def test_a_second_initialize_is_told_to_upstreams_when_the_client_can_do_something_else(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    session = LegacySession(gateway_to(make_gateway, server).port)
+    before = who(session)
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    assert session.post(rpc("initialize", params)).status == 200
+    assert who(session) == before, "nothing that matters upstream has changed"
+    params["capabilities"] = {"roots": {}}
+    assert session.post(rpc("initialize", params)).status == 200
+    after = who(session)
+    assert after != before and server.requests("initialize", after)[0]["params"]["capabilities"] == {"roots": {}}
+    assert eventually(lambda: server.sessions_of("DELETE") == [before])
+
+
 # --- HTTP+SSE upstreams ----------------------------------------------------------------------------------------------
 
 

@@ -49,6 +49,20 @@ struct UpstreamSessionTests {
     }
   }
 
+  @Test("What was declared otherwise is given up, once")
+  func declaring() {
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(first)
+    #expect(upstream.declare([]) == nil)
+    #expect(upstream.declare(.roots)?.isSame(as: first) == true)
+    #expect(upstream.abilities == .roots)
+    #expect(upstream.declare([]) == nil, "nothing is open")
+    guard case .yours = upstream.access(waiter(2)) else {
+      Issue.record("nobody opens a new one")
+      return
+    }
+  }
+
   @Test("What is closed while it opens is ended by who opened it, and stays closed")
   func closing() {
     _ = upstream.access(waiter(1))

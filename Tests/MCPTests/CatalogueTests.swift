@@ -124,6 +124,21 @@ import Wire
     #expect(catalogue.problems.count == 3)
   }
 
+  @Test("entries whose name is empty, or longer than any client could want, are left out and reported")
+  func unusable() {
+    let fits = String(repeating: "é", count: 512)
+    let tools = ["", fits + "x", fits].map { Self.tool($0) }
+    let catalogue = Self.merge(
+      [Self.lists("a", tools: tools, resources: [#"{"uri":"","name":"n"}"#], prompts: [#"{"name":""}"#])])
+    #expect(catalogue.entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) } == [fits])
+    #expect(catalogue.entries(.prompts).isEmpty && catalogue.entries(.resources).isEmpty)
+    #expect(
+      catalogue.problems == [
+        .unusable(alias: "a", kind: .tools), .unusable(alias: "a", kind: .tools),
+        .unusable(alias: "a", kind: .resources), .unusable(alias: "a", kind: .prompts),
+      ])
+  }
+
   @Test("a URI that another server owns is marked in its query, before the fragment")
   func resourceCollision() {
     for (uri, marked) in [

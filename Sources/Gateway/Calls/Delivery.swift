@@ -101,9 +101,16 @@ extension Worker {
     case .embedded: demonstration.cancelled(id.rawValue)
     case .none, .connection: break
     }
-    if exchanges[id].isCounted, let cluster = exchanges[id].cluster { callsInFlight[cluster.id]? -= 1 }
+    uncount(id)
     exchanges.remove(id)
     withdrawReverses(of: id)
+  }
+
+  /// Its upstream has one call less in flight.
+  func uncount(_ id: ExchangeID) {
+    guard exchanges[id].isCounted, let cluster = exchanges[id].cluster else { return }
+    exchanges[id].isCounted = false
+    callsInFlight[cluster.id]? -= 1
   }
 
   // MARK: Endings that are not answers

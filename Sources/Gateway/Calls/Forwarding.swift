@@ -61,12 +61,11 @@ extension Worker {
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
       return fail(id, .internalError("the request could not be rewritten"))
     }
-    guard profile.transport == .streamableHTTP, profile.revision.era == .modern else {
-      return send(id, bodyBytes, cluster, profile)
-    }
+    guard revision.era == .modern else { return send(id, bodyBytes, cluster, profile) }
     let reader = takeReader()
     exchanges[id].reader = reader
     reader.keep(envelope.message)
+    guard profile.transport == .streamableHTTP else { return send(id, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
     let parameters = kind == .tools && entry != nil ? routes.entry(.tools, entry!).parameters : []

@@ -265,12 +265,23 @@ extension Worker {
       }
       return true
     }
-    let delivery: EventLog.Delivery? = session.withState { state in
-      guard let stream = state.log.standalone else { return nil }
-      return state.log.append(message, to: stream)
+    let (gateway, index) = (gateway, index)
+    let taken: (delivery: EventLog.Delivery?, isKept: Bool) = session.withState { state in
+      guard let stream = state.log.standalone, let delivery = state.log.append(message, to: stream) else {
+        return (nil, false)
+      }
+      guard let reader = delivery.reader, !state.log.mayWrite(to: stream, on: index) else {
+        return (delivery, true)
+      }
+      // Posted under the lock: so events of several workers arrive in the order of their ids.
+      let frame = delivery.frame
+      gateway.post(to: reader.worker) { worker in
+        session.withState { $0.log.arrived(on: stream) }
+        worker.write(frame, to: reader, of: session, source: nil)
+      }
+      return (nil, true)
     }
-    guard let delivery else { return false }
-    perform(delivery, session: session)
-    return true
+    if let delivery = taken.delivery { perform(delivery, session: session) }
+    return taken.isKept
   }
 }

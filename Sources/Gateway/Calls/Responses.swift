@@ -53,6 +53,8 @@ extension Worker {
     exchanges[id].retried = true
     // The answer that has come is read to its end without this call.
     exchanges[id].reader = nil
+    if case .link = exchanges[id].carrier { exchanges[id].carrier = .none }
+    uncount(id)
     let (state, home) = (gateway, index)
     control.mend(cluster, recovery) {
       state.post(to: home) { $0.again(id, request) }

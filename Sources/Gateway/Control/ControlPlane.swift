@@ -174,6 +174,11 @@ actor ControlPlane {
             "\(cluster.alias) is not available: \(error.text)", metadata: ["server": "\(cluster.alias)"])
         }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
+        if lists[cluster.id]?.isFresh == true {
+          // Listed as before, but no longer to be kept.
+          lists[cluster.id]?.isFresh = false
+          scheduleMerge(now: false)
+        }
         supervisor.clear()
         supervisor.settleProbe()
         promote(cluster)
@@ -307,8 +312,8 @@ actor ControlPlane {
     epoch += 1
     let old = gateway.catalogue
     var new = merged(lists, epoch: epoch)
-    // A client that is in the midst of a list goes on if it sees nothing new.
-    if new.catalogue.isSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
+    // A client that is in the midst of a list goes on if it sees nothing new in it.
+    if new.catalogue.listsSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
     if !new.isSame(as: old) { gateway.publish(new) }

@@ -144,7 +144,7 @@ extension Worker {
   /// The handshake comes after the stream: what the client said is kept beside the session.
   private func initializeEventStream(_ session: Session, _ envelope: Envelope) {
     let revision = envelope.requestedRevision
-    session.shakeHands(Session.Handshake(revision, envelope))
+    shakeHands(session, revision, envelope)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
     bodyScratch.buffer.append(idOf: envelope)

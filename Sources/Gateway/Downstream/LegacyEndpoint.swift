@@ -18,7 +18,7 @@ extension Worker {
       }
       session.touch(now: now)
       // A second one in the same session, as SDK servers take it: what it says holds from now on.
-      session.shakeHands(Session.Handshake(revision, envelope))
+      shakeHands(session, revision, envelope)
       return opened(connection, session, envelope)
     }
     guard !gateway.isDraining else {
@@ -30,6 +30,10 @@ extension Worker {
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
     opened(connection, session, envelope)
+  }
+
+  func shakeHands(_ session: Session, _ revision: Revision, _ envelope: Envelope) {
+    for (cluster, open) in session.shakeHands(Session.Handshake(revision, envelope)) { end(open, cluster) }
   }
 
   private func opened(_ connection: ConnectionID, _ session: Session, _ envelope: Envelope) {

@@ -58,7 +58,7 @@ extension Worker {
   ) {
     if let session = socket.session {
       // As SDK servers take it: what the second one says holds from now on.
-      session.shakeHands(Session.Handshake(revision, envelope))
+      shakeHands(session, revision, envelope)
       writeInitializeResult(envelope, session)
       return send(bodyBytes, reply)
     }

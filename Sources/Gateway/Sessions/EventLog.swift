@@ -43,6 +43,8 @@ struct EventLog {
     /// Events up to this one can't be replayed any more.
     var forgotten: UInt64 = 0
     var detachedAt: UInt64 = 0
+    /// Events on their way to its reader's worker.
+    var posted = 0
 
     init(_ number: StreamNumber, _ kind: Kind, _ reader: ConnectionID?) {
       self.number = number
@@ -143,6 +145,21 @@ struct EventLog {
       makeRoom(sparing: place)
     }
     return Delivery(frame: frame, reader: reader)
+  }
+
+  /// Whether a worker may write the event that it has just appended, which must not overtake one that another worker sent
+  /// on its way. If not, it is posted too, before anything else is appended.
+  mutating func mayWrite(to number: StreamNumber, on worker: Int) -> Bool {
+    guard let place = place(of: number), streams[place].reader?.worker != worker || streams[place].posted > 0 else {
+      return true
+    }
+    streams[place].posted += 1
+    return false
+  }
+
+  /// An event that was posted has come to its worker.
+  mutating func arrived(on number: StreamNumber) {
+    if let place = place(of: number) { streams[place].posted -= 1 }
   }
 
   /// The last event of a stream is too large to be kept and goes straight to its reader: its `id` line. nil if somebody

@@ -97,7 +97,14 @@ package final class Session: Sendable {
   var revision: Revision { settled.revision }
   var abilities: ClientCapabilities { settled.abilities }
 
-  func shakeHands(_ settled: Handshake) { handshake.store(settled.word, ordering: .relaxed) }
+  /// What a second `initialize` says holds from now on. Gives the conversations that were opened by the first and say
+  /// something else of the client.
+  func shakeHands(_ settled: Handshake) -> [(Cluster, UpstreamSession.Open)] {
+    handshake.store(settled.word, ordering: .relaxed)
+    return withState { Array($0.upstreams.values) }.compactMap { upstream in
+      upstream.declare(settled.abilities).map { (upstream.cluster, $0) }
+    }
+  }
 
   /// Whether the client said that it can answer such a request.
   func canBeAsked(_ method: Method) -> Bool {

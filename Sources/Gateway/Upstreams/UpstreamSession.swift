@@ -54,11 +54,19 @@ final class UpstreamSession: Sendable {
 
   private struct Conversation {
     var state = State.idle
+    var abilities: ClientCapabilities
     var stream = Stream.none
     /// Who subscribed to which of the upstream's own URIs, and whether the client knows it under a marked one.
     var subscribers: [[UInt8]: [SessionID: Bool]] = [:]
     /// The lowest level from which on modern requests have asked for logs.
     var requestedLevel: LogLevel?
+
+    mutating func takeOpen() -> Open? {
+      guard case .open(let open) = state else { return nil }
+      state = .idle
+      if case .settled = stream { stream = .none }
+      return open
+    }
 
     func isOpen(as seen: Open) -> Bool {
       guard case .open(let open) = state else { return false }
@@ -69,14 +77,26 @@ final class UpstreamSession: Sendable {
   let cluster: Cluster
   /// The client session it belongs to, with `isolation: session`.
   let owner: SessionReference?
-  /// What is declared to the upstream: a client's capabilities, within what the gateway relays.
-  let abilities: ClientCapabilities
-  private let conversation = Mutex(Conversation())
+  private let conversation: Mutex<Conversation>
 
   init(cluster: Cluster, owner: SessionReference?, abilities: ClientCapabilities) {
     self.cluster = cluster
     self.owner = owner
-    self.abilities = abilities.intersection(.relayable)
+    conversation = Mutex(Conversation(abilities: abilities.intersection(.relayable)))
+  }
+
+  /// What is declared to the upstream: a client's capabilities, within what the gateway relays.
+  var abilities: ClientCapabilities { conversation.withLock { $0.abilities } }
+
+  /// Its client can do other things from now on. What was open and says otherwise is to be ended; the next caller opens
+  /// a new one.
+  func declare(_ abilities: ClientCapabilities) -> Open? {
+    conversation.withLock { conversation in
+      let relayed = abilities.intersection(.relayable)
+      guard conversation.abilities != relayed else { return nil }
+      conversation.abilities = relayed
+      return conversation.takeOpen()
+    }
   }
 
   /// The conversation if it is open; else the caller waits or is asked to open it.
@@ -124,12 +144,7 @@ final class UpstreamSession: Sendable {
 
   /// It is of no use any more though nobody has noticed: what was open is to be ended, the next caller opens a new one.
   func takeOpen() -> Open? {
-    conversation.withLock { conversation in
-      guard case .open(let open) = conversation.state else { return nil }
-      conversation.state = .idle
-      if case .settled = conversation.stream { conversation.stream = .none }
-      return open
-    }
+    conversation.withLock { $0.takeOpen() }
   }
 
   /// Nobody needs it any more. What was open is to be ended.

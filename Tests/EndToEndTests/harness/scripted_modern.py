@@ -41,6 +41,8 @@ class ModernServer:
         """Headers in lower case and message of each call."""
         self.refusals: list[tuple[int, dict[str, Any]]] = []
         """HTTP status and error of calls to come."""
+        self.lifetime = 0
+        """How long clients may keep the lists, in milliseconds."""
         self.listens: list[Listening] = []
         self.ended: list[Listening] = []
         self.on_call: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: None
@@ -57,7 +59,7 @@ class ModernServer:
 
     def result(self, message: dict[str, Any]) -> dict[str, Any] | None:
         complete = {"resultType": "complete"} if self.is_modern else {}
-        cacheable = {**complete, "ttlMs": 0, "cacheScope": "private"} if self.is_modern else {}
+        cacheable = {**complete, "ttlMs": self.lifetime, "cacheScope": "private"} if self.is_modern else {}
         match message["method"]:
             case "server/discover" if self.is_modern:
                 return {**cacheable, "supportedVersions": [MODERN], "capabilities": CAPABILITIES}

@@ -39,6 +39,23 @@ struct EventLogTests {
     #expect(text(next?.frame) == "id: 1-2\nevent: message\ndata: 2\n\n")
   }
 
+  @Test("A worker writes an event itself unless another worker's is still on its way")
+  func order() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    var asked: [Bool] = []
+    func ask(_ worker: Int) { asked.append(log.mayWrite(to: stream, on: worker)) }
+    ask(0)
+    ask(1)
+    ask(0)
+    log.arrived(on: stream)
+    ask(0)
+    log.arrived(on: stream)
+    log.arrived(on: stream)
+    ask(0)
+    #expect(asked == [true, false, false, false, true])
+  }
+
   @Test("Resuming replays what came after the named event, of that stream alone")
   func resuming() {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
