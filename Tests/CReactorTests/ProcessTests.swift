@@ -117,7 +117,7 @@ struct ProcessTests {
   @Test("is ended when a line has no end")
   func endlessLine() {
     let bench = ClientBench()
-    _ = bench.start(["sh", "-c", "tr '\\0' x < /dev/zero"], maxLine: 100_000)
+    _ = bench.start(["sh", "-c", "tr '\\0' x < /dev/zero; sleep 1000"], maxLine: 100_000)
     bench.run { bench.ends[1] != nil }
     #expect(bench.ends[1]?.code == Int32(CR_REASON_LINE_TOO_LONG.rawValue))
     #expect(bench.ends[1]?.signal == SIGKILL)
