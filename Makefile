@@ -2,10 +2,10 @@
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy lint format sanitize fuzz replay bench clean
+.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay bench clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, .build/release/sluice
 	scripts/build
@@ -18,6 +18,9 @@ test: ## Build and run every test
 
 heavy: ## Run the long versions of the end-to-end tests
 	scripts/test end-to-end -m heavy
+
+tls-scan: ## Scan the https listener for weaknesses
+	scripts/tls-scan
 
 lint: ## Check the form of Swift, C and shell sources
 	scripts/lint

@@ -17,9 +17,9 @@ import pytest
 from harness.certificates import Authority
 from harness.client import Driver
 from harness.gateway import Gateway
-from harness.paths import binary
+from harness.paths import binary, python
 from harness.upstreams import stdio_entry, wire_command
-from harness.wire import BOTH_TYPES, LEGACY, Connection, request, rpc
+from harness.wire import BOTH_TYPES, LEGACY, Connection, LegacySession, request, rpc
 
 HEADERS = {"Accept": BOTH_TYPES, "MCP-Protocol-Version": LEGACY}
 
@@ -97,6 +97,32 @@ def test_sdk_clients_speak_https(
         driver.close()
 
 
+def test_websockets_run_over_tls_on_both_sides(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    """wss on the HTTP listener and on that of WebSockets, and an upstream by wss that asks who we are."""
+    tls = {**pair(certificates["server"]), "client_ca": str(authority.ca)}
+    inner = make_gateway(settings={"listeners": {"http": {"tls": tls}, "websocket": {"tls": tls}}})
+    sockets = inner.websocket_port
+    trusted = {"ca": str(authority.ca), **pair(certificates["ada"])}
+    outer = make_gateway(
+        settings={
+            "servers": {
+                "one": {"url": f"wss://localhost:{inner.port}/mcp/ws", "tls": trusted},
+                "two": {"url": f"wss://localhost:{sockets}/mcp/ws", "tls": trusted},
+                "stranger": {"url": f"wss://localhost:{sockets}/mcp/ws", "tls": {"ca": str(authority.ca)}},
+            }
+        }
+    )
+    outer.wait_for("one", "two")
+    text = "x" * 200_000
+    for alias in ("one", "two"):
+        answer = LegacySession(outer.port, path=f"/mcp/{alias}").call("echo", {"text": text}).message
+        assert text in str(answer["result"]), alias
+    refused = LegacySession(outer.port, path="/mcp/stranger").call("echo", {"text": text}).message
+    assert "error" in refused, refused
+
+
 def test_the_name_that_is_asked_for_chooses_the_certificate(
     make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
 ) -> None:
@@ -138,6 +164,17 @@ def test_client_certificates_name_principals(
         assert "result" in answer, answer
         counts.append(len(gateway.children()))
     assert counts[1] == counts[0] and counts[2] == counts[0] + 1, counts
+
+
+def test_a_quick_scan_finds_no_weakness(make_gateway: Callable[..., Gateway], tmp_path: Path) -> None:
+    """Against Mozilla's intermediate configuration; `scripts/tls-scan` also asks testssl.sh."""
+    authority = Authority(tmp_path)
+    gateway = make_gateway(settings=listener(pair(authority.issue("server", "/CN=localhost", "DNS:localhost"))))
+    command = [python("sslyze"), "-W", "ignore", "-m", "sslyze", "--mozilla_config=intermediate"]
+    command += ["--certinfo_ca_file", str(authority.ca), f"localhost:{gateway.port}"]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+    assert f"localhost:{gateway.port}: OK - Compliant" in outcome.stdout, outcome.stdout[-3000:]
 
 
 def test_plain_http_is_told_what_it_met(

@@ -15,7 +15,7 @@ class Authority:
         self.folder = folder
         self.ca, self.key = folder / "ca.pem", folder / "ca.key"
         self._openssl("req", "-x509", *self._new_key, "-keyout", self.key, "-out", self.ca, "-subj", f"/CN={name}",
-                      "-days", "2")
+                      "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     _new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
@@ -28,7 +28,11 @@ class Authority:
             self.folder / f"{file}.{kind}" for kind in ("pem", "key", "csr", "extensions")
         )
         self._openssl("req", *self._new_key, "-keyout", key, "-out", request, "-subj", subject)
-        extensions.write_text("basicConstraints=CA:FALSE\n" + (f"subjectAltName={names}\n" if names else ""))
+        usage = "serverAuth" if names else "clientAuth"
+        lines = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
+        lines += ["subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]
+        lines += [f"subjectAltName={names}"] if names else []
+        extensions.write_text("\n".join(lines) + "\n")
         signing = ["-CA", self.ca, "-CAkey", self.key, "-CAcreateserial", "-days", "2", "-extfile", extensions]
         self._openssl("x509", "-req", "-in", request, "-out", certificate, *signing)
         return certificate, key
