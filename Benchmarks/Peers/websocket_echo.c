@@ -1,128 +1,217 @@
 #define _GNU_SOURCE 1
-/* A bare WebSocket echo server, the measure for ours: one epoll loop, one read and one write for
-   each message, no timers, no limits, no checks of UTF-8. What it shares with the gateway is the
-   codec of frames.
+/* A bare WebSocket echo server for measurements: one thread, one epoll, one read and one write for
+   each message, and no check that an honest client would miss: no UTF-8, no limits, no pings, no
+   compression, no time-outs. What a gateway costs beyond it is what its care costs.
 
    websocket_echo PORT */
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include <cwire/http1.h>
-#include <cwire/websocket.h>
+enum { max_descriptors = 20000, buffer_size = 256 * 1024, events_size = 1024, gather = 64 };
 
-enum { max_descriptors = 20000, capacity = 1 << 20 };
-
-/* Of a connection that has something incomplete; NULL for the others. */
-typedef struct partial {
+/* What came of an unfinished frame; most of the time there is none. */
+typedef struct connection {
+  uint8_t *kept;
   size_t length;
-  uint8_t bytes[];
-} partial;
+  int is_open;
+} connection;
 
-static partial *partials[max_descriptors];
-static bool upgraded[max_descriptors];
-static uint8_t in[capacity], out[capacity + CWIRE_WS_HEAD_MAX];
+static connection connections[max_descriptors];
+static uint8_t buffer[buffer_size];
+static int loop;
 
-static void send_all(int descriptor, const uint8_t *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t sent = write(descriptor, bytes, length);
-    if (sent > 0) {
-      bytes += sent;
-      length -= (size_t)sent;
-    } else if (errno == EAGAIN) {
-      struct pollfd writable = {.fd = descriptor, .events = POLLOUT};
-      poll(&writable, 1, -1);
-    } else {
-      return;
-    }
-  }
-}
-
-/* Bytes of the request that were used; 0 if more are needed or it is none. */
-static size_t upgrade(int descriptor, size_t length) {
-  static cwire_http1_head head;
-  cwire_http1_limits limits = cwire_http1_default_limits();
-  ptrdiff_t used = cwire_http1_parse_request(&head, &limits, cwire_span_make(in, length), 0);
-  uint8_t accept[CWIRE_WS_ACCEPT_LENGTH];
-  if (used <= 0 || !cwire_ws_accept(head.known[CWIRE_FIELD_SEC_WEBSOCKET_KEY], accept)) return 0;
-  char answer[256];
-  int written = snprintf(answer, sizeof answer,
-                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n",
-                         (int)sizeof accept, accept);
-  send_all(descriptor, (const uint8_t *)answer, (size_t)written);
-  upgraded[descriptor] = true;
-  return (size_t)used;
-}
-
-/* Echoes the frame at `at`; its bytes, 0 if it is not whole, SIZE_MAX at the end. */
-static size_t echo(int descriptor, size_t at, size_t length) {
-  cwire_ws_head head;
-  ptrdiff_t size =
-      cwire_ws_parse_head(&head, cwire_span_make(in + at, length - at), CWIRE_WS_CLIENT);
-  if (size < 0) return SIZE_MAX;
-  if (size == 0 || length - at - (size_t)size < head.length) return 0;
-  uint8_t *payload = in + at + size;
-  cwire_ws_mask(payload, head.length, head.mask, 0);
-  uint8_t opcode = head.opcode == CWIRE_WS_PING ? CWIRE_WS_PONG : head.opcode;
-  size_t before = cwire_ws_put_head(out, opcode, head.fin, false, head.length, NULL);
-  memcpy(out + before, payload, head.length);
-  send_all(descriptor, out, before + head.length);
-  return head.opcode == CWIRE_WS_CLOSE ? SIZE_MAX : (size_t)size + head.length;
-}
-
-static void end(int descriptor) {
-  free(partials[descriptor]);
-  partials[descriptor] = NULL;
-  upgraded[descriptor] = false;
+static void close_connection(int descriptor) {
+  connection *connection = &connections[descriptor];
+  free(connection->kept);
+  *connection = (struct connection){0};
   close(descriptor);
 }
 
-static void keep(int descriptor, size_t at, size_t length) {
-  if (at == length) return;
-  partials[descriptor] = malloc(sizeof(partial) + length - at);
-  partials[descriptor]->length = length - at;
-  memcpy(partials[descriptor]->bytes, in + at, length - at);
+/* The client reads what it sent, so what the kernel does not take now it takes soon. */
+static int write_all(int descriptor, struct iovec *pieces, int count) {
+  while (count > 0) {
+    ssize_t taken = count == 1 ? write(descriptor, pieces->iov_base, pieces->iov_len)
+                               : writev(descriptor, pieces, count);
+    if (taken < 0) {
+      if (errno != EAGAIN) return -1;
+      poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
+      continue;
+    }
+    while (count > 0 && (size_t)taken >= pieces->iov_len) {
+      taken -= (ssize_t)pieces->iov_len;
+      pieces++;
+      count--;
+    }
+    if (count > 0) {
+      pieces->iov_base = (uint8_t *)pieces->iov_base + taken;
+      pieces->iov_len -= (size_t)taken;
+    }
+  }
+  return 0;
 }
 
-static void receive(int descriptor) {
-  partial *partial = partials[descriptor];
-  size_t length = 0, at = 0;
-  if (partial != NULL) {
-    length = partial->length;
-    memcpy(in, partial->bytes, length);
+/* ---- The handshake ---- */
+
+static int shake_hands(int descriptor, char *request, size_t length) {
+  request[length] = 0;
+  char *key = strcasestr(request, "\r\nsec-websocket-key:");
+  if (key == NULL) return -1;
+  key += 20;
+  key += strspn(key, " ");
+  char text[128];
+  int size = snprintf(text, sizeof text, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
+                      (int)strcspn(key, " \r"), key);
+  unsigned char digest[SHA_DIGEST_LENGTH], accept[32];
+  SHA1((const unsigned char *)text, (size_t)size, digest);
+  EVP_EncodeBlock(accept, digest, sizeof digest);
+  char answer[256];
+  int bytes = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                       accept);
+  struct iovec piece = {answer, (size_t)bytes};
+  connections[descriptor].is_open = 1;
+  return write_all(descriptor, &piece, 1);
+}
+
+/* ---- Frames ---- */
+
+static void unmask(uint8_t *bytes, size_t length, uint32_t mask) {
+  uint64_t wide = (uint64_t)mask << 32 | mask;
+  size_t index = 0;
+  for (; index + 8 <= length; index += 8) {
+    uint64_t word;
+    memcpy(&word, bytes + index, 8);
+    word ^= wide;
+    memcpy(bytes + index, &word, 8);
   }
-  ssize_t taken = read(descriptor, in + length, sizeof in - length);
-  if (taken <= 0) {
-    if (taken == 0 || errno != EAGAIN) end(descriptor);
+  for (; index < length; index++)
+    bytes[index] ^= (uint8_t)(mask >> 8 * (index & 3));
+}
+
+/* Answers the frame at `bytes` in place: our head is shorter than the client's, so it fits in front
+   of the payload. Returns the frame's bytes, 0 if it is not whole, -1 if the client says goodbye.
+ */
+static ssize_t answer_frame(uint8_t *bytes, size_t length, struct iovec *piece) {
+  if (length < 6) return 0;
+  size_t payload = bytes[1] & 0x7f, head = 2;
+  if (payload == 126) {
+    payload = (size_t)bytes[2] << 8 | bytes[3];
+    head = 4;
+  } else if (payload == 127) {
+    if (length < 10) return 0;
+    uint64_t wide;
+    memcpy(&wide, bytes + 2, 8);
+    payload = be64toh(wide);
+    head = 10;
+  }
+  size_t whole = head + 4 + payload;
+  if (length < whole) return 0;
+  if ((bytes[0] & 0x0f) == 8) return -1;
+  if ((bytes[0] & 0x0f) == 9) bytes[0] ^= 9 ^ 10; /* a ping's answer is a pong */
+  uint32_t mask;
+  memcpy(&mask, bytes + head, 4);
+  unmask(bytes + head + 4, payload, mask);
+  memmove(bytes + 4, bytes, head);
+  bytes[5] &= 0x7f;
+  *piece = (struct iovec){bytes + 4, head + payload};
+  return (ssize_t)whole;
+}
+
+static void keep(connection *connection, const uint8_t *bytes, size_t length) {
+  uint8_t *old = connection->kept;
+  connection->kept = NULL;
+  connection->length = length;
+  if (length > 0) {
+    connection->kept = malloc(length);
+    if (connection->kept == NULL) abort();
+    memcpy(connection->kept, bytes, length);
+  }
+  free(old);
+}
+
+static void serve(int descriptor) {
+  connection *connection = &connections[descriptor];
+  size_t length = connection->length;
+  if (length > 0) memcpy(buffer, connection->kept, length);
+  if (length == sizeof buffer - 1) {
+    close_connection(descriptor); /* a frame larger than any that is measured */
     return;
   }
-  free(partial);
-  partials[descriptor] = NULL;
-  length += (size_t)taken;
-  while (at < length) {
-    size_t used = upgraded[descriptor] ? echo(descriptor, at, length) : upgrade(descriptor, length);
-    if (used == SIZE_MAX) {
-      end(descriptor);
-      return;
-    }
-    if (used == 0) break;
-    at += used;
+  ssize_t count = read(descriptor, buffer + length, sizeof buffer - 1 - length);
+  if (count < 0 && errno == EAGAIN) return;
+  if (count <= 0) {
+    close_connection(descriptor);
+    return;
   }
-  keep(descriptor, at, length);
+  length += (size_t)count;
+  uint8_t *next = buffer, *end = buffer + length;
+  if (!connection->is_open) {
+    uint8_t *tail = memmem(buffer, length, "\r\n\r\n", 4);
+    if (tail != NULL) {
+      next = tail + 4;
+      uint8_t first = *next;
+      if (shake_hands(descriptor, (char *)buffer, (size_t)(next - buffer)) < 0) {
+        close_connection(descriptor);
+        return;
+      }
+      *next = first;
+    }
+  }
+  struct iovec pieces[gather];
+  int used = 0;
+  ssize_t size = 1;
+  while (connection->is_open && next < end && size > 0) {
+    size = answer_frame(next, (size_t)(end - next), &pieces[used]);
+    if (size > 0) {
+      next += size;
+      used++;
+    }
+    if (used > 0 && (used == gather || next == end || size <= 0)) {
+      if (write_all(descriptor, pieces, used) < 0) size = -1;
+      used = 0;
+    }
+  }
+  if (size < 0) {
+    static uint8_t goodbye[] = {0x88, 0};
+    struct iovec piece = {goodbye, sizeof goodbye};
+    write_all(descriptor, &piece, 1);
+    close_connection(descriptor);
+  } else if (next < end || connection->length > 0) {
+    keep(connection, next, (size_t)(end - next));
+  }
 }
 
-int main(int count, char **arguments) {
-  if (count != 2) {
+/* ---- The loop ---- */
+
+static void accept_all(int listener) {
+  int descriptor;
+  while ((descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    if (descriptor >= max_descriptors) {
+      close(descriptor);
+      continue;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = descriptor};
+    epoll_ctl(loop, EPOLL_CTL_ADD, descriptor, &event);
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
     fprintf(stderr, "usage: websocket_echo PORT\n");
     return 2;
   }
@@ -131,37 +220,28 @@ int main(int count, char **arguments) {
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted ones inherit it */
   struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(arguments[1])),
+                                .sin_port = htons((uint16_t)atoi(argv[1])),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(listener, 4096) != 0) {
-    perror("listen");
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+      listen(listener, 4096) < 0) {
+    perror("websocket_echo");
     return 1;
   }
-  int loop = epoll_create1(0);
+  loop = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
   epoll_ctl(loop, EPOLL_CTL_ADD, listener, &event);
   for (;;) {
-    struct epoll_event events[256];
-    int ready = epoll_wait(loop, events, 256, -1);
-    for (int index = 0; index < ready; index++) {
-      int descriptor = events[index].data.fd;
-      if (descriptor != listener) {
-        receive(descriptor);
-        continue;
-      }
-      int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-      if (accepted < 0) continue;
-      if (accepted >= max_descriptors) {
-        close(accepted);
-        continue;
-      }
-      setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      struct epoll_event added = {.events = EPOLLIN, .data.fd = accepted};
-      epoll_ctl(loop, EPOLL_CTL_ADD, accepted, &added);
+    static struct epoll_event events[events_size];
+    int count = epoll_wait(loop, events, events_size, -1);
+    for (int index = 0; index < count; index++) {
+      if (events[index].data.fd == listener)
+        accept_all(listener);
+      else
+        serve(events[index].data.fd);
     }
   }
 }

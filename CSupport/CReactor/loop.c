@@ -372,6 +372,7 @@ void cr_loop_advance(cr_loop *loop, uint64_t milliseconds) {
 cr_loop_counts cr_loop_count(const cr_loop *loop) {
   cr_loop_counts counts = loop->counts;
   counts.timers = loop->policy_timers.active;
+  counts.buffered = loop->buffers.bytes_out;
   return counts;
 }
 

@@ -25,6 +25,7 @@ struct cr_memory_peer {
   bool peer_ended, peer_reset; /* by the test */
   bool ended;                  /* by the gateway */
   bool end_told;
+  bool stalled;
   bool abandoned; /* the test freed its end */
 };
 
@@ -109,6 +110,7 @@ static ssize_t transfer(cr_memory_peer *peer, const uv_buf_t *pieces, unsigned c
 static ssize_t memory_try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
   cr_memory_peer *peer = connection->memory;
   peer->attempts++;
+  if (peer->stalled) return UV_EAGAIN;
   if (peer->faults.again_every && peer->attempts % peer->faults.again_every == 0) return UV_EAGAIN;
   return transfer(peer, pieces, count, 0);
 }
@@ -159,6 +161,7 @@ static void end_write(cr_connection *connection, int status) {
 
 static void run_write(cr_connection *connection) {
   cr_memory_peer *peer = connection->memory;
+  if (peer->stalled) return;
   size_t length = 0;
   for (unsigned index = 0; index < peer->piece_count; index++)
     length += peer->pieces[index].len;
@@ -310,6 +313,15 @@ size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity) 
   if (length) memcpy(out, peer->outbound.bytes + peer->outbound.begin, length);
   consume(&peer->outbound, length);
   return length;
+}
+
+void cr_memory_peer_stall(cr_memory_peer *peer, bool stalled) {
+  peer->stalled = stalled;
+  wake(peer);
+}
+
+uint32_t cr_memory_peer_writes(const cr_memory_peer *peer) {
+  return peer->attempts;
 }
 
 bool cr_memory_peer_ended(const cr_memory_peer *peer) {

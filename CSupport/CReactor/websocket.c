@@ -38,11 +38,19 @@ static cr_websocket *engage(cr_connection *connection) {
   return engaged;
 }
 
+/* The rest of the message is only read over. */
+static void drop_message(cr_connection *connection) {
+  if (!(connection->websocket_state & WS_ENGAGED)) return;
+  cr_websocket *engaged = connection->websocket.engaged;
+  cr_buffer_give(&connection->loop->buffers, engaged->message);
+  engaged->message = NULL;
+}
+
 static void disengage(cr_connection *connection) {
   if (!(connection->websocket_state & WS_ENGAGED)) return;
   cr_loop *loop = connection->loop;
+  drop_message(connection);
   cr_websocket *engaged = connection->websocket.engaged;
-  cr_buffer_give(&loop->buffers, engaged->message);
   connection->websocket.settings = engaged->settings;
   connection->websocket_state &= (uint16_t)~WS_ENGAGED;
   engaged->next_free = loop->free_websockets;
@@ -100,6 +108,7 @@ static void send_close(cr_connection *connection, unsigned code, cwire_span reas
   }
   cr_websocket_put_control(connection, CWIRE_WS_CLOSE, cwire_span_make(payload, length));
   connection->websocket_state |= WS_CLOSE_SENT;
+  drop_message(connection);
   await_end(connection);
 }
 
@@ -262,6 +271,13 @@ static void websocket_drained(cr_connection *connection) {
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
 }
 
+/* Whether a byte has come since the ping that the timer now fires for. */
+static bool has_answered(const cr_connection *connection) {
+  uint32_t timeout = cr_websocket_settings_of(connection)->pong_timeout;
+  uint32_t pinged = (uint32_t)connection->timer.deadline - timeout;
+  return (int32_t)(connection->last_activity - pinged) >= 0;
+}
+
 /* Whether a silence says nothing about the peer: we do not read, or it still has to. The stall of
    its reading is `cr_close_stalled`'s to judge. */
 static bool is_blind(const cr_connection *connection) {
@@ -287,7 +303,7 @@ static void websocket_timer(cr_connection *connection) {
     cr_connection_set_timer(connection, now + settings->ping_interval);
   } else if (quiet < settings->ping_interval) {
     cr_connection_set_timer(connection, now + settings->ping_interval - quiet);
-  } else if (pinged && quiet > settings->pong_timeout && !has_unread(connection)) {
+  } else if (pinged && !has_answered(connection) && !has_unread(connection)) {
     connection->reset = 1;
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
   } else {
@@ -338,6 +354,14 @@ void cr_websocket_close(cr_loop *loop, cr_id id, unsigned code, cwire_span reaso
   if (!connection || !cr_is_websocket(connection)) return;
   connection->websocket_state |= WS_UNTOLD;
   cr_websocket_end(connection, code, reason);
+}
+
+void cr_websocket_drain(cr_loop *loop, unsigned code, cwire_span reason) {
+  for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
+    cr_connection *connection = cr_slab_at(&loop->slab, slot);
+    if (!connection || connection->kind != CR_KIND_DOWNSTREAM) continue;
+    if (cr_is_websocket(connection)) cr_websocket_end(connection, code, reason);
+  }
 }
 
 unsigned cr_websocket_close_code(cr_loop *loop, cr_id id) {

@@ -141,7 +141,9 @@ bool cr_upgrade_agrees(const cr_upgrade *upgrade, const cwire_http1_head *respon
                        cwire_ws_deflate *agreed) {
   *agreed = (cwire_ws_deflate){0};
   cwire_span accept = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT);
-  if (!response->upgrade) return false;
+  uint64_t once = UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT |
+                  UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_PROTOCOL;
+  if (!response->upgrade || response->repeated & once) return false;
   if (!cwire_span_equal_ignoring_case(cwire_http1_value(response, CWIRE_FIELD_UPGRADE),
                                       cwire_span_text("websocket")))
     return false;

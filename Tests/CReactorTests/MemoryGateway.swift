@@ -216,6 +216,12 @@ final class MemoryClient {
     gateway.settle()
   }
 
+  /// Takes nothing any more of what the gateway writes.
+  func stall() { cr_memory_peer_stall(peer, true) }
+
+  /// How often the gateway has tried to write to it.
+  var writes: UInt32 { cr_memory_peer_writes(peer) }
+
   var ended: Bool {
     drain()
     return cr_memory_peer_ended(peer)

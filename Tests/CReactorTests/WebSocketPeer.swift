@@ -123,12 +123,66 @@ extension MemoryGateway {
   }
 }
 
+extension MemoryGateway {
+  func close(_ id: cr_id, _ code: UInt32, _ reason: String = "") {
+    withSpans([reason]) { cr_websocket_close(loop, id, code, $0[0]) }
+  }
+
+  /// Bytes that are kept for peers: none while all of them are at rest.
+  var buffered: UInt64 { cr_loop_count(loop).buffered }
+}
+
+/// Bytes that can't be deflated, the same at each call.
+func noise(_ count: Int) -> [UInt8] {
+  var state: UInt64 = 1
+  return (0..<count).map { _ in
+    state = state &* 6_364_136_223_846_793_005 &+ 1
+    return UInt8(truncatingIfNeeded: state >> 33)
+  }
+}
+
+/// What permessage-deflate makes of a message.
+func deflated(_ bytes: [UInt8]) -> [UInt8] {
+  let codec = cwire_deflate_make()
+  defer { cwire_deflate_free(codec) }
+  var out = [UInt8](repeating: 0, count: bytes.count + 1024)
+  var written = 0
+  (bytes + [0]).withUnsafeBufferPointer { buffer in
+    var input = cwire_span(base: buffer.baseAddress, length: bytes.count)
+    precondition(cwire_deflate_begin(codec, 15) == CWIRE_DEFLATE_OK)
+    let capacity = out.count
+    precondition(cwire_deflate_next(codec, &input, true, &out, capacity, &written) == CWIRE_DEFLATE_OK)
+  }
+  return Array(out[..<written])
+}
+
+/// The message of which permessage-deflate made this; nil if it is none.
+func inflated(_ bytes: [UInt8]) -> [UInt8]? {
+  let codec = cwire_deflate_make()
+  defer { cwire_deflate_free(codec) }
+  guard cwire_inflate_begin(codec, 1 << 30) == CWIRE_DEFLATE_OK else { return nil }
+  var message: [UInt8] = []
+  return bytes.withUnsafeBufferPointer { buffer in
+    var input = cwire_span(base: buffer.baseAddress, length: bytes.count)
+    var out = [UInt8](repeating: 0, count: 65536)
+    while true {
+      var written = 0
+      let status = cwire_inflate_next(codec, &input, true, &out, 65536, &written)
+      message += out[..<written]
+      if status == CWIRE_DEFLATE_OK { return message }
+      if status != CWIRE_DEFLATE_FULL { return nil }
+    }
+  }
+}
+
 /// The client's end of a WebSocket that a `MemoryGateway` accepted.
 final class WebSocketPeer {
   let client: MemoryClient
   /// The answer to the handshake.
   let answer: String
   private var unread: [UInt8] = []
+
+  static let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
   static func handshake(_ fields: String = "") -> String {
     "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -153,5 +207,19 @@ final class WebSocketPeer {
     unread += client.takeBytes()
     guard let frames = Frame.take(from: &unread, masked: false), unread.isEmpty else { return nil }
     return frames
+  }
+}
+
+extension cr_error: @retroactive Equatable {
+  public static func == (one: cr_error, other: cr_error) -> Bool {
+    one.domain == other.domain && one.code == other.code
+  }
+
+  static func reason(_ reason: cr_reason) -> cr_error {
+    cr_error(domain: UInt16(CR_DOMAIN_REACTOR.rawValue), code: Int32(reason.rawValue))
+  }
+
+  static func webSocket(_ code: Int32) -> cr_error {
+    cr_error(domain: UInt16(CR_DOMAIN_WEBSOCKET.rawValue), code: code)
   }
 }

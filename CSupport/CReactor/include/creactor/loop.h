@@ -117,7 +117,8 @@ void cr_timer_stop(cr_loop *loop, uint64_t timer);
 typedef struct cr_loop_counts {
   uint32_t downstream, upstream, children, timers;
   uint64_t bytes_in, bytes_out, accepted, passed_on, rejected;
-  uint64_t broken; /* connections closed because an invariant of ours did not hold */
+  uint64_t buffered; /* bytes of pooled buffers that hold something for some peer, now */
+  uint64_t broken;   /* connections closed because an invariant of ours did not hold */
 } cr_loop_counts;
 cr_loop_counts cr_loop_count(const cr_loop *loop);
 

@@ -29,6 +29,10 @@ void cr_memory_intercept(cr_loop *loop, const char *host,
    `cr_memory_peer_free`. */
 void cr_memory_peer_send(cr_memory_peer *peer, cwire_span bytes);
 size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity);
+/* While it is stalled the peer takes nothing of what the gateway writes. */
+void cr_memory_peer_stall(cr_memory_peer *peer, bool stalled);
+/* How often the gateway has tried to write: the system calls of a socket. */
+uint32_t cr_memory_peer_writes(const cr_memory_peer *peer);
 bool cr_memory_peer_ended(const cr_memory_peer *peer);
 void cr_memory_peer_end(cr_memory_peer *peer);
 void cr_memory_peer_reset(cr_memory_peer *peer);

@@ -12,7 +12,8 @@
  * CR_DOMAIN_WEBSOCKET with the code that we sent if what came broke a rule or a limit.
  *
  * A peer that does not read what it is sent is not read from either while more than the loop's high
- * mark waits for it, so policy need not pause it for its own answers. */
+ * mark waits for it, so policy need not pause it for its own answers. While policy pauses it with
+ * `cr_read_pause`, its pings wait too. */
 
 /* What the connections of one place have in common. Kept by reference: it outlives them all. */
 typedef struct cr_websocket_settings {
@@ -35,8 +36,8 @@ typedef enum cr_websocket_kind {
 /* Answers the request being handled with 101 and turns the connection into a WebSocket; from then
  * on `websocket_message` tells what comes. `protocol`: the subprotocol to name, if it was offered;
  * empty for none. `headers`: further lines. If the request is no proper handshake it is answered
- * here (400, 405, 426), and the result is CR_WRITE_STALE. Only from within `request`. The tag is
- * kept. */
+ * here (400, 405, 426; 503 after `cr_http_drain`), and the result is CR_WRITE_STALE. Only from
+ * within `request`. The tag is kept. */
 cr_write cr_websocket_accept(cr_loop *loop, cr_id connection, const cwire_http1_head *head,
                              const cr_websocket_settings *settings, cwire_span protocol,
                              cwire_span headers);
@@ -57,6 +58,9 @@ cr_write cr_websocket_send_broadcast(cr_loop *loop, cr_id connection, cr_broadca
 /* Sends a close frame and awaits the peer's, for `close_timeout` at most; nothing more of it is
  * told, its end neither. `reason`: UTF-8, at most 123 bytes. `cr_close` is this with code 1000. */
 void cr_websocket_close(cr_loop *loop, cr_id connection, unsigned code, cwire_span reason);
+
+/* Begins to close all WebSockets of the server side so; their `closed` is told as ever. */
+void cr_websocket_drain(cr_loop *loop, unsigned code, cwire_span reason);
 
 /* The code of the peer's close frame (1005 if it had none); 1006 if there was no such frame; 0 if
  * this is no WebSocket. */
