@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from pathlib import Path
 from typing import Any, Callable
@@ -14,28 +15,91 @@ TLS_BUDGET = 16_384
 """OpenSSL alone holds 14.5 KB."""
 CONNECTIONS = 10_000
 
+Opener = Callable[[Gateway, str], socket.socket]
 
-def bytes_per_connection(running: Gateway, tls: ssl.SSLContext | None = None) -> float:
-    # Warm: what the first calls take once is not a connection's.
-    first = Client(running.port, "modern", "echo", tls=tls)
-    for _ in range(200):
-        first.call()
-    before = running.resident
-    clients = []
-    for number in range(CONNECTIONS - 1):
-        # 1,000 connections from one address are the default limit.
-        client = Client(running.port, "modern", "echo", f"127.0.0.{2 + number // 900}", tls)
+
+def keep_alive(tls: ssl.SSLContext | None = None) -> Opener:
+    """A connection that is kept after one answered call."""
+
+    def opened(running: Gateway, source: str) -> socket.socket:
+        client = Client(running.port, "modern", "echo", source, tls)
         client.call()
-        clients.append(client)
-    per_connection = (running.resident - before) / len(clients)
-    print(f"{per_connection:.0f} bytes per idle connection at {len(clients) + 1}")
-    for client in [first, *clients]:
-        client.connection.close()
+        return client.connection.sock
+
+    return opened
+
+
+def event_stream(running: Gateway, source: str) -> socket.socket:
+    """The GET stream of an initialised session, on the connection that opened it."""
+    client = Client(running.port, "legacy", "echo", source)
+    client.initialize()
+    connection = client.connection
+    headers = {name: value for name, value in client.headers.items() if name.startswith("M")}
+    connection.putrequest("GET", "/mcp")
+    for name, value in {"Accept": "text/event-stream", **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    stream = connection.sock
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += stream.recv(4096)
+    assert head.startswith(b"HTTP/1.1 200") and b"text/event-stream" in head, head
+    return stream
+
+
+def web_socket(running: Gateway, source: str) -> socket.socket:
+    """A WebSocket with compression after `initialize`."""
+    stream = socket.create_connection(("127.0.0.1", running.port), 20, (source, 0))
+    stream.sendall(
+        b"GET /mcp/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Protocol: mcp\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+    )
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += stream.recv(4096)
+    assert head.startswith(b"HTTP/1.1 101") and b"permessage-deflate" in head, head
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "budget", "version": "1"}}
+    stream.sendall(frame({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}))
+    assert b'"serverInfo"' in stream.recv(65_536)
+    stream.sendall(frame({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+    stream.sendall(frame({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
+    assert b'"result":{}' in stream.recv(65_536)
+    return stream
+
+
+def frame(message: Any) -> bytes:
+    """A text frame of a client, with a mask that changes nothing."""
+    text = json.dumps(message).encode()
+    length = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    return b"\x81" + length + bytes(4) + text
+
+
+def bytes_per_connection(running: Gateway, kind: str, opened: Opener) -> float:
+    # Warm: what the first ones take once is not a connection's.
+    for number in range(200):
+        opened(running, f"127.0.1.{number % 200 + 1}").close()
+    before = running.resident
+    # 1,000 connections from one address are the default limit.
+    held = [opened(running, f"127.0.0.{2 + number // 900}") for number in range(CONNECTIONS - 1)]
+    per_connection = (running.resident - before) / len(held)
+    print(f"{per_connection:.0f} bytes per idle {kind} at {len(held)}")
+    for stream in held:
+        stream.close()
     return per_connection
 
 
 def test_an_idle_keep_alive_connection_holds_at_most_a_kibibyte(gateway: Callable[..., Any]) -> None:
-    assert bytes_per_connection(gateway({"one": "modern"})) <= BUDGET
+    assert bytes_per_connection(gateway({"one": "modern"}), "connection", keep_alive()) <= BUDGET
+
+
+def test_an_idle_event_stream_holds_at_most_a_kibibyte(gateway: Callable[..., Any]) -> None:
+    assert bytes_per_connection(gateway({"one": "modern"}), "event stream", event_stream) <= BUDGET
+
+
+def test_an_idle_websocket_holds_at_most_a_kibibyte(gateway: Callable[..., Any]) -> None:
+    assert bytes_per_connection(gateway({"one": "modern"}), "WebSocket", web_socket) <= BUDGET
 
 
 def test_an_idle_tls_connection_holds_at_most_16_kibibytes(
@@ -46,4 +110,4 @@ def test_an_idle_tls_connection_holds_at_most_16_kibibytes(
     config.write_text(json.dumps({"listeners": {"http": {"tls": tls}}}))
     running = gateway({"one": "modern"}, extra=["--config", str(config)])
     context = ssl.create_default_context(cafile=str(certificate[0]))
-    assert bytes_per_connection(running, context) <= TLS_BUDGET
+    assert bytes_per_connection(running, "connection over TLS", keep_alive(context)) <= TLS_BUDGET
