@@ -126,11 +126,31 @@ extension Worker {
         write(message.bytes, on: stream)
       }
     }
+    announceToSockets(changes)
   }
 
-  /// The same for legacy sessions, from the control loop.
+  /// Sessions over WebSocket that see what all see get one message, encoded once.
+  private func announceToSockets(_ changes: ServedCatalogue.Changes) {
+    let places = sockets.places
+    guard !places.isEmpty else { return }
+    for kind in ListKind.allCases {
+      var message = ByteBuffer(capacity: 96)
+      message.append(changed: kind, subscriptionID: nil)
+      let broadcast = Broadcast(message.bytes)
+      for place in places {
+        guard let socket = sockets[place], let session = socket.session, session.overlay == nil,
+          Self.concerns(kind, changes[session.view])
+        else { continue }
+        send(broadcast, message.count, to: socket.connection)
+      }
+    }
+  }
+
+  /// The same for other legacy sessions, from the control loop.
   func announceToSessions(_ changes: ServedCatalogue.Changes) {
-    for session in gateway.sessions.all where session.overlay == nil { announce(changes, to: session) }
+    for session in gateway.sessions.all where session.overlay == nil && session.socket == nil {
+      announce(changes, to: session)
+    }
   }
 
   func announce(_ changes: ServedCatalogue.Changes, to session: Session) {

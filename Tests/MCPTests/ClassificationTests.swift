@@ -20,6 +20,34 @@ import Wire
         == .modern(.resourcesRead))
   }
 
+  @Test("a message of a WebSocket says by itself what it is")
+  func sockets() throws {
+    func classified(_ text: String) -> Inbound {
+      let scanner = EnvelopeScanner()
+      let bytes = Array(text.utf8)
+      return Inbound.classify(scanner.scan(bytes.rawBytes))
+    }
+    let modern = #""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28""#
+    let abilities = #","io.modelcontextprotocol/clientCapabilities":{}"#
+    func request(_ params: String, _ method: String = "tools/list") -> String {
+      #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":{\#(params)}}}"#
+    }
+    #expect(classified(request(modern + abilities)) == .modern(.toolsList))
+    #expect(classified(request(modern)).refusal() == [400, -32602])
+    #expect(classified(request(modern + abilities, "ping")).refusal() == [404, -32601])
+    let unknown = modern.replacing("2026-07-28", with: "2031-01-01")
+    #expect(classified(request(unknown + abilities)).refusal() == [400, -32022])
+    #expect(classified(Self.list) == .legacyRequest(.toolsList, header: nil))
+    #expect(classified(Self.initialize) == .legacyInitialize(.r20250618))
+    #expect(classified("[\(Self.list)]") == .legacyBatch(header: nil))
+    #expect(classified(#"{"jsonrpc":"2.0","id":1,"result":{}}"#) == .legacyResponse(header: nil))
+    let cancelled = #"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1"#
+    #expect(classified(cancelled + "}}") == .legacyNotification(.notifyCancelled, header: nil))
+    #expect(classified(cancelled + "," + modern + "}}}") == .modernNotification(.notifyCancelled))
+    #expect(classified("{").refusal() == [400, -32700])
+    #expect(classified("{}").refusal() == [400, -32600])
+  }
+
   @Test("session headers mean nothing to a modern request")
   func sessionIgnored() throws {
     let exchange = Exchange.modern("tools/list", extra: [("Mcp-Session-Id", "x"), ("Last-Event-ID", "1")])

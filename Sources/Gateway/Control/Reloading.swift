@@ -108,7 +108,10 @@ extension ControlPlane {
     for session in gateway.sessions.all where session.view == view {
       gateway.post(to: Int(session.id.worker)) { $0.end(session) }
     }
-    gateway.postToAll { $0.endListens { $0.view == view } }
+    gateway.postToAll { worker in
+      worker.endListens { $0.view == view }
+      worker.closeSockets(to: view)
+    }
   }
 }
 

@@ -151,6 +151,11 @@ extension Worker {
     finish(id)
   }
 
+  /// The server that these looked at is there no more.
+  func closeSockets(to view: CatalogueView) {
+    for place in sockets.places where sockets[place]?.view == view { closeSocket(place, GatewayError(.draining)) }
+  }
+
   // MARK: Draining
 
   /// Sockets without calls are closed; the others when their last call has been answered.
