@@ -3,7 +3,7 @@
    own id. It is the same for every gateway and proxy that is compared, and, asked directly, the
    bare writer that they are compared with.
 
-   responder PORT [legacy|modern] [sse] [tools=N]
+   responder PORT|stdio [legacy|modern] [sse] [tools=N]
 
    It plays a server of that era with the tool `echo`, which says its argument `text` again, and as
    many others as it is told to have. `sse`: answers are event streams of one event. Events that
@@ -179,6 +179,10 @@ static bool put_result(const char *body) {
     print(&payload, "%s\"resources\":[{\"uri\":\"bench://events\",\"name\":\"events\"}]", stamp);
   } else if (IS("resources/templates/list")) {
     print(&payload, "%s\"resourceTemplates\":[]", stamp);
+  } else if (IS("prompts/list")) {
+    print(&payload, "%s\"prompts\":[]", stamp);
+  } else if (IS("ping")) {
+    return true;
   } else if (IS("initialize") && !is_modern) {
     print(&payload, "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}},"
                     "\"serverInfo\":{\"name\":\"responder\",\"version\":\"1\"}");
@@ -194,25 +198,30 @@ static bool put_result(const char *body) {
   return true;
 }
 
-static void answer(int descriptor, const char *body) {
+/* Makes the answer in `payload`; false for what gets none. */
+static bool make_answer(const char *body) {
   const char *id = "";
   size_t id_length = find_value(body, "\"id\":", &id);
-  if (id_length == 0) {
-    send_head(descriptor, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
-    return;
-  }
+  if (id_length == 0) return false;
   payload.length = 0;
   print(&payload, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{", (int)id_length, id);
   if (put_result(body)) {
     print(&payload, "}}");
-  } else {
-    payload.length = 0;
-    print(&payload,
-          "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":-32601,\"message\":"
-          "\"method not found\"}}",
-          (int)id_length, id);
+    return true;
   }
-  send_answer(descriptor);
+  payload.length = 0;
+  print(&payload,
+        "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":-32601,\"message\":"
+        "\"method not found\"}}",
+        (int)id_length, id);
+  return true;
+}
+
+static void answer(int descriptor, const char *body) {
+  if (make_answer(body))
+    send_answer(descriptor);
+  else
+    send_head(descriptor, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
 }
 
 /* ---- Events ---- */
@@ -270,6 +279,21 @@ static void publish(int descriptor, const char *body) {
   publish_plain(body);
   publish_updates(body);
   send_head(descriptor, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* ---- stdio ---- */
+
+/* A message a line, for proxies that start their server. */
+static int serve_stdio(void) {
+  char *line = NULL;
+  size_t capacity = 0;
+  ssize_t length;
+  while ((length = getline(&line, &capacity, stdin)) > 0) {
+    if (!make_answer(line)) continue;
+    put(&payload, "\n", 1);
+    send_text(STDOUT_FILENO, &payload);
+  }
+  return 0;
 }
 
 /* ---- Requests ---- */
@@ -361,7 +385,7 @@ static void accept_one(int loop, int listener) {
 
 int main(int count, char **arguments) {
   if (count < 2) {
-    fprintf(stderr, "usage: responder PORT [legacy|modern] [sse] [tools=N]\n");
+    fprintf(stderr, "usage: responder PORT|stdio [legacy|modern] [sse] [tools=N]\n");
     return 2;
   }
   for (int i = 2; i < count; i++) {
@@ -370,6 +394,7 @@ int main(int count, char **arguments) {
     sscanf(arguments[i], "tools=%u", &tool_count);
   }
   signal(SIGPIPE, SIG_IGN);
+  if (strcmp(arguments[1], "stdio") == 0) return serve_stdio();
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;

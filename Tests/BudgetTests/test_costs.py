@@ -39,6 +39,8 @@ class Operation:
 
 ONE_CALL = ["-c", "1", "-n", "<n>"]
 EVENTS = ["-c", str(SUBSCRIBERS), "--rate", "20", "--publications", "<n>", "--size", "100"]
+ECHO = "ws://127.0.0.1:{port}/debug/echo"
+ECHOED = ["--era", "none", "--body", "{n}{padding}", "--size", "64", "--expect", "same"]
 PUBLISH = ["--publish", "http://127.0.0.1:{upstream}/publish"]
 
 OPERATIONS = [
@@ -53,6 +55,8 @@ OPERATIONS = [
         ],
     ),
     Operation("HTTP+SSE call", {"one": "legacy"}, ["call", "http://127.0.0.1:{port}/mcp/sse", "--sse", *ONE_CALL]),
+    Operation("WebSocket call", {"one": "modern"}, ["call", "ws://127.0.0.1:{port}/mcp/ws", *ONE_CALL]),
+    Operation("WebSocket echo", {"one": "modern"}, ["call", ECHO, *ECHOED, *ONE_CALL], extra=["--debug-echo"]),
     Operation(
         "fan-out event",
         {"one": "modern"},
