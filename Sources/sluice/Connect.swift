@@ -40,8 +40,9 @@ struct Connect: ParsableCommand {
       source.resume()
       return source
     }
-    bridge.run(reading: 0)
+    let isReached = bridge.run(reading: 0)
     withExtendedLifetime(sources) { bridge.close() }
+    guard isReached else { throw ExitCode.failure }
   }
 
   private func endpoint() throws -> EndpointURL {

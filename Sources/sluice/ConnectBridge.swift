@@ -39,17 +39,33 @@ final class ConnectBridge: Sendable {
   }
 
   /// Reads messages until the input ends or the client no longer reads, then waits for the answers that are due.
-  func run(reading descriptor: Int32) {
+  ///
+  /// False if there were none and nobody listens at the URL either, which else nobody would hear of.
+  func run(reading descriptor: Int32) -> Bool {
     var lines = LineReader(descriptor: descriptor)
+    var hasRead = false
     while output.isOpen, let line = lines.next() {
       if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) { continue }
+      hasRead = true
       take(ConnectMessage(line))
     }
+    guard hasRead else { return isReachable() }
     let endless = state.withLock { state in
       state.inFlight.values.filter { $0.method == "subscriptions/listen" || !output.isOpen }
     }
     for exchange in endless { exchange.cancel() }
     running.wait()
+    return true
+  }
+
+  private func isReachable() -> Bool {
+    do throws(HTTPFault) {
+      _ = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout)
+      return true
+    } catch {
+      StandardError.write("sluice: \(url): \(error)")
+      return false
+    }
   }
 
   /// Ends the session, as a good client does. Waits two seconds at most.

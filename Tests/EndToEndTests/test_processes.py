@@ -17,7 +17,7 @@ import pytest
 
 from harness.gateway import Gateway
 from harness.paths import binary
-from harness.processes import alive, eventually, with_argument
+from harness.processes import alive, eventually, free_port, with_argument
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
 from harness.wire import Connection, LegacySession, Response, modern, post_modern, rpc
 
@@ -224,6 +224,14 @@ def test_version_and_help() -> None:
     assert version.returncode == 0 and version.stdout.strip()
     for command in ("serve", "check", "connect", "version", "healthcheck"):
         assert command in run("--help").stdout
+
+
+def test_connect_without_a_message_says_whether_anybody_listens(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    assert run("connect", f"http://127.0.0.1:{gateway.port}/mcp", input="\n").returncode == 0
+    url = f"http://127.0.0.1:{free_port()}/mcp"
+    found = run("connect", url, input="")
+    assert found.returncode == 1 and f"{url}: no connection" in found.stderr and not found.stdout
 
 
 def test_a_mistake_in_a_file_is_placed_and_ends_with_2(folder: Path) -> None:

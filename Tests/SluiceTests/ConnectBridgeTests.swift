@@ -16,7 +16,7 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
   let bridge = ConnectBridge(
     to: EndpointURL(scheme: .http, host: "127.0.0.1", port: server.port, target: target),
     headers: [("Authorization", "Bearer t")], output: ConnectOutput(descriptor: output[1]))
-  bridge.run(reading: input[0])
+  _ = bridge.run(reading: input[0])
   bridge.close()
   close(input[0])
   close(output[1])
