@@ -35,7 +35,7 @@ final class MemoryGateway {
   var connections: [cr_id] = []
   /// The other handlers' calls, in order: "closed 7", "drained 7", "peer ended 7", "timer 3".
   var events: [String] = []
-  var errors: [cr_error] = []
+  var errors: [ReactorFault] = []
   var answer: (MemoryGateway, cr_id, SeenRequest) -> Void = { gateway, id, request in
     gateway.reply(id, body: request.body.isEmpty ? "ok" : request.body)
   }
@@ -70,14 +70,14 @@ final class MemoryGateway {
     handlers.closed = { context, id, tag, error in
       let gateway = MemoryGateway.of(context)
       gateway.events.append("closed \(tag)")
-      gateway.errors.append(error)
+      gateway.errors.append(ReactorFault(error))
       let code = cr_websocket_close_code(gateway.loop, id)
       if code != 0 { gateway.closeCodes.append(code) }
     }
     handlers.upstream_closed = { context, id, tag, error, _ in
       let gateway = MemoryGateway.of(context)
       gateway.events.append("upstream closed \(tag)")
-      gateway.errors.append(error)
+      gateway.errors.append(ReactorFault(error))
       let code = cr_websocket_close_code(gateway.loop, id)
       if code != 0 { gateway.closeCodes.append(code) }
     }

@@ -210,16 +210,21 @@ final class WebSocketPeer {
   }
 }
 
-extension cr_error: @retroactive Equatable {
-  public static func == (one: cr_error, other: cr_error) -> Bool {
-    one.domain == other.domain && one.code == other.code
+/// A `cr_error` that tests can compare.
+struct ReactorFault: Equatable {
+  var domain: UInt16
+  var code: Int32
+
+  init(_ error: cr_error) {
+    domain = error.domain
+    code = error.code
   }
 
-  static func reason(_ reason: cr_reason) -> cr_error {
-    cr_error(domain: UInt16(CR_DOMAIN_REACTOR.rawValue), code: Int32(reason.rawValue))
+  static func reason(_ reason: cr_reason) -> ReactorFault {
+    ReactorFault(cr_error(domain: UInt16(CR_DOMAIN_REACTOR.rawValue), code: Int32(reason.rawValue)))
   }
 
-  static func webSocket(_ code: Int32) -> cr_error {
-    cr_error(domain: UInt16(CR_DOMAIN_WEBSOCKET.rawValue), code: code)
+  static func webSocket(_ code: Int32) -> ReactorFault {
+    ReactorFault(cr_error(domain: UInt16(CR_DOMAIN_WEBSOCKET.rawValue), code: code))
   }
 }
