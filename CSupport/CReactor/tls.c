@@ -4,10 +4,11 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 /* Policy of TLS: versions, trust, certificates. How its bytes travel is in transport_tls.c. */
 
@@ -131,6 +132,17 @@ cr_tls_context *cr_tls_client_make(const cr_tls_client_options *options, char *m
   }
   cr_tls_context_free(context);
   return NULL;
+}
+
+/* Names only are told the server, so that it may choose a certificate (RFC 6066 section 3 has no
+ * addresses). */
+bool cr_tls_expect_host(SSL *ssl, const char *host) {
+  unsigned char address[16];
+  if (uv_inet_pton(AF_INET, host, address) == 0 || uv_inet_pton(AF_INET6, host, address) == 0) {
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+  }
+  X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(ssl), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
 cr_tls_context *cr_tls_context_retain(cr_tls_context *context) {

@@ -29,6 +29,8 @@ bool cr_tls_harden(SSL_CTX *ssl);
 /* The certificate and its key into `ssl`; `key_file` NULL: in the certificate's file. */
 bool cr_tls_identify(SSL_CTX *ssl, const char *cert_file, const char *key_file, char *message,
                      size_t capacity);
+/* The name or address that the server's certificate must have. */
+bool cr_tls_expect_host(SSL *ssl, const char *host);
 /* Writes "what 'file': reason", with OpenSSL's own reason. Always false. */
 bool cr_tls_complain(char *message, size_t capacity, const char *what, const char *file);
 

@@ -1,7 +1,6 @@
 #include "transport_tls.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,7 +229,6 @@ static ssize_t encrypt(cr_connection *connection, const uv_buf_t *pieces, unsign
     size_t room = left + OVERHEAD * (left / RECORD + 1);
     tls->outgoing = cr_buffer_take(&connection->loop->buffers, room);
   }
-  ERR_clear_error();
   while (done < left) {
     while (skip >= pieces[index].len)
       skip -= pieces[index++].len;
@@ -243,6 +241,8 @@ static ssize_t encrypt(cr_connection *connection, const uv_buf_t *pieces, unsign
       plain = (const char *)record;
       filled = join(record, pieces, count, &index, &skip);
     }
+    /* Fails only for good, so nobody asks SSL_get_error, and what is in OpenSSL's queue of errors
+       need not be cleared at each message. */
     if (SSL_write_ex(tls->ssl, plain, filled, &written) != 1 || written != filled) return -1;
     done += filled;
   }
@@ -540,17 +540,6 @@ static cr_tls *attach(cr_connection *connection, const cr_transport *below,
   return tls;
 }
 
-/* The name that the certificate must have, and for which the server may choose one (names only:
- * RFC 6066 section 3 has no addresses). */
-static bool expect_host(SSL *ssl, const char *host) {
-  unsigned char address[16];
-  if (uv_inet_pton(AF_INET, host, address) == 0 || uv_inet_pton(AF_INET6, host, address) == 0) {
-    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-  }
-  X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(ssl), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
-}
-
 static bool offer_session(cr_tls *tls, const char *host, uint16_t port) {
   if (tls->context->sessions == NULL) return true;
   size_t capacity = strlen(host) + sizeof ":65535";
@@ -566,7 +555,7 @@ bool cr_tls_attach_client(cr_connection *connection, const cr_transport *below,
   const cr_transport *before = connection->transport;
   cr_tls *tls = attach(connection, below, context);
   if (tls == NULL) return false;
-  if (prepare(connection) && expect_host(tls->ssl, host) && offer_session(tls, host, port)) {
+  if (prepare(connection) && cr_tls_expect_host(tls->ssl, host) && offer_session(tls, host, port)) {
     SSL_set_connect_state(tls->ssl);
     return true;
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Dispatch
 import Glibc
+import Reactor
 
 struct Connect: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,7 +16,8 @@ struct Connect: ParsableCommand {
       carried, those that open with `initialize` in one session, those of 2026-07-28 without. When stdin ends, the calls \
       in flight are waited for and the session is ended.
 
-      The URL has to be a Streamable HTTP endpoint, by http; https is not spoken here yet.
+      The URL has to be a Streamable HTTP endpoint. By https, the server is checked against the system's roots, or against \
+      those that --ca names.
       """)
 
   @Argument(help: "The endpoint, such as http://127.0.0.1:4001/mcp.")
@@ -26,8 +28,19 @@ struct Connect: ParsableCommand {
     help: ArgumentHelp("A header to send with every request; may be repeated.", valueName: "name: value"))
   var headers: [String] = []
 
+  @Option(help: ArgumentHelp("Roots to trust instead of the system's, in a PEM file.", valueName: "file"))
+  var ca: String?
+
+  @Option(help: ArgumentHelp("A certificate to show, in a PEM file.", valueName: "file"))
+  var cert: String?
+
+  @Option(help: ArgumentHelp("Its key, in a PEM file.", valueName: "file"))
+  var key: String?
+
   func run() throws {
-    let bridge = ConnectBridge(to: try endpoint(), headers: try fields(), output: ConnectOutput(descriptor: 1))
+    let endpoint = try endpoint()
+    let bridge = ConnectBridge(
+      to: endpoint, trust: try trust(endpoint), headers: try fields(), output: ConnectOutput(descriptor: 1))
     signal(SIGPIPE, SIG_IGN)
     // A client that is done sends SIGTERM a moment after it has closed stdin: the session is still to be ended.
     let sources = [SIGTERM, SIGINT].map { number in
@@ -52,13 +65,24 @@ struct Connect: ParsableCommand {
     } catch {
       throw ValidationError("The URL can't be used: \(error.message).")
     }
-    if parsed.scheme.isEncrypted {
-      throw ValidationError("`connect` speaks only http so far, not \(parsed.scheme.rawValue).")
-    }
     if parsed.scheme.isWebSocket {
       throw ValidationError("`connect` speaks Streamable HTTP; give it the http URL of the endpoint.")
     }
     return parsed
+  }
+
+  private func trust(_ endpoint: EndpointURL) throws -> TLSContext? {
+    guard endpoint.scheme.isEncrypted else {
+      if ca != nil || cert != nil || key != nil {
+        throw ValidationError("--ca, --cert and --key have a meaning only for an https URL.")
+      }
+      return nil
+    }
+    do throws(TLSContext.Failure) {
+      return try TLSContext(ca: ca, certificate: cert, key: key, verify: true)
+    } catch {
+      throw ValidationError("There can be no TLS: \(error).")
+    }
   }
 
   private func fields() throws -> [(name: String, value: String)] {

@@ -1,6 +1,7 @@
 import Configuration
 import Dispatch
 import Glibc
+import Reactor
 import Synchronization
 import Wire
 
@@ -10,6 +11,7 @@ import Wire
 /// process for one user, and blocking is what keeps it simple. Messages are sent in the order in which they came.
 final class ConnectBridge: Sendable {
   private let url: EndpointURL
+  private let trust: TLSContext?
   private let headers: [(name: String, value: String)]
   private let output: ConnectOutput
   private let state = Mutex(State())
@@ -32,8 +34,12 @@ final class ConnectBridge: Sendable {
   private static let largestError = 1 << 20
   private static let resumptions = 5
 
-  init(to url: EndpointURL, headers: [(name: String, value: String)], output: ConnectOutput) {
+  /// - Parameter trust: what an https server is checked against.
+  init(
+    to url: EndpointURL, trust: TLSContext? = nil, headers: [(name: String, value: String)], output: ConnectOutput
+  ) {
     self.url = url
+    self.trust = trust
     self.headers = headers
     self.output = output
   }
@@ -77,7 +83,7 @@ final class ConnectBridge: Sendable {
     }
     guard let session else { return }
     do throws(HTTPFault) {
-      var connection = try HTTPConnection(to: url, timeout: 2)
+      var connection = try HTTPConnection(to: url, timeout: 2, trust: trust)
       try connection.send(method: "DELETE", target: url.target, headers: sessionHeaders(session), body: nil)
       _ = try connection.readHead()
     } catch {
@@ -118,7 +124,7 @@ final class ConnectBridge: Sendable {
     while true {
       let session = state.withLock { $0.session }
       do throws(HTTPFault) {
-        var connection = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout)
+        var connection = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout, trust: trust)
         guard exchange.attach(connection.canceller) else { return }
         defer { exchange.detach() }
         try connection.send(
@@ -216,7 +222,7 @@ final class ConnectBridge: Sendable {
       tries += 1
       pause(milliseconds: cursor.retry ?? 1000)
       do throws(HTTPFault) {
-        var next = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout)
+        var next = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout, trust: trust)
         guard exchange.attach(next.canceller) else { return }
         defer { exchange.detach() }
         try next.send(
@@ -278,7 +284,8 @@ final class ConnectBridge: Sendable {
       var delay = 1000
       while self.state.withLock({ $0.session == session && !$0.isClosing }) {
         do throws(HTTPFault) {
-          var connection = try HTTPConnection(to: self.url, connectTimeout: Self.connectTimeout)
+          var connection = try HTTPConnection(
+            to: self.url, connectTimeout: Self.connectTimeout, trust: self.trust)
           try connection.send(
             method: "GET", target: self.url.target, headers: self.streamHeaders(session, after: cursor.id), body: nil)
           let head = try connection.readHead()

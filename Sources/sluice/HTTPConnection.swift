@@ -1,9 +1,10 @@
 import Configuration
 import Glibc
+import Reactor
 
 /// Why an exchange came to nothing.
 enum HTTPFault: Error, CustomStringConvertible {
-  case encrypted
+  case untrusted(reason: String)
   case unresolvable(host: String, reason: String)
   case unreachable(reason: String)
   case broken(reason: String)
@@ -12,7 +13,7 @@ enum HTTPFault: Error, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .encrypted: "https is not spoken by this command yet; give it an http URL"
+    case .untrusted(let reason): reason
     case .unresolvable(let host, let reason): "the host \(host) is not known: \(reason)"
     case .unreachable(let reason): "no connection: \(reason)"
     case .broken(let reason): "the connection broke: \(reason)"
@@ -37,6 +38,8 @@ struct HTTPConnection: ~Copyable {
   }
 
   private let socket: Socket
+  /// nil: plain.
+  private let tls: TLSStream?
   private let authority: String
   private var buffer: [UInt8]
   private var framing: Framing
@@ -55,11 +58,16 @@ struct HTTPConnection: ~Copyable {
   /// - Parameters:
   ///   - timeout: seconds that any one read or write may take; nil: as long as it takes, as streams do.
   ///   - connectTimeout: seconds that connecting may take, if `timeout` does not say.
-  init(to url: EndpointURL, timeout: Int? = nil, connectTimeout: Int? = nil) throws(HTTPFault) {
-    guard !url.scheme.isEncrypted else { throw .encrypted }
-    let descriptor = try Self.connect(host: url.host, port: url.port, timeout: timeout ?? connectTimeout)
-    if timeout == nil { Self.setTimeout(of: descriptor, seconds: 0) }
-    socket = Socket(descriptor: descriptor)
+  ///   - trust: what an https server is checked against; nil: the system's roots.
+  init(
+    to url: EndpointURL, timeout: Int? = nil, connectTimeout: Int? = nil, trust: TLSContext? = nil
+  ) throws(HTTPFault) {
+    let socket = Socket(
+      descriptor: try Self.connect(host: url.host, port: url.port, timeout: timeout ?? connectTimeout))
+    let tls = url.scheme.isEncrypted ? try Self.secure(socket, host: url.host, trust) : nil
+    if timeout == nil { Self.setTimeout(of: socket.descriptor, seconds: 0) }
+    self.socket = socket
+    self.tls = tls
     authority = url.authority
     buffer = []
     framing = .none
@@ -108,6 +116,20 @@ struct HTTPConnection: ~Copyable {
     throw .unreachable(reason: reason)
   }
 
+  private static func secure(_ socket: Socket, host: String, _ trust: TLSContext?) throws(HTTPFault) -> TLSStream {
+    do throws(TLSContext.Failure) {
+      let context: TLSContext
+      if let trust {
+        context = trust
+      } else {
+        context = try TLSContext(ca: nil, certificate: nil, key: nil, verify: true)
+      }
+      return try TLSStream(context, descriptor: socket.descriptor, of: socket, host: host)
+    } catch {
+      throw .untrusted(reason: error.description)
+    }
+  }
+
   /// Bounds connecting too (socket(7)); 0 takes the bounds away.
   private static func setTimeout(of descriptor: Int32, seconds: Int) {
     var limit = timeval(tv_sec: seconds, tv_usec: 0)
@@ -131,6 +153,10 @@ struct HTTPConnection: ~Copyable {
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if let body { head += "Content-Length: \(body.count)\r\n" }
     var bytes = (Array((head + "\r\n").utf8) + (body ?? []))[...]
+    if let tls {
+      guard tls.write(bytes) else { throw .broken(reason: "nothing can be sent") }
+      return
+    }
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.send(socket.descriptor, $0.baseAddress, $0.count, noSignal) }
       if count < 0, errno == EINTR { continue }
@@ -251,6 +277,12 @@ struct HTTPConnection: ~Copyable {
 
   private mutating func fill() throws(HTTPFault) -> Bool {
     var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    if let tls {
+      let count = tls.read(&chunk)
+      guard count >= 0 else { throw .broken(reason: "it ended, or was cut off, without a word") }
+      buffer += chunk[..<count]
+      return count > 0
+    }
     while true {
       let count = recv(socket.descriptor, &chunk, chunk.count, 0)
       if count < 0, errno == EINTR { continue }

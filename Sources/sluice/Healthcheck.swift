@@ -1,5 +1,7 @@
 import ArgumentParser
 import Configuration
+import Glibc
+import Reactor
 
 struct Healthcheck: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -20,9 +22,14 @@ struct Healthcheck: ParsableCommand {
   func run() throws {
     let admin = try options.load().configuration.listeners.admin
     let target = ready ? "/readyz" : "/healthz"
-    let url = EndpointURL(scheme: .http, host: Self.reachable(admin.host), port: admin.port, target: target)
+    // Not verified: it is asked at this machine's own address, for which its certificate need not be.
+    let trust =
+      admin.tls == nil ? nil : try? TLSContext(ca: nil, certificate: nil, key: nil, verify: false)
+    let url = EndpointURL(
+      scheme: admin.tls == nil ? .http : .https, host: Self.reachable(admin.host), port: admin.port, target: target)
+    signal(SIGPIPE, SIG_IGN)
     do throws(HTTPFault) {
-      var connection = try HTTPConnection(to: url, timeout: 3)
+      var connection = try HTTPConnection(to: url, timeout: 3, trust: trust)
       try connection.send(method: "GET", target: target, headers: [("Accept", "*/*")], body: nil)
       let head = try connection.readHead()
       guard head.status == 200 else {

@@ -18,6 +18,7 @@ from harness.certificates import Authority
 from harness.client import Driver
 from harness.gateway import Gateway
 from harness.paths import binary, python
+from harness.processes import Child, eventually, free_port
 from harness.upstreams import stdio_entry, wire_command
 from harness.wire import BOTH_TYPES, LEGACY, Connection, LegacySession, request, rpc
 
@@ -185,6 +186,41 @@ def test_plain_http_is_told_what_it_met(
         answer = connection.exchange(request("POST", "/mcp", {}, b"{}", port=gateway.port))
         assert answer.status == 400 and b"HTTPS" in answer.body
         assert connection.socket.recv(1) == b""
+
+
+def test_commands_speak_https(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]],
+    tmp_path: Path,
+) -> None:
+    """`connect` verifies and shows a certificate; `healthcheck` asks an admin listener with TLS."""
+    server = pair(certificates["server"])
+    gateway = make_gateway(settings=listener({**server, "client_ca": str(authority.ca)}))
+    opening = rpc("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}})
+    lines = [json.dumps(message) for message in (opening, rpc("tools/list", number=2))]
+
+    def connect(*arguments: str) -> list[dict[str, Any]]:
+        outcome = subprocess.run(
+            [binary(), "connect", f"https://localhost:{gateway.port}/mcp", *arguments],
+            input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=30,
+        )
+        return [json.loads(line) for line in outcome.stdout.splitlines()]
+
+    certificate = ("--cert", str(certificates["ada"][0]), "--key", str(certificates["ada"][1]))
+    answers = connect("--ca", str(authority.ca), *certificate)
+    assert any(tool["name"] == "echo" for answer in answers for tool in answer["result"].get("tools", [])), answers
+    assert all("certificate was refused" in answer["error"]["message"] for answer in connect(*certificate))
+    assert all("error" in answer for answer in connect("--ca", str(authority.ca)))
+
+    config = tmp_path / "sluice.yaml"
+    ports = {name: {"port": free_port()} for name in ("http", "websocket")}
+    admin = {"port": free_port(), "tls": server}
+    config.write_text(json.dumps({"listeners": {**ports, "admin": admin}}))
+    child = Child([binary(), "serve", "--config", str(config)], tmp_path / "serve.log")
+    try:
+        check = [binary(), "healthcheck", "--ready", "--config", str(config)]
+        assert eventually(lambda: subprocess.run(check, capture_output=True).returncode == 0, 20)
+    finally:
+        assert child.terminate(20) == 0
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])

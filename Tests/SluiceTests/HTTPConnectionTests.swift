@@ -46,10 +46,16 @@ import Testing
     #expect(throws: HTTPFault.self) { try read(answer) }
   }
 
-  @Test("https is refused with a word why")
+  @Test("a server that does not speak TLS where https was asked for is reported as such")
   func encrypted() {
-    #expect(throws: HTTPFault.self) {
-      _ = try HTTPConnection(to: EndpointURL(scheme: .https, host: "127.0.0.1", port: 1, target: "/"))
+    let server = ScriptedServer { _ in .bytes("HTTP/1.1 400 Bad Request\r\n\r\n\r\n\r\n") }
+    defer { server.stop() }
+    do throws(HTTPFault) {
+      _ = try HTTPConnection(
+        to: EndpointURL(scheme: .https, host: "127.0.0.1", port: server.port, target: "/"), timeout: 5)
+      Issue.record("it shook hands")
+    } catch {
+      #expect(error.description.hasPrefix("the TLS handshake"))
     }
   }
 }
