@@ -1,8 +1,9 @@
 # For those who work on Sluice. Each target calls a script that also runs without make.
 SECONDS ?= 60
+SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay bench clean
+.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay simulate bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ fuzz: ## Fuzz each C codec for SECONDS (60): make fuzz SECONDS=600
 
 replay: ## Run each fuzz target over its committed corpus
 	scripts/fuzz --replay
+
+simulate: ## Run SEEDS (5000) simulations of a whole gateway: make simulate SEEDS=100000
+	SLUICE_SEEDS=$(SEEDS) scripts/test swift --filter SimulationTests
 
 bench: ## Measure CPU time per call beside nginx
 	Benchmarks/proxied-call

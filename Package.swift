@@ -79,6 +79,11 @@ let package = Package(
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
       name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Routing", "Wire"], swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", .product(name: "Logging", package: "swift-log"),
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

@@ -308,6 +308,11 @@ void cr_memory_peer_send(cr_memory_peer *peer, cwire_span bytes) {
   if (append(&peer->inbound, bytes.base, bytes.length)) wake(peer);
 }
 
+void cr_memory_peer_plan(cr_memory_peer *peer, const cr_fault_plan *faults) {
+  peer->faults = *faults;
+  peer->written = 0; /* the bytes of the plan are counted from here */
+}
+
 size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity) {
   size_t length = left(&peer->outbound) < capacity ? left(&peer->outbound) : capacity;
   if (length) memcpy(out, peer->outbound.bytes + peer->outbound.begin, length);

@@ -76,9 +76,12 @@ package final class EventLoop {
     unsafe cr_loop_run(raw)
   }
 
-  /// One turn without waiting. True if anything happened.
+  /// One turn without waiting, on the calling thread. True if anything happened.
   @discardableResult
-  package func step() -> Bool { unsafe cr_loop_step(raw) }
+  package func step() -> Bool {
+    executor.adopt()
+    return unsafe cr_loop_step(raw)
+  }
 
   /// Milliseconds of the monotonic clock, read once per turn.
   package var now: UInt64 { unsafe cr_loop_now(raw) }

@@ -25,9 +25,11 @@ void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context);
 
 /* The test's end: bytes toward the gateway, bytes from it, orderly end, reset.
-   `cr_memory_peer_take` moves out up to `capacity` bytes written by the gateway. Freed by
+   `cr_memory_peer_plan` gives it faults from now on: a connection to an upstream begins without
+   any. `cr_memory_peer_take` moves out up to `capacity` bytes written by the gateway. Freed by
    `cr_memory_peer_free`. */
 void cr_memory_peer_send(cr_memory_peer *peer, cwire_span bytes);
+void cr_memory_peer_plan(cr_memory_peer *peer, const cr_fault_plan *faults);
 size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity);
 /* While it is stalled the peer takes nothing of what the gateway writes. */
 void cr_memory_peer_stall(cr_memory_peer *peer, bool stalled);

@@ -1,0 +1,96 @@
+import CReactor
+
+@testable import Reactor
+
+/// The far end of an in-memory connection of a gateway's loop.
+final class MemoryPeer {
+  private let raw: OpaquePointer
+
+  /// Takes over a peer that a loop made.
+  init(_ raw: OpaquePointer) {
+    self.raw = raw
+  }
+
+  deinit { cr_memory_peer_free(raw) }
+
+  /// Faults of what the gateway writes from now on.
+  func plan(_ faults: cr_fault_plan) {
+    var faults = faults
+    cr_memory_peer_plan(raw, &faults)
+  }
+
+  func send(_ bytes: [UInt8]) {
+    bytes.withUnsafeBufferPointer { cr_memory_peer_send(raw, cwire_span_make($0.baseAddress, $0.count)) }
+  }
+
+  /// What the gateway has written since the last call.
+  func take() -> [UInt8] {
+    var taken: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16 << 10)
+    while true {
+      let count = cr_memory_peer_take(raw, &buffer, buffer.count)
+      guard count > 0 else { return taken }
+      taken += buffer[..<count]
+    }
+  }
+
+  /// The gateway ended the connection, and everything it wrote was taken.
+  var isEnded: Bool { cr_memory_peer_ended(raw) }
+
+  func end() { cr_memory_peer_end(raw) }
+  func reset() { cr_memory_peer_reset(raw) }
+}
+
+/// A listener in memory.
+struct MemoryListener {
+  private let raw: OpaquePointer
+  private let loop: OpaquePointer
+
+  init(_ loop: EventLoop, label: UInt32, limits: HTTPLimits) {
+    var limits = limits.raw
+    self.loop = loop.raw
+    raw = cr_memory_listen(loop.raw, label, &limits)
+  }
+
+  /// A client connects; nil if it is turned away.
+  func accept(_ faults: cr_fault_plan) -> MemoryPeer? {
+    var faults = faults
+    return cr_memory_accept(loop, raw, &faults).map(MemoryPeer.init)
+  }
+
+  func stop() { cr_listener_stop(raw) }
+}
+
+/// Takes the connections of loops to one host. It outlives the loops.
+final class Interceptor {
+  private(set) var arrived: [MemoryPeer] = []
+
+  func intercept(_ host: String, on loop: EventLoop) {
+    cr_memory_intercept(
+      loop.raw, host,
+      { context, peer in
+        Unmanaged<Interceptor>.fromOpaque(context!).takeUnretainedValue().arrived.append(MemoryPeer(peer!))
+      }, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  func takeArrived() -> [MemoryPeer] {
+    defer { arrived = [] }
+    return arrived
+  }
+}
+
+/// SplitMix64: all of a run's choices come from its seed.
+struct SeededRandom: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+  mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+}

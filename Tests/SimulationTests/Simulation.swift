@@ -1,0 +1,397 @@
+import CReactor
+import Foundation
+
+@testable import Gateway
+
+/// One run: some workers, clients and upstreams that do what a seed says, and what must hold of it.
+final class Simulation {
+  private var random: SeededRandom
+  private let upstreams: [String: ScriptedUpstream]
+  private let gateway: SimulatedGateway
+  private var connections: [SimulatedConnection] = []
+  private var sessions: [SimulatedSession] = []
+  /// Streams of calls that broke and can be taken up again.
+  private var broken: [SimulatedCall] = []
+  private var calls: [SimulatedCall] = []
+  private var nextID = 1
+  private var problems: [String] = []
+
+  private init(seed: UInt64) throws {
+    random = SeededRandom(state: seed)
+    var upstreams: [String: ScriptedUpstream] = [:]
+    if seed % 8 != 0 {
+      upstreams["alpha"] = ScriptedUpstream(.legacy)
+      if seed % 2 == 0 { upstreams["beta"] = ScriptedUpstream(.modern) }
+    }
+    self.upstreams = upstreams
+    gateway = try SimulatedGateway(workers: 1 + random.below(3), upstreams: upstreams)
+  }
+
+  /// What went wrong in the run of a seed.
+  static func problems(seed: UInt64, steps: Int) throws -> [String] {
+    let simulation = try Simulation(seed: seed)
+    simulation.run(steps: steps)
+    return simulation.problems
+  }
+
+  private func run(steps: Int) {
+    for _ in 0..<100 where !gateway.isReady {
+      settle()
+      gateway.advance(100)
+    }
+    guard gateway.isReady else { return problems.append("the upstreams were never ready") }
+    for upstream in upstreams.values { upstream.misbehaves = true }
+    for _ in 0..<steps where problems.isEmpty { act() }
+    if problems.isEmpty { end() }
+  }
+
+  // MARK: Turns
+
+  private func turn() -> Bool {
+    var moved = false
+    for worker in gateway.loops.shuffled(using: &random) where worker.loop.step() { moved = true }
+    for alias in upstreams.keys.sorted() {
+      guard let upstream = upstreams[alias] else { continue }
+      if upstream.step(&random) { moved = true }
+      for problem in upstream.problems { report("\(alias) was sent \(problem)") }
+    }
+    for connection in connections where read(connection) { moved = true }
+    connections.removeAll { $0.hasEnded }
+    return moved
+  }
+
+  private func settle() {
+    var idle = 0
+    for _ in 0..<20_000 {
+      idle = turn() ? 0 : idle + 1
+      if idle == 3 { return }
+    }
+    report("it never comes to rest")
+  }
+
+  private func report(_ problem: String) {
+    if problems.count < 5, !problems.contains(problem) { problems.append(problem) }
+  }
+
+  // MARK: The script
+
+  private func act() {
+    switch random.below(100) {
+    case 0..<12: openSession()
+    case 12..<40: legacyCall()
+    case 40..<52: modernCall()
+    case 52..<60: listen()
+    case 60..<64: deleteSession()
+    case 64..<66: garbage()
+    case 66..<74: vanish()
+    case 74..<76: upstreams["alpha"]?.announce()
+    case 76..<84: gateway.advance(UInt64(random.below(300)))
+    case 84..<87: gateway.advance(UInt64(1000 + random.below(3000)))
+    case 87..<88: gateway.advance(UInt64(11_000 + random.below(10_000)))
+    default: for _ in 0..<random.below(20) { _ = turn() }
+    }
+    if random.chance(50) { _ = turn() }
+  }
+
+  /// The clients stop, and so do the upstreams' bad days; nothing may be left in the end.
+  private func end() {
+    for upstream in upstreams.values { upstream.misbehaves = false }
+    settle()
+    for _ in 0..<60 {
+      gateway.advance(500)
+      settle()
+    }
+    for call in calls where !call.isOver { report("call \(call.id) got no answer, and its connection goes on") }
+    for connection in connections { connection.peer.end() }
+    settle()
+    for connection in connections where !connection.hasEnded { connection.peer.reset() }
+    settle()
+    for _ in 0..<70 {
+      gateway.advance(2000)
+      settle()
+    }
+    for leftover in gateway.leftovers(ended: false) { report("left over: \(leftover)") }
+    gateway.beginEnding()
+    settle()
+    gateway.finishEnding()
+    for _ in 0..<20 {
+      gateway.advance(1000)
+      settle()
+    }
+    for leftover in gateway.leftovers(ended: true) { report("left over after the end: \(leftover)") }
+    gateway.state.setControl(nil)
+  }
+
+  // MARK: Requests
+
+  private func connection() -> SimulatedConnection? {
+    let free = connections.filter(\.isFree)
+    if !free.isEmpty, random.chance(60) { return free[random.below(free.count)] }
+    let worker = random.below(gateway.workers.count)
+    let faults = cr_fault_plan(
+      max_write: random.chance(15) ? UInt32(1 + random.below(100)) : 0, again_every: random.chance(15) ? 2 : 0,
+      reset_after: random.chance(3) ? UInt64(1 + random.below(2000)) : 0)
+    guard let peer = gateway.accept(on: worker, faults) else { return nil }
+    let made = SimulatedConnection(peer, worker: worker)
+    connections.append(made)
+    return made
+  }
+
+  private func send(
+    _ connection: SimulatedConnection, _ method: String, _ message: [String: Any]?, _ headers: [String] = []
+  ) {
+    var head = "\(method) /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, text/event-stream\r\n"
+    for header in headers { head += header + "\r\n" }
+    let body = message.map(ScriptedUpstream.bytes) ?? []
+    if message != nil { head += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
+    let bytes = Array((head + "\r\n").utf8) + body
+    guard random.chance(15) else { return connection.peer.send(bytes) }
+    let cut = random.below(bytes.count)
+    connection.peer.send(Array(bytes[..<cut]))
+    _ = turn()
+    connection.peer.send(Array(bytes[cut...]))
+  }
+
+  private func makeCall(_ text: String?, _ session: SimulatedSession?) -> SimulatedCall {
+    let call = SimulatedCall(id: nextID, text: text, session: session)
+    nextID += 1
+    calls.append(call)
+    return call
+  }
+
+  private func openSession() {
+    guard let connection = connection() else { return }
+    let session = SimulatedSession()
+    let call = makeCall(nil, session)
+    connection.use = .opening(session, call)
+    send(
+      connection, "POST",
+      [
+        "jsonrpc": "2.0", "id": call.id, "method": "initialize",
+        "params": [
+          "protocolVersion": "2025-11-25", "capabilities": ["sampling": [:]],
+          "clientInfo": ["name": "simulated", "version": "1"],
+        ],
+      ])
+  }
+
+  private func anySession() -> (SimulatedSession, [String])? {
+    let open = sessions.filter { !$0.isDeleted }
+    guard !open.isEmpty else { return nil }
+    let session = open[random.below(open.count)]
+    return (session, ["Mcp-Session-Id: \(session.token ?? "")", "MCP-Protocol-Version: 2025-11-25"])
+  }
+
+  /// The name of an echo tool and what it is to say.
+  private func echo() -> (name: String, text: String) {
+    let aliases = upstreams.keys.sorted()
+    let alias = aliases.isEmpty ? "demo" : aliases[random.below(aliases.count)]
+    return ("\(alias)__echo", "text \(nextID)" + String(repeating: "x", count: random.chance(5) ? 100_000 : 0))
+  }
+
+  private func legacyCall() {
+    guard let (session, headers) = anySession(), let connection = connection() else { return }
+    var message: [String: Any] = ["jsonrpc": "2.0"]
+    switch random.below(10) {
+    case 0:
+      message["method"] = "notifications/initialized"
+      connection.use = .acknowledgement
+      return send(connection, "POST", message, headers)
+    case 1:
+      message["method"] = "notifications/cancelled"
+      message["params"] = ["requestId": max(1, nextID - 1 - random.below(5))]
+      connection.use = .acknowledgement
+      return send(connection, "POST", message, headers)
+    case 2, 3:
+      let call = makeCall(nil, session)
+      message["method"] = random.chance(50) ? "tools/list" : "ping"
+      message["id"] = call.id
+      connection.use = .call(call)
+    default:
+      let (name, text) = echo()
+      let call = makeCall(text, session)
+      message["method"] = "tools/call"
+      message["id"] = call.id
+      message["params"] = ["name": name, "arguments": ["text": text], "_meta": ["progressToken": call.id]]
+      connection.use = .call(call)
+    }
+    send(connection, "POST", message, headers)
+  }
+
+  private func modernCall() {
+    guard let connection = connection() else { return }
+    let (name, text) = echo()
+    let isCall = random.chance(70)
+    let call = makeCall(isCall ? text : nil, nil)
+    let prefix = "io.modelcontextprotocol/"
+    let meta: [String: Any] = [
+      prefix + "protocolVersion": "2026-07-28", prefix + "clientCapabilities": [:],
+      prefix + "clientInfo": ["name": "simulated", "version": "1"],
+    ]
+    let method = isCall ? "tools/call" : "tools/list"
+    var parameters: [String: Any] = ["_meta": meta]
+    var headers = ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: \(method)"]
+    if isCall {
+      parameters["name"] = name
+      parameters["arguments"] = ["text": text]
+      headers.append("Mcp-Name: \(name)")
+    }
+    connection.use = .call(call)
+    send(connection, "POST", ["jsonrpc": "2.0", "id": call.id, "method": method, "params": parameters], headers)
+  }
+
+  private func listen() {
+    guard let (session, headers) = anySession(), let connection = connection() else { return }
+    if let place = broken.firstIndex(where: { $0.session === session }), random.chance(70) {
+      let call = broken.remove(at: place)
+      connection.use = .stream(session, call)
+      return send(connection, "GET", nil, headers + ["Last-Event-ID: \(call.lastEventID ?? "")"])
+    }
+    connection.use = .stream(session, nil)
+    let resume = session.lastEventID.map { ["Last-Event-ID: \($0)"] } ?? []
+    send(connection, "GET", nil, headers + (random.chance(50) ? resume : []))
+  }
+
+  private func deleteSession() {
+    guard let (session, headers) = anySession(), let connection = connection() else { return }
+    session.isDeleted = true
+    connection.use = .acknowledgement
+    send(connection, "DELETE", nil, headers)
+  }
+
+  private func garbage() {
+    guard let connection = connection() else { return }
+    connection.use = .acknowledgement
+    connection.peer.send(
+      (0..<random.below(80)).map { _ in UInt8(truncatingIfNeeded: random.next()) } + [13, 10, 13, 10])
+  }
+
+  private func vanish() {
+    guard !connections.isEmpty else { return }
+    let connection = connections[random.below(connections.count)]
+    if random.chance(30) { return connection.peer.end() }
+    connection.peer.reset()
+    lose(connection)
+    connection.use = .abandoned
+  }
+
+  /// Its connection has ended before the answer was whole.
+  private func lose(_ connection: SimulatedConnection) {
+    switch connection.use {
+    case .call(let call), .stream(_, .some(let call)):
+      call.isOver = true
+      if call.answers == 0, call.lastEventID != nil, call.session?.isDeleted == false { broken.append(call) }
+    case .opening(_, let call): call.isOver = true
+    default: break
+    }
+  }
+
+  // MARK: Answers
+
+  private func read(_ connection: SimulatedConnection) -> Bool {
+    let bytes = connection.peer.take()
+    if !bytes.isEmpty { connection.reader.feed(bytes) }
+    if case .abandoned = connection.use {
+      connection.hasEnded = connection.peer.isEnded
+      return !bytes.isEmpty
+    }
+    if connection.peer.isEnded { connection.reader.end() }
+    if let problem = connection.reader.problem { report("a client was sent \(problem)") }
+    lookAtEvents(connection)
+    while let message = connection.reader.takeMessage() {
+      judge(message, connection)
+      connection.seenEvents = 0
+      if case .abandoned = connection.use {} else { connection.use = .idle }
+    }
+    if connection.peer.isEnded {
+      lose(connection)
+      connection.hasEnded = true
+    }
+    return !bytes.isEmpty
+  }
+
+  private func lookAtEvents(_ connection: SimulatedConnection) {
+    guard let message = connection.reader.current, message.isEventStream else { return }
+    let events = message.events
+    for event in events.dropFirst(connection.seenEvents) {
+      switch connection.use {
+      case .call(let call), .stream(_, .some(let call)):
+        if let id = event.id { call.lastEventID = id }
+        if let message = event.message { take(message, call) }
+      case .stream(let session, nil):
+        if let id = event.id { session.lastEventID = id }
+        if let message = event.message, message["method"] == nil {
+          // Answers come on GET streams only where the stream of their call was taken up.
+          if session.lastEventID == nil { report("an answer came on a GET stream: \(message)") }
+        }
+      default:
+        report("events came where none were asked for")
+      }
+    }
+    connection.seenEvents = events.count
+  }
+
+  /// A message of a call's answer.
+  private func take(_ message: [String: Any], _ call: SimulatedCall) {
+    if message["method"] != nil {
+      if let id = message["id"], let session = call.session { answer(id, session) }
+      return
+    }
+    call.answers += 1
+    if call.answers > 1 { report("call \(call.id) was answered twice") }
+    if message["id"] as? Int != call.id { report("call \(call.id) got the answer \(message)") }
+    let result = message["result"] as? [String: Any]
+    if (result == nil) == (message["error"] == nil) { report("call \(call.id) got neither result nor error, or both") }
+    if let text = call.text, let result, result["isError"] as? Bool != true {
+      let content = (result["content"] as? [[String: Any]])?.first?["text"] as? String
+      if content != text { report("call \(call.id) got another's result: \(content?.prefix(40) ?? "none")") }
+    }
+  }
+
+  /// A server asks the client something.
+  private func answer(_ id: Any, _ session: SimulatedSession) {
+    guard random.chance(80), !session.isDeleted, let connection = connection() else { return }
+    connection.use = .acknowledgement
+    let headers = ["Mcp-Session-Id: \(session.token ?? "")", "MCP-Protocol-Version: 2025-11-25"]
+    let result: [String: Any] = [
+      "role": "assistant", "model": "m", "content": ["type": "text", "text": "yes"],
+    ]
+    send(connection, "POST", ["jsonrpc": "2.0", "id": id, "result": result], headers)
+  }
+
+  /// A whole HTTP answer.
+  private func judge(_ message: HTTPMessage, _ connection: SimulatedConnection) {
+    switch connection.use {
+    case .call(let call):
+      call.isOver = true
+      if !message.isEventStream { return judgeWhole(message, call) }
+      if call.answers == 0 { report("the stream of call \(call.id) ended without an answer") }
+    case .opening(let session, let call):
+      call.isOver = true
+      judgeWhole(message, call)
+      guard message.status == 200, let token = message.headers["mcp-session-id"] else { return }
+      session.token = token
+      sessions.append(session)
+    case .stream(let session, let call):
+      call?.isOver = true
+      if message.status == 404 || message.status == 400 { forget(session, message) }
+    case .acknowledgement, .abandoned: break
+    case .idle: report("an answer came that nobody asked for: \(message.start)")
+    }
+  }
+
+  private func judgeWhole(_ message: HTTPMessage, _ call: SimulatedCall) {
+    // Time may pass between the arrival of a request and the turn that reads it.
+    if message.status == 408 { return }
+    guard let object = message.json else {
+      return report("call \(call.id) was answered \(message.start) without a message")
+    }
+    if message.status == 404, let session = call.session { return forget(session, message) }
+    take(object, call)
+  }
+
+  /// The gateway knows a session no more.
+  private func forget(_ session: SimulatedSession, _ message: HTTPMessage) {
+    if message.status == 404 { session.isDeleted = true }
+  }
+}
