@@ -82,7 +82,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", .product(name: "Logging", package: "swift-log"),
+        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CWire",
+        .product(name: "Logging", package: "swift-log"),
       ]),
   ],
   swiftLanguageModes: [.v6],

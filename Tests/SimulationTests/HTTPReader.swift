@@ -63,8 +63,14 @@ struct HTTPReader {
     guard let message = current, message.isComplete else { return nil }
     current = nil
     mode = .head
-    feed([])
+    if message.status != 101 { feed([]) }
     return message
+  }
+
+  /// What came behind the last message: after 101 it is no HTTP any more.
+  mutating func takeRest() -> [UInt8] {
+    defer { buffer = [] }
+    return buffer
   }
 
   /// The other side has ended: what had no length is whole.
@@ -114,12 +120,13 @@ struct HTTPReader {
     } else {
       mode = .untilEnd
     }
-    if !readsRequests, message.status / 100 == 1 {
+    if !readsRequests, message.status == 101 { message.isComplete = true }
+    if !readsRequests, message.status / 100 == 1, !message.isComplete {
       mode = .head
       return true
     }
     current = message
-    return true
+    return !message.isComplete
   }
 
   private mutating func readChunk() -> Bool {

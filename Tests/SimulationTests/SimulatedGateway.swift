@@ -85,14 +85,14 @@ final class SimulatedGateway {
     }
     expect("sessions", state.sessions.size)
     for cluster in state.clusters {
-      expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.id).count)
+      expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.number).count)
     }
     for worker in workers {
       let name = "on worker \(worker.index)"
       expect("exchanges \(name)", worker.exchanges.count)
       expect("reverse requests \(name)", worker.reverses.takeAll { _ in true }.count)
       expect("stream readers \(name)", worker.streamReaders.count)
-      expect("WebSockets \(name)", worker.sockets.count)
+      expect("WebSockets \(name)", worker.sockets.places.count)
       expect("listens \(name)", worker.listens.count)
       expect("lingering connections \(name)", worker.lingering.count)
       expect("browsers \(name)", worker.browsers.count)

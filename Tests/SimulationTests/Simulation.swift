@@ -1,4 +1,5 @@
 import CReactor
+import CWire
 import Foundation
 
 @testable import Gateway
@@ -14,9 +15,11 @@ final class Simulation {
   private var broken: [SimulatedCall] = []
   private var calls: [SimulatedCall] = []
   private var nextID = 1
-  private var problems: [String] = []
+  private(set) var problems: [String] = []
+  /// Results that came, by the way they came.
+  private(set) var results: [SimulatedCall.Way: Int] = [:]
 
-  private init(seed: UInt64) throws {
+  init(seed: UInt64) throws {
     random = SeededRandom(state: seed)
     var upstreams: [String: ScriptedUpstream] = [:]
     if seed % 8 != 0 {
@@ -27,19 +30,11 @@ final class Simulation {
     gateway = try SimulatedGateway(workers: 1 + random.below(3), upstreams: upstreams)
   }
 
-  /// What went wrong in the run of a seed.
-  static func problems(seed: UInt64, steps: Int) throws -> [String] {
-    let simulation = try Simulation(seed: seed)
-    simulation.run(steps: steps)
-    return simulation.problems
-  }
-
-  private func run(steps: Int) {
-    for _ in 0..<100 where !gateway.isReady {
-      settle()
-      gateway.advance(100)
+  /// Does what the seed says, for so many steps, and looks at what is left.
+  func run(steps: Int) {
+    guard wait(advancing: 1, until: { gateway.isReady }) else {
+      return problems.append("the upstreams were never ready")
     }
-    guard gateway.isReady else { return problems.append("the upstreams were never ready") }
     for upstream in upstreams.values { upstream.misbehaves = true }
     for _ in 0..<steps where problems.isEmpty { act() }
     if problems.isEmpty { end() }
@@ -69,6 +64,18 @@ final class Simulation {
     report("it never comes to rest")
   }
 
+  /// Lets turns and time pass until something holds. The control plane's tasks begin on threads of the system, which the
+  /// seed does not decide: they are waited for.
+  private func wait(advancing milliseconds: UInt64, until condition: () -> Bool) -> Bool {
+    let patience = ContinuousClock.now + .seconds(30)
+    while !condition(), problems.isEmpty, ContinuousClock.now < patience {
+      settle()
+      gateway.advance(milliseconds)
+      sched_yield()
+    }
+    return condition()
+  }
+
   private func report(_ problem: String) {
     if problems.count < 5, !problems.contains(problem) { problems.append(problem) }
   }
@@ -79,8 +86,11 @@ final class Simulation {
     switch random.below(100) {
     case 0..<12: openSession()
     case 12..<40: legacyCall()
-    case 40..<52: modernCall()
-    case 52..<60: listen()
+    case 40..<48: modernCall()
+    case 48..<51: openSocket()
+    case 51..<58: socketMessage()
+    case 58..<60: listen()
+    case 88..<93: listen()
     case 60..<64: deleteSession()
     case 64..<66: garbage()
     case 66..<74: vanish()
@@ -114,10 +124,7 @@ final class Simulation {
     gateway.beginEnding()
     settle()
     gateway.finishEnding()
-    for _ in 0..<20 {
-      gateway.advance(1000)
-      settle()
-    }
+    _ = wait(advancing: 100) { gateway.leftovers(ended: true).isEmpty }
     for leftover in gateway.leftovers(ended: true) { report("left over after the end: \(leftover)") }
     gateway.state.setControl(nil)
   }
@@ -152,8 +159,8 @@ final class Simulation {
     connection.peer.send(Array(bytes[cut...]))
   }
 
-  private func makeCall(_ text: String?, _ session: SimulatedSession?) -> SimulatedCall {
-    let call = SimulatedCall(id: nextID, text: text, session: session)
+  private func makeCall(_ way: SimulatedCall.Way, _ text: String?, _ session: SimulatedSession?) -> SimulatedCall {
+    let call = SimulatedCall(id: nextID, way: way, text: text, session: session)
     nextID += 1
     calls.append(call)
     return call
@@ -162,17 +169,19 @@ final class Simulation {
   private func openSession() {
     guard let connection = connection() else { return }
     let session = SimulatedSession()
-    let call = makeCall(nil, session)
+    let call = makeCall(.initialize, nil, session)
     connection.use = .opening(session, call)
-    send(
-      connection, "POST",
-      [
-        "jsonrpc": "2.0", "id": call.id, "method": "initialize",
-        "params": [
-          "protocolVersion": "2025-11-25", "capabilities": ["sampling": [:]],
-          "clientInfo": ["name": "simulated", "version": "1"],
-        ],
-      ])
+    send(connection, "POST", initializeMessage(call))
+  }
+
+  private func initializeMessage(_ call: SimulatedCall) -> [String: Any] {
+    [
+      "jsonrpc": "2.0", "id": call.id, "method": "initialize",
+      "params": [
+        "protocolVersion": "2025-11-25", "capabilities": ["sampling": [:]],
+        "clientInfo": ["name": "simulated", "version": "1"],
+      ],
+    ]
   }
 
   private func anySession() -> (SimulatedSession, [String])? {
@@ -202,27 +211,24 @@ final class Simulation {
       message["params"] = ["requestId": max(1, nextID - 1 - random.below(5))]
       connection.use = .acknowledgement
       return send(connection, "POST", message, headers)
-    case 2, 3:
-      let call = makeCall(nil, session)
-      message["method"] = random.chance(50) ? "tools/list" : "ping"
-      message["id"] = call.id
-      connection.use = .call(call)
     default:
-      let (name, text) = echo()
-      let call = makeCall(text, session)
-      message["method"] = "tools/call"
-      message["id"] = call.id
-      message["params"] = ["name": name, "arguments": ["text": text], "_meta": ["progressToken": call.id]]
+      let (call, message) = legacyMessage(session)
       connection.use = .call(call)
+      send(connection, "POST", message, headers)
     }
-    send(connection, "POST", message, headers)
   }
 
   private func modernCall() {
     guard let connection = connection() else { return }
+    let (call, message, headers) = modernMessage()
+    connection.use = .call(call)
+    send(connection, "POST", message, headers)
+  }
+
+  private func modernMessage() -> (SimulatedCall, [String: Any], [String]) {
     let (name, text) = echo()
     let isCall = random.chance(70)
-    let call = makeCall(isCall ? text : nil, nil)
+    let call = makeCall(.modern, isCall ? text : nil, nil)
     let prefix = "io.modelcontextprotocol/"
     let meta: [String: Any] = [
       prefix + "protocolVersion": "2026-07-28", prefix + "clientCapabilities": [:],
@@ -236,14 +242,116 @@ final class Simulation {
       parameters["arguments"] = ["text": text]
       headers.append("Mcp-Name: \(name)")
     }
-    connection.use = .call(call)
-    send(connection, "POST", ["jsonrpc": "2.0", "id": call.id, "method": method, "params": parameters], headers)
+    return (call, ["jsonrpc": "2.0", "id": call.id, "method": method, "params": parameters], headers)
+  }
+
+  private func legacyMessage(_ session: SimulatedSession?) -> (SimulatedCall, [String: Any]) {
+    var message: [String: Any] = ["jsonrpc": "2.0"]
+    let isCall = random.chance(75)
+    let (name, text) = echo()
+    let call = makeCall(.legacy, isCall ? text : nil, session)
+    message["id"] = call.id
+    message["method"] = isCall ? "tools/call" : random.chance(50) ? "tools/list" : "ping"
+    if isCall {
+      message["params"] = ["name": name, "arguments": ["text": text], "_meta": ["progressToken": call.id]]
+    }
+    return (call, message)
+  }
+
+  private func openSocket() {
+    guard let connection = connection() else { return }
+    connection.use = .socket(SimulatedSocket(isLegacy: random.chance(60)), isOpen: false)
+    let head =
+      "GET /mcp/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mcp\r\n\r\n"
+    connection.peer.send(Array(head.utf8))
+  }
+
+  /// Something on one of the open WebSockets.
+  private func socketMessage() {
+    let open = connections.compactMap { connection -> (SimulatedConnection, SimulatedSocket)? in
+      if case .socket(let socket, isOpen: true) = connection.use, !connection.isHalfClosed {
+        (connection, socket)
+      } else {
+        nil
+      }
+    }
+    guard !open.isEmpty else { return }
+    let (connection, socket) = open[random.below(open.count)]
+    switch random.below(20) {
+    case 0: return sendFrame(connection, CWIRE_WS_PING, Array("are you there".utf8))
+    case 1:
+      connection.isHalfClosed = true
+      return sendFrame(connection, CWIRE_WS_CLOSE, [0x03, 0xe8])
+    case 2:
+      connection.isHalfClosed = true
+      return connection.peer.send((0..<random.below(40)).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    case 3 where socket.isLegacy:
+      // Whether what was cancelled is answered yet is open.
+      guard let call = socket.pending.values.min(by: { $0.id < $1.id }) else { return }
+      call.isOver = true
+      return sendMessage(
+        connection, ["jsonrpc": "2.0", "method": "notifications/cancelled", "params": ["requestId": call.id]])
+    default: break
+    }
+    guard socket.isLegacy else {
+      let (call, message, _) = modernMessage()
+      call.way = .socket
+      socket.pending[call.id] = call
+      return sendMessage(connection, message)
+    }
+    guard socket.isInitialized else {
+      socket.isInitialized = true
+      let call = makeCall(.socket, nil, nil)
+      socket.pending[call.id] = call
+      return sendMessage(connection, initializeMessage(call))
+    }
+    let (call, message) = legacyMessage(nil)
+    call.way = .socket
+    socket.pending[call.id] = call
+    sendMessage(connection, message)
+  }
+
+  private func sendMessage(_ connection: SimulatedConnection, _ message: [String: Any]) {
+    let bytes = ScriptedUpstream.bytes(message)
+    let opcode = random.chance(80) ? CWIRE_WS_TEXT : CWIRE_WS_BINARY
+    guard random.chance(20) else { return sendFrame(connection, opcode, bytes) }
+    let cut = random.below(bytes.count)
+    sendFrame(connection, opcode, Array(bytes[..<cut]), fin: false)
+    if random.chance(50) { sendFrame(connection, CWIRE_WS_PING, []) }
+    sendFrame(connection, CWIRE_WS_CONTINUATION, Array(bytes[cut...]))
+  }
+
+  private func sendFrame(
+    _ connection: SimulatedConnection, _ opcode: cwire_ws_opcode, _ data: [UInt8], fin: Bool = true
+  ) {
+    let mask = (0..<4).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    connection.peer.send(SimulatedSocket.frame(opcode, data, fin: fin, mask: mask))
+  }
+
+  private func readSocket(_ connection: SimulatedConnection, _ socket: SimulatedSocket, _ bytes: [UInt8]) {
+    for bytes in socket.messages(in: bytes) {
+      guard let message = HTTPMessage.object(bytes) else {
+        report("a WebSocket brought what is no message")
+        continue
+      }
+      if message["method"] != nil {
+        guard let id = message["id"], random.chance(80) else { continue }
+        sendMessage(connection, ["jsonrpc": "2.0", "id": id, "result": Self.sampled])
+      } else if let id = message["id"] as? Int, let call = socket.pending.removeValue(forKey: id) {
+        call.isOver = true
+        take(message, call)
+      } else if message["id"] as? Int != nil {
+        report("a WebSocket brought an answer that nobody waits for: \(message["id"] ?? "")")
+      }
+    }
+    if let problem = socket.problem { report("a WebSocket brought \(problem)") }
   }
 
   private func listen() {
     guard let (session, headers) = anySession(), let connection = connection() else { return }
     if let place = broken.firstIndex(where: { $0.session === session }), random.chance(70) {
       let call = broken.remove(at: place)
+      call.way = .resumed
       connection.use = .stream(session, call)
       return send(connection, "GET", nil, headers + ["Last-Event-ID: \(call.lastEventID ?? "")"])
     }
@@ -269,7 +377,10 @@ final class Simulation {
   private func vanish() {
     guard !connections.isEmpty else { return }
     let connection = connections[random.below(connections.count)]
-    if random.chance(30) { return connection.peer.end() }
+    if random.chance(30) {
+      connection.isHalfClosed = true
+      return connection.peer.end()
+    }
     connection.peer.reset()
     lose(connection)
     connection.use = .abandoned
@@ -282,6 +393,7 @@ final class Simulation {
       call.isOver = true
       if call.answers == 0, call.lastEventID != nil, call.session?.isDeleted == false { broken.append(call) }
     case .opening(_, let call): call.isOver = true
+    case .socket(let socket, _): for call in socket.pending.values { call.isOver = true }
     default: break
     }
   }
@@ -290,7 +402,11 @@ final class Simulation {
 
   private func read(_ connection: SimulatedConnection) -> Bool {
     let bytes = connection.peer.take()
-    if !bytes.isEmpty { connection.reader.feed(bytes) }
+    if case .socket(let socket, isOpen: true) = connection.use {
+      readSocket(connection, socket, bytes)
+    } else if !bytes.isEmpty {
+      connection.reader.feed(bytes)
+    }
     if case .abandoned = connection.use {
       connection.hasEnded = connection.peer.isEnded
       return !bytes.isEmpty
@@ -301,6 +417,11 @@ final class Simulation {
     while let message = connection.reader.takeMessage() {
       judge(message, connection)
       connection.seenEvents = 0
+      if case .socket(let socket, _) = connection.use, message.status == 101 {
+        connection.use = .socket(socket, isOpen: true)
+        readSocket(connection, socket, connection.reader.takeRest())
+        break
+      }
       if case .abandoned = connection.use {} else { connection.use = .idle }
     }
     if connection.peer.isEnded {
@@ -342,6 +463,7 @@ final class Simulation {
     if message["id"] as? Int != call.id { report("call \(call.id) got the answer \(message)") }
     let result = message["result"] as? [String: Any]
     if (result == nil) == (message["error"] == nil) { report("call \(call.id) got neither result nor error, or both") }
+    if result != nil { results[call.way, default: 0] += 1 }
     if let text = call.text, let result, result["isError"] as? Bool != true {
       let content = (result["content"] as? [[String: Any]])?.first?["text"] as? String
       if content != text { report("call \(call.id) got another's result: \(content?.prefix(40) ?? "none")") }
@@ -353,10 +475,11 @@ final class Simulation {
     guard random.chance(80), !session.isDeleted, let connection = connection() else { return }
     connection.use = .acknowledgement
     let headers = ["Mcp-Session-Id: \(session.token ?? "")", "MCP-Protocol-Version: 2025-11-25"]
-    let result: [String: Any] = [
-      "role": "assistant", "model": "m", "content": ["type": "text", "text": "yes"],
-    ]
-    send(connection, "POST", ["jsonrpc": "2.0", "id": id, "result": result], headers)
+    send(connection, "POST", ["jsonrpc": "2.0", "id": id, "result": Self.sampled], headers)
+  }
+
+  private static var sampled: [String: Any] {
+    ["role": "assistant", "model": "m", "content": ["type": "text", "text": "yes"]]
   }
 
   /// A whole HTTP answer.
@@ -375,6 +498,7 @@ final class Simulation {
     case .stream(let session, let call):
       call?.isOver = true
       if message.status == 404 || message.status == 400 { forget(session, message) }
+    case .socket: if message.status != 101 { report("an upgrade was answered \(message.start)") }
     case .acknowledgement, .abandoned: break
     case .idle: report("an answer came that nobody asked for: \(message.start)")
     }
