@@ -61,7 +61,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Admin", "Gateway", "Configuration", "Wire",
+        "Admin", "Gateway", "Configuration", "Reactor", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -78,7 +78,8 @@ let package = Package(
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
-      name: "GatewayTests", dependencies: ["Gateway", "MCP", "Reactor", "Routing", "Wire"], swiftSettings: strict),
+      name: "GatewayTests", dependencies: ["Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire"],
+      swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
       dependencies: [

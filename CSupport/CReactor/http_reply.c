@@ -65,7 +65,10 @@ void cr_http_answered(cr_connection *connection) {
   uint64_t now = cr_loop_time(loop);
   connection->server_state = PERSIST;
   connection->last_activity = (uint32_t)now;
-  if (!cr_timer_armed(&connection->timer)) {
+  if (loop->draining) {
+    /* A stream that had begun before: the client was not told that it is the last answer. */
+    cr_connection_set_timer(connection, now + loop->drain_grace);
+  } else if (!cr_timer_armed(&connection->timer)) {
     cr_connection_set_timer(connection, now + connection->server.listener->limits.idle_timeout);
   }
   /* Requests that wait, and an end that waited for its answers, have their turn outside of this

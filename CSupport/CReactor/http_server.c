@@ -77,7 +77,7 @@ static void hand_over(cr_connection *connection, const cwire_http1_head *head, c
   uint32_t state = SERVING;
   if (head->method == CWIRE_METHOD_HEAD) state |= HEAD_ONLY;
   if (head->minor == 0) state |= VERSION_1_0;
-  if (head->keep_alive && !loop->draining) state |= PERSIST;
+  if (head->keep_alive) state |= PERSIST;
   connection->server_state = state;
   loop->events++;
   loop->handlers.request(loop->context, cr_connection_id(connection), head, body);
@@ -332,6 +332,23 @@ static uint64_t body_due(const cr_connection *connection, uint64_t now, uint32_t
   return whole < due ? whole : due;
 }
 
+/* When a connection is closed while the loop drains. A client that is about to send a request does
+   not know that it had better not: it gets its answer, and with that the news. */
+static uint64_t drain_due(const cr_connection *connection, uint64_t now, uint32_t quiet) {
+  const cr_loop *loop = connection->loop;
+  uint64_t since = now - quiet > loop->drain_began ? now - quiet : loop->drain_began;
+  return since + loop->drain_grace;
+}
+
+static void end_idle(cr_connection *connection, uint64_t now) {
+  const cr_transport *transport = connection->transport;
+  /* What has come already is answered. */
+  if (transport->unread && transport->unread(connection))
+    cr_connection_set_timer(connection, now + 1);
+  else
+    cr_connection_close_flushed(connection);
+}
+
 static void server_timer(cr_connection *connection) {
   if (!connection->connected) { /* a handshake that takes too long */
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
@@ -357,6 +374,12 @@ static void server_timer(cr_connection *connection) {
     uint64_t due = exchange->started + limits->head_timeout;
     if (now >= due)
       cr_http_refuse(connection, 408);
+    else
+      cr_connection_set_timer(connection, due);
+  } else if (connection->loop->draining) {
+    uint64_t due = drain_due(connection, now, quiet);
+    if (now >= due)
+      end_idle(connection, now);
     else
       cr_connection_set_timer(connection, due);
   } else {
@@ -400,15 +423,20 @@ const cr_protocol cr_http_server = {
     .closed = server_closed,
 };
 
-void cr_http_drain(cr_loop *loop) {
+void cr_http_drain(cr_loop *loop, uint32_t grace) {
   loop->draining = true;
+  loop->drain_began = cr_loop_time(loop);
+  loop->drain_grace = grace;
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
     if (!connection || connection->kind == CR_KIND_FREE || connection->closing) continue;
     if (connection->protocol != &cr_http_server) continue;
     if (!connection->connected) continue; /* a handshake; its first answer will be its last */
-    connection->server_state &= ~(uint32_t)PERSIST;
     bool idle = !(connection->server_state & (BUSY | COLLECTING | LINGERING)) && !connection->kept;
-    if (idle) cr_connection_close_flushed(connection);
+    if (!idle) continue;
+    if (grace == 0)
+      end_idle(connection, loop->drain_began);
+    else
+      cr_connection_set_timer(connection, loop->drain_began + grace);
   }
 }

@@ -67,7 +67,7 @@ cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limit
 }
 
 static void free_if_done(cr_listener *listener) {
-  if (!listener->stopped || !listener->closed || listener->connections > 0) return;
+  if (!listener->abandoned || !listener->closed || listener->connections > 0) return;
   cr_listener **place = &listener->loop->listeners;
   while (*place != listener)
     place = &(*place)->next;
@@ -170,7 +170,7 @@ static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor
 /* Serves the connection here; it is counted in the group already. */
 static void adopt(cr_listener *listener, int descriptor, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
-  cr_connection *connection = listener->stopped ? NULL : cr_listener_admit(listener, peer);
+  cr_connection *connection = cr_listener_admit(listener, peer);
   if (!connection) {
     if (loop->group) cr_group_count(loop->group, loop->group_index, -1);
     turn_away(loop, listener, descriptor);
@@ -188,7 +188,8 @@ static void adopt(cr_listener *listener, int descriptor, const uint8_t peer[16])
 static void passed(cr_loop *loop, cr_mail *mail) {
   int descriptor = (int)mail->word[0];
   cr_listener *listener = loop->listeners;
-  while (listener && (listener->label != mail->word[1] || listener->stopped))
+  /* One that has stopped takes what was accepted before the others had. */
+  while (listener && (listener->label != mail->word[1] || listener->abandoned))
     listener = listener->next;
   if (!listener) {
     cr_group_count(loop->group, loop->group_index, -1);
@@ -203,7 +204,7 @@ static void arrived(cr_listener *listener, int descriptor, const struct sockaddr
   uint8_t peer[16];
   address_bytes(from, peer);
   loop->events++;
-  if (loop->group) {
+  if (loop->group && listener->polling) {
     uint32_t choice = cr_group_choose(loop->group, loop->group_index);
     cr_loop *other = choice == loop->group_index ? NULL : cr_group_member(loop->group, choice);
     cr_mail *mail = other ? cr_mail_make(0, sizeof peer) : NULL;
@@ -216,6 +217,8 @@ static void arrived(cr_listener *listener, int descriptor, const struct sockaddr
       return;
     }
     if (choice != loop->group_index) cr_group_count(loop->group, choice, -1);
+    cr_group_count(loop->group, loop->group_index, 1);
+  } else if (loop->group) {
     cr_group_count(loop->group, loop->group_index, 1);
   }
   adopt(listener, descriptor, peer);
@@ -327,16 +330,9 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
   return descriptor;
 }
 
-cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host,
-                           uint16_t port, uint32_t label, const cr_http_limits *limits) {
-  *out = NULL;
-  struct sockaddr_storage address;
-  socklen_t length;
-  cr_error error = cr_listen_address(host, port, &address, &length);
-  if (cr_failed(error)) return error;
-  if (group && !loop->group) cr_group_join(group, loop);
-  int descriptor = open_socket(&address, length);
-  if (descriptor < 0) return cr_error_uv(descriptor);
+/* Listens with a socket, which is taken over even on failure. */
+static cr_error begin(cr_listener **out, cr_loop *loop, int descriptor, uint32_t label,
+                      const cr_http_limits *limits) {
   cr_listener *listener = cr_listener_make(loop, label, limits);
   if (!listener) {
     close(descriptor);
@@ -349,7 +345,7 @@ cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, co
   if (status < 0) {
     close(descriptor);
     if (listener->reserve >= 0) close(listener->reserve);
-    listener->stopped = true;
+    listener->stopped = listener->abandoned = true;
     free_if_done(listener);
     return cr_error_uv(status);
   }
@@ -359,6 +355,42 @@ cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, co
   listener->polling = true;
   *out = listener;
   return CR_OK;
+}
+
+cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host,
+                           uint16_t port, uint32_t label, const cr_http_limits *limits) {
+  *out = NULL;
+  struct sockaddr_storage address;
+  socklen_t length;
+  cr_error error = cr_listen_address(host, port, &address, &length);
+  if (cr_failed(error)) return error;
+  if (group && !loop->group) cr_group_join(group, loop);
+  int descriptor = open_socket(&address, length);
+  if (descriptor < 0) return cr_error_uv(descriptor);
+  return begin(out, loop, descriptor, label, limits);
+}
+
+cr_error cr_listener_adopt(cr_listener **out, cr_loop *loop, cr_group *group, int descriptor,
+                           uint32_t label, const cr_http_limits *limits) {
+  *out = NULL;
+  if (group && !loop->group) cr_group_join(group, loop);
+  int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0 ||
+      fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) < 0) {
+    int status = -errno;
+    close(descriptor);
+    return cr_error_uv(status);
+  }
+  return begin(out, loop, descriptor, label, limits);
+}
+
+int cr_listener_descriptor(const cr_listener *listener) {
+  return listener->descriptor;
+}
+
+void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits) {
+  listener->limits = *limits;
 }
 
 void cr_listener_hold(cr_listener *listener, bool held) {
@@ -371,7 +403,6 @@ void cr_listener_hold(cr_listener *listener, bool held) {
 }
 
 static void close_listener(cr_listener *listener) {
-  if (listener->stopped) return;
   listener->stopped = true;
   cr_loop_stop_timer(listener->loop, &listener->retry.timer);
   if (listener->closed)
@@ -382,14 +413,21 @@ static void close_listener(cr_listener *listener) {
 
 void cr_listener_stop(cr_listener *listener) {
   if (listener->stopped) return;
-  if (listener->polling) accept_some(listener, BACKLOG);
+  bool accepts = listener->polling;
+  /* From now on nothing is passed on: the others stop as well. */
+  listener->polling = false;
+  if (accepts) accept_some(listener, BACKLOG);
   close_listener(listener);
 }
 
 void cr_listeners_close(cr_loop *loop) {
   for (cr_listener *listener = loop->listeners, *next; listener; listener = next) {
     next = listener->next;
-    close_listener(listener);
+    listener->abandoned = true;
+    if (listener->stopped)
+      free_if_done(listener);
+    else
+      close_listener(listener);
   }
   if (loop->group) cr_group_leave(loop->group, loop->group_index);
 }

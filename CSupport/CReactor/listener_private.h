@@ -19,6 +19,7 @@ struct cr_listener {
   int reserve;  /* given up for a moment when descriptors run out; -1: it is lost for now */
   bool grouped; /* its connections are counted in the loop's group */
   bool stopped;
+  bool abandoned; /* the loop ends: nothing is passed on to it any more */
   bool polling;
   bool closed; /* `poll` is gone, or never was */
   uv_poll_t poll;

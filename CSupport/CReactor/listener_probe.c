@@ -74,6 +74,40 @@ static void find_holder(uint16_t port, char *out, size_t capacity) {
   closedir(processes);
 }
 
+/* The address at which a socket listens; false if it does not. */
+static bool listening_address(int descriptor, struct sockaddr_storage *address) {
+  int listens = 0;
+  socklen_t size = sizeof listens, length = sizeof *address;
+  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
+         getsockname(descriptor, (struct sockaddr *)address, &length) == 0 &&
+         (address->ss_family == AF_INET || address->ss_family == AF_INET6);
+}
+
+/* It has the same place in both families. */
+static uint16_t port_of(const struct sockaddr_storage *address) {
+  return ntohs(((const struct sockaddr_in *)address)->sin_port);
+}
+
+uint16_t cr_socket_port(int descriptor) {
+  struct sockaddr_storage address;
+  return listening_address(descriptor, &address) ? port_of(&address) : 0;
+}
+
+bool cr_socket_listens_at(int descriptor, const char *host, uint16_t *port) {
+  struct sockaddr_storage own, wanted;
+  socklen_t length;
+  if (!listening_address(descriptor, &own)) return false;
+  if (*port != 0 && *port != port_of(&own)) return false;
+  *port = port_of(&own);
+  if (cr_failed(cr_listen_address(host, *port, &wanted, &length))) return false;
+  if (wanted.ss_family != own.ss_family) return false;
+  if (own.ss_family == AF_INET)
+    return memcmp(&((struct sockaddr_in *)&own)->sin_addr,
+                  &((struct sockaddr_in *)&wanted)->sin_addr, sizeof(struct in_addr)) == 0;
+  return memcmp(&((struct sockaddr_in6 *)&own)->sin6_addr,
+                &((struct sockaddr_in6 *)&wanted)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
 cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_t holder_capacity) {
   if (holder_capacity) holder[0] = 0;
   struct sockaddr_storage address;
@@ -92,7 +126,6 @@ cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_
   close(descriptor);
   if (status == -EADDRINUSE && holder_capacity) find_holder(*port, holder, holder_capacity);
   if (status < 0) return cr_error_uv(status);
-  /* The port has the same place in both families. */
-  *port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+  *port = port_of(&address);
   return CR_OK;
 }

@@ -241,6 +241,16 @@ void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count) {
   memcpy(out, loop->entropy + loop->entropy_left, count);
 }
 
+void cr_loop_set_bounds(cr_loop *loop, const cr_loop_options *options) {
+  uint32_t high = options->write_high_water ? options->write_high_water : 64 * 1024;
+  uint32_t low = options->write_low_water ? options->write_low_water : 16 * 1024;
+  loop->options.write_high_water = high;
+  loop->options.write_low_water = low < high ? low : high;
+  loop->options.answer_head = options->answer_head;
+  loop->options.answer_headers = options->answer_headers;
+  loop->options.memory = options->memory;
+}
+
 cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
                         void *context) {
   *out = NULL;
@@ -250,11 +260,7 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   loop->answer_limits = cwire_http1_default_limits();
   if (options->answer_head > 0) loop->answer_limits.max_head = options->answer_head;
   if (options->answer_headers > 0) loop->answer_limits.max_headers = options->answer_headers;
-  if (loop->options.write_high_water == 0) loop->options.write_high_water = 64 * 1024;
-  if (loop->options.write_low_water == 0) loop->options.write_low_water = 16 * 1024;
-  if (loop->options.write_low_water > loop->options.write_high_water) {
-    loop->options.write_low_water = loop->options.write_high_water;
-  }
+  cr_loop_set_bounds(loop, options);
   loop->handlers = handlers_complete(handlers);
   loop->context = context;
   uint32_t most = 1u << 24;

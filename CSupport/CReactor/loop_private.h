@@ -78,7 +78,9 @@ struct cr_loop {
   atomic_bool stopping;
   atomic_bool shedding; /* by `cr_loop_shed` */
   bool draining;
-  bool destroying; /* no handler is called any more */
+  uint64_t drain_began;
+  uint32_t drain_grace; /* ms that an idle connection may still send a request */
+  bool destroying;      /* no handler is called any more */
 
   cr_listener *listeners;
   cr_address_table *addresses; /* of a loop without a group; made with its first listener */

@@ -1,13 +1,16 @@
 #define _GNU_SOURCE
 #include "creactor/system.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 /* Whole processors of the cgroup's quota (`cpu.max`: quota and period in us, or "max"); 0: none. */
@@ -103,4 +106,21 @@ void cr_system_name_thread(const char *name) {
   char kept[16] = {0};
   strncpy(kept, name, sizeof kept - 1);
   pthread_setname_np(pthread_self(), kept);
+}
+
+int cr_signals_open(const int *signals, size_t count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t index = 0; index < count; index++)
+    sigaddset(&set, signals[index]);
+  int status = pthread_sigmask(SIG_BLOCK, &set, NULL);
+  if (status != 0) return -status;
+  int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return descriptor < 0 ? -errno : descriptor;
+}
+
+int cr_signals_take(int descriptor) {
+  struct signalfd_siginfo information;
+  ssize_t size = read(descriptor, &information, sizeof information);
+  return size == sizeof information ? (int)information.ssi_signo : 0;
 }

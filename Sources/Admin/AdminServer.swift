@@ -25,8 +25,12 @@ package final class AdminServer: AdminService {
       } else {
         reply(connection, 200, "ready\n", on: worker)
       }
+    } else if path.equals("/metrics") {
+      var text = ByteBuffer(capacity: 4096)
+      text.append(MetricsPage(state).text)
+      worker.reply(connection, 200, "text/plain; version=0.0.4; charset=utf-8", headers: RawSpan(), text.bytes)
     } else {
-      reply(connection, 404, "not found; here are /healthz, /livez and /readyz\n", on: worker)
+      reply(connection, 404, "not found; here are /healthz, /livez, /readyz and /metrics\n", on: worker)
     }
   }
 

@@ -35,6 +35,10 @@ package struct GatewayConfiguration: Sendable, Equatable {
   /// Number of event loops (`workers`); nil, written `auto`: one per CPU that affinity and cgroup quota allow.
   package var workers: Int?
 
+  /// Path of the Unix socket over which `sluice serve --takeover` gets the listening sockets (`takeover_socket`); nil,
+  /// written `auto`: `sluice-<port>.sock` in $XDG_RUNTIME_DIR, or `sluice-<user>-<port>.sock` in /tmp.
+  package var takeoverSocket: String?
+
   package init() {}
 
   package enum Prefix: String, Sendable, CaseIterable {

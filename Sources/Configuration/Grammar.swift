@@ -33,6 +33,12 @@ enum Grammar {
         if text == "auto" { return .some(nil) }
         return Quantity.whole(text[...]).flatMap { (1...256).contains($0) ? .some($0) : nil }
       },
+      .value(
+        "takeover_socket", \.configuration.takeoverSocket, expected: "`auto` or an absolute path of at most 96 bytes"
+      ) { text in
+        if text == "auto" { return .some(nil) }
+        return text.hasPrefix("/") && text.utf8.count <= 96 ? .some(text) : nil
+      },
     ]
   }
 

@@ -27,11 +27,15 @@ package final class GatewayState: Sendable {
   /// Loops that serve clients; the control loop comes after them.
   let workerCount: Int
   private let current: Mutex<Settings>
+  /// What the listeners speak TLS with.
+  let contexts: Mutex<ListenerContexts>
+  private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
   private let handles = Mutex<[WorkerHandle]>([])
   private let snapshot: Mutex<ServedCatalogue>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
   private let draining = Atomic<Bool>(false)
+  private let succeeded = Atomic<Bool>(false)
   /// Workers that accept connections.
   let openDoors = Atomic<Int>(0)
   /// Workers with calls in flight while draining, and links that are not closed yet.
@@ -47,8 +51,11 @@ package final class GatewayState: Sendable {
     var principal = Principal.anonymous
   }
 
-  init(_ settings: Settings, clusters: [Cluster], workerCount: Int, debugEcho: Bool) {
+  init(
+    _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool
+  ) {
     self.debugEcho = debugEcho
+    self.contexts = Mutex(contexts)
     current = Mutex(settings)
     self.workerCount = workerCount
     sessions = SessionTable(maximum: settings.configuration.sessions.maximum)
@@ -65,6 +72,28 @@ package final class GatewayState: Sendable {
   /// The `_meta` for a client that wants to hear of logs from this level on.
   func requestMeta(_ level: LogLevel?) -> RequestMeta {
     level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
+  }
+
+  package var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
+
+  func countReload(succeeded: Bool) {
+    reloadCounts.withLock { counts in
+      counts.lastFailed = !succeeded
+      if succeeded {
+        counts.succeeded += 1
+        counts.lastSuccess = System.wallClock
+      } else {
+        counts.failed += 1
+      }
+    }
+  }
+
+  /// Sessions alive, upstreams that are served, and those of them that answer.
+  package var sessionCount: Int { sessions.size }
+  package var upstreams: [(alias: String, isReady: Bool)] {
+    clusters.map { cluster in
+      if case .ready = cluster.health { (cluster.alias, true) } else { (cluster.alias, false) }
+    }
   }
 
   var loopCount: Int { workerCount + 1 }
@@ -101,8 +130,14 @@ package final class GatewayState: Sendable {
   var control: ControlPlane? { controlPlane.withLock { $0 } }
   func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
 
-  package var isDraining: Bool { draining.load(ordering: .relaxed) }
-  func startDraining() { draining.store(true, ordering: .relaxed) }
+  package var isDraining: Bool { draining.load(ordering: .acquiring) }
+  /// The gateway ends, and there is nobody who would take what it refuses.
+  var isEnding: Bool { isDraining && !succeeded.load(ordering: .relaxed) }
+
+  func startDraining(_ succession: Gateway.Succession = .nobody) {
+    if case .successor = succession { succeeded.store(true, ordering: .relaxed) }
+    draining.store(true, ordering: .releasing)
+  }
 
   // MARK: Catalogue
 

@@ -31,15 +31,17 @@ package final class Settings: Sendable {
   /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
   let eventBacklog: Int
   let depth: Int
+  /// What bounds each event loop.
+  let loopLimits: EventLoop.Options
   /// Of the client listeners and, as far as they apply, of the admin listener.
   let httpLimits: HTTPLimits
   let webSocketLimits: HTTPLimits
   /// The largest message of `/debug/echo`.
   private static let largeMessage = 64 << 20
 
-  /// - Parameters: how many descriptors this process may have, 0 if that is unknown; the soft limit on those of
-  ///   children, 0: ours.
-  init(_ configuration: GatewayConfiguration, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0) {
+  /// - Parameters: event loops of the process; how many descriptors it may have, 0 if that is unknown; the soft limit on
+  ///   those of children, 0: ours.
+  init(_ configuration: GatewayConfiguration, loops: Int = 1, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0) {
     self.descriptors = descriptors
     self.configuration = configuration
     let listeners = configuration.listeners
@@ -72,9 +74,21 @@ package final class Settings: Sendable {
     childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
     childOptions.descriptors = childDescriptors
     self.childOptions = childOptions
+    var loopLimits = EventLoop.Options()
+    loopLimits.writeHighWater = UInt32(clamping: configuration.limits.writeHighWater)
+    loopLimits.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
+    loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
+    loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
+    loopLimits.memory = configuration.limits.memory ?? Int(clamping: System.memory / 2) / loops
+    self.loopLimits = loopLimits
     httpLimits = Self.limits(configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors))
     webSocketLimits = Self.limits(
       configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors))
+  }
+
+  /// Of the listener with that label.
+  func limits(of label: UInt32) -> HTTPLimits {
+    label == ListenerLabel.webSocket ? webSocketLimits : httpLimits
   }
 
   private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int) -> HTTPLimits {

@@ -52,8 +52,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var learnedLinks: LearnedLinks
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
-  /// The listeners that are open, by their label.
-  var listeners: [UInt32: Listener] = [:]
+  /// Those that accept, with what they are for.
+  var listeners: [(label: UInt32, listener: Listener)] = []
   /// The end has come: nothing is started any more.
   var isClosing = false
   let headScratch = Scratch(capacity: 2048)
@@ -309,6 +309,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// The configuration was read again.
   func adopt(_ settings: Settings) {
     self.settings = settings
+    loop.adopt(settings.loopLimits)
+    for (label, listener) in listeners { loop.setLimits(listener, settings.limits(of: label)) }
   }
 
   // MARK: Other threads

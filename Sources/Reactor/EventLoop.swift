@@ -23,6 +23,14 @@ package final class EventLoop {
     package var reaper: Reaper?
 
     package init() {}
+
+    fileprivate func bounds(_ settings: inout cr_loop_options) {
+      settings.write_high_water = writeHighWater
+      settings.write_low_water = writeLowWater
+      settings.answer_head = answerHead
+      settings.answer_headers = answerHeaders
+      settings.memory = memory
+    }
   }
 
   let raw: OpaquePointer
@@ -43,11 +51,7 @@ package final class EventLoop {
     var settings = cr_loop_options()
     settings.worker = options.worker
     settings.max_connections = options.maximumConnections
-    settings.write_high_water = options.writeHighWater
-    settings.write_low_water = options.writeLowWater
-    settings.answer_head = options.answerHead
-    settings.answer_headers = options.answerHeaders
-    settings.memory = options.memory
+    options.bounds(&settings)
     settings.manual_clock = options.manualClock
     unsafe settings.reaper = options.reaper?.raw
     var handlers = EventLoop.handlers
@@ -66,6 +70,13 @@ package final class EventLoop {
 
   deinit {
     unsafe cr_loop_destroy(raw)
+  }
+
+  /// Takes over the bounds among the options: water marks, heads of answers, memory.
+  package func adopt(_ options: Options) {
+    var settings = cr_loop_options()
+    options.bounds(&settings)
+    unsafe cr_loop_set_bounds(raw, &settings)
   }
 
   // MARK: Running

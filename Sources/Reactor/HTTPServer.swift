@@ -67,8 +67,9 @@ extension EventLoop {
     unsafe cr_http_stream_heartbeat(raw, connection.rawValue, milliseconds, frame.raw)
   }
 
-  /// Closes idle kept-alive connections, and the others after their answer.
-  package func drainConnections() { unsafe cr_http_drain(raw) }
+  /// Has every answer from now on be the last of its connection, and say so. An idle connection may send one more request
+  /// for so long, as its client can't know; then it is closed.
+  package func drainConnections(grace milliseconds: UInt32) { unsafe cr_http_drain(raw, milliseconds) }
 
   /// The number that the connection's listener was given.
   package func listenerLabel(of connection: ConnectionID) -> UInt32 {

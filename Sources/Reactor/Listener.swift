@@ -72,6 +72,24 @@ package struct Listener {
   }
 }
 
+extension Listener {
+  /// Its socket; -1 once it is closed.
+  package var descriptor: Int32 { unsafe cr_listener_descriptor(raw) }
+
+  /// The port of a socket that listens already, wherever that is; nil if it does not.
+  package static func port(of descriptor: Int32) -> UInt16? {
+    let port = cr_socket_port(descriptor)
+    return port == 0 ? nil : port
+  }
+
+  /// The port of a socket that listens at this address already; nil if it does not.
+  package static func port(of descriptor: Int32, at host: String, port: UInt16) -> UInt16? {
+    var port = port
+    let listens = unsafe host.withCString { unsafe cr_socket_listens_at(descriptor, $0, &port) }
+    return listens ? port : nil
+  }
+}
+
 extension EventLoop {
   /// Serves HTTP/1.1 at an address; `label` says later which listener a connection came through.
   package func listen(
@@ -84,6 +102,22 @@ extension EventLoop {
     }
     guard let made = unsafe made else { throw ReactorError(error) }
     return unsafe Listener(raw: made)
+  }
+
+  /// Serves with a socket that listens already; it is the listener's from then on, also on failure.
+  package func listen(
+    adopting descriptor: Int32, group: ListenerGroup?, label: UInt32, limits: HTTPLimits
+  ) throws(ReactorError) -> Listener {
+    var made: OpaquePointer?
+    var limits = limits.raw
+    let error = unsafe cr_listener_adopt(&made, raw, group?.raw, descriptor, label, &limits)
+    guard let made = unsafe made else { throw ReactorError(error) }
+    return unsafe Listener(raw: made)
+  }
+
+  package func setLimits(_ listener: Listener, _ limits: HTTPLimits) {
+    var limits = limits.raw
+    unsafe cr_listener_set_limits(listener.raw, &limits)
   }
 
   /// Held: connections wait in the kernel's queue, not refused, until it is held no more.

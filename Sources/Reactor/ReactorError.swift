@@ -1,5 +1,9 @@
 import CReactor
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// A failure of the C core: who speaks, and the code in the speaker's own numbers.
 package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible {
   package var domain: UInt16
@@ -8,6 +12,11 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
   init(_ error: cr_error) {
     domain = error.domain
     code = error.code
+  }
+
+  /// A failure of the operating system, by its errno.
+  init(systemError code: Int32) {
+    self.init(cr_error(domain: UInt16(CR_DOMAIN_UV.rawValue), code: -code))
   }
 
   package var isFailure: Bool { domain != 0 }
@@ -22,8 +31,16 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_LINE_TOO_LONG.rawValue
   }
 
+  /// Nobody listens there.
+  package var isRefused: Bool { isSystem(ECONNREFUSED) }
+
+  private func isSystem(_ number: Int32) -> Bool {
+    UInt32(domain) == CR_DOMAIN_UV.rawValue && code == -number
+  }
+
   package var isTimeout: Bool {
-    UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_TIMED_OUT.rawValue
+    isSystem(ETIMEDOUT)
+      || UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_TIMED_OUT.rawValue
   }
 
   /// A sentence for people.

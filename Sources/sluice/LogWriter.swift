@@ -1,18 +1,48 @@
 import Configuration
 import Logging
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
 #endif
 
+/// What is logged and how; a reload changes it for every logger.
+final class LogSettings: Sendable {
+  private let current: Mutex<GatewayConfiguration.Log>
+  private let leastSevere: Atomic<UInt8>
+
+  init(_ log: GatewayConfiguration.Log) {
+    current = Mutex(log)
+    leastSevere = Atomic(Self.rank(log))
+  }
+
+  func adopt(_ log: GatewayConfiguration.Log) {
+    current.withLock { $0 = log }
+    leastSevere.store(Self.rank(log), ordering: .relaxed)
+  }
+
+  var level: Logger.Level { Logger.Level.allCases[Int(leastSevere.load(ordering: .relaxed))] }
+  var format: GatewayConfiguration.Log.Format { current.withLock { $0.format } }
+
+  private static func rank(_ log: GatewayConfiguration.Log) -> UInt8 {
+    let level = Logger.Level(rawValue: log.level.rawValue) ?? .info
+    return UInt8(Logger.Level.allCases.firstIndex(of: level) ?? 0)
+  }
+}
+
 /// Log records on stderr: a line of text each, or a JSON object.
 struct LogWriter: LogHandler {
   var metadata: Logger.Metadata = [:]
-  var logLevel: Logger.Level = .info
-  private let format: GatewayConfiguration.Log.Format
+  private let settings: LogSettings
 
-  init(_ log: GatewayConfiguration.Log) {
-    format = log.format
+  init(_ settings: LogSettings) {
+    self.settings = settings
+  }
+
+  /// The same for all loggers.
+  var logLevel: Logger.Level {
+    get { settings.level }
+    set {}
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -21,7 +51,7 @@ struct LogWriter: LogHandler {
   }
 
   func log(event: LogEvent) {
-    switch format {
+    switch settings.format {
     case .text:
       StandardError.write("\(Self.timestamp()) \(event.level) \(Self.printable(event.message.description))")
     case .json:

@@ -5,6 +5,10 @@ import Gateway
 import Logging
 import Reactor
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Serve the configured MCP servers behind one URL.",
@@ -21,9 +25,19 @@ struct Serve: ParsableCommand {
       A flag wins over its variable, a variable over the file, the file over the default. Every key of the YAML file has \
       a variable: SLUICE_LIMITS_BODY=32MiB is limits.body. `sluice check --example` prints all keys with their defaults, \
       `sluice check` says what would be served.
+
+      SIGHUP reads the configuration again; a file with a mistake changes nothing. SIGTERM and SIGINT let calls in flight \
+      finish, a second one ends at once. A new version takes over from the running one without losing a connection:
+
+        sluice serve --config sluice.yaml --takeover
+
+      Under systemd it says when it is ready, and serves the sockets of a socket unit (LISTEN_FDS).
       """)
 
   @OptionGroup var options: ConfigurationOptions
+
+  @Flag(help: "Take the listening sockets of the gateway that runs on the same port, which then drains.")
+  var takeover = false
 
   @Flag(help: "Open /debug/echo on the MCP listener: a WebSocket that says back what it hears, for test suites.")
   var debugEcho = false
@@ -33,32 +47,134 @@ struct Serve: ParsableCommand {
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note {
       StandardError.write(diagnostic.description)
     }
-    let code = try serve(loaded.configuration, debugEcho: debugEcho)
+    let code = try Service(self, loaded.configuration, signals: Signals.block()).run()
     if code != .success { throw code }
   }
 }
 
-/// Serves until a signal ends it.
-/// - Returns: the exit code of the process.
-func serve(_ configuration: GatewayConfiguration, debugEcho: Bool) throws -> ExitCode {
-  let signals = Signals.block()
-  var logger = Logger(label: "sluice") { _ in LogWriter(configuration.log) }
-  logger.logLevel = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
-  let gateway: Gateway
-  do {
-    // The reaper must be forked before the first thread of ours.
-    let reaper = try Reaper()
-    gateway = try Gateway(configuration, debugEcho: debugEcho, reaper: reaper, logger: logger) { AdminServer($0) }
-    try gateway.start()
-  } catch let failure as Gateway.Failure {
-    StandardError.write("sluice: \(failure)")
+/// One gateway from its start to its end, on the main thread: it acts on signals and on processes that want to take over.
+private struct Service {
+  private let command: Serve
+  private let configuration: GatewayConfiguration
+  private let environment = ConfigurationOptions.environment
+  private let signals: Signals
+  private let manager: ServiceManager
+  private let log: LogSettings
+  private let logger: Logger
+
+  init(_ command: Serve, _ configuration: GatewayConfiguration, signals: Signals) {
+    self.command = command
+    self.configuration = configuration
+    self.signals = signals
+    manager = ServiceManager(environment: environment)
+    let log = LogSettings(configuration.log)
+    self.log = log
+    logger = Logger(label: "sluice") { _ in LogWriter(log) }
+  }
+
+  /// Serves until a signal or a successor ends it.
+  /// - Returns: the exit code of the process.
+  func run() throws -> ExitCode {
+    do {
+      return try serve()
+    } catch let failure as Gateway.Failure {
+      StandardError.write("sluice: \(failure)")
+    } catch let failure as Takeover.Failure {
+      StandardError.write("sluice: \(failure.description)")
+    } catch let fault as ServiceManager.Fault {
+      StandardError.write("sluice: \(fault.description)")
+    }
     return ExitCode(1)
   }
-  Welcome(
-    configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
-  ).print()
-  let signal = signals.wait()
-  logger.info("\(signal.name): draining")
-  // A second signal means: now.
-  return gateway.drain { signals.isPending } ? .success : ExitCode(1)
+
+  private func serve() throws -> ExitCode {
+    // Before anything of ours could have one of their numbers.
+    var sockets = try ServiceManager.sockets(environment, process: getpid())
+    // The reaper must be forked before the first thread of ours.
+    let reaper = try Reaper()
+    var predecessor: Takeover.Predecessor?
+    if command.takeover {
+      let port = UInt16(configuration.listeners.http.port)
+      let path = Takeover.path(configuration, port: port, environment: environment)
+      predecessor = try Takeover.begin(at: path)
+      if predecessor == nil { logger.notice("there is no gateway at \(path) to take over from") }
+      sockets += predecessor?.sockets ?? []
+    }
+    let gateway = try Gateway(
+      configuration, debugEcho: command.debugEcho, reaper: reaper, logger: logger, inherited: sockets
+    ) { AdminServer($0) }
+    let host = makeHost(gateway)
+    try gateway.start { [manager, logger, predecessor] in
+      if let host, !host.publish() { logger.warning("\(host.path) can't be made: no other process can take over") }
+      do throws(ReactorError) {
+        try predecessor?.ready()
+        if let predecessor { logger.info("took over from process \(predecessor.process)") }
+      } catch {
+        logger.warning("process \(predecessor?.process ?? 0), whose place this one takes, has gone: \(error)")
+      }
+      manager.ready()
+    }
+    defer { host?.withdraw() }
+    Welcome(
+      configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
+    ).print()
+    while true {
+      switch signals.wait(watching: host?.descriptor) {
+      case .signal(let signal) where signal.isReload:
+        reload(gateway)
+      case .signal(let signal):
+        logger.info("\(signal.name): draining")
+        return drain(gateway, .nobody)
+      case .readable:
+        guard let host else { continue }
+        guard host.handOver(gateway.listeningSockets, logger, isInterrupted: { signals.isWaiting }) else { continue }
+        logger.info("another process has taken over: draining")
+        return drain(gateway, .successor)
+      }
+    }
+  }
+
+  /// Where another process can take over; nil, and said, if there can be no such place.
+  private func makeHost(_ gateway: Gateway) -> Takeover.Host? {
+    let path = Takeover.path(configuration, port: gateway.httpPort, environment: environment)
+    do throws(ReactorError) {
+      return try Takeover.Host(path: path)
+    } catch {
+      logger.warning("no other process can take over: \(path): \(error)")
+      return nil
+    }
+  }
+
+  private func drain(_ gateway: Gateway, _ succession: Gateway.Succession) -> ExitCode {
+    if case .nobody = succession { manager.stopping() }
+    // A second signal means: now.
+    return gateway.drain(succession) { signals.isPending } ? .success : ExitCode(1)
+  }
+
+  // MARK: Reload
+
+  /// Reads the configuration again, from the same files, variables and flags.
+  private func reload(_ gateway: Gateway) {
+    manager.reloading()
+    let loaded: LoadedConfiguration
+    do throws(ConfigurationError) {
+      loaded = try ConfigurationLoader.load(command.options.inputs, environment: environment)
+    } catch {
+      for diagnostic in error.diagnostics where diagnostic.severity == .error { logger.error("\(diagnostic)") }
+      logger.error("SIGHUP: the configuration has mistakes; the old one stays in force")
+      gateway.reloadFailed()
+      return manager.ready()
+    }
+    for diagnostic in loaded.diagnostics where diagnostic.severity == .warning { logger.warning("\(diagnostic)") }
+    gateway.reload(loaded.configuration) { [manager, logger, log] result in
+      switch result {
+      case .success(let news):
+        log.adopt(loaded.configuration.log)
+        logger.notice("SIGHUP: configuration loaded: \(news.joined(separator: "; "))")
+      case .failure(let failure):
+        logger.error("SIGHUP: \(failure); the old configuration stays in force")
+      }
+      manager.ready()
+    }
+  }
 }

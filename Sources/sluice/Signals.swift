@@ -1,38 +1,62 @@
+import Reactor
+
 #if canImport(Glibc)
   import Glibc
 #endif
 
-/// SIGINT and SIGTERM, taken by waiting for them: no handler ever runs.
+/// The signals that `serve` acts on, taken by waiting for them: no handler ever runs.
 struct Signals {
   struct Received {
     let number: Int32
-    var name: String { number == SIGINT ? "SIGINT" : "SIGTERM" }
+    /// Read the configuration again.
+    var isReload: Bool { number == SIGHUP }
+    var name: String {
+      switch number {
+      case SIGHUP: "SIGHUP"
+      case SIGINT: "SIGINT"
+      default: "SIGTERM"
+      }
+    }
   }
 
-  private var set = sigset_t()
-
-  /// Blocks both for this thread and all that are started later.
-  static func block() -> Signals {
-    var signals = Signals()
-    sigemptyset(&signals.set)
-    sigaddset(&signals.set, SIGINT)
-    sigaddset(&signals.set, SIGTERM)
-    pthread_sigmask(SIG_BLOCK, &signals.set, nil)
-    return signals
+  /// What the main thread waits for.
+  enum Event {
+    case signal(Received)
+    /// Somebody connects to the descriptor that was watched.
+    case readable
   }
 
-  /// Waits for the next one.
-  func wait() -> Received {
-    var number: Int32 = 0
-    var set = set
-    sigwait(&set, &number)
-    return Received(number: number)
+  private let descriptor: Int32
+
+  /// Blocks them for this thread and all that are started later.
+  static func block() throws(ReactorError) -> Signals {
+    Signals(descriptor: try System.openSignals([SIGINT, SIGTERM, SIGHUP]))
   }
 
-  /// Another one has come.
+  /// Waits for the next one, or for `watched` to be readable.
+  func wait(watching watched: Int32?) -> Event {
+    var entries = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
+    if let watched { entries.append(pollfd(fd: watched, events: Int16(POLLIN), revents: 0)) }
+    while true {
+      guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
+      if entries[0].revents != 0, let number = System.takeSignal(descriptor) {
+        return .signal(Received(number: number))
+      }
+      if entries.count > 1, entries[1].revents != 0 { return .readable }
+    }
+  }
+
+  /// Any of them has come and waits to be taken.
+  var isWaiting: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) > 0
+  }
+
+  /// Another one has come that ends the process. A reload has no place any more.
   var isPending: Bool {
-    var set = set
-    var none = timespec()
-    return sigtimedwait(&set, nil, &none) > 0
+    while let number = System.takeSignal(descriptor) {
+      if number != SIGHUP { return true }
+    }
+    return false
   }
 }

@@ -239,7 +239,7 @@ struct HTTPServerTests {
     let busy = try #require(MemoryClient(gateway))
     gateway.answer = { _, _, _ in }
     busy.send(get + get)
-    cr_http_drain(gateway.loop)
+    cr_http_drain(gateway.loop, 0)
     gateway.settle()
     #expect(idle.ended)
     #expect(!busy.ended)
@@ -248,6 +248,48 @@ struct HTTPServerTests {
     #expect(busy.take().hasSuffix("Connection: close\r\n\r\nlast"))
     #expect(busy.ended)
     #expect(gateway.requests.count == 1)
+  }
+
+  @Test("a drain with a grace answers one more request on an idle connection, and closes the others when it is over")
+  func drainWithGrace() throws {
+    let gateway = MemoryGateway()
+    let late = try #require(MemoryClient(gateway))
+    let idle = try #require(MemoryClient(gateway))
+    for client in [late, idle] {
+      client.send(get)
+      #expect(!client.take().contains("Connection: close"))
+    }
+    cr_http_drain(gateway.loop, 500)
+    gateway.settle()
+    #expect(!late.ended && !idle.ended)
+    gateway.advance(499)
+    late.send(get)
+    #expect(late.take().contains("Connection: close"))
+    #expect(late.ended)
+    #expect(!idle.ended)
+    gateway.advance(20)
+    #expect(idle.ended)
+  }
+
+  @Test("a stream that had begun before a drain leaves its connection time for one more request")
+  func drainAfterStream() throws {
+    let gateway = MemoryGateway()
+    let client = try #require(MemoryClient(gateway))
+    gateway.answer = { _, _, _ in }
+    client.send(get)
+    let connection = gateway.connections[0]
+    #expect(gateway.beginStream(connection) == CR_WRITE_OK)
+    cr_http_drain(gateway.loop, 500)
+    #expect(cr_http_stream_end(gateway.loop, connection) == CR_WRITE_OK)
+    gateway.settle()
+    #expect(!client.ended)
+    client.send(get)
+    #expect(gateway.requests.count == 2)
+    gateway.advance(1000)
+    gateway.reply(gateway.connections.last!, body: "last")
+    gateway.settle()
+    #expect(client.take().hasSuffix("Connection: close\r\n\r\nlast"))
+    #expect(client.ended)
   }
 
   @Test("connections beyond the listener's or an address's cap are turned away")

@@ -292,7 +292,7 @@ struct WebSocketLifeTests {
     let waiting = try #require(MemoryClient(gateway))
     let handshake = WebSocketPeer.handshake()
     waiting.send(String(handshake.prefix(20)))
-    cr_http_drain(gateway.loop)
+    cr_http_drain(gateway.loop, 0)
     gateway.settle()
     waiting.send(String(handshake.dropFirst(20)))
     #expect(waiting.take().hasPrefix("HTTP/1.1 503 "))

@@ -3,6 +3,7 @@
 
 #include "creactor/error.h"
 #include "creactor/frame.h"
+#include "creactor/handover.h"
 #include "creactor/http.h"
 #include "creactor/listener.h"
 #include "creactor/loop.h"

@@ -19,6 +19,11 @@ struct ListenerContexts: Sendable {
     }
   }
 
+  private init() {}
+
+  /// No listener speaks TLS.
+  static let plain = ListenerContexts()
+
   /// nil: plain.
   subscript(label: UInt32) -> TLSContext? { byLabel[label] }
 
@@ -42,26 +47,18 @@ extension Gateway {
   package static func checkCertificates(_ listeners: GatewayConfiguration.Listeners) throws(Failure) {
     _ = try ListenerContexts(listeners, renewing: nil)
   }
+}
 
-  /// Reads certificates, keys and roots anew. New connections get them, on every listener; open ones keep theirs. On
-  /// failure nothing has changed.
-  package func renewCertificates(_ listeners: GatewayConfiguration.Listeners) throws(Failure) {
-    let renewed = try contexts.withLock { (current) throws(Failure) in
-      current = try ListenerContexts(listeners, renewing: current)
-      return current
-    }
-    for worker in allWorkers { worker.post { $0.secure(with: renewed) } }
+extension GatewayState {
+  /// Certificates, keys and roots that were read anew: new connections get them, on every listener; open ones keep theirs.
+  func adopt(_ renewed: ListenerContexts) {
+    contexts.withLock { $0 = renewed }
+    for loop in 0..<loopCount { post(to: loop) { $0.secure(with: renewed) } }
   }
 }
 
 extension Worker {
-  /// Remembers a listener, so that its certificates can be renewed.
-  func secure(_ listener: Listener, label: UInt32, with contexts: ListenerContexts) {
-    listeners[label] = listener
-    loop.setTLS(listener, contexts[label])
-  }
-
-  fileprivate func secure(with contexts: ListenerContexts) {
+  func secure(with contexts: ListenerContexts) {
     for (label, listener) in listeners { loop.setTLS(listener, contexts[label]) }
   }
 }

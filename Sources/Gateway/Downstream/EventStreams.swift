@@ -26,6 +26,7 @@ extension Worker {
         id: nil, .legacy)
     }
     beginReading(connection, session)
+    if gateway.isDraining { return sendAway(connection, session) }
     sessionListens(session)
   }
 

@@ -21,7 +21,7 @@ extension Worker {
       shakeHands(session, revision, envelope)
       return opened(connection, session, envelope)
     }
-    guard !gateway.isDraining else {
+    guard !gateway.isEnding else {
       return refuse(
         connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
     }

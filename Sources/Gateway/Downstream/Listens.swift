@@ -39,7 +39,7 @@ extension Worker {
     guard listens.count < Self.listenLimit, asked.resources.count <= Self.resourceLimit else {
       return refuse(path, .overloaded, id: envelope.id, .modern)
     }
-    guard !gateway.isDraining else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
+    guard !gateway.isEnding else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
     let catalogue = gateway.catalogue
     var filter = asked.honoured(by: catalogue.offer(view).capabilities)
     var resources: [[UInt8]: Subscription] = [:]
@@ -80,6 +80,7 @@ extension Worker {
     var message = ByteBuffer(capacity: 256)
     message.append(acknowledged: honoured.bytes, subscriptionID: listen.subscriptionID.bytes)
     write(message.bytes, on: stream)
+    if gateway.isDraining { end(stream) }
   }
 
   func tellListens(_ update: ResourceUpdate) {
@@ -122,24 +123,26 @@ extension Worker {
   /// Ends listens in order: the result, then the stream's end. On a WebSocket, as over standard streams, it is cancelled
   /// after its result (PROTOCOL section 13).
   func endListens(where ends: (Listen) -> Bool = { _ in true }) {
-    for (stream, listen) in listens where ends(listen) {
-      acknowledge(stream)
-      guard let listen = listens[stream] else { continue }
-      var message = ByteBuffer(capacity: 160)
-      message.append(listenEnded: listen.subscriptionID.bytes)
-      switch listen.path {
-      case .socket(let reply):
-        send(message.bytes, reply)
-        var cancelled = ByteBuffer(capacity: 160)
-        cancelled.append(listenCancelled: listen.subscriptionID.bytes)
-        send(cancelled.bytes, SocketReply(connection: reply.connection, isBinary: false))
-        listenGone(stream)
-      case .post(let connection):
-        write(message.bytes, on: stream)
-        guard listenGone(stream) else { continue }
-        loop.setTag(connection, 0)
-        loop.endStream(connection)
-      }
+    for (stream, listen) in listens where ends(listen) { end(stream) }
+  }
+
+  private func end(_ stream: ListenStream) {
+    acknowledge(stream)
+    guard let listen = listens[stream] else { return }
+    var message = ByteBuffer(capacity: 160)
+    message.append(listenEnded: listen.subscriptionID.bytes)
+    switch listen.path {
+    case .socket(let reply):
+      send(message.bytes, reply)
+      var cancelled = ByteBuffer(capacity: 160)
+      cancelled.append(listenCancelled: listen.subscriptionID.bytes)
+      send(cancelled.bytes, SocketReply(connection: reply.connection, isBinary: false))
+      listenGone(stream)
+    case .post(let connection):
+      write(message.bytes, on: stream)
+      guard listenGone(stream) else { return }
+      loop.setTag(connection, 0)
+      loop.endStream(connection)
     }
   }
 }

@@ -14,6 +14,7 @@ extension Worker {
       on(reader.worker) { worker in
         worker.streamReaders[reader] = nil
         worker.loop.setTag(reader, 0)
+        if worker.isClosing { worker.writeRetry(reader) }
         worker.loop.endStream(reader)
       }
     }

@@ -112,6 +112,11 @@ struct EventLog {
   /// Somebody reads a stream for messages of no call.
   var isListened: Bool { streams.contains { $0.kind == .standalone && $0.reader != nil } }
 
+  /// Whether somebody reads messages of no call there.
+  func isStandalone(_ reader: ConnectionID) -> Bool {
+    streams.contains { $0.reader == reader && $0.kind == .standalone }
+  }
+
   var readers: [ConnectionID] { streams.compactMap(\.reader) }
 
   mutating func open(_ kind: Kind, _ reader: ConnectionID?) -> StreamNumber {

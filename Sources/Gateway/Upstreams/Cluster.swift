@@ -63,6 +63,8 @@ final class Cluster: Sendable {
   /// The path and query of the first endpoint's URL.
   let target: String
   private let connectTimeout: UInt32
+  /// The versions of its certificate files that are in use.
+  private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
   private let retired = Atomic<Bool>(false)
 
@@ -70,6 +72,7 @@ final class Cluster: Sendable {
     number = name.number
     id = name.id
     self.connectTimeout = connectTimeout
+    stamps = Self.stamps(of: server)
     alias = server.alias
     aliasBytes = Array(server.alias.utf8)
     self.server = server
@@ -97,6 +100,7 @@ final class Cluster: Sendable {
     number = name.number
     id = name.id
     connectTimeout = 0
+    stamps = []
     self.alias = alias
     aliasBytes = Array(alias.utf8)
     server = nil
@@ -130,9 +134,14 @@ final class Cluster: Sendable {
   var isRetired: Bool { retired.load(ordering: .relaxed) }
   func retire() { retired.store(true, ordering: .relaxed) }
 
+  private static func stamps(of server: GatewayConfiguration.Server) -> [[Int]] {
+    guard case .url(let remote) = server.kind else { return [] }
+    return [remote.tls.ca, remote.tls.certificate, remote.tls.key].map { $0.map(System.stamp) ?? [] }
+  }
+
   /// Whether a configured server is what this one was made for. Where it stands in which file does not matter.
   func serves(_ other: GatewayConfiguration.Server, connectTimeout: UInt32) -> Bool {
-    guard let server, connectTimeout == self.connectTimeout else { return false }
+    guard let server, connectTimeout == self.connectTimeout, stamps == Self.stamps(of: other) else { return false }
     var same = other
     same.position = server.position
     same.displayName = server.displayName

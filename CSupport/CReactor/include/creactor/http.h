@@ -49,9 +49,9 @@ void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate);
 void cr_close(cr_loop *loop, cr_id connection);
 void cr_abort(cr_loop *loop, cr_id connection);
 
-/* Stops accepting requests on kept-alive connections: idle ones are closed, others after their
- * answer. */
-void cr_http_drain(cr_loop *loop);
+/* Has every answer from now on be the last of its connection, and say so. A connection that is idle
+   may send one more request for `grace` ms, as its client can't know; then it is closed. */
+void cr_http_drain(cr_loop *loop, uint32_t grace);
 
 /* ---- Client side ---- */
 

@@ -46,6 +46,19 @@ void cr_listener_hold(cr_listener *listener, bool held);
 /* New connections speak TLS with this context (held by the listener; NULL: plain). To be called
    before the first turn, and again with a renewed context: connections keep the one they have. */
 void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context);
+/* The same with a socket that listens already, of another process or of a service manager. It is
+   the listener's from then on, also on failure. Several listeners may have one label. */
+cr_error cr_listener_adopt(cr_listener **out, cr_loop *loop, cr_group *group, int descriptor,
+                           uint32_t label, const cr_http_limits *limits);
+/* Its socket, to be handed to another process; -1 once it is closed. Thread: any, while it is not
+   being stopped. */
+int cr_listener_descriptor(const cr_listener *listener);
+/* Limits of connections and requests to come; those on their way go on under them too. */
+void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits);
+/* The port at which a TCP socket listens; 0 if it does not. */
+uint16_t cr_socket_port(int descriptor);
+/* True if the socket listens at that address (port 0: at any port of it); `port` gets its own. */
+bool cr_socket_listens_at(int descriptor, const char *host, uint16_t *port);
 /* Accepts what the kernel has queued, then closes the listening socket. Connections live on. */
 void cr_listener_stop(cr_listener *listener);
 

@@ -1,6 +1,7 @@
 #ifndef CREACTOR_SYSTEM_H
 #define CREACTOR_SYSTEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Processors that this process may use: by its affinity and by its cgroup's quota; at least 1. */
@@ -23,5 +24,11 @@ void cr_system_trim(void);
 
 /* Names the calling thread, for debuggers and `top`; at most 15 bytes are kept. */
 void cr_system_name_thread(const char *name);
+
+/* Blocks these signals for the calling thread and all that it starts later, and gives a descriptor
+   that is readable while one of them waits (signalfd(2)); a negative errno value otherwise. */
+int cr_signals_open(const int *signals, size_t count);
+/* The next of them; 0 if there is none. Does not block. */
+int cr_signals_take(int descriptor);
 
 #endif

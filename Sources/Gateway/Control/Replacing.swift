@@ -19,8 +19,22 @@ extension ControlPlane {
     }
   }
 
-  /// Goes over to other settings, or throws and changes nothing.
-  func reload(_ settings: Settings) throws(Roster.Fault) -> Changes {
+  /// Goes over to other settings, on the control loop, or changes nothing.
+  nonisolated func reload(
+    _ settings: Settings, _ done: @escaping @Sendable (Result<Changes, Roster.Fault>) -> Void
+  ) {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { plane in
+        do throws(Roster.Fault) {
+          done(.success(try plane.reload(settings)))
+        } catch {
+          done(.failure(error))
+        }
+      }
+    }
+  }
+
+  private func reload(_ settings: Settings) throws(Roster.Fault) -> Changes {
     let wanted = try roster.clusters(for: settings.configuration, keeping: clusters + successors.values)
     gateway.adopt(settings)
     var changes = Changes()

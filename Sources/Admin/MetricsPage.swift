@@ -1,0 +1,37 @@
+package import Gateway
+
+/// What is counted so far, in the text format of Prometheus.
+struct MetricsPage {
+  private(set) var text = ""
+
+  init(_ state: GatewayState) {
+    let reloads = state.reloads
+    describe("sluice_config_reloads_total", "counter", "Reloads of the configuration by SIGHUP, by their result.")
+    add("sluice_config_reloads_total{result=\"success\"}", reloads.succeeded)
+    add("sluice_config_reloads_total{result=\"failure\"}", reloads.failed)
+    describe(
+      "sluice_config_last_reload_successful", "gauge",
+      "1 unless the last reload failed and the old one stayed in force.")
+    add("sluice_config_last_reload_successful", reloads.lastFailed ? 0 : 1)
+    describe(
+      "sluice_config_last_reload_success_timestamp_seconds", "gauge",
+      "When the configuration in force was read, in seconds since 1970.")
+    add("sluice_config_last_reload_success_timestamp_seconds", reloads.lastSuccess / 1000)
+    describe("sluice_sessions", "gauge", "Sessions of clients that opened with initialize.")
+    add("sluice_sessions", UInt64(state.sessionCount))
+    describe("sluice_upstream_ready", "gauge", "Whether a server answered when it was last asked.")
+    for upstream in state.upstreams {
+      add("sluice_upstream_ready{server=\"\(upstream.alias)\"}", upstream.isReady ? 1 : 0)
+    }
+    describe("sluice_draining", "gauge", "1 while the gateway ends.")
+    add("sluice_draining", state.isDraining ? 1 : 0)
+  }
+
+  private mutating func describe(_ name: String, _ type: String, _ help: String) {
+    append("# HELP \(name) \(help)\n# TYPE \(name) \(type)\n")
+  }
+
+  private mutating func add(_ name: String, _ value: UInt64) { append("\(name) \(value)\n") }
+
+  private mutating func append(_ line: String) { text += line }
+}

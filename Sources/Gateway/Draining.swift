@@ -1,0 +1,134 @@
+import Configuration
+import MCP
+import Reactor
+import Wire
+
+/// The end: what is on its way gets there, and nothing new is begun.
+extension Gateway {
+  /// Who else serves the clients of a gateway that ends.
+  package enum Succession: Sendable {
+    case nobody
+    /// Another process has the listening sockets, so there is no hurry, and who comes on a connection that is still open
+    /// had better be answered.
+    case successor
+  }
+
+  /// How long an idle connection may send one more request, in milliseconds: its client can't know.
+  private static func grace(_ succession: Succession, within limit: UInt64) -> UInt32 {
+    switch succession {
+    case .nobody: UInt32(min(limit, 500))
+    case .successor: UInt32(min(limit, 5000))
+    }
+  }
+
+  /// Stops accepting, lets calls in flight finish for up to `drain_timeout`, and ends. `abrupt` is asked again and
+  /// again whether there is no time for that. False if that cut something short.
+  package func drain(_ succession: Succession = .nobody, abrupt: @escaping () -> Bool) -> Bool {
+    state.startDraining(succession)
+    let patience = Patience(abrupt)
+    let handles = workers.map { WorkerHandle($0) }
+    let started = System.uptime
+    let limit = state.configuration.drainTimeout.milliseconds
+    let grace = Self.grace(succession, within: limit)
+    state.busyWorkers.store(handles.count, ordering: .relaxed)
+    for handle in handles { handle.post { $0.startDraining(grace: grace) } }
+    if case .successor = succession { WorkerHandle(controlWorker).post { $0.stopListening() } }
+    control.end()
+    patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
+    // time that an orderly end takes them.
+    state.busyWorkers.store(allWorkers.count, ordering: .relaxed)
+    for handle in allWorkers { handle.post { $0.closeEverything() } }
+    let passed = System.uptime - started
+    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    let childGrace = state.configuration.limits.childGrace.milliseconds
+    patience.wait(2 * childGrace + 2000) { state.liveLinks.load(ordering: .relaxed) > 0 }
+    for handle in allWorkers { handle.stop() }
+    for thread in threads { thread.join() }
+    threads = []
+    return !patience.isOver
+  }
+
+  /// Waits for a condition to pass, but not for long, and not at all once it is over.
+  private final class Patience {
+    private let abrupt: () -> Bool
+    private(set) var isOver = false
+
+    init(_ abrupt: @escaping () -> Bool) { self.abrupt = abrupt }
+
+    func wait(_ milliseconds: UInt64, while condition: () -> Bool) {
+      let end = System.uptime + milliseconds
+      while !isOver, condition(), System.uptime < end {
+        if abrupt() { isOver = true }
+        System.sleep(milliseconds: 10)
+      }
+    }
+  }
+}
+
+extension Worker {
+  /// What has connected so far waits in the kernel's queue.
+  func letClientsIn() {
+    for (_, listener) in listeners { loop.hold(listener, false) }
+    gateway.openDoors.add(1, ordering: .releasing)
+  }
+
+  /// Takes what has connected so far, then closes the listening sockets.
+  func stopListening() {
+    for (_, listener) in listeners { loop.stopListening(listener) }
+    listeners = []
+  }
+
+  /// No new connections; listening clients are sent away, calls go on.
+  func startDraining(grace: UInt32 = 0) {
+    stopListening()
+    endListens()
+    drainSockets()
+    for (connection, session) in streamReaders { sendAway(connection, session) }
+    loop.drainConnections(grace: grace)
+    // Streams of HTTP+SSE bring the answers of calls, and end with them.
+    reportWhenIdle { [self] in exchanges.count > 0 || loop.downstreamCount > streamReaders.count }
+  }
+
+  /// A client that only listens shall do so elsewhere, and not all at the same moment.
+  func sendAway(_ connection: ConnectionID, _ session: Session) {
+    guard session.transport != .eventStream, session.withState({ $0.log.isStandalone(connection) }) else { return }
+    writeRetry(connection)
+    streamReaders[connection] = nil
+    loop.setTag(connection, 0)
+    loop.endStream(connection)
+  }
+
+  /// When to connect again (the `retry` field of an event stream).
+  func writeRetry(_ connection: ConnectionID) {
+    var retry = ByteBuffer(capacity: 24)
+    retry.append("retry: ")
+    retry.append(decimal: UInt64.random(in: 500...5000))
+    retry.append("\n\n")
+    loop.writeStream(connection, retry.bytes)
+  }
+
+  private func reportWhenIdle(_ isBusy: @escaping () -> Bool) {
+    guard isBusy() else {
+      gateway.busyWorkers.subtract(1, ordering: .relaxed)
+      return
+    }
+    after(milliseconds: 10) { [self] in reportWhenIdle(isBusy) }
+  }
+
+  /// Ends what is left: sessions, and the conversations and children upstream.
+  func closeEverything() {
+    isClosing = true
+    for place in sockets.places { closeSocket(place, GatewayError(.draining)) }
+    for session in gateway.sessions.all where Int(session.id.worker) == index { end(session) }
+    if index == gateway.workerCount {
+      for upstream in gateway.sharedUpstreams { end(upstream) }
+      control?.endOwnSessions()
+    }
+    for link in links.values { link.close() }
+    let isControl = index == gateway.workerCount
+    let patience = now + 1000
+    // The admin listener goes on to the end, and an upstream that does not take a goodbye is not waited for.
+    reportWhenIdle { [self] in exchanges.count > 0 && now < patience || !isControl && loop.downstreamCount > 0 }
+  }
+}

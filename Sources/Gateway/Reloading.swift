@@ -1,0 +1,72 @@
+import Configuration
+import Reactor
+
+/// A configuration that was read again (SIGHUP).
+extension Gateway {
+  /// Goes over to a configuration without losing a call, or changes nothing and says why not. `done` is called on the
+  /// control loop; until then no other reload may begin.
+  /// - Parameter done: gets what has changed, for people.
+  package func reload(
+    _ configuration: GatewayConfiguration, done: @escaping @Sendable (Result<[String], Failure>) -> Void
+  ) {
+    var configuration = configuration
+    let fixed = configuration.keepFixed(of: state.configuration)
+    let settings = Settings(
+      configuration, loops: workers.count + 1, descriptors: descriptors, childDescriptors: childDescriptors)
+    let contexts: ListenerContexts
+    do throws(Failure) {
+      contexts = try ListenerContexts(configuration.listeners, renewing: state.contexts.withLock { $0 })
+    } catch {
+      state.countReload(succeeded: false)
+      return done(.failure(error))
+    }
+    control.reload(settings) { [state, logger] result in
+      switch result {
+      case .success(let changes):
+        state.adopt(contexts)
+        settings.warn(logger)
+        state.countReload(succeeded: true)
+        var news = [changes.text]
+        if !fixed.isEmpty { news.append("\(fixed.joined(separator: ", ")) will change with a restart") }
+        done(.success(news))
+      case .failure(let fault):
+        state.countReload(succeeded: false)
+        done(.failure(Failure(description: fault.description)))
+      }
+    }
+  }
+
+  /// A configuration that could not even be read.
+  package func reloadFailed() { state.countReload(succeeded: false) }
+}
+
+extension GatewayConfiguration {
+  /// Takes over what can't change while the gateway runs; gives the keys that had another value.
+  mutating func keepFixed(of running: GatewayConfiguration) -> [String] {
+    var changed: [String] = []
+    func keep<Value: Equatable>(_ key: String, _ path: WritableKeyPath<GatewayConfiguration, Value>) {
+      guard self[keyPath: path] != running[keyPath: path] else { return }
+      self[keyPath: path] = running[keyPath: path]
+      changed.append(key)
+    }
+    keep("listeners.http.host", \.listeners.http.host)
+    keep("listeners.http.port", \.listeners.http.port)
+    keep("listeners.websocket.host", \.listeners.webSocket.host)
+    keep("listeners.websocket.port", \.listeners.webSocket.port)
+    keep("listeners.admin.host", \.listeners.admin.host)
+    keep("listeners.admin.port", \.listeners.admin.port)
+    keep("workers", \.workers)
+    keep("takeover_socket", \.takeoverSocket)
+    return changed
+  }
+}
+
+/// How reloads have gone.
+package struct ReloadCounts: Sendable {
+  package var succeeded: UInt64 = 0
+  package var failed: UInt64 = 0
+  /// Milliseconds since 1970 of the last that succeeded; the start counts as one.
+  package var lastSuccess: UInt64
+
+  package var lastFailed = false
+}

@@ -1,0 +1,134 @@
+import Configuration
+import Gateway
+import Logging
+import Reactor
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// How one gateway takes another's place without closing a listening socket: the new process connects to the Unix socket
+/// of the running one and gets the sockets; once it serves it says so, and the old one drains. If it ends before that, the
+/// old one goes on as if nothing had happened.
+///
+///     new: sluice takeover 1
+///     old: sluice takeover 1 sockets      (and a line with its listener for each descriptor)
+///     new: ready
+enum Takeover {
+  private static let greeting = "sluice takeover 1"
+  private static let ready = "ready"
+  /// How long the other end may take to answer, in milliseconds.
+  private static let patience: Int32 = 5000
+
+  struct Failure: Error {
+    let description: String
+  }
+
+  /// Where a gateway with this configuration is reached, once its port is known.
+  static func path(_ configuration: GatewayConfiguration, port: UInt16, environment: [String: String]) -> String {
+    if let path = configuration.takeoverSocket { return path }
+    if let directory = environment["XDG_RUNTIME_DIR"], directory.hasPrefix("/") {
+      return "\(directory)/sluice-\(port).sock"
+    }
+    return "/tmp/sluice-\(getuid())-\(port).sock"
+  }
+
+  // MARK: The new process
+
+  /// The running gateway, as the one knows it that takes its place.
+  struct Predecessor: Sendable {
+    fileprivate let socket: HandoverSocket
+    let sockets: [ListeningSocket]
+    let process: Int32
+
+    /// This process serves: the other one may drain.
+    func ready() throws(ReactorError) { try socket.send(Takeover.ready) }
+  }
+
+  /// Gets the sockets of the gateway at that path; nil if there is none.
+  static func begin(at path: String) throws(Failure) -> Predecessor? {
+    let socket: HandoverSocket
+    do throws(ReactorError) {
+      socket = try HandoverSocket.connect(to: path)
+    } catch {
+      // Nobody listens there (any more).
+      if access(path, F_OK) != 0 || error.isRefused { return nil }
+      throw Failure(description: "can't take over from the gateway at \(path): \(error)")
+    }
+    do {
+      try socket.send(greeting)
+      guard let answer = try socket.receive(milliseconds: patience) else {
+        throw Failure(description: "the gateway at \(path) does not hand over its sockets")
+      }
+      var lines = answer.text.split(separator: "\n").map(String.init)
+      guard !lines.isEmpty, lines.removeFirst() == "\(greeting) sockets", lines.count == answer.descriptors.count else {
+        throw Failure(description: "the gateway at \(path) does not hand over its sockets: \(answer.text)")
+      }
+      let sockets = zip(lines, answer.descriptors).map { ListeningSocket(listener: $0, descriptor: $1) }
+      return Predecessor(socket: socket, sockets: sockets, process: socket.peer)
+    } catch let failure as Failure {
+      throw failure
+    } catch {
+      throw Failure(description: "can't take over from the gateway at \(path): \(error)")
+    }
+  }
+
+  // MARK: The running process
+
+  /// Waits for a process that wants to take this one's place.
+  final class Host: Sendable {
+    let path: String
+    private let socket: HandoverSocket
+    private let temporary: String
+    private let stamp: [Int]
+
+    var descriptor: Int32 { socket.descriptor }
+
+    /// Listens under a name of its own: the path may still be the predecessor's.
+    init(path: String) throws(ReactorError) {
+      self.path = path
+      temporary = "\(path).\(getpid())"
+      unlink(temporary)
+      socket = try HandoverSocket.listen(at: temporary)
+      stamp = System.stamp(of: temporary)
+    }
+
+    /// From now on whoever comes to the path comes here.
+    func publish() -> Bool { rename(temporary, path) == 0 }
+
+    /// Leaves nothing behind, unless the path is somebody else's by now.
+    func withdraw() {
+      unlink(temporary)
+      if System.stamp(of: path) == stamp { unlink(path) }
+    }
+
+    /// Hands the sockets to who has come, and waits until that process serves. True if it does; false if it gave up or
+    /// failed, and this process goes on. `isInterrupted` is asked again and again whether something else is more urgent.
+    func handOver(_ sockets: [ListeningSocket], _ logger: Logger, isInterrupted: () -> Bool) -> Bool {
+      do throws(ReactorError) {
+        let successor = try socket.accept()
+        guard let hello = try successor.receive(milliseconds: Takeover.patience) else { return false }
+        guard hello.text == Takeover.greeting else {
+          try successor.send("\(Takeover.greeting) only")
+          return false
+        }
+        logger.info("process \(successor.peer) wants to take over")
+        let names = sockets.map { "\n" + $0.listener }.joined()
+        try successor.send("\(Takeover.greeting) sockets\(names)", sockets.map(\.descriptor))
+        while !isInterrupted() {
+          do throws(ReactorError) {
+            guard let word = try successor.receive(milliseconds: 50) else { break }
+            guard word.text == Takeover.ready else { break }
+            return true
+          } catch {
+            if !error.isTimeout { break }
+          }
+        }
+        logger.warning("process \(successor.peer) did not get to serve; this one goes on")
+      } catch {
+        logger.warning("a takeover failed: \(error); this process goes on")
+      }
+      return false
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import CReactor
+import Glibc
+import Testing
+
+/// The Unix socket over which listening sockets go from one process to the next.
+@Suite("Handing sockets over")
+struct HandoverTests {
+  private let path = "/tmp/handover-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
+
+  private func receive(_ connection: Int32, timeout: Int32 = 1000) -> (length: Int, text: String, descriptors: [Int32])
+  {
+    var text = [CChar](repeating: 0, count: Int(CR_HANDOVER_TEXT))
+    var descriptors = [Int32](repeating: -1, count: Int(CR_HANDOVER_DESCRIPTORS))
+    var count = 0
+    let length = cr_handover_receive(connection, timeout, &text, &descriptors, &count)
+    let bytes = text.prefix(max(length, 0)).map { UInt8(bitPattern: $0) }
+    return (length, String(decoding: bytes, as: UTF8.self), Array(descriptors.prefix(count)))
+  }
+
+  @Test("a message comes whole, with descriptors that work and close on exec")
+  func message() throws {
+    let listener = cr_handover_listen(path)
+    try #require(listener >= 0)
+    defer {
+      close(listener)
+      unlink(path)
+    }
+    let client = cr_handover_connect(path)
+    let server = cr_handover_accept(listener)
+    try #require(client >= 0 && server >= 0)
+    defer { close(client) }
+    #expect(cr_handover_peer(client) == getpid())
+    var ends: [Int32] = [0, 0]
+    #expect(pipe(&ends) == 0)
+    #expect(cr_handover_send(server, "two ends", 8, ends, 2) == 0)
+    #expect(cr_handover_send(server, "none", 4, nil, 0) == 0)
+    let first = receive(client)
+    #expect(first.text == "two ends")
+    try #require(first.descriptors.count == 2)
+    #expect(first.descriptors.allSatisfy { fcntl($0, F_GETFD) & FD_CLOEXEC != 0 })
+    #expect(write(first.descriptors[1], "x", 1) == 1)
+    var byte: UInt8 = 0
+    #expect(read(ends[0], &byte, 1) == 1)
+    #expect(byte == UInt8(ascii: "x"))
+    for descriptor in ends + first.descriptors { close(descriptor) }
+    let second = receive(client)
+    #expect(second.text == "none")
+    #expect(second.descriptors.isEmpty)
+    #expect(receive(client, timeout: 0).length == Int(-ETIMEDOUT))
+    close(server)
+    #expect(receive(client).length == 0)
+  }
+
+  @Test("nobody but the user can reach the socket, and a path is taken once")
+  func access() throws {
+    let listener = cr_handover_listen(path)
+    try #require(listener >= 0)
+    var status = stat()
+    #expect(stat(path, &status) == 0)
+    #expect(status.st_mode & 0o777 == 0o600)
+    #expect(cr_handover_listen(path) == -EADDRINUSE)
+    #expect(cr_handover_accept(listener) == -EAGAIN)
+    close(listener)
+    #expect(cr_handover_connect(path) == -ECONNREFUSED)
+    unlink(path)
+    #expect(cr_handover_connect(path) == -ENOENT)
+    #expect(cr_handover_connect(String(repeating: "x", count: 200)) == -ENAMETOOLONG)
+  }
+}

@@ -1,0 +1,84 @@
+import Configuration
+import Testing
+
+@testable import Gateway
+
+/// Which clusters a configuration that was read again keeps, and what a restart is needed for.
+@Suite("A configuration that was read again")
+struct RosterTests {
+  private func server(_ alias: String, _ command: String = "x", line: Int = 1) -> GatewayConfiguration.Server {
+    GatewayConfiguration.Server(
+      alias: alias, kind: .command(GatewayConfiguration.Command(command: command)),
+      position: SourcePosition(file: "f", line: line))
+  }
+
+  private func configuration(_ servers: [GatewayConfiguration.Server]) -> GatewayConfiguration {
+    var configuration = GatewayConfiguration()
+    configuration.servers = servers
+    return configuration
+  }
+
+  @Test("a server that is the same keeps its cluster, wherever it stands")
+  func same() throws {
+    var roster = Roster()
+    let first = try roster.clusters(for: configuration([server("a"), server("b")]))
+    let second = try roster.clusters(
+      for: configuration([server("b", line: 9), server("c"), server("a", line: 7)]), keeping: first)
+    #expect(second.map(\.alias) == ["b", "c", "a"])
+    #expect(second[0] === first[1] && second[2] === first[0])
+  }
+
+  @Test("a server that changed keeps its number and gets another cluster")
+  func changed() throws {
+    var roster = Roster()
+    let first = try roster.clusters(for: configuration([server("a"), server("b")]))
+    let second = try roster.clusters(for: configuration([server("a", "y"), server("b")]), keeping: first)
+    #expect(second[0] !== first[0])
+    #expect(second[0].number == first[0].number)
+    #expect(second[0].id != first[0].id)
+    #expect(second[1] === first[1])
+    let third = try roster.clusters(for: configuration([server("c")]), keeping: second)
+    #expect(!first.map(\.number).contains(third[0].number))
+  }
+
+  @Test("without servers the demonstration is served, and it stays while there are none")
+  func demonstration() throws {
+    var roster = Roster()
+    let first = try roster.clusters(for: GatewayConfiguration())
+    #expect(first.map(\.isEmbedded) == [true])
+    #expect(try roster.clusters(for: GatewayConfiguration(), keeping: first)[0] === first[0])
+    #expect(try roster.clusters(for: configuration([server("a")]), keeping: first).map(\.isEmbedded) == [false])
+  }
+
+  @Test("what can't change while it runs keeps its value and is named")
+  func fixed() {
+    var running = GatewayConfiguration()
+    running.workers = 2
+    var read = running
+    read.listeners.http.port = 5000
+    read.workers = nil
+    read.prefix = .always
+    #expect(read.keepFixed(of: running) == ["listeners.http.port", "workers"])
+    #expect(read.listeners.http.port == running.listeners.http.port)
+    #expect(read.workers == 2)
+    #expect(read.prefix == .always)
+    #expect(read.keepFixed(of: running).isEmpty)
+  }
+
+  @Test(
+    "sockets are shared out so that every worker has one and none is left", arguments: [(1, 4), (4, 1), (3, 2), (2, 5)])
+  func share(sockets: Int, workers: Int) {
+    var duplicates: [Int32] = []
+    let shares = InheritedSockets.share((0..<sockets).map(Int32.init), workers) { original in
+      duplicates.append(original)
+      return 100 + original
+    }
+    #expect(shares.count == workers)
+    #expect(shares.allSatisfy { !$0.isEmpty })
+    #expect(Set(shares.joined().filter { $0 < 100 }) == Set((0..<Int32(sockets))))
+    #expect(duplicates.count == max(0, workers - sockets))
+    let none = InheritedSockets.share([], workers) { $0 }
+    #expect(none.count == workers)
+    #expect(none.flatMap { $0 }.isEmpty)
+  }
+}
