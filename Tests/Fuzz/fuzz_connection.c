@@ -1,13 +1,14 @@
 // links: CWire CReactor
 #include <CReactor.h>
+#include <CWire.h>
 #include <stdlib.h>
 
 #include "../../CSupport/CReactor/loop_private.h"
 
 /* A whole server connection over the in-memory transport: bytes in any cut, any fault of the
- * transport, answers at once, later, streamed or broken off. What requests are seen and, where the
- * transport does not lose bytes, what is answered must not depend on the cut; and nothing may be
- * left behind. */
+ * transport, answers at once, later, streamed or broken off, and WebSockets that say back what they
+ * are told. What requests and messages are seen and, where the transport does not lose bytes, what
+ * is answered must not depend on the cut; and nothing may be left behind. */
 
 static void require(bool condition) {
   if (!condition) __builtin_trap();
@@ -35,6 +36,7 @@ typedef struct run {
   cr_frame *frame;
   random_source random;
   bool whims; /* answers in all ways, not just at once */
+  cr_websocket_settings sockets;
   cr_id waiting[16];
   unsigned waiting_count;
   trace trace;
@@ -86,10 +88,34 @@ static void request(void *context, cr_id id, const cwire_http1_head *head, cwire
   mix(&run->trace, head->target);
   mix(&run->trace, body);
   uint32_t how = next_random(&run->random);
-  if (run->whims && how & 0x10000 && run->waiting_count < 16) {
+  if (head->upgrade) {
+    cwire_span none = cwire_span_make("", 0);
+    cr_websocket_accept(run->loop, id, head, &run->sockets, cwire_span_text("mcp"), none);
+  } else if (run->whims && how & 0x10000 && run->waiting_count < 16) {
     run->waiting[run->waiting_count++] = id;
   } else {
     answer(run, id, how);
+  }
+}
+
+static void message(void *context, cr_id id, uint64_t tag, cwire_span text, bool binary) {
+  run *run = context;
+  (void)tag;
+  run->trace.requests++;
+  mix(&run->trace, text);
+  require(binary || cwire_utf8_valid(text));
+  require(text.length <= run->sockets.max_message);
+  uint32_t how = run->whims ? next_random(&run->random) : 0;
+  if (how % 16 == 15) {
+    cr_websocket_close(run->loop, id, CWIRE_WS_GOING_AWAY, cwire_span_text("enough"));
+  } else if (how % 16 == 14) {
+    cr_abort(run->loop, id);
+  } else if (how % 16 == 13 && !binary) {
+    cr_broadcast *broadcast = cr_broadcast_make(text);
+    cr_websocket_send_broadcast(run->loop, id, broadcast);
+    cr_broadcast_free(broadcast);
+  } else {
+    cr_websocket_send(run->loop, id, binary ? CR_WEBSOCKET_BINARY : CR_WEBSOCKET_TEXT, &text, 1);
   }
 }
 
@@ -141,10 +167,13 @@ static void settle(run *run, cr_memory_peer *peer, int turns) {
   take_output(&run->trace, peer);
 }
 
-static trace serve(cwire_span input, const cr_http_limits *limits, const cr_fault_plan *faults,
-                   uint32_t step, bool whims, uint64_t seed) {
+static trace serve(cwire_span input, const cr_http_limits *limits,
+                   const cr_websocket_settings *sockets, const cr_fault_plan *faults, uint32_t step,
+                   bool whims, uint64_t seed) {
   run run = {.whims = whims, .random = {seed}};
-  cr_handlers handlers = {.request = request, .peer_ended = peer_ended};
+  cr_handlers handlers = {
+      .request = request, .peer_ended = peer_ended, .websocket_message = message};
+  run.sockets = *sockets;
   cr_loop_options options = {.worker = 3, .max_connections = 4, .manual_clock = true};
   require(!cr_failed(cr_loop_create(&run.loop, &options, &handlers, &run)));
   cwire_span beat = cwire_span_text(": beat\n\n");
@@ -197,19 +226,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   limits.max_body = choice[2] & 1 ? 64 : 4096;
   if (choice[2] & 2) limits.max_head = 128;
   limits.per_address = 2;
+  cr_websocket_settings sockets = cr_websocket_settings_default();
+  sockets.max_message = choice[2] & 4 ? 64 : 8192;
+  sockets.max_frame = choice[2] & 8 ? 16 : 4096;
+  sockets.strict_frame_size = (choice[2] & 16) != 0;
+  sockets.compression = (choice[2] & 32) == 0;
+  sockets.compression_threshold = 32;
   uint32_t step = 1 + choice[0];
   cr_fault_plan none = {0},
                 faults = {.max_write = choice[1] & 15, .again_every = (choice[1] >> 4) & 7};
 
-  trace whole = serve(input, &limits, &none, 0, false, 1);
-  trace cut = serve(input, &limits, &faults, step, false, 1);
+  trace whole = serve(input, &limits, &sockets, &none, 0, false, 1);
+  trace cut = serve(input, &limits, &sockets, &faults, step, false, 1);
   require(whole.requests == cut.requests && whole.request_hash == cut.request_hash);
   require(whole.length == cut.length && memcmp(whole.output, cut.output, cut.length) == 0);
   free(whole.output);
   free(cut.output);
 
   if (choice[1] & 128) faults.reset_after = 1 + choice[3];
-  trace whimsical = serve(input, &limits, &faults, step, true, choice[3]);
+  trace whimsical = serve(input, &limits, &sockets, &faults, step, true, choice[3]);
   free(whimsical.output);
   return 0;
 }
