@@ -135,7 +135,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .eventStream, .listen:
       streamReaderGone(connection, tag: tag)
       loop.abort(connection)
-    case .socket:
+    case .socket, .echo:
       socketGone(Int(value(of: tag)))
       loop.abort(connection)
     default:
@@ -148,7 +148,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     switch kind(of: tag) {
     case .exchange: clientGone(ExchangeID(rawValue: value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
-    case .socket: socketGone(Int(value(of: tag)))
+    case .socket, .echo: socketGone(Int(value(of: tag)))
     default: break
     }
   }

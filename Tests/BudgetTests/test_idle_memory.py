@@ -63,8 +63,8 @@ def web_socket(running: Gateway, source: str) -> socket.socket:
     params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "budget", "version": "1"}}
     stream.sendall(frame({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}))
     assert b'"serverInfo"' in stream.recv(65_536)
-    stream.sendall(frame({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-    stream.sendall(frame({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
+    initialized = frame({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    stream.sendall(initialized + frame({"jsonrpc": "2.0", "id": 2, "method": "ping"}))
     assert b'"result":{}' in stream.recv(65_536)
     return stream
 

@@ -178,7 +178,8 @@ extension Worker {
 
   /// `/debug/echo`: what comes goes back as it came.
   func openEcho(_ connection: ConnectionID, _ head: RequestHead) {
+    guard !gateway.isDraining else { return refuse(connection, GatewayError(.draining), id: nil, .legacy) }
     guard loop.acceptWebSocket(connection, head, settings.echoSettings, subprotocol: Self.subprotocol) else { return }
-    loop.setTag(connection, tag(.echo))
+    loop.setTag(connection, tag(.echo, UInt64(sockets.make(connection, .all))))
   }
 }

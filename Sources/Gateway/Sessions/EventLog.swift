@@ -38,7 +38,7 @@ struct EventLog {
     var delivered = false
     private var attached: ConnectionID
     var events: [(sequence: UInt64, frame: Frame)] = []
-    var bytes = 0
+    var bytes: UInt32 = 0
     var nextSequence: UInt64 = 1
     /// Events up to this one can't be replayed any more.
     var forgotten: UInt64 = 0
@@ -67,11 +67,11 @@ struct EventLog {
 
     mutating func keep(_ frame: Frame, _ sequence: UInt64) {
       events.append((sequence, frame))
-      bytes += frame.count
+      bytes += UInt32(frame.count)
     }
 
     /// Nothing that it brought up to that event can be replayed any more. The bytes that this frees.
-    mutating func forget(upTo sequence: UInt64) -> Int {
+    mutating func forget(upTo sequence: UInt64) -> UInt32 {
       defer { bytes = 0 }
       events = []
       forgotten = sequence
@@ -88,7 +88,7 @@ struct EventLog {
   /// A gibibyte and a day are the most that may be configured.
   private let capacity: UInt32
   private let window: UInt32
-  private var bytes: Int = 0
+  private var bytes: UInt32 = 0
 
   /// - Parameters: bytes of events kept for the whole session; milliseconds that a broken stream is kept.
   init(capacity: Int, resumeWindow: UInt64) {
@@ -146,7 +146,7 @@ struct EventLog {
       bytes -= streams[place].forget(upTo: sequence)
     } else {
       streams[place].keep(frame, sequence)
-      bytes += frame.count
+      bytes += UInt32(frame.count)
       makeRoom(sparing: place)
     }
     return Delivery(frame: frame, reader: reader)
@@ -250,12 +250,12 @@ struct EventLog {
     }
     guard bytes > capacity else { return }
     // Some more than needed, so that a full log does not move its events for each new one; never the newest.
-    let enough = Int(capacity - capacity / 8)
+    let enough = capacity - capacity / 8
     let events = streams[place].events
-    var freed = 0
+    var freed: UInt32 = 0
     var count = 0
     while count < events.count - 1, bytes - freed > enough {
-      freed += events[count].frame.count
+      freed += UInt32(events[count].frame.count)
       count += 1
     }
     guard count > 0 else { return }
