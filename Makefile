@@ -41,8 +41,8 @@ replay: ## Run each fuzz target over its committed corpus
 simulate: ## Run SEEDS (5000) simulations of a whole gateway: make simulate SEEDS=100000
 	SLUICE_SEEDS=$(SEEDS) scripts/test swift --filter SimulationTests
 
-bench: ## Measure CPU time per call beside nginx
-	Benchmarks/proxied-call
+bench: ## Measure everything beside nginx, HAProxy, Envoy and the Python gateways; takes hours
+	Benchmarks/bench
 
 clean: ## Remove everything that was built
 	rm -rf .build .build-asan .build-tsan

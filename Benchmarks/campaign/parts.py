@@ -1,0 +1,242 @@
+"""The parts of a campaign. Each starts its servers, then measures them one after the other, round by round, so that a
+machine whose speed changes changes it for all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable
+
+from .store import Store
+from .subjects import LEGACY, MODERN, PLAIN, Servers, Subject
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    seconds: float
+    crowd: int
+    """The larger number of connections: 10,000, or fewer for a trial."""
+    only: list[str]
+    """Subjects, by the beginnings of their names; all if there are none."""
+
+    def chosen(self, subjects: list[Subject]) -> list[Subject]:
+        return [each for each in subjects if not self.only or each.name.startswith(tuple(self.only))]
+
+
+ENVOY_ROUTER = ["--era", "legacy", "--tool", "one__echo", "--expect", "call {n}"]
+RENAMED = ["--era", "legacy", "--tool", "s0__echo", "--expect", "call {n}"]
+
+PROXIES = [
+    Subject("nginx", "nginx", load=PLAIN),
+    Subject("HAProxy", "haproxy", load=PLAIN, environment={"BENCH_BUFFER": "65536"}),
+    Subject("Envoy, plain", "envoy", load=PLAIN),
+]
+GATEWAYS = [
+    Subject("sluice, legacy session", "sluice", load=LEGACY),
+    Subject("sluice, 2026-07-28", "sluice", load=MODERN, upstream="modern"),
+    Subject("sluice, two upstreams", "sluice", ["2"], load=RENAMED),
+    Subject("Envoy, mcp_router", "envoy", ["mcp_router"], load=ENVOY_ROUTER),
+    Subject("mcp-proxy", "mcp-proxy", load=LEGACY, slow=True),
+    Subject("FastMCP proxy", "fastmcp", load=LEGACY, slow=True),
+    Subject(
+        "ContextForge",
+        "contextforge",
+        load=["--era", "legacy", "--tool", "responder-echo", "--expect", "call {n}"],
+        slow=True,
+        patience=300,
+    ),
+]
+DIRECT = Subject("direct", "responder", ["legacy"], load=PLAIN)
+
+
+def rounds(
+    plan: Plan, store: Store, part: str, subjects: list[Subject], measure: Callable[[Servers, Subject, int], None]
+) -> None:
+    store.forget(part)
+    with Servers() as servers:
+        ready = [each for each in plan.chosen(subjects) if servers.start(each)]
+        for name, reason in servers.failures.items():
+            store.note(part, f"{name} could not be measured: {reason}")
+        for number in range(1, plan.rounds + 1):
+            for subject in ready:
+                print(f"{part}: round {number} of {plan.rounds}, {subject.name}", flush=True)
+                measure(servers, subject, number)
+
+
+def calls(plan: Plan, store: Store) -> None:
+    """tools/call of 300 bytes through everything: as fast as answers come over 16 connections, and at 1,000 a second."""
+
+    def measure(servers: Servers, subject: Subject, number: int) -> None:
+        timed = ["-d", f"{plan.seconds}s", "--timeout", "30s"]
+        store.add("calls", "saturation", subject.name, number, servers.measure(subject, "call", "-c", 16, *timed))
+        rate = 20 if subject.slow else 1000
+        fixed = servers.measure(subject, "call", "-c", 16, "--rate", rate, *timed)
+        store.add("calls", "fixed", subject.name, number, fixed, rate=rate)
+
+    rounds(plan, store, "calls", [DIRECT, *PROXIES, *GATEWAYS], measure)
+
+
+def websocket(plan: Plan, store: Store) -> None:
+    """Echoes: our own server beside a bare one, and proxies in front of the bare one."""
+    echo = ["--era", "none", "--body", "{n}{padding}", "--expect", "same"]
+    ours = Subject("sluice", "sluice", path="/debug/echo", load=echo, websocket=True)
+    subjects = [
+        Subject("bare epoll echo", "websocket_echo", path="/", load=echo, websocket=True),
+        ours,
+        replace(ours, name="sluice, TLS", tls=True),
+        *(replace(each, path="/ws", load=echo, websocket=True) for each in PROXIES),
+    ]
+
+    def measure(servers: Servers, subject: Subject, number: int) -> None:
+        for size in (64, 16384):
+            for connections in (100, 1000):
+                load = ["-c", connections, "--size", size, "-d", f"{plan.seconds}s"]
+                result = servers.measure(subject, "call", *load)
+                store.add("websocket", f"{size} bytes, {connections} connections", subject.name, number, result)
+
+    rounds(plan, store, "websocket", subjects, measure)
+
+
+def fanout(plan: Plan, store: Store) -> None:
+    """One publisher, many event streams."""
+    raw = ["--era", "none"]
+    subjects = [
+        Subject("bare epoll writer", "responder", ["modern"], path="/events", load=raw, trial="listen"),
+        Subject("nchan", "nchan", path="/events", load=raw, trial="listen"),
+        Subject("sluice, subscriptions/listen", "sluice", load=MODERN, upstream="modern"),
+        Subject("sluice, GET stream", "sluice", load=LEGACY, upstream="modern"),
+    ]
+
+    def measure(servers: Servers, subject: Subject, number: int) -> None:
+        gateway = subject.program == "sluice"
+        port = servers.upstream("modern") if gateway else servers.ports[subject.name]
+        publish = ["--publish", f"http://127.0.0.1:{port}/publish", "--timeout", "30s", "--size", 300]
+        for subscribers in (max(plan.crowd // 10, 1), plan.crowd):
+            rate = max(1, 20000 // subscribers)
+            count = max(5, int(plan.seconds * rate))
+            load = ["-c", subscribers, "--publications", count, "--rate", rate, *publish]
+            result = servers.measure(subject, "fanout", *load)
+            store.add("fanout", f"{subscribers} subscribers", subject.name, number, result)
+
+    rounds(plan, store, "fanout", subjects, measure)
+
+
+def idle(plan: Plan, store: Store) -> None:
+    """Memory of connections that do nothing. Each figure is of a server that was just started."""
+    store.forget("idle")
+    ours = Subject("sluice", "sluice", load=LEGACY)
+    nchan = Subject("nchan", "nchan", path="/events", load=["--era", "none"], trial="listen")
+    for tls in (False, True):
+        mark = ", TLS" if tls else ""
+        hold(plan, store, f"keep-alive{mark}", [replace(each, tls=tls) for each in (ours, *PROXIES)])
+        streams = [replace(ours, tls=tls, trial="listen"), *([] if tls else [nchan])]
+        hold(plan, store, f"event stream{mark}", streams)
+        sockets = [replace(each, path="/ws", load=["--era", "none"]) for each in PROXIES]
+        sockets = [replace(ours, path="/mcp/ws"), *sockets]
+        sockets = [replace(each, tls=tls, websocket=True, trial="open") for each in sockets]
+        hold(plan, store, f"WebSocket{mark}", sockets)
+
+
+def hold(plan: Plan, store: Store, table: str, subjects: list[Subject]) -> None:
+    for subject in plan.chosen(subjects):
+        print(f"idle: {table}, {subject.name}", flush=True)
+        with Servers() as servers:
+            if not servers.start(subject):
+                store.note("idle", f"{table}, {subject.name}: {servers.failures[subject.name]}")
+                continue
+            crowd = ["-c", plan.crowd, "-d", "500ms", "--timeout", "60s", "--hold", subject.trial]
+            store.add("idle", table, subject.name, 1, servers.measure(subject, "idle", *crowd))
+
+
+def connects(plan: Plan, store: Store) -> None:
+    """Connections that come and go: the WebSocket upgrade, and TLS handshakes with one request each."""
+    plain = ["--era", "none"]
+    ours = Subject("sluice", "sluice", path="/debug/echo", load=plain, websocket=True)
+    sockets = [Subject("bare epoll echo", "websocket_echo", path="/", load=plain, websocket=True), ours]
+    secure = [
+        Subject("sluice, TLS", "sluice", load=[*MODERN], upstream="modern", tls=True),
+        *(replace(each, name=f"{each.name}, TLS", tls=True) for each in PROXIES),
+    ]
+
+    def measure(servers: Servers, subject: Subject, number: int) -> None:
+        timed = ["-c", 16, "-d", f"{plan.seconds}s", "--sources", 32]
+        if subject.websocket:
+            result = servers.measure(subject, "churn", "--each", 0, *timed)
+            store.add("connects", "WebSocket upgrade", subject.name, number, result)
+        else:
+            store.add("connects", "TLS handshake and a call", subject.name, number, servers.measure(subject, "churn", *timed))
+            resumed = servers.measure(subject, "churn", "--resume", *timed)
+            store.add("connects", "TLS resumption and a call", subject.name, number, resumed)
+
+    rounds(plan, store, "connects", [*sockets, *secure], measure)
+
+
+def start(plan: Plan, store: Store) -> None:
+    """From the start of the process until a call is answered, resident memory then, and the size of the program."""
+    store.forget("start")
+    for number in range(1, plan.rounds + 1):
+        for subject in plan.chosen([GATEWAYS[0], *PROXIES, *GATEWAYS[3:]]):
+            print(f"start: round {number} of {plan.rounds}, {subject.name}", flush=True)
+            with Servers() as servers:
+                servers.upstream(subject.upstream)
+                begun = time.monotonic()
+                if not servers.start(subject):
+                    continue
+                seconds = time.monotonic() - begun
+                load = servers.measure(subject, "call", "-n", 1, "-c", 1, "--timeout", "30s")
+                size = program_size(servers.pids[subject.name])
+                store.add("start", "start", subject.name, number, load, start_seconds=seconds, program_bytes=size)
+
+
+def program_size(pid: int) -> int:
+    """Of a native program the file; of an interpreted one the folder of its environment."""
+    program = Path(os.readlink(f"/proc/{pid}/exe"))
+    if "python" in program.name:
+        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        environment = next((Path(each).parents[1] for each in command if "/bench-" in each), program)
+        listed = subprocess.run(["du", "-sbL", str(environment)], capture_output=True, text=True)
+        return int(listed.stdout.split()[0])
+    return program.stat().st_size
+
+
+def scaling(plan: Plan, store: Store) -> None:
+    """CPU time per call against the number of connections, the size, the tools and the upstreams."""
+    store.forget("scaling")
+
+    def run(table: str, x: int, subject: Subject, *load: object) -> None:
+        print(f"scaling: {table} {x}", flush=True)
+        with Servers() as servers:
+            if not servers.start(subject):
+                store.note("scaling", f"{table} {x}: {servers.failures[subject.name]}")
+                return
+            for number in range(1, plan.rounds + 1):
+                result = servers.measure(subject, *map(str, load), "-d", f"{plan.seconds}s")
+                store.add("scaling", table, subject.name, number, result, x=x)
+
+    ours = Subject("sluice", "sluice", load=MODERN, upstream="modern", environment={"SLUICE_LIMITS_BODY": "64MiB"})
+    top = 9000 if plan.crowd >= 10000 else plan.crowd
+    for x in sorted({10, 100, min(1000, top), top}):
+        run("busy connections", x, ours, "call", "-c", x)
+        run("idle connections beside 16 busy ones", x, ours, "mix", "-c", 16, "--idle", x, "--hold", "call")
+    for x in (100, 1000, 10_000, 100_000, 1_000_000, 4_000_000):
+        run("bytes of a message", x, ours, "call", "-c", 4, "--size", max(x, 400))
+    for x in (10, 100, 1000, 10_000):
+        run("tools", x, replace(ours, upstream=f"modern tools={x}"), "call", "-c", 16)
+    for x in (1, 10, 50, 200):
+        tool = ["--tool", "s0__echo", "--expect", "call {n}"] if x > 1 else []
+        run("upstreams", x, replace(ours, arguments=[str(x)], load=[*MODERN, *tool]), "call", "-c", 16)
+
+
+PARTS: dict[str, Callable[[Plan, Store], None]] = {
+    "calls": calls,
+    "websocket": websocket,
+    "fanout": fanout,
+    "idle": idle,
+    "connects": connects,
+    "start": start,
+    "scaling": scaling,
+}
