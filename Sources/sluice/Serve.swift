@@ -104,6 +104,7 @@ private struct Service {
       configuration, debugEcho: command.debugEcho, reaper: reaper, logger: logger, inherited: sockets
     ) { AdminServer($0) }
     let host = makeHost(gateway)
+    defer { host?.withdraw() }
     try gateway.start { [manager, logger, predecessor] in
       if let host, !host.publish() { logger.warning("\(host.path) can't be made: no other process can take over") }
       do throws(ReactorError) {
@@ -114,7 +115,6 @@ private struct Service {
       }
       manager.ready()
     }
-    defer { host?.withdraw() }
     Welcome(
       configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
     ).print()
@@ -127,11 +127,29 @@ private struct Service {
         return drain(gateway, .nobody)
       case .readable:
         guard let host else { continue }
-        guard host.handOver(gateway.listeningSockets, logger, isInterrupted: { signals.isWaiting }) else { continue }
-        logger.info("another process has taken over: draining")
-        return drain(gateway, .successor)
+        var ending: Signals.Received?
+        let isTaken = host.handOver(gateway.listeningSockets, logger) {
+          ending = nextEnding(gateway)
+          return ending != nil
+        }
+        if isTaken {
+          logger.info("another process has taken over: draining")
+          return drain(gateway, .successor)
+        }
+        guard let ending else { continue }
+        logger.info("\(ending.name): draining")
+        return drain(gateway, .nobody)
       }
     }
+  }
+
+  /// Acts on what has come meanwhile; gives a signal that ends the process.
+  private func nextEnding(_ gateway: Gateway) -> Signals.Received? {
+    while let signal = signals.take() {
+      guard signal.isReload else { return signal }
+      reload(gateway)
+    }
+    return nil
   }
 
   /// Where another process can take over; nil, and said, if there can be no such place.

@@ -39,23 +39,18 @@ struct Signals {
     if let watched { entries.append(pollfd(fd: watched, events: Int16(POLLIN), revents: 0)) }
     while true {
       guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
-      if entries[0].revents != 0, let number = System.takeSignal(descriptor) {
-        return .signal(Received(number: number))
-      }
+      if entries[0].revents != 0, let signal = take() { return .signal(signal) }
       if entries.count > 1, entries[1].revents != 0 { return .readable }
     }
   }
 
-  /// Any of them has come and waits to be taken.
-  var isWaiting: Bool {
-    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    return poll(&entry, 1, 0) > 0
-  }
+  /// The next one, if it has come.
+  func take() -> Received? { System.takeSignal(descriptor).map(Received.init(number:)) }
 
   /// Another one has come that ends the process. A reload has no place any more.
   var isPending: Bool {
-    while let number = System.takeSignal(descriptor) {
-      if number != SIGHUP { return true }
+    while let signal = take() {
+      if !signal.isReload { return true }
     }
     return false
   }

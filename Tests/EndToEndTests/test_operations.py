@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
+from harness.certificates import Authority
 from harness.gateway import Gateway
 from harness.load import Load
 from harness.paths import binary
 from harness.processes import Child, eventually, free_port
+from harness.sockets import Socket
 from harness.upstreams import stdio_entry, wire_command
 from harness.wire import Connection, LegacySession, Response, modern, modern_headers, post_modern, request, rpc
 
@@ -129,6 +133,21 @@ def test_clients_of_the_old_process_are_sent_to_the_new_one(make_gateway: Make) 
     assert LegacySession(gateway.port).call("add", {"a": 1, "b": 1}).status == 200
     stream.close()
     idle.close()
+
+
+def test_websockets_are_sent_to_the_new_process(make_gateway: Make) -> None:
+    gateway = make_gateway(workers=2)
+    url = f"ws://127.0.0.1:{gateway.websocket_port}/"
+    with Socket(url, subprotocols=["mcp"]) as client:
+        client.initialize()
+        restart(gateway, 2)
+        with pytest.raises(ConnectionClosed):
+            client.receive()
+        assert client.connection.close_code == 1001
+    with Socket(url, subprotocols=["mcp"]) as client:
+        client.initialize()
+        answer = client.request(rpc("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}}, 7))
+        assert answer["result"]["structuredContent"]
 
 
 def test_a_successor_that_fails_leaves_the_old_process_serving(make_gateway: Make, folder: Path) -> None:
@@ -273,6 +292,40 @@ def test_what_can_change_changes_and_the_rest_is_named(make_gateway: Make) -> No
     assert eventually(lambda: status() == 413, 5)
     file.hang_up({"limits": {"body": "1MiB"}})
     assert eventually(lambda: status() == 200, 5)
+
+
+def test_certificates_are_read_again(make_gateway: Make, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    first = authority.issue("first", "/CN=first", "DNS:localhost")
+    second = authority.issue("second", "/CN=second", "DNS:localhost")
+
+    def settings(pair: tuple[Path, Path]) -> dict[str, Any]:
+        tls = {"cert": str(pair[0]), "key": str(pair[1])}
+        return {"listeners": {"http": {"allowed_hosts": ["*"], "tls": tls}}}
+
+    file = Reloadable(make_gateway, settings(first), workers=2)
+    port = file.gateway.port
+
+    def connect() -> ssl.SSLSocket:
+        context = authority.client_context()
+        return context.wrap_socket(socket.create_connection(("localhost", port), 10), server_hostname="localhost")
+
+    def name(connection: ssl.SSLSocket) -> str:
+        certificate = connection.getpeercert()
+        assert certificate
+        return str(dict(pair[0] for pair in certificate["subject"])["commonName"])
+
+    with connect() as open_before:
+        assert name(open_before) == "first"
+        file.hang_up(settings((first[0], tmp_path / "nowhere.key")), word="stays in force")
+        with connect() as connection:
+            assert name(connection) == "first"
+        file.hang_up(settings(second))
+        with connect() as connection:
+            assert name(connection) == "second"
+        # A connection that was open goes on.
+        open_before.sendall(request("GET", "/nowhere", port=port))
+        assert open_before.recv(12) == b"HTTP/1.1 404"
 
 
 # --- the drain -----------------------------------------------------------------------------------------------------------
