@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import signal
 import sys
 
 from . import machine, report
@@ -29,6 +30,8 @@ def main() -> int:
     if unknown := [part for part in chosen if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]}")
 
+    # Whoever stops a campaign means its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     store = Store(report.RESULTS / f"{options.name}.json")
     if not options.render:
         store.data["machine"] = machine.describe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -83,8 +84,17 @@ class Servers:
         return process.pid
 
     def take_port(self) -> int:
-        self.next_port += 10
-        return self.next_port
+        """One that is free, and so is the next."""
+        while True:
+            self.next_port += 10
+            with socket.socket() as first, socket.socket() as second:
+                try:
+                    for offset, probe in enumerate((first, second)):
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        probe.bind(("127.0.0.1", self.next_port + offset))
+                    return self.next_port
+                except OSError:
+                    continue
 
     def upstream(self, kind: str) -> int:
         """The port of the responder of that kind; on the port after it messages over WebSocket are echoed."""
@@ -112,11 +122,13 @@ class Servers:
         deadline = time.monotonic() + subject.patience
         reason = ""
         while time.monotonic() < deadline:
+            trial = ["idle", subject.url(port), *subject.load, *self.headers(subject), "-c", "1", "-d", "1ms"]
+            answered = not Load.run([*trial, "--hold", subject.trial]).errors
+            # Looked at last: another server might have answered on that port.
             if self.processes[-1].poll() is not None:
                 reason = "it ended"
                 break
-            trial = ["idle", subject.url(port), *subject.load, *self.headers(subject), "-c", "1", "-d", "1ms"]
-            if not Load.run([*trial, "--hold", subject.trial]).errors:
+            if answered:
                 return True
             reason = "it did not answer"
             time.sleep(0.2)
