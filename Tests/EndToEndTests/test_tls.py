@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,65 @@ def test_a_quick_scan_finds_no_weakness(make_gateway: Callable[..., Gateway], tm
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert outcome.returncode == 0, outcome.stdout[-3000:]
     assert f"localhost:{gateway.port}: OK - Compliant" in outcome.stdout, outcome.stdout[-3000:]
+
+
+def test_certificates_are_renewed_under_load(
+    make_gateway: Callable[..., Gateway], authority: Authority, tmp_path: Path
+) -> None:
+    """Ten SIGHUPs with new files lose no call; a bad file leaves the old certificate, and the log says why."""
+    cert, key = tmp_path / "live.pem", tmp_path / "live.key"
+
+    def install(number: int) -> None:
+        for source, target in zip(authority.issue(f"round{number}", f"/CN=round{number}", "DNS:localhost"), (cert, key)):
+            shutil.copy(source, target)
+
+    install(0)
+    gateway = make_gateway(settings=listener(pair((cert, key))), workers=2)
+
+    def shown() -> str:
+        with socket.create_connection(("127.0.0.1", gateway.port)) as plain:
+            with authority.client_context().wrap_socket(plain, server_hostname="localhost") as secure:
+                return dict(entry[0] for entry in secure.getpeercert()["subject"])["commonName"]
+
+    def hang_up() -> None:
+        gateway.child.process.send_signal(signal.SIGHUP)
+
+    done, failures, calls = threading.Event(), [], [0, 0]
+
+    def call(kept: bool) -> None:
+        session = SecureSession(gateway.port, authority.client_context())
+        while not done.is_set():
+            try:
+                if not kept:
+                    session.client.close()
+                    session.client = httpx.Client(
+                        base_url=session.client.base_url, verify=authority.client_context(), headers=HEADERS
+                    )
+                assert session.tools()
+                calls[kept] += 1
+            except Exception as failure:  # whatever it is, it is a lost call
+                failures.append(failure)
+
+    threads = [threading.Thread(target=call, args=(kept,)) for kept in (False, True)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(1, 11):
+            install(number)
+            hang_up()
+            assert eventually(lambda: shown() == f"round{number}", 20), gateway.log[-2000:]
+        key.write_text("no key")
+        hang_up()
+        assert eventually(lambda: "there is no private key in" in gateway.log, 20)
+        assert shown() == "round10"
+        install(11)
+        hang_up()
+        assert eventually(lambda: shown() == "round11", 20)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures and min(calls) > 10, (failures[:3], calls)
 
 
 def test_plain_http_is_told_what_it_met(
