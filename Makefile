@@ -3,7 +3,7 @@ SECONDS ?= 60
 SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay simulate bench clean
+.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay simulate autobahn bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ replay: ## Run each fuzz target over its committed corpus
 
 simulate: ## Run SEEDS (5000) simulations of a whole gateway: make simulate SEEDS=100000
 	SLUICE_SEEDS=$(SEEDS) scripts/test swift --filter SimulationTests
+
+autobahn: ## Run the Autobahn WebSocket test suite against /debug/echo (half an hour)
+	scripts/autobahn
 
 bench: ## Measure everything beside nginx, HAProxy, Envoy and the Python gateways; takes hours
 	Benchmarks/bench
