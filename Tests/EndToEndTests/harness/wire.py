@@ -69,9 +69,9 @@ class Closed(Exception):
 class Connection:
     """One TCP connection."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10, source: str | None = None) -> None:
         self.port = port
-        self.socket = socket.create_connection((host, port), timeout)
+        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
