@@ -19,6 +19,9 @@ final class MemoryPeer {
     cr_memory_peer_plan(raw, &faults)
   }
 
+  /// While it is stalled it takes nothing.
+  func stall(_ stalled: Bool) { cr_memory_peer_stall(raw, stalled) }
+
   func send(_ bytes: [UInt8]) {
     bytes.withUnsafeBufferPointer { cr_memory_peer_send(raw, cwire_span_make($0.baseAddress, $0.count)) }
   }

@@ -83,6 +83,7 @@ final class Simulation {
   // MARK: The script
 
   private func act() {
+    if !broken.isEmpty, random.chance(40) { listen() }
     switch random.below(100) {
     case 0..<12: openSession()
     case 12..<40: legacyCall()
@@ -91,6 +92,7 @@ final class Simulation {
     case 51..<58: socketMessage()
     case 58..<60: listen()
     case 88..<93: listen()
+    case 93..<96: stall()
     case 60..<64: deleteSession()
     case 64..<66: garbage()
     case 66..<74: vanish()
@@ -106,6 +108,7 @@ final class Simulation {
   /// The clients stop, and so do the upstreams' bad days; nothing may be left in the end.
   private func end() {
     for upstream in upstreams.values { upstream.misbehaves = false }
+    for connection in connections { connection.peer.stall(false) }
     settle()
     for _ in 0..<60 {
       gateway.advance(500)
@@ -184,10 +187,10 @@ final class Simulation {
     ]
   }
 
-  private func anySession() -> (SimulatedSession, [String])? {
+  private func anySession(_ wanted: SimulatedSession? = nil) -> (SimulatedSession, [String])? {
     let open = sessions.filter { !$0.isDeleted }
     guard !open.isEmpty else { return nil }
-    let session = open[random.below(open.count)]
+    let session = open.first { $0 === wanted } ?? open[random.below(open.count)]
     return (session, ["Mcp-Session-Id: \(session.token ?? "")", "MCP-Protocol-Version: 2025-11-25"])
   }
 
@@ -348,8 +351,10 @@ final class Simulation {
   }
 
   private func listen() {
-    guard let (session, headers) = anySession(), let connection = connection() else { return }
-    if let place = broken.firstIndex(where: { $0.session === session }), random.chance(70) {
+    guard let (session, headers) = anySession(random.chance(50) ? broken.first?.session : nil),
+      let connection = connection()
+    else { return }
+    if let place = broken.firstIndex(where: { $0.session === session }) {
       let call = broken.remove(at: place)
       call.way = .resumed
       connection.use = .stream(session, call)
@@ -376,7 +381,10 @@ final class Simulation {
 
   private func vanish() {
     guard !connections.isEmpty else { return }
-    let connection = connections[random.below(connections.count)]
+    var connection = connections[random.below(connections.count)]
+    // Streams that have begun are the ones that can be taken up again.
+    let begun = connections.filter { if case .call(let call) = $0.use { call.lastEventID != nil } else { false } }
+    if !begun.isEmpty, random.chance(50) { connection = begun[random.below(begun.count)] }
     if random.chance(30) {
       connection.isHalfClosed = true
       return connection.peer.end()
@@ -384,6 +392,13 @@ final class Simulation {
     connection.peer.reset()
     lose(connection)
     connection.use = .abandoned
+  }
+
+  /// A client that reads no more, and those that did so read again.
+  private func stall() {
+    guard !connections.isEmpty else { return }
+    let slow = random.below(connections.count)
+    for (index, connection) in connections.enumerated() { connection.peer.stall(index == slow) }
   }
 
   /// Its connection has ended before the answer was whole.

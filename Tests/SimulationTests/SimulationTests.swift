@@ -24,7 +24,7 @@ struct SimulationTests {
       results.merge(simulation.results, uniquingKeysWith: +)
     }
     // A script that no longer reaches anything proves nothing.
-    guard seeds.count >= 100 else { return }
+    guard seeds.count >= 200 else { return }
     for way in SimulatedCall.Way.allCases { #expect(results[way, default: 0] > 0, "no result by \(way)") }
   }
 }
