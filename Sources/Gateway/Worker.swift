@@ -21,10 +21,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var reverses: ReverseTable
   /// What the configuration says, as this worker knows it.
   private(set) var settings: Settings
-  /// By the id of the cluster.
-  var pools: [Int: ConnectionPool] = [:]
-  /// Calls in flight, by the id of the cluster.
-  var callsInFlight: [Int: Int] = [:]
+  /// What this worker has of each upstream, by the id of the cluster.
+  var stakes: [Int: UpstreamStake] = [:]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
   /// Client WebSockets.
@@ -190,7 +188,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     switch kind(of: tag) {
     case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
-    case .idle: pools[Int(value(of: tag))]?.ended(connection, now: now)
+    case .idle: stakes[Int(value(of: tag))]?.pool.ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
     case .link: links[UInt32(value(of: tag))]?.died(socketEnd(connection, error))
@@ -302,6 +300,15 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     _ connection: ConnectionID, _ status: UInt16, _ type: StaticString, headers: RawSpan, _ body: RawSpan
   ) {
     loop.reply(connection, EventLoop.ReplyHead(status, type, headers: headers), body)
+  }
+
+  // MARK: Upstreams
+
+  func stake(in cluster: Cluster) -> UpstreamStake {
+    if let known = stakes[cluster.id] { return known }
+    let made = UpstreamStake()
+    stakes[cluster.id] = made
+    return made
   }
 
   // MARK: Settings

@@ -46,7 +46,7 @@ extension Worker {
     // It may have been paused for a slow reader with its last bytes.
     loop.resumeReading(connection)
     guard reusable, let cluster, !cluster.isRetired,
-      pools[cluster.id, default: ConnectionPool()].give(connection, now: now)
+      stake(in: cluster).pool.give(connection, now: now)
     else { return loop.close(connection) }
     loop.setTag(connection, tag(.idle, UInt64(cluster.id)))
   }

@@ -110,7 +110,7 @@ extension Worker {
   func uncount(_ id: ExchangeID) {
     guard exchanges[id].isCounted, let cluster = exchanges[id].cluster else { return }
     exchanges[id].isCounted = false
-    callsInFlight[cluster.id]? -= 1
+    stake(in: cluster).callsInFlight -= 1
   }
 
   // MARK: Endings that are not answers

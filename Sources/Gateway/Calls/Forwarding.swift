@@ -31,15 +31,16 @@ extension Worker {
   ) {
     if exchanges[id].isCounted, let before = exchanges[id].cluster {
       // It goes out once more, perhaps to a server that changed meanwhile.
-      callsInFlight[before.id]? -= 1
+      stake(in: before).callsInFlight -= 1
       exchanges[id].isCounted = false
     }
     exchanges[id].cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
-    guard callsInFlight[cluster.id, default: 0] < settings.callsPerUpstream else {
+    let stake = stake(in: cluster)
+    guard stake.callsInFlight < settings.callsPerUpstream else {
       return fail(id, .busy(cluster, "\(settings.callsPerUpstream) calls to it are in flight"))
     }
-    callsInFlight[cluster.id, default: 0] += 1
+    stake.callsInFlight += 1
     exchanges[id].isCounted = true
     let revision = profile.revision(for: exchanges[id].clientRevision)
     exchanges[id].serverRevision = revision
@@ -188,7 +189,8 @@ extension Worker {
     let reader = exchanges[id].reader ?? takeReader()
     exchanges[id].reader = reader
     let tag = tag(.exchange, id.rawValue)
-    while let connection = pools[cluster.id]?.take(now: now) {
+    let stake = stake(in: cluster)
+    while let connection = stake.pool.take(now: now) {
       loop.setTag(connection, tag)
       guard loop.send(connection, headBytes, message) != .stale else {
         // The upstream has ended it, which was seen before anything was sent.

@@ -132,13 +132,11 @@ extension ControlPlane {
 extension Worker {
   /// Calls `done` when nothing of this worker's concerns the cluster any more.
   func leave(_ cluster: Cluster, _ done: @escaping @Sendable () -> Void) {
-    if var pool = pools.removeValue(forKey: cluster.id) {
-      for connection in pool.expire(after: 0, now: now) { loop.abort(connection) }
-    }
+    for connection in stake(in: cluster).pool.expire(after: 0, now: now) { loop.abort(connection) }
     guard exchanges.ids(where: { $0.cluster === cluster }).isEmpty else {
       return after(milliseconds: 100) { [self] in leave(cluster, done) }
     }
-    callsInFlight[cluster.id] = nil
+    stakes[cluster.id] = nil
     for (connection, stream) in upstreamStreams where stream.cluster === cluster {
       guard case .notifications = stream.role else { continue }
       upstreamStreams[connection] = nil

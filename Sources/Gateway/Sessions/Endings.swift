@@ -84,8 +84,8 @@ extension Worker {
   /// connections, and peers that do not take what is sent to them.
   func reap() {
     let now = now
-    for id in pools.keys {
-      for connection in pools[id]!.expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
+    for stake in stakes.values {
+      for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
     }
     loop.closeStalled(after: settings.writeTimeout, rate: settings.writeRate)
     for session in gateway.sessions.all where Int(session.id.worker) == index {

@@ -1,5 +1,11 @@
 import Reactor
 
+/// What one worker has of one upstream. An object: changing a value within a dictionary allocates.
+final class UpstreamStake {
+  var pool = ConnectionPool()
+  var callsInFlight = 0
+}
+
 /// The idle connections of one worker to one upstream. The one used last is taken first: it is the least likely to have
 /// been closed by the other side.
 ///
