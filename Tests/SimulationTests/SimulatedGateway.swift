@@ -96,13 +96,13 @@ final class SimulatedGateway {
       expect("listens \(name)", worker.listens.count)
       expect("lingering connections \(name)", worker.lingering.count)
       expect("browsers \(name)", worker.browsers.count)
-      expect("calls in flight \(name)", worker.callsInFlight.values.reduce(0, +))
+      expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
       expect("client connections \(name)", worker.loop.downstreamCount)
       expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
     // What the control plane has open at the end goes with the process.
     for worker in ended ? workers : loops {
-      let known = worker.pools.values.reduce(0) { $0 + $1.count } + (ended ? 0 : worker.upstreamStreams.count)
+      let known = worker.stakes.values.reduce(0) { $0 + $1.pool.count } + (ended ? 0 : worker.upstreamStreams.count)
       expect("upstream connections on loop \(worker.index) that nobody knows", Int(worker.loop.counts.upstream) - known)
     }
     return found
