@@ -140,6 +140,10 @@ extension Worker {
     exchanges[id].parked = nil
     if let failure { return fail(id, .unavailable(cluster, failure, retryAfter: 1000)) }
     guard let profile = cluster.profile else {
+      // The gateway's own questions come before it has said what the upstream is.
+      if case .local = exchanges[id].origin, let open = exchanges[id].binding?.current {
+        return carry(id, message.rawBytes, open)
+      }
       return fail(id, .unavailable(cluster, "went away", retryAfter: 1000))
     }
     send(id, message.rawBytes, cluster, profile)

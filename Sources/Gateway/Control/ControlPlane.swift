@@ -126,7 +126,7 @@ actor ControlPlane {
     }
   }
 
-  private nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
+  nonisolated func tell(_ cluster: Cluster, _ event: Supervisor.Event) {
     gateway.post(to: gateway.workerCount) { _ in
       self.assumeIsolated { $0.raise(event, cluster) }
     }
@@ -224,6 +224,9 @@ actor ControlPlane {
       }
       var changed = news.changed
       if news.streamEnded {
+        // A modern upstream is listened to before it is looked at, so that no change falls between the two. A legacy one
+        // may have lost its session with the stream: looking at it opens another.
+        if profile.revision.era == .modern { await listenAgain(supervisor, profile) }
         // What was said while nobody listened is lost: look again.
         changed = .all
       }
@@ -234,12 +237,14 @@ actor ControlPlane {
         try await refresh(supervisor, profile, changed)
         scheduleMerge(now: !news.relisted.isEmpty)
       }
-      if news.streamEnded {
-        stopListening(supervisor)
-        await startListening(supervisor, profile)
-        makeUpForSilence(supervisor)
-      }
+      if news.streamEnded, profile.revision.era == .legacy { await listenAgain(supervisor, profile) }
     }
+  }
+
+  private func listenAgain(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
+    stopListening(supervisor)
+    await startListening(supervisor, profile)
+    makeUpForSilence(supervisor)
   }
 
   // MARK: The catalogue

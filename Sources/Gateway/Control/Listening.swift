@@ -153,7 +153,9 @@ extension ControlPlane {
         let envelope = scanner.scan(message.rawBytes)
         switch envelope.method {
         case .notifySubscriptionsAcknowledged:
-          if gathering.arrive() { continuation.resume() }
+          if gathering.arrive() { return continuation.resume() }
+          // It came too late to be waited for: what changed before it was not told.
+          self.tell(cluster, .listChanged(.all))
         case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
           worker.listChanged(cluster, envelope.method, nil)
         case .notifyResourcesUpdated:
