@@ -1,6 +1,7 @@
-/// What clients and servers really send, as bytes that outlive every benchmark.
+/// What clients and servers really send, as bytes that outlive every benchmark. Unsafe only in name: nobody writes to them once
+/// they are made.
 enum Inputs {
-  static let requestHead = immortal(
+  nonisolated(unsafe) static let requestHead = immortal(
     """
     POST /mcp HTTP/1.1\r
     Host: 127.0.0.1:4001\r
@@ -15,15 +16,16 @@ enum Inputs {
     \r\n
     """)
 
-  static let call = immortal(
+  nonisolated(unsafe) static let call = immortal(
     #"{"jsonrpc":"2.0","id":4711,"method":"tools/call","params":{"name":"echo","arguments":{"text":"the quick brown fox "#
       + #"jumps over the lazy dog, again and again"},"_meta":{"progressToken":12}}}"#)
 
-  static let answer = immortal(
+  nonisolated(unsafe) static let answer = immortal(
     #"{"jsonrpc":"2.0","id":4711,"result":{"content":[{"type":"text","text":"the quick brown fox jumps over the lazy dog"}],"#
       + #""structuredContent":{"result":"the quick brown fox"},"isError":false}}"#)
 
-  static let event = immortal("id: 17\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n")
+  nonisolated(unsafe) static let event = immortal(
+    "id: 17\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n")
 
   /// A result of about that many bytes.
   static func largeAnswer(_ size: Int) -> UnsafeRawBufferPointer {
