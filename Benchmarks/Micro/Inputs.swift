@@ -25,13 +25,13 @@ enum Inputs {
       + #""structuredContent":{"result":"the quick brown fox"},"isError":false}}"#)
 
   nonisolated(unsafe) static let event = immortal(
-    "id: 17\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n")
+    "id: 17\nevent: message\ndata: " + #"{"jsonrpc":"2.0","method":"notifications/x"}"# + "\n\n")
 
   /// A result of about that many bytes.
   static func largeAnswer(_ size: Int) -> UnsafeRawBufferPointer {
     let text = String(repeating: "the quick brown fox jumps over the lazy dog, ", count: size / 45)
-    return immortal(
-      #"{"jsonrpc":"2.0","id":4711,"result":{"content":[{"type":"text","text":""# + text + #""}],"isError":false}}"#)
+    let begin = #"{"jsonrpc":"2.0","id":4711,"result":{"content":[{"type":"text","text":""#
+    return immortal(begin + text + #""}],"isError":false}}"#)
   }
 
   private static func immortal(_ text: String) -> UnsafeRawBufferPointer {

@@ -52,8 +52,9 @@ def names(records: Iterable[Record]) -> list[str]:
 
 
 def median(records: Iterable[Record], subject: str, value: Callable[[Record], float]) -> float | None:
-    """Over the rounds without an error."""
-    values = [value(each) for each in records if each["subject"] == subject and not each["errors"]]
+    """Over the rounds without an error, in which something was done or held."""
+    good = [each for each in records if each["subject"] == subject and not each["errors"]]
+    values = [value(each) for each in good if each["report"]["operations"] or each["report"]["mode"] == "idle"]
     return statistics.median(values) if values else None
 
 
