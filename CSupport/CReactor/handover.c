@@ -2,11 +2,17 @@
 
 #include "creactor/handover.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -58,9 +64,42 @@ int cr_handover_connect(const char *path) {
   struct sockaddr_un address;
   int connection = open_socket(path, 0, &address);
   if (connection < 0) return connection;
+  /* The queue of a process that does not accept may be full. */
+  struct timeval patience = {.tv_sec = 5};
+  setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (connect(connection, (const struct sockaddr *)&address, sizeof address) < 0)
     return give_up(connection, errno);
   return is_ours(connection) ? connection : give_up(connection, EACCES);
+}
+
+/* The process that the name is of, if it is `prefix` and a process id. */
+static pid_t owner_of(const char *name, const char *prefix, size_t length) {
+  if (strncmp(name, prefix, length) != 0) return -1;
+  const char *digits = name + length;
+  if (*digits == 0 || strspn(digits, "0123456789") != strlen(digits)) return -1;
+  long owner = strtol(digits, NULL, 10);
+  return owner > 0 && owner <= INT_MAX ? (pid_t)owner : -1;
+}
+
+void cr_handover_sweep(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL) return;
+  char folder[PATH_MAX], prefix[NAME_MAX + 1], file[PATH_MAX + NAME_MAX + 2];
+  int folder_length = snprintf(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path);
+  int length = snprintf(prefix, sizeof prefix, "%s.", slash + 1);
+  if (folder_length >= (int)sizeof folder || length >= (int)sizeof prefix) return;
+  DIR *entries = opendir(folder);
+  if (entries == NULL) return;
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    pid_t owner = owner_of(entry->d_name, prefix, (size_t)length);
+    if (owner < 0 || kill(owner, 0) == 0 || errno != ESRCH) continue;
+    snprintf(file, sizeof file, "%s%s", folder, entry->d_name);
+    /* The process may be one that can't be seen from here. */
+    int connection = cr_handover_connect(file);
+    if (connection == -ECONNREFUSED) unlink(file);
+    if (connection >= 0) close(connection);
+  }
+  closedir(entries);
 }
 
 pid_t cr_handover_peer(int connection) {

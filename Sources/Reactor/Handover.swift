@@ -27,6 +27,9 @@ package final class HandoverSocket: Sendable {
     return HandoverSocket(descriptor)
   }
 
+  /// Removes what processes that were killed have left at this path and a dot and their process id.
+  package static func sweep(_ path: String) { unsafe path.withCString { unsafe cr_handover_sweep($0) } }
+
   /// Listens at a path that does not exist yet.
   package static func listen(at path: String) throws(ReactorError) -> HandoverSocket {
     try made(unsafe path.withCString { unsafe cr_handover_listen($0) })

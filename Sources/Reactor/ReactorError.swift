@@ -34,6 +34,9 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
   /// Nobody listens there.
   package var isRefused: Bool { isSystem(ECONNREFUSED) }
 
+  /// The other end of a socket is gone.
+  package var isDisconnected: Bool { isSystem(ECONNRESET) || isSystem(EPIPE) }
+
   private func isSystem(_ number: Int32) -> Bool {
     UInt32(domain) == CR_DOMAIN_UV.rawValue && code == -number
   }

@@ -124,7 +124,7 @@ private struct Service {
         reload(gateway)
       case .signal(let signal):
         logger.info("\(signal.name): draining")
-        return drain(gateway, .nobody)
+        return drain(gateway, host, .nobody)
       case .readable:
         guard let host else { continue }
         var ending: Signals.Received?
@@ -134,11 +134,11 @@ private struct Service {
         }
         if isTaken {
           logger.info("another process has taken over: draining")
-          return drain(gateway, .successor)
+          return drain(gateway, host, .successor)
         }
         guard let ending else { continue }
         logger.info("\(ending.name): draining")
-        return drain(gateway, .nobody)
+        return drain(gateway, host, .nobody)
       }
     }
   }
@@ -163,7 +163,9 @@ private struct Service {
     }
   }
 
-  private func drain(_ gateway: Gateway, _ succession: Gateway.Succession) -> ExitCode {
+  private func drain(_ gateway: Gateway, _ host: Takeover.Host?, _ succession: Gateway.Succession) -> ExitCode {
+    // Who wants to take over now finds the successor, or nobody.
+    host?.withdraw()
     if case .nobody = succession { manager.stopping() }
     // A second signal means: now.
     return gateway.drain(succession) { signals.isPending } ? .success : ExitCode(1)

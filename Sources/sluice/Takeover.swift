@@ -19,6 +19,11 @@ enum Takeover {
   private static let ready = "ready"
   /// How long the other end may take to answer, in milliseconds.
   private static let patience: Int32 = 5000
+  /// How often a gateway is looked for that is being replaced or ends, and how long in between, in milliseconds.
+  private static let attempts = 50
+  private static let pause: UInt32 = 100
+  /// How long the running process waits at once for a word, since a signal may come meanwhile, in milliseconds.
+  private static let step: Int32 = 50
 
   struct Failure: Error {
     let description: String
@@ -45,32 +50,42 @@ enum Takeover {
     func ready() throws(ReactorError) { try socket.send(Takeover.ready) }
   }
 
-  /// Gets the sockets of the gateway at that path; nil if there is none.
+  /// Gets the sockets of the gateway at that path; nil if there is none. One that is replaced or ends while it is asked
+  /// is not the last word: whoever has the path then is asked, and if that is nobody, there is nobody.
   static func begin(at path: String) throws(Failure) -> Predecessor? {
-    let socket: HandoverSocket
-    do throws(ReactorError) {
-      socket = try HandoverSocket.connect(to: path)
-    } catch {
-      // Nobody listens there (any more).
-      if access(path, F_OK) != 0 || error.isRefused { return nil }
-      throw Failure(description: "can't take over from the gateway at \(path): \(error)")
-    }
-    do {
-      try socket.send(greeting)
-      guard let answer = try socket.receive(milliseconds: patience) else {
-        throw Failure(description: "the gateway at \(path) does not hand over its sockets")
+    for _ in 0..<attempts {
+      let socket: HandoverSocket
+      do throws(ReactorError) {
+        socket = try HandoverSocket.connect(to: path)
+      } catch {
+        // Nobody listens there (any more).
+        if access(path, F_OK) != 0 || error.isRefused { return nil }
+        throw Failure(description: "can't take over from the gateway at \(path): \(error)")
       }
-      var lines = answer.text.split(separator: "\n").map(String.init)
-      guard !lines.isEmpty, lines.removeFirst() == "\(greeting) sockets", lines.count == answer.descriptors.count else {
-        throw Failure(description: "the gateway at \(path) does not hand over its sockets: \(answer.text)")
+      var answer: HandoverSocket.Message?
+      do throws(ReactorError) {
+        try socket.send(greeting)
+        answer = try socket.receive(milliseconds: patience)
+      } catch {
+        guard error.isDisconnected else {
+          throw Failure(description: "can't take over from the gateway at \(path): \(error)")
+        }
       }
-      let sockets = zip(lines, answer.descriptors).map { ListeningSocket(listener: $0, descriptor: $1) }
-      return Predecessor(socket: socket, sockets: sockets, process: socket.peer)
-    } catch let failure as Failure {
-      throw failure
-    } catch {
-      throw Failure(description: "can't take over from the gateway at \(path): \(error)")
+      if let answer { return try predecessor(at: path, answer, socket) }
+      System.sleep(milliseconds: pause)
     }
+    throw Failure(description: "the gateway at \(path) does not hand over its sockets")
+  }
+
+  private static func predecessor(
+    at path: String, _ answer: HandoverSocket.Message, _ socket: HandoverSocket
+  ) throws(Failure) -> Predecessor {
+    var lines = answer.text.split(separator: "\n").map(String.init)
+    guard !lines.isEmpty, lines.removeFirst() == "\(greeting) sockets", lines.count == answer.descriptors.count else {
+      throw Failure(description: "the gateway at \(path) does not hand over its sockets: \(answer.text)")
+    }
+    let sockets = zip(lines, answer.descriptors).map { ListeningSocket(listener: $0, descriptor: $1) }
+    return Predecessor(socket: socket, sockets: sockets, process: socket.peer)
   }
 
   // MARK: The running process
@@ -88,6 +103,7 @@ enum Takeover {
     init(path: String) throws(ReactorError) {
       self.path = path
       temporary = "\(path).\(getpid())"
+      HandoverSocket.sweep(path)
       unlink(temporary)
       socket = try HandoverSocket.listen(at: temporary)
       stamp = System.stamp(of: temporary)
@@ -96,10 +112,11 @@ enum Takeover {
     /// From now on whoever comes to the path comes here.
     func publish() -> Bool { rename(temporary, path) == 0 }
 
-    /// Leaves nothing behind, unless the path is somebody else's by now.
+    /// Leaves nothing behind, unless the path is somebody else's by now, and sends away who waits.
     func withdraw() {
       unlink(temporary)
       if System.stamp(of: path) == stamp { unlink(path) }
+      while (try? socket.accept()) != nil {}
     }
 
     /// Hands the sockets to who has come, and waits until that process serves. True if it does; false if it gave up or
@@ -107,7 +124,7 @@ enum Takeover {
     func handOver(_ sockets: [ListeningSocket], _ logger: Logger, isInterrupted: () -> Bool) -> Bool {
       do throws(ReactorError) {
         let successor = try socket.accept()
-        guard let hello = try successor.receive(milliseconds: Takeover.patience) else { return false }
+        guard let hello = try hello(of: successor, isInterrupted) else { return false }
         guard hello.text == Takeover.greeting else {
           try successor.send("\(Takeover.greeting) only")
           return false
@@ -117,7 +134,7 @@ enum Takeover {
         try successor.send("\(Takeover.greeting) sockets\(names)", sockets.map(\.descriptor))
         while !isInterrupted() {
           do throws(ReactorError) {
-            guard let word = try successor.receive(milliseconds: 50) else { break }
+            guard let word = try successor.receive(milliseconds: Takeover.step) else { break }
             guard word.text == Takeover.ready else { break }
             return true
           } catch {
@@ -129,6 +146,21 @@ enum Takeover {
         logger.warning("a takeover failed: \(error); this process goes on")
       }
       return false
+    }
+
+    /// The first word of who has come; nil if it goes or something is more urgent.
+    private func hello(
+      of successor: HandoverSocket, _ isInterrupted: () -> Bool
+    ) throws(ReactorError) -> HandoverSocket.Message? {
+      let end = System.uptime + UInt64(Takeover.patience)
+      while !isInterrupted() {
+        do throws(ReactorError) {
+          return try successor.receive(milliseconds: Takeover.step)
+        } catch {
+          if !error.isTimeout || System.uptime >= end { throw error }
+        }
+      }
+      return nil
     }
   }
 }

@@ -51,6 +51,30 @@ struct HandoverTests {
     #expect(receive(client).length == 0)
   }
 
+  @Test("what processes that are gone have left is removed, and nothing else")
+  func sweep() throws {
+    // Beyond what the kernel gives to processes.
+    let dead = "\(path).2147483647"
+    let others = ["\(path).\(getpid())", "\(path).2147483647x", "\(path)x.2147483647", path]
+    for left in [dead] + others {
+      let listener = cr_handover_listen(left)
+      try #require(listener >= 0)
+      close(listener)
+    }
+    defer { for file in others { unlink(file) } }
+    cr_handover_sweep(path)
+    #expect(Glibc.access(dead, F_OK) != 0)
+    for file in others { #expect(Glibc.access(file, F_OK) == 0, "\(file)") }
+
+    // Who listens lives, even where its process can't be seen.
+    let listener = cr_handover_listen(dead)
+    try #require(listener >= 0)
+    cr_handover_sweep(path)
+    #expect(Glibc.access(dead, F_OK) == 0)
+    close(listener)
+    unlink(dead)
+  }
+
   @Test("nobody but the user can reach the socket, and a path is taken once")
   func access() throws {
     let listener = cr_handover_listen(path)

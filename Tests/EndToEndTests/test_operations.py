@@ -173,6 +173,68 @@ def test_a_successor_that_fails_leaves_the_old_process_serving(make_gateway: Mak
     assert not load.failures, load.failures[:5]
 
 
+def successor(gateway: Gateway, name: str, *arguments: str) -> Child:
+    return Child([*gateway.command, "--takeover", *arguments], gateway.log_path.with_name(f"{name}.log"))
+
+
+def takeover_files(gateway: Gateway) -> list[str]:
+    return sorted(path.name for path in Path("/tmp").glob(f"sluice-{os.getuid()}-{gateway.port}.sock*"))
+
+
+def test_a_killed_successor_leaves_nothing_for_long(make_gateway: Make) -> None:
+    gateway = make_gateway(env={"XDG_RUNTIME_DIR": ""})
+    slow = json.dumps({"mcpServers": {"slow": {"command": "sleep", "args": ["60"]}}})
+    for number in range(3):
+        child = successor(gateway, f"killed-{number}", "--mcp-json", slow)
+        assert eventually(lambda child=child: f"process {child.pid} wants to take over" in gateway.log, 20)
+        assert eventually(lambda child=child: any(str(child.pid) in file for file in takeover_files(gateway)), 10)
+        child.process.kill()
+        child.process.wait()
+    assert len(takeover_files(gateway)) == 2, "the last one's, and the path itself"
+    restart(gateway, 1)
+    assert takeover_files(gateway) == [f"sluice-{os.getuid()}-{gateway.port}.sock"]
+    gateway.stop()
+    assert not takeover_files(gateway)
+
+
+def test_who_takes_over_from_a_process_that_is_killed_meanwhile_starts(make_gateway: Make) -> None:
+    gateway = make_gateway()
+    old = gateway.child
+    old.process.send_signal(signal.SIGSTOP)
+    gateway.child = successor(gateway, "heir")
+    time.sleep(0.5)
+    old.process.kill()
+    old.process.wait()
+    gateway.wait_ready()
+
+
+def test_a_process_that_drains_hands_nothing_over_and_says_who_it_is(make_gateway: Make) -> None:
+    gateway = make_gateway({"child": wire()})
+    gateway.wait_for("child")
+    thread = threading.Thread(target=lambda: call(gateway, "late"))
+    thread.start()
+    time.sleep(0.3)
+    gateway.child.process.send_signal(signal.SIGTERM)
+    assert eventually(lambda: "draining" in gateway.log, 5)
+    heir = successor(gateway, "heir")
+    assert heir.process.wait(10) == 1
+    assert f"is in use by pid {gateway.pid}" in heir.text()
+    thread.join()
+    assert gateway.child.process.wait(40) == 0
+
+
+def test_of_two_that_take_over_at_once_both_do(make_gateway: Make) -> None:
+    gateway = make_gateway()
+    slow = json.dumps({"mcpServers": {"slow": {"command": "sleep", "args": ["60"]}}})
+    old = gateway.child
+    first = successor(gateway, "first", "--mcp-json", slow)
+    assert eventually(lambda: f"process {first.pid} wants to take over" in old.text(), 20)
+    gateway.child = successor(gateway, "second")
+    assert eventually(lambda: f"took over from process {first.pid}" in gateway.log, 20), gateway.log + first.text()
+    assert old.process.wait(40) == 0 and first.process.wait(40) == 0
+    assert call(gateway, "echo").status == 200
+
+
 def test_without_a_predecessor_a_takeover_is_a_start(make_gateway: Make) -> None:
     gateway = make_gateway(arguments=("--takeover",))
     assert "there is no gateway" in gateway.log

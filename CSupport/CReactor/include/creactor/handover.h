@@ -14,6 +14,8 @@ enum { CR_HANDOVER_TEXT = 16384, CR_HANDOVER_DESCRIPTORS = 240 };
 
 /* Listens at a path that does not exist yet, mode 0600. */
 int cr_handover_listen(const char *path);
+/* Removes what processes that are gone have left at `path` and a dot and their process id. */
+void cr_handover_sweep(const char *path);
 /* The next peer, -EAGAIN if there is none, -EACCES if it is another user's. */
 int cr_handover_accept(int listener);
 /* Connects to the process that listens at the path. */
