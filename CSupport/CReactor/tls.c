@@ -25,7 +25,9 @@ bool cr_tls_complain(char *message, size_t capacity, const char *what, const cha
   unsigned long code = ERR_peek_error();
   char scratch[128];
   const char *reason = NULL;
-  if (ERR_SYSTEM_ERROR(code))
+  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    reason = "it has none in PEM form";
+  else if (ERR_SYSTEM_ERROR(code))
     reason = strerror_r(ERR_GET_REASON(code), scratch, sizeof scratch);
   else if (code != 0)
     reason = ERR_reason_error_string(code);
@@ -56,7 +58,8 @@ bool cr_tls_identify(SSL_CTX *ssl, const char *cert_file, const char *key_file, 
   const char *key = key_file == NULL ? cert_file : key_file;
   if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1) return true;
   unsigned long code = ERR_peek_error();
-  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ) {
+  if ((ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ) ||
+      ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED) {
     snprintf(message, capacity, "the private key in '%s' is encrypted; give one that is not", key);
     return false;
   }

@@ -35,7 +35,7 @@ package struct LoadedConfiguration: Sendable, Equatable {
   package var diagnostics: [Diagnostic]
   /// Servers that a file turns off.
   package var disabled: [Disabled]
-  /// Where each setting that is not a default came from, by its key: `limits.body`.
+  /// Where each setting that is not a default came from, by its key: `limits.body`; `listeners.http.tls` as a whole.
   package var settings: [String: SourcePosition]
 
   package struct Disabled: Sendable, Equatable {
@@ -323,7 +323,8 @@ private struct Assembly {
 
   func finish() throws(ConfigurationError) -> LoadedConfiguration {
     if diagnostics.contains(where: { $0.severity == .error }) { throw ConfigurationError(diagnostics: diagnostics) }
-    let names = Set(leaves.map { $0.path.joined(separator: ".") })
+    let sections = draft.configuration.listeners.encrypted.map { "listeners.\($0.name).tls" }
+    let names = Set(leaves.map { $0.path.joined(separator: ".") } + sections)
     return LoadedConfiguration(
       configuration: draft.configuration, diagnostics: diagnostics, disabled: disabled,
       settings: settings.filter { names.contains($0.key) })

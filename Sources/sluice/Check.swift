@@ -38,18 +38,13 @@ struct Check: ParsableCommand {
         print(try CheckReport(mistakes: error.diagnostics).json())
         throw ExitCode.mistake
       }
-    } else {
-      loaded = try options.load()
-    }
-    do throws(Gateway.Failure) {
-      try Gateway.checkCertificates(loaded.configuration.listeners)
-    } catch {
-      if json {
-        print(try CheckReport(error, at: options.inputs.file ?? "").json())
-      } else {
-        StandardError.write("sluice: \(error)")
+      let mistakes = Gateway.certificateMistakes(in: loaded)
+      guard mistakes.isEmpty else {
+        print(try CheckReport(mistakes: mistakes).json())
+        throw ExitCode.mistake
       }
-      throw ExitCode.mistake
+    } else {
+      loaded = try options.loadWithCertificates()
     }
     var report = CheckReport(loaded.configuration)
     report.add(loaded)

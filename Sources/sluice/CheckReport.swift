@@ -88,11 +88,6 @@ struct CheckReport: Encodable {
     diagnostics = mistakes.map(Remark.init)
   }
 
-  /// Certificates that can't be served.
-  init(_ failure: Gateway.Failure, at file: String) {
-    self.init(mistakes: [Diagnostic(.error, at: SourcePosition(file: file), failure.description)])
-  }
-
   mutating func add(_ loaded: LoadedConfiguration) {
     disabled = loaded.disabled.map { Disabled(alias: $0.alias, origin: $0.position.description) }
     settings = loaded.settings.sorted { $0.key < $1.key }

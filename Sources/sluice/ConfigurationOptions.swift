@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Gateway
 import Glibc
 
 /// The flags that say what is served, the same for `serve`, `check` and `healthcheck`.
@@ -88,6 +89,15 @@ struct ConfigurationOptions: ParsableArguments {
       }
       throw ExitCode.mistake
     }
+  }
+
+  /// The same for who is about to serve, so that a certificate that can't be used is a mistake like any other.
+  func loadWithCertificates() throws -> LoadedConfiguration {
+    let loaded = try load()
+    let mistakes = Gateway.certificateMistakes(in: loaded)
+    for mistake in mistakes { StandardError.write(mistake.description) }
+    guard mistakes.isEmpty else { throw ExitCode.mistake }
+    return loaded
   }
 
   /// The variables of this process; the first of two with one name counts, as in `getenv`.

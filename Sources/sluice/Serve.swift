@@ -43,7 +43,7 @@ struct Serve: ParsableCommand {
   var debugEcho = false
 
   func run() throws {
-    let loaded = try options.load()
+    let loaded = try options.loadWithCertificates()
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note {
       StandardError.write(diagnostic.description)
     }

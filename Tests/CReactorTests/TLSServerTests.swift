@@ -332,7 +332,7 @@ struct TLSServerTests {
       (["localhost"], ["client.key"], nil, "does not belong to the certificate", "localhost.pem"),
       (["localhost", "elsewhere"], ["localhost.key", "ca.key"], nil, "does not belong", "elsewhere.pem"),
       (["localhost"], nil, "none.pem", "cannot read the roots of client certificates from", "No such file"),
-      (["localhost"], nil, "ca.key", "cannot read the roots of client certificates from", "no start line"),
+      (["localhost"], nil, "ca.key", "cannot read the roots of client certificates from", "none in PEM form"),
       ([], nil, nil, "a server needs", "a certificate"),
     ])
   func badFiles(names: [String], keys: [String]?, clientCA: String?, what: String, reason: String) {

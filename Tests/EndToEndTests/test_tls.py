@@ -284,15 +284,23 @@ def test_commands_speak_https(
         assert child.terminate(20) == 0
 
 
+def encrypt(key: Path, *form: str) -> None:
+    secret = ["-aes128", "-passout", "pass:secret"]
+    clear = key.read_bytes()
+    subprocess.run(["openssl", "pkey", *form, *secret, "-out", str(key)], input=clear, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("command", ["serve", "check"])
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda cert, key: key.write_text("no key"), "there is no private key in"),
-        (lambda cert, key: cert.write_text("no certificate"), "cannot read a certificate from"),
+        (lambda cert, key: cert.write_text("no certificate"), "it has none in PEM form"),
         (lambda cert, key: key.unlink(), "there is no file"),
+        (lambda cert, key: encrypt(key, "-traditional"), "is encrypted; give one that is not"),
+        (lambda cert, key: encrypt(key), "is encrypted; give one that is not"),
     ],
-    ids=["key", "certificate", "missing"],
+    ids=["key", "certificate", "missing", "encrypted", "encrypted PKCS #8"],
 )
 def test_a_certificate_that_cannot_be_served_is_named(
     certificates: dict[str, tuple[Path, Path]], tmp_path: Path, command: str, spoil: Callable[[Path, Path], None],
@@ -305,5 +313,17 @@ def test_a_certificate_that_cannot_be_served_is_named(
     outcome = subprocess.run(
         [binary(), command, "--config", str(config)], capture_output=True, text=True, timeout=20
     )
-    assert outcome.returncode in (1, 2)
-    assert said in outcome.stderr and str(tmp_path) in outcome.stderr
+    assert outcome.returncode == 2, outcome.stderr
+    assert f"{config}:1:" in outcome.stderr and said in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_files_of_an_upstream_that_cannot_be_used_are_named(tmp_path: Path, command: str) -> None:
+    roots, config = tmp_path / "roots.pem", tmp_path / "sluice.yaml"
+    roots.write_text("no roots")
+    config.write_text(json.dumps({"servers": {"far": {"url": "https://127.0.0.1:1/", "tls": {"ca": str(roots)}}}}))
+    outcome = subprocess.run(
+        [binary(), command, "--config", str(config)], capture_output=True, text=True, timeout=20
+    )
+    assert outcome.returncode == 2, outcome.stderr
+    assert f"{config}:1:" in outcome.stderr and f"cannot read root certificates from '{roots}'" in outcome.stderr

@@ -10,9 +10,7 @@ struct ListenerContexts: Sendable {
     for (name, tls) in listeners.encrypted {
       guard let label = Self.labels[name] else { continue }
       do {
-        byLabel[label] = try TLSContext(
-          identities: tls.identities.map { ($0.certificate, $0.key) }, clientCA: tls.clientCA,
-          clientAuthentication: tls.clientAuthentication.forReactor, renewing: old?[label])
+        byLabel[label] = try tls.context(renewing: old?[label])
       } catch {
         throw Gateway.Failure(description: "listeners.\(name).tls: \(error)")
       }
@@ -32,6 +30,16 @@ struct ListenerContexts: Sendable {
   ]
 }
 
+extension GatewayConfiguration.Listeners.TLS {
+  /// Reads the files.
+  /// - Parameter old: the context that this one takes the place of.
+  func context(renewing old: TLSContext?) throws(TLSContext.Failure) -> TLSContext {
+    try TLSContext(
+      identities: identities.map { ($0.certificate, $0.key) }, clientCA: clientCA,
+      clientAuthentication: clientAuthentication.forReactor, renewing: old)
+  }
+}
+
 extension GatewayConfiguration.Listeners.TLS.ClientAuthentication {
   fileprivate var forReactor: TLSContext.ClientAuthentication {
     switch self {
@@ -39,13 +47,6 @@ extension GatewayConfiguration.Listeners.TLS.ClientAuthentication {
     case .optional: .optional
     case .required: .required
     }
-  }
-}
-
-extension Gateway {
-  /// Why the certificates of the listeners can't be served, if so.
-  package static func checkCertificates(_ listeners: GatewayConfiguration.Listeners) throws(Failure) {
-    _ = try ListenerContexts(listeners, renewing: nil)
   }
 }
 

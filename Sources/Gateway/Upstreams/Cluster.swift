@@ -85,8 +85,7 @@ final class Cluster: Sendable {
     let url = remote.endpoints[0].url
     let tls: TLSContext? =
       if url.scheme.isEncrypted {
-        try TLSContext(
-          ca: remote.tls.ca, certificate: remote.tls.certificate, key: remote.tls.key, verify: remote.tls.verify)
+        try remote.tls.context()
       } else {
         nil
       }
