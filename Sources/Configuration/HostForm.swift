@@ -49,10 +49,17 @@ enum HostForm {
   }
 
   private static func isName(_ text: String) -> Bool {
-    guard !text.isEmpty, text.utf8.count <= 253 else { return false }
+    guard !text.isEmpty, text.utf8.count <= 253, !isBrokenIPv4(text) else { return false }
     return text.utf8.allSatisfy {
       isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
     }
+  }
+
+  /// What ends in a number is an address, as no top-level domain is one.
+  private static func isBrokenIPv4(_ text: String) -> Bool {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard let last = parts.last, Quantity.whole(last) != nil else { return false }
+    return parts.count != 4 || !parts.allSatisfy { Quantity.whole($0).map { $0 <= 255 } ?? false }
   }
 
   /// Hexadecimal groups, an embedded IPv4 tail, a zone. The resolver has the last word.

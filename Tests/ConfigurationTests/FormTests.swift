@@ -91,6 +91,17 @@ import Testing
     #expect(HostForm.allowedHost("*") == "*")
   }
 
+  @Test(
+    "what looks like an IPv4 address is one", arguments: ["300.1.1.1", "1.2.3", "1.2.3.4.5", "1..3.4", "10.0.0.-1.1"])
+  func noHosts(text: String) {
+    #expect(HostForm.host(text) == nil)
+  }
+
+  @Test("hosts", arguments: ["127.0.0.1", "0.0.0.0", "255.255.255.255", "node1", "1and1.example", "10.in-addr.arpa"])
+  func hosts(text: String) {
+    #expect(HostForm.host(text) == text)
+  }
+
   @Test("suggestions are close, or not made")
   func suggestions() {
     let names = ["port", "host", "max_connections", "heartbeat_interval"]
