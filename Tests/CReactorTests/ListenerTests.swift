@@ -45,6 +45,28 @@ private final class SocketGateway {
   var counts: cr_loop_counts { cr_loop_count(loop) }
 }
 
+/// Ports that listeners with SO_REUSEPORT may share and nobody else gets meanwhile: each is held, unheard, by a socket
+/// of its own until the process ends.
+private enum HeldPort {
+  static func take() throws -> UInt16 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    try #require(descriptor >= 0)
+    var on: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let bound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+      }
+    }
+    try #require(bound)
+    return UInt16(bigEndian: address.sin_port)
+  }
+}
+
 /// A blocking client socket with a limit on how long it waits.
 private final class Socket {
   private let descriptor: Int32
@@ -87,15 +109,6 @@ private let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 @Suite("Listener", .serialized)
 struct ListenerTests {
-  private func freePort() throws -> UInt16 {
-    var port: UInt16 = 0
-    var holder = [CChar](repeating: 0, count: 64)
-    let error = cr_listener_probe("127.0.0.1", &port, &holder, holder.count)
-    try #require(cr_failed(error) == 0)
-    try #require(port != 0)
-    return port
-  }
-
   /// Steps the loops until the condition holds, or too many turns have passed.
   private func step(_ gateways: [SocketGateway], until condition: () -> Bool) -> Bool {
     for _ in 0..<200_000 {
@@ -107,7 +120,7 @@ struct ListenerTests {
 
   @Test("a second instance on a port is told who holds it")
   func holder() throws {
-    var port = try freePort()
+    var port = try HeldPort.take()
     let gateway = SocketGateway(worker: 1, port: port)
     var holder = [CChar](repeating: 0, count: 64)
     let error = cr_listener_probe("127.0.0.1", &port, &holder, holder.count)
@@ -136,7 +149,7 @@ struct ListenerTests {
 
   @Test("a request over a socket is answered")
   func answer() throws {
-    let port = try freePort()
+    let port = try HeldPort.take()
     let gateway = SocketGateway(worker: 4, port: port)
     let client = try #require(Socket(port: port))
     client.send(get)
@@ -152,9 +165,9 @@ struct ListenerTests {
 
   @Test("connections that all arrive at one loop of a group are passed on to the least crowded")
   func passedOn() throws {
-    let port = try freePort()
+    let port = try HeldPort.take()
     let group = cr_group_make(2)!
-    let idlePort = try freePort()
+    let idlePort = try HeldPort.take()
     var clients: [Socket] = []
     do {
       // The second loop listens elsewhere, so that the kernel gives it nothing.
@@ -183,7 +196,7 @@ struct ListenerTests {
 
   @Test("a connection beyond the cap is told 503 and when to come again")
   func cap() throws {
-    let port = try freePort()
+    let port = try HeldPort.take()
     let gateway = SocketGateway(worker: 1, port: port) { $0.max_connections = 1 }
     let first = try #require(Socket(port: port))
     #expect(step([gateway]) { gateway.counts.accepted == 1 })
@@ -205,7 +218,7 @@ struct ListenerTests {
 
   @Test("limits count the connections of all loops of a group", arguments: [true, false])
   func sharedLimits(byAddress: Bool) throws {
-    let ports = [try freePort(), try freePort()]
+    let ports = [try HeldPort.take(), try freePort()]
     let group = cr_group_make(2)!
     do {
       let gateways = ports.enumerated().map { index, port in
@@ -243,7 +256,7 @@ struct ListenerTests {
 
   @Test("a reader that stops is closed once its time is over, one that keeps a pace is not", arguments: [true, false])
   func leastRate(keepsPace: Bool) throws {
-    let port = try freePort()
+    let port = try HeldPort.take()
     let gateway = SocketGateway(worker: 1, port: port, manualClock: true)
     gateway.answer = [String](repeating: String(repeating: "x", count: 1 << 20), count: 16)
     let client = try #require(Socket(port: port, window: 4096))
@@ -270,7 +283,7 @@ struct ListenerTests {
 
   @Test("stopping a listener serves what the kernel had queued and leaves connections alone")
   func stop() throws {
-    let port = try freePort()
+    let port = try HeldPort.take()
     let gateway = SocketGateway(worker: 1, port: port)
     let queued = try #require(Socket(port: port))
     cr_listener_stop(gateway.listener)
