@@ -25,7 +25,13 @@ package struct ConfigurationFiles: Sendable {
 
   /// The real ones.
   package static var system: ConfigurationFiles {
-    ConfigurationFiles(read: readWhole, exists: { access($0, F_OK) == 0 })
+    ConfigurationFiles(
+      read: { path throws(FileFault) in try readWhole(path, again: false) }, exists: { access($0, F_OK) == 0 })
+  }
+
+  /// The real ones another time. What a pipe or a terminal gave is gone: it would read as empty, or wait for more.
+  package static var systemAgain: ConfigurationFiles {
+    ConfigurationFiles(read: { path throws(FileFault) in try readWhole(path, again: true) }, exists: system.exists)
   }
 
   /// Files that are given by their contents.
@@ -41,10 +47,11 @@ package struct ConfigurationFiles: Sendable {
   /// Bytes that a file may have: more is a mistake in the path, not a configuration.
   private static let largest = 16 << 20
 
-  private static func readWhole(_ path: String) throws(FileFault) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  private static func readWhole(_ path: String, again: Bool) throws(FileFault) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | (again ? O_NONBLOCK : 0))
     guard descriptor >= 0 else { throw FileFault(reason: String(cString: strerror(errno))) }
     defer { close(descriptor) }
+    if again, !isLasting(descriptor) { throw FileFault(reason: "it is a pipe or terminal, which is read once") }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 << 10)
     while true {
@@ -60,6 +67,11 @@ package struct ConfigurationFiles: Sendable {
       }
     }
   }
+}
+
+private func isLasting(_ descriptor: Int32) -> Bool {
+  var status = stat()
+  return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT != S_IFIFO && isatty(descriptor) == 0
 }
 
 private func readChunk(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {

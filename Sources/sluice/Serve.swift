@@ -178,7 +178,7 @@ private struct Service {
     manager.reloading()
     let loaded: LoadedConfiguration
     do throws(ConfigurationError) {
-      loaded = try ConfigurationLoader.load(command.options.inputs, environment: environment)
+      loaded = try ConfigurationLoader.load(command.options.inputs, environment: environment, files: .systemAgain)
     } catch {
       for diagnostic in error.diagnostics where diagnostic.severity == .error { logger.error("\(diagnostic)") }
       logger.error("SIGHUP: the configuration has mistakes; the old one stays in force")

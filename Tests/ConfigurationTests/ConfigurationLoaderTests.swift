@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Configuration
@@ -263,6 +264,19 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
       text += "a\(level): &a\(level) [\(last)]\n"
     }
     #expect(mistakes(text).map(\.message) == ["more than 100,000 values, with what aliases stand for"])
+  }
+
+  @Test("a pipe is read once, a file again and again")
+  func pipes() throws {
+    let path = "/tmp/configuration-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+    try #require(mkfifo(path, 0o600) == 0)
+    defer { unlink(path) }
+    #expect {
+      try ConfigurationFiles.systemAgain.read(path)
+    } throws: { error in
+      (error as? ConfigurationFiles.FileFault)?.reason == "it is a pipe or terminal, which is read once"
+    }
+    #expect(try ConfigurationFiles.systemAgain.read("/dev/null").isEmpty)
   }
 
   @Test("a file that goes on without end is not read to it")

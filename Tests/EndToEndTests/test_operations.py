@@ -279,6 +279,15 @@ def test_a_file_with_a_mistake_changes_nothing(make_gateway: Make) -> None:
     assert metric(gateway, "sluice_config_last_reload_successful") == 1
 
 
+def test_a_file_that_became_a_pipe_holds_nothing_up(make_gateway: Make) -> None:
+    reloadable = Reloadable(make_gateway, {"log": {"level": "info"}})
+    reloadable.path.unlink()
+    os.mkfifo(reloadable.path)
+    log = reloadable.hang_up(word="the old one stays in force")
+    assert "it is a pipe or terminal, which is read once" in log
+    reloadable.gateway.stop(20)
+
+
 def test_servers_come_and_go(make_gateway: Make) -> None:
     one, two = {"one": wire()}, {"one": wire(), "two": wire()}
     file = Reloadable(make_gateway, {"servers": one, "prefix": "always"}, workers=2)
