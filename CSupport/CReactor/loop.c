@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "creactor/system.h"
 #include "listener_private.h"
 #include "loop_private.h"
 #include "mailbox_private.h"
@@ -363,8 +364,10 @@ void cr_loop_shed(cr_loop *loop, bool shedding) {
 void cr_loop_trim(cr_loop *loop) {
   cr_slab_trim(&loop->slab);
   cr_http_server_clear(loop);
+  cr_websocket_trim(loop);
   cr_write_queues_clear(loop);
   cr_buffer_pool_clear(&loop->buffers);
+  cr_system_trim_thread();
 }
 
 uint64_t cr_loop_now(const cr_loop *loop) {

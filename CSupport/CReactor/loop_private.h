@@ -140,6 +140,7 @@ void cr_connection_run(cr_connection *connection);
 
 /* Frees what these files keep per loop. */
 void cr_http_server_clear(cr_loop *loop);
+void cr_websocket_trim(cr_loop *loop);
 void cr_websocket_clear(cr_loop *loop);
 void cr_write_queues_clear(cr_loop *loop);
 void cr_memory_forget(cr_loop *loop);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -94,12 +95,37 @@ uint64_t cr_system_resident(void) {
   return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-uint64_t cr_system_unused(void) {
-  return mallinfo2().fordblks;
+/* What the allocator counts as free tells nothing: pages that were given back are among it. */
+int64_t cr_system_unused(void) {
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file == NULL) return 0;
+  int64_t resident = 0, shared = 0;
+  int found = fscanf(file, "%*u %" SCNd64 " %" SCNd64, &resident, &shared);
+  fclose(file);
+  if (found != 2) return 0;
+  struct mallinfo2 heap = mallinfo2();
+  return (resident - shared) * (int64_t)sysconf(_SC_PAGESIZE) -
+         (int64_t)(heap.uordblks + heap.hblkhd);
 }
 
 void cr_system_trim(void) {
   malloc_trim(0);
+}
+
+/* The unused end of a heap is given back when something large is freed into it, down to a
+   threshold. It is low only here: messages that come one after the other need not fault their
+   pages in again. Larger pieces than `MAPPED` have mappings of their own, which go at once. */
+void cr_system_trim_thread(void) {
+  enum { MAPPED = 4 << 20, KEPT = 2 * MAPPED, PIECE = 128 << 10 };
+  /* These are the whole process's, and two threads that come at once would undo each other. */
+  static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&one);
+  mallopt(M_MMAP_THRESHOLD, MAPPED);
+  mallopt(M_TRIM_THRESHOLD, PIECE);
+  void *volatile piece = malloc(PIECE);
+  free(piece);
+  mallopt(M_TRIM_THRESHOLD, KEPT);
+  pthread_mutex_unlock(&one);
 }
 
 void cr_system_name_thread(const char *name) {

@@ -57,12 +57,16 @@ static void disengage(cr_connection *connection) {
   loop->free_websockets = engaged;
 }
 
-void cr_websocket_clear(cr_loop *loop) {
+void cr_websocket_trim(cr_loop *loop) {
   while (loop->free_websockets) {
     cr_websocket *engaged = loop->free_websockets;
     loop->free_websockets = engaged->next_free;
     free(engaged);
   }
+}
+
+void cr_websocket_clear(cr_loop *loop) {
+  cr_websocket_trim(loop);
   cwire_deflate_free(loop->deflate);
 }
 

@@ -55,7 +55,7 @@ package enum System {
   package static var residentMemory: UInt64 { cr_system_resident() }
 
   /// Bytes that the allocator holds and nobody uses.
-  package static var unusedMemory: UInt64 { cr_system_unused() }
+  package static var unusedMemory: Int64 { cr_system_unused() }
 
   /// Gives pages that nobody uses back to the system.
   package static func trimMemory() { cr_system_trim() }

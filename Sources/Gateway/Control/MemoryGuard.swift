@@ -15,10 +15,18 @@ struct MemoryGuard {
   let limit: UInt64
   private(set) var isShedding = false
   /// Unused bytes after the last trim, or fewer since.
-  private var floor: UInt64 = 0
+  private var floor = Int64.max
+  /// The fewest ever.
+  private var lowest = Int64.max
+  private var seen = Int64.max
+  /// Whether a trim was made since it is quiet.
+  private var isSettled = false
 
-  /// So many unused bytes more are worth the work of giving them back.
-  private static let worth: UInt64 = 1 << 20
+  /// So many unused bytes more are worth the work of giving them back at once,
+  private static let worth: Int64 = 1 << 20
+  /// and so many, once, when as many were unused at the last look: then it is quiet, and what could not be given back
+  /// in the turmoil can be now.
+  private static let worthInQuiet: Int64 = 64 << 10
 
   init(limit: UInt64) {
     self.limit = limit
@@ -26,9 +34,18 @@ struct MemoryGuard {
 
   /// Refuses above nine tenths of the limit, and takes work again below eight. What is only unused is given back first:
   /// `didTrim` says that this was done a moment ago.
-  mutating func look(resident: UInt64, unused: UInt64, didTrim: Bool) -> Action {
-    if didTrim { floor = unused }
+  mutating func look(resident: UInt64, unused: Int64, didTrim: Bool) -> Action {
+    if didTrim {
+      floor = unused
+    } else if seen == .max || abs(unused - seen) >= Self.worthInQuiet / 4 {
+      isSettled = false
+    } else if !isSettled {
+      isSettled = true
+      if unused >= lowest + Self.worthInQuiet { return .trim }
+    }
+    seen = unused
     floor = min(floor, unused)
+    lowest = min(lowest, unused)
     if !didTrim, unused >= floor + Self.worth { return .trim }
     guard limit > 0 else { return .none }
     let wanted = resident > limit / 10 * (isShedding ? 8 : 9)

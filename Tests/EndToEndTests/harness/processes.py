@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# What tells the tests where things are would be settings to a gateway, and unknown ones.
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -111,7 +114,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                env={**INHERITED, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
             )

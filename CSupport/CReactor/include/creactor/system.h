@@ -16,11 +16,15 @@ uint64_t cr_system_raise_descriptors(uint64_t *before);
 uint64_t cr_system_memory(void);
 /* Bytes of this process that are in memory now; 0 if that is unknown. */
 uint64_t cr_system_resident(void);
-/* Bytes that the allocator holds and nobody uses, given back to the system or not. Locks it for a
-   while: for rare use. */
-uint64_t cr_system_unused(void);
+/* Bytes of our own that are in memory and not in use by whoever asked the allocator, apart from a
+   constant: stacks and such are among them, and what was never touched is taken off. For
+   comparison; it may be negative. Locks the allocator for a while: for rare use. */
+int64_t cr_system_unused(void);
 /* Gives pages that the allocator does not use back to the system. Takes milliseconds. */
 void cr_system_trim(void);
+/* Gives back the unused end of the calling thread's heap, which `cr_system_trim` leaves alone
+   except for the first thread's. */
+void cr_system_trim_thread(void);
 
 /* Names the calling thread, for debuggers and `top`; at most 15 bytes are kept. */
 void cr_system_name_thread(const char *name);
