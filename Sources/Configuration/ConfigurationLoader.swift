@@ -188,10 +188,24 @@ private struct Assembly {
       + ["SLUICE_CONFIG", "SLUICE_MCP_CONFIG", "SLUICE_MCP_JSON"]
     for name in environment.keys.sorted() where name.hasPrefix("SLUICE_") && !known.contains(name) {
       guard !name.hasPrefix("SLUICE_INPUT_"), !Self.isOfService(name) else { continue }
+      if Self.isOfTLS(name) {
+        // Passed over, it would leave a listener without the TLS that was asked for.
+        reading.report(
+          at: SourcePosition(file: name), "certificates of a listener can't be given by a variable",
+          expected: "`tls` in the file that --config names")
+        continue
+      }
       let near = Suggestion.nearest(to: name, among: known)
       reading.report(
         .warning, at: SourcePosition(file: name), "no such variable: it is passed over",
         expected: near == nil ? "the key's path, as in `SLUICE_LIMITS_BODY` for `limits.body`" : nil, suggestion: near)
+    }
+  }
+
+  private static func isOfTLS(_ name: String) -> Bool {
+    ["HTTP", "WEBSOCKET", "ADMIN"].contains { listener in
+      let key = "SLUICE_LISTENERS_\(listener)_TLS"
+      return name == key || name.hasPrefix("\(key)_")
     }
   }
 

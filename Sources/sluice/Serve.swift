@@ -22,8 +22,8 @@ struct Serve: ParsableCommand {
       All servers together answer at http://127.0.0.1:4001/mcp, each one alone at /mcp/<alias>.
       With no server at all a built-in demonstration is served.
 
-      A flag wins over its variable, a variable over the file, the file over the default. Every key of the YAML file has \
-      a variable: SLUICE_LIMITS_BODY=32MiB is limits.body. `sluice check --example` prints all keys with their defaults, \
+      A flag wins over its variable, a variable over the file, the file over the default. Every key of the YAML file \
+      but those of servers and of tls has a variable: SLUICE_LIMITS_BODY=32MiB is limits.body. `sluice check --example` prints all keys with their defaults, \
       `sluice check` says what would be served.
 
       SIGHUP reads the configuration again; a file with a mistake changes nothing. SIGTERM and SIGINT let calls in flight \

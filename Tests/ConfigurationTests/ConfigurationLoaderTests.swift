@@ -266,6 +266,20 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(mistakes(text).map(\.message) == ["more than 100,000 values, with what aliases stand for"])
   }
 
+  @Test(
+    "TLS that a variable asks for is a mistake, not passed over",
+    arguments: ["HTTP_TLS", "WEBSOCKET_TLS_CERT", "ADMIN_TLS_CLIENT_AUTH"])
+  func variablesOfTLS(key: String) {
+    let name = "SLUICE_LISTENERS_\(key)"
+    #expect {
+      try load("", environment: [name: "server.pem"])
+    } throws: { error in
+      let diagnostics = (error as? ConfigurationError)?.diagnostics ?? []
+      return diagnostics.map(\.position) == [SourcePosition(file: name)]
+        && diagnostics[0].message == "certificates of a listener can't be given by a variable"
+    }
+  }
+
   @Test("a pipe is read once, a file again and again")
   func pipes() throws {
     let path = "/tmp/configuration-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
