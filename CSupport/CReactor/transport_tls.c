@@ -1,5 +1,6 @@
 #include "transport_tls.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -594,8 +595,7 @@ static const cr_tls *open_tls(cr_loop *loop, cr_id id) {
 
 int cr_connection_subject(cr_loop *loop, cr_id id, char *out, int capacity) {
   const cr_tls *tls = open_tls(loop, id);
-  if (capacity <= 0) return 0;
-  out[0] = 0;
+  if (capacity > 0) out[0] = 0;
   X509 *certificate = tls == NULL ? NULL : SSL_get0_peer_certificate(tls->ssl);
   if (certificate == NULL || !tls->context->verify ||
       SSL_get_verify_result(tls->ssl) != X509_V_OK) {
@@ -607,10 +607,12 @@ int cr_connection_subject(cr_loop *loop, cr_id id, char *out, int capacity) {
       X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
     char *bytes;
     long all = BIO_get_mem_data(text, &bytes);
+    if (all > 0 && all < INT_MAX) length = (int)all;
     /* Half a name could be somebody else's. */
-    if (all > 0 && all < capacity) length = (int)all;
-    if (length > 0) memcpy(out, bytes, (size_t)length);
-    out[length] = 0;
+    if (length > 0 && length < capacity) {
+      memcpy(out, bytes, (size_t)length);
+      out[length] = 0;
+    }
   }
   BIO_free(text);
   return length;

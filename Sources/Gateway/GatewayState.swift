@@ -209,28 +209,36 @@ package final class GatewayState: Sendable {
   var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }
 }
 
+/// Where a worker is, until it ends. Not a weak reference: with one, every retain of the worker would take the slow way.
+final class WorkerPlace: @unchecked Sendable {  // read on the worker's loop, and before its thread and after it
+  fileprivate unowned(unsafe) var worker: Worker?
+
+  func enter(_ worker: Worker) { unsafe self.worker = worker }
+  func leave() { unsafe worker = nil }
+}
+
 /// A worker as other threads know it.
 struct WorkerHandle: Sendable {
   private let loop: LoopHandle
-  private weak let worker: Worker?
+  private let place: WorkerPlace
 
   let executor: LoopExecutor
 
   init(_ worker: Worker) {
     loop = worker.loop.handle
     executor = worker.loop.executor
-    self.worker = worker
+    place = worker.place
   }
 
   /// The worker itself, for who runs on its loop while it lives.
   var unconfined: Worker {
-    guard let worker else { preconditionFailure("the worker has ended") }
+    guard let worker = place.worker else { preconditionFailure("the worker has ended") }
     return worker
   }
 
   func post(_ job: @escaping @Sendable (Worker) -> Void) {
     // What a worker has not done when it ends comes back as its loop is destroyed, when nobody is left to do it.
-    loop.post { if let worker { job(worker) } }
+    loop.post { [place] in if let worker = place.worker { job(worker) } }
   }
 
   func stop() { loop.stop() }
@@ -239,7 +247,7 @@ struct WorkerHandle: Sendable {
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {
-    Thread(name: name) { worker?.loop.run() }
+    Thread(name: name) { [place] in place.worker?.loop.run() }
   }
 }
 

@@ -16,6 +16,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   let gateway: GatewayState
   let logger: Logger
   private(set) var loop: EventLoop!
+  /// Where others find this worker.
+  let place = WorkerPlace()
 
   var exchanges: ExchangeTable
   var reverses: ReverseTable
@@ -85,7 +87,10 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     var options = options
     options.worker = UInt8(index)
     loop = try EventLoop(options, handler: self)
+    place.enter(self)
   }
+
+  deinit { place.leave() }
 
   /// Milliseconds of the monotonic clock at this turn.
   var now: UInt64 { loop.now }

@@ -130,9 +130,11 @@ extension EventLoop {
 
   /// The subject of a client's verified certificate; nil if it showed none.
   package func subject(of connection: ConnectionID) -> String? {
-    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
-      let length = unsafe cr_connection_subject(raw, connection.rawValue, buffer.baseAddress, Int32(buffer.count))
-      return length > 0 ? unsafe String(cString: buffer.baseAddress!) : nil
+    let length = unsafe cr_connection_subject(raw, connection.rawValue, nil, 0)
+    guard length > 0 else { return nil }
+    return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(length) + 1) { buffer in
+      _ = unsafe cr_connection_subject(raw, connection.rawValue, buffer.baseAddress, Int32(buffer.count))
+      return unsafe String(cString: buffer.baseAddress!)
     }
   }
 

@@ -65,7 +65,8 @@ void cr_listener_stop(cr_listener *listener);
 uint32_t cr_connection_listener(cr_loop *loop, cr_id connection);
 /* The peer's address as text ("127.0.0.1"), for logs. Returns the length written. */
 int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity);
-/* The subject of the peer's verified client certificate (RFC 2253 form); 0 bytes if it has none. */
+/* The subject of the peer's verified client certificate (RFC 2253 form). Returns its length, 0 if
+   the peer has none; `out` holds it only if that is below the capacity, which may be 0. */
 int cr_connection_subject(cr_loop *loop, cr_id connection, char *out, int capacity);
 
 typedef struct cr_tls_info {
