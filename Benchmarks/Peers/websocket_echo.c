@@ -21,9 +21,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { max_descriptors = 20000, buffer_size = 256 * 1024, events_size = 1024, gather = 64 };
+enum { max_descriptors = 20000, buffer_size = 2 * 1024 * 1024, events_size = 1024, gather = 64 };
 
-/* What came of an unfinished frame; most of the time there is none. */
+/* What came of an unfinished frame; most of the time there is none. A frame larger than the buffer
+   ends its connection. */
 typedef struct connection {
   uint8_t *kept;
   size_t length;
