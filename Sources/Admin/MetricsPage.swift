@@ -1,4 +1,4 @@
-import Gateway
+internal import Gateway
 
 /// What is counted so far, in the text format of Prometheus.
 struct MetricsPage {
