@@ -67,7 +67,8 @@ final class Simulation {
   /// Lets turns and time pass until something holds. The control plane's tasks begin on threads of the system, which the
   /// seed does not decide: they are waited for.
   private func wait(advancing milliseconds: UInt64, until condition: () -> Bool) -> Bool {
-    let patience = ContinuousClock.now + .seconds(30)
+    // Tasks of the control plane begin on the pool that all tests share: on a small and busy machine they may wait for it.
+    let patience = ContinuousClock.now + .seconds(300)
     while !condition(), problems.isEmpty, ContinuousClock.now < patience {
       settle()
       gateway.advance(milliseconds)
