@@ -183,8 +183,15 @@ cr_write cr_http_stream_begin(cr_loop *loop, cr_id id, const cr_reply *reply) {
                      true);
 }
 
-/* Writes pieces as one chunk, gathered with what else this turn writes. */
-static cr_write write_chunk(cr_connection *connection, const cr_piece *body, size_t count) {
+static cr_write write_gathering(cr_connection *connection, const cr_piece *pieces, size_t count,
+                                cr_gathering gathering) {
+  return gathering == CR_AT_ONCE ? cr_connection_write(connection, pieces, count)
+                                 : cr_connection_write_soon(connection, pieces, count);
+}
+
+/* Writes pieces as one chunk. */
+static cr_write write_chunk(cr_connection *connection, const cr_piece *body, size_t count,
+                            cr_gathering gathering) {
   size_t length = 0;
   for (size_t index = 0; index < count; index++)
     length += body[index].span.length;
@@ -203,7 +210,7 @@ static cr_write write_chunk(cr_connection *connection, const cr_piece *body, siz
   if (chunked) pieces[used++] = cr_piece_span(cwire_writer_written(&writer));
   for (size_t index = 0; index <= count; index++) {
     if (used == PIECES) {
-      cr_connection_write_soon(connection, pieces, used);
+      write_gathering(connection, pieces, used, gathering);
       used = 0;
     }
     if (index < count)
@@ -211,11 +218,12 @@ static cr_write write_chunk(cr_connection *connection, const cr_piece *body, siz
     else if (chunked)
       pieces[used++] = cr_piece_span(cwire_span_text("\r\n"));
   }
-  answer = cr_connection_write_soon(connection, pieces, used);
+  answer = write_gathering(connection, pieces, used, gathering);
   return answer == CR_WRITE_STALE ? CR_WRITE_OK : answer;
 }
 
-cr_write cr_http_stream_write(cr_loop *loop, cr_id id, const cwire_span *spans, size_t count) {
+cr_write cr_http_stream_write(cr_loop *loop, cr_id id, const cwire_span *spans, size_t count,
+                              cr_gathering gathering) {
   cr_connection *connection = find_in_state(loop, id, STREAMING);
   if (!connection) return CR_WRITE_STALE;
   cr_piece pieces[PIECES];
@@ -224,18 +232,19 @@ cr_write cr_http_stream_write(cr_loop *loop, cr_id id, const cwire_span *spans, 
     size_t taken = count < PIECES ? count : PIECES;
     for (size_t index = 0; index < taken; index++)
       pieces[index] = cr_piece_span(spans[index]);
-    answer = write_chunk(connection, pieces, taken);
+    answer = write_chunk(connection, pieces, taken, gathering);
     spans += taken;
     count -= taken;
   } while (count > 0);
   return answer;
 }
 
-cr_write cr_http_stream_write_frame(cr_loop *loop, cr_id id, cr_frame *frame) {
+cr_write cr_http_stream_write_frame(cr_loop *loop, cr_id id, cwire_span before, cr_frame *frame,
+                                    cr_gathering gathering) {
   cr_connection *connection = find_in_state(loop, id, STREAMING);
   if (!connection) return CR_WRITE_STALE;
-  cr_piece piece = cr_piece_frame(frame);
-  return write_chunk(connection, &piece, 1);
+  cr_piece pieces[] = {cr_piece_span(before), cr_piece_frame(frame)};
+  return write_chunk(connection, pieces, 2, gathering);
 }
 
 cr_write cr_http_stream_end(cr_loop *loop, cr_id id) {
@@ -273,7 +282,7 @@ void cr_http_heartbeat(cr_connection *connection) {
   if (now - exchange->written >= exchange->interval) {
     /* While bytes wait for the peer, one more would tell nobody anything. */
     cr_piece piece = cr_piece_frame(exchange->heartbeat);
-    if (cr_connection_queued(connection) == 0) write_chunk(connection, &piece, 1);
+    if (cr_connection_queued(connection) == 0) write_chunk(connection, &piece, 1, CR_GATHERED);
     exchange->written = now;
   }
   if (!connection->closing)

@@ -299,6 +299,10 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   return CR_OK;
 }
 
+void cr_loop_set_context(cr_loop *loop, void *context) {
+  loop->context = context;
+}
+
 void cr_loop_run(cr_loop *loop) {
   while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
     uv_run(&loop->uv, UV_RUN_DEFAULT);

@@ -103,9 +103,10 @@ struct Question {
 
   /// Whether a state that a client brings is one that was given for this question and is still good.
   func isOwn(_ state: RawSpan, _ key: SipHash, now: Timestamp) -> Bool {
-    guard let contents = JSON.contents(of: state), contents.byteCount <= 64,
-      let raw: InlineArray<24, UInt8> = Base64.decode(contents, .url)
-    else { return false }
+    guard let contents = JSON.contents(of: state), contents.byteCount <= 64 else { return false }
+    var raw = InlineArray<24, UInt8>(repeating: 0)
+    var room = raw.mutableSpan
+    guard Base64.decode(contents, .url, filling: &room) else { return false }
     let bytes = raw.rawBytes
     var expiry: UInt64 = 0
     for index in 0..<8 { expiry = expiry << 8 | UInt64(bytes[byte: index]) }

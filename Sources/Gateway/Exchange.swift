@@ -130,8 +130,8 @@ final class Exchange {
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
   var decideAt: UInt64 = 0
-  /// It counts among the calls that its upstream may have in flight.
-  var isCounted = false
+  /// Where it counts among the calls that its upstream may have in flight.
+  var stake: UpstreamStake?
   /// It went out once more, in a new upstream session.
   var retried = false
   /// The upstream connection is not read until the client has taken what there is.
@@ -183,7 +183,7 @@ final class Exchange {
     deadline = 0
     decideAt = 0
     retried = false
-    isCounted = false
+    stake = nil
     isPaused = false
   }
 }
@@ -217,7 +217,8 @@ struct ExchangeTable {
 
   func contains(_ id: ExchangeID) -> Bool { find(id) != nil }
 
-  private func find(_ id: ExchangeID) -> Exchange? {
+  /// nil once the call is over.
+  func find(_ id: ExchangeID) -> Exchange? {
     guard id.worker == worker, id.slot < slots.count else { return nil }
     let exchange = slots[id.slot]
     guard exchange.generation == id.generation, exchange.isInUse else { return nil }

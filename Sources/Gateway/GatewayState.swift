@@ -31,6 +31,8 @@ package final class GatewayState: Sendable {
   let contexts: Mutex<ListenerContexts>
   private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
   private let handles = Mutex<[WorkerHandle]>([])
+  /// By loop.
+  private let outboxes: [EventOutbox]
   private let snapshot: Mutex<ServedCatalogue>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
@@ -58,6 +60,7 @@ package final class GatewayState: Sendable {
     self.contexts = Mutex(contexts)
     current = Mutex(settings)
     self.workerCount = workerCount
+    outboxes = (0...workerCount).map { _ in EventOutbox() }
     sessions = SessionTable(maximum: settings.configuration.sessions.maximum)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()
@@ -116,6 +119,16 @@ package final class GatewayState: Sendable {
   /// Runs `job` on another worker. 35 to 45 us if that one sleeps.
   func post(to worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
     handles.withLock { $0[worker] }.post(job)
+  }
+
+  /// Takes an event to the loop that writes its stream.
+  func send(_ parcel: EventParcel) {
+    let worker = parcel.reader.worker
+    if outboxes[worker].add(parcel) { post(to: worker) { $0.openOutbox() } }
+  }
+
+  func takeParcels(of loop: Int, giving spare: inout [EventParcel]) -> [EventParcel] {
+    outboxes[loop].take(giving: &spare)
   }
 
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {

@@ -24,7 +24,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// What the configuration says, as this worker knows it.
   private(set) var settings: Settings
   /// What this worker has of each upstream, by the id of the cluster.
-  var stakes: [Int: UpstreamStake] = [:]
+  var stakes: [PlainKey: UpstreamStake] = [:]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
   /// Client WebSockets.
@@ -32,6 +32,10 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Modern `subscriptions/listen` streams of this worker.
   var listens: [ListenStream: Listen] = [:]
   var nextListen: UInt64 = 0
+  /// Who among them named which resource.
+  var listenAudience = Audience<ListenStream>()
+  /// How many listens each WebSocket has that has any.
+  var socketListens: [ConnectionID: Int] = [:]
   /// Sessions whose streams this worker writes, by the connection that reads.
   var streamReaders: [ConnectionID: Session] = [:]
   /// Upstream GET streams that this worker reads, by their connection.
@@ -58,6 +62,10 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var isClosing = false
   let headScratch = Scratch(capacity: 2048)
   let bodyScratch = Scratch(capacity: 16 << 10)
+  /// The `id` line of the event that is being written.
+  let idLine = Scratch(capacity: 48)
+  /// Memory for the next look into the outbox.
+  var spareParcels: [EventParcel] = []
   var headBytes: RawSpan {
     @_lifetime(borrow self)
     get { headScratch.bytes(of: self) }
@@ -193,7 +201,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     switch kind(of: tag) {
     case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
-    case .idle: stakes[Int(value(of: tag))]?.pool.ended(connection, now: now)
+    case .idle: stakes[PlainKey(value(of: tag))]?.pool.ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
     case .link: links[UInt32(value(of: tag))]?.died(socketEnd(connection, error))
@@ -310,9 +318,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   // MARK: Upstreams
 
   func stake(in cluster: Cluster) -> UpstreamStake {
-    if let known = stakes[cluster.id] { return known }
+    if let known = stakes[cluster.key] { return known }
     let made = UpstreamStake()
-    stakes[cluster.id] = made
+    stakes[cluster.key] = made
     return made
   }
 

@@ -20,7 +20,10 @@ package struct Cursor: Sendable, Equatable {
 
   /// Reads the raw contents of a JSON string. Nil for anything that this process did not issue.
   package init?(_ text: RawSpan, key: SipHash) {
-    guard text.byteCount <= 48, let raw: InlineArray<31, UInt8> = Base64.decode(text, .url) else { return nil }
+    guard text.byteCount <= 48 else { return nil }
+    var raw = InlineArray<31, UInt8>(repeating: 0)
+    var room = raw.mutableSpan
+    guard Base64.decode(text, .url, filling: &room) else { return nil }
     let bytes = raw.rawBytes
     guard key.hash128(bytes.extracting(0..<15)).rawBytes.equalsInConstantTime(bytes.extracting(15..<31)),
       let kind = ListKind(rawValue: bytes[byte: 14])

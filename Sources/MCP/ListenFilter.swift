@@ -3,8 +3,11 @@ import Wire
 /// What a `subscriptions/listen` wants to hear of (PROTOCOL section 13).
 package struct ListenFilter: Sendable, Equatable {
   package var kinds: ListKinds
-  /// The URIs whose updates are wanted, unescaped, each once.
+  /// The URIs whose updates are wanted, unescaped, each once. Of more than `mostResources` only one more is read.
   package var resources: [[UInt8]]
+
+  /// Resources that one listen may name, as many as SDK servers take.
+  package static let mostResources = 1024
 
   package init(kinds: ListKinds, resources: [[UInt8]]) {
     self.kinds = kinds
@@ -52,10 +55,11 @@ package struct ListenFilter: Sendable, Equatable {
   private static func strings(_ array: RawSpan) -> [[UInt8]]? {
     guard JSON.kind(of: array) == .array else { return nil }
     var strings: [[UInt8]] = []
+    var seen = Set<[UInt8]>()
     var items = JSON.items(of: array)
-    while let item = items.next() {
+    while strings.count <= mostResources, let item = items.next() {
       guard let text = JSON.bytes(items.value(of: item)) else { return nil }
-      if !strings.contains(text) { strings.append(text) }
+      if seen.insert(text).inserted { strings.append(text) }
     }
     return strings
   }

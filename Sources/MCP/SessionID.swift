@@ -24,9 +24,10 @@ package struct SessionID: Sendable, Hashable {
 
   /// Reads and verifies what a client sent. Nil for anything that this process did not issue.
   package init?(_ text: RawSpan, key: SipHash) {
-    guard text.byteCount == Self.textLength, let raw: InlineArray<33, UInt8> = Base64.decode(text, .url) else {
-      return nil
-    }
+    guard text.byteCount == Self.textLength else { return nil }
+    var raw = InlineArray<33, UInt8>(repeating: 0)
+    var room = raw.mutableSpan
+    guard Base64.decode(text, .url, filling: &room) else { return nil }
     let bytes = raw.rawBytes
     guard key.hash128(bytes.extracting(0..<17)).rawBytes.equalsInConstantTime(bytes.extracting(17..<33)) else {
       return nil

@@ -13,6 +13,11 @@ package struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
 
   package var isNone: Bool { rawValue == 0 }
 
+  /// Ids are given out here, so nobody can choose ones that collide: a multiplication spreads them well enough.
+  package func _rawHashValue(seed: Int) -> Int {
+    Int(truncatingIfNeeded: (rawValue &* 0x9E37_79B9_7F4A_7C15).byteSwapped) ^ seed
+  }
+
   /// The index of the loop that it lives on.
   package var worker: Int { Int(rawValue >> 56) }
 }

@@ -38,14 +38,8 @@ package final class EventLoop {
   package unowned(unsafe) var handler: any LoopHandler
   package let handle: LoopHandle
   package let executor: LoopExecutor
-  private let context: ContextBox
   /// Kept as long as children may need it.
   private let reaper: Reaper?
-
-  /// What C hands back: a box, so that the loop can be made before `self` is whole.
-  private final class ContextBox {
-    unowned(unsafe) var loop: EventLoop?
-  }
 
   package init(_ options: Options, handler: any LoopHandler) throws(ReactorError) {
     var settings = cr_loop_options()
@@ -56,16 +50,15 @@ package final class EventLoop {
     unsafe settings.reaper = options.reaper?.raw
     var handlers = EventLoop.handlers
     var made: OpaquePointer?
-    let context = ContextBox()
-    let error = unsafe cr_loop_create(&made, &settings, &handlers, Unmanaged.passUnretained(context).toOpaque())
+    let error = unsafe cr_loop_create(&made, &settings, &handlers, nil)
     guard let made = unsafe made else { throw ReactorError(error) }
     unsafe raw = made
-    self.context = context
     reaper = options.reaper
     unsafe self.handler = handler
     unsafe handle = LoopHandle(loop: made)
     executor = LoopExecutor(handle)
-    unsafe context.loop = self
+    // What C hands back; nothing is called before the loop runs.
+    unsafe cr_loop_set_context(made, Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit {
@@ -222,6 +215,6 @@ package final class EventLoop {
 
   @inline(__always)
   private nonisolated static func with(_ context: UnsafeMutableRawPointer?, _ body: (EventLoop) -> Void) {
-    unsafe Unmanaged<ContextBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { unsafe body($0.loop!) }
+    unsafe Unmanaged<EventLoop>.fromOpaque(context!)._withUnsafeGuaranteedRef { body($0) }
   }
 }

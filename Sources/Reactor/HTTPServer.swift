@@ -42,19 +42,29 @@ extension EventLoop {
     unsafe withReply(head) { unsafe WriteOutcome(cr_http_stream_begin(raw, connection.rawValue, $0)) }
   }
 
-  /// One chunk of it, in up to three pieces.
+  /// One chunk of it, in up to three pieces; gathered with what else this turn writes on the connection, or at once, for
+  /// what goes to many.
   @discardableResult
   package func writeStream(
-    _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
+    _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan(),
+    atOnce: Bool = false
   ) -> WriteOutcome {
     withPieces(first, second, third) { pieces, count in
-      unsafe WriteOutcome(cr_http_stream_write(raw, connection.rawValue, pieces, count))
+      unsafe WriteOutcome(
+        cr_http_stream_write(raw, connection.rawValue, pieces, count, atOnce ? CR_AT_ONCE : CR_GATHERED))
     }
   }
 
+  /// One chunk of it: `line`, then a frame that others may get too.
   @discardableResult
-  package func writeStream(_ connection: ConnectionID, _ frame: Frame) -> WriteOutcome {
-    unsafe WriteOutcome(cr_http_stream_write_frame(raw, connection.rawValue, frame.raw))
+  package func writeStream(
+    _ connection: ConnectionID, _ frame: Frame, after line: RawSpan = RawSpan(), atOnce: Bool = false
+  ) -> WriteOutcome {
+    line.withUnsafeBytes { line in
+      unsafe WriteOutcome(
+        cr_http_stream_write_frame(
+          raw, connection.rawValue, cwire_span(line), frame.raw, atOnce ? CR_AT_ONCE : CR_GATHERED))
+    }
   }
 
   @discardableResult

@@ -25,10 +25,12 @@ package final class Routes: Sendable {
   private struct Place: Sendable {
     var upstream: UInt16
     var isRenamed: Bool
+    var hasNonObjectOutput: Bool
 
     init(_ entry: CatalogueEntry) {
       upstream = UInt16(entry.upstream)
       isRenamed = entry.own != entry.exposed
+      hasNonObjectOutput = entry.hasNonObjectOutput
     }
 
     func route(_ place: Int) -> Route {
@@ -82,6 +84,9 @@ package final class Routes: Sendable {
   package func ownToken(_ kind: ListKind, _ entry: Int) -> [UInt8] { catalogue.entries(kind)[entry].ownToken }
 
   package func entry(_ kind: ListKind, _ place: Int) -> CatalogueEntry { catalogue.entries(kind)[place] }
+
+  /// Whether results of a listed tool may be other than objects.
+  package func hasNonObjectOutput(tool place: Int) -> Bool { toolPlaces[place].hasNonObjectOutput }
 
   // MARK: Tools and prompts
 

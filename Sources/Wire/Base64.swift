@@ -25,14 +25,12 @@ package enum Base64 {
     return good
   }
 
-  /// Decodes text of at most 64 bytes that must give exactly `count` bytes, on the stack.
-  package static func decode<let count: Int>(_ text: RawSpan, _ alphabet: Alphabet) -> InlineArray<count, UInt8>? {
-    var out = InlineArray<count, UInt8>(repeating: 0)
-    var span = out.mutableSpan
-    let length = unsafe span.withUnsafeMutableBufferPointer { buffer in
+  /// Decodes text that must fill `out`, which is not empty, exactly. False for any other.
+  package static func decode(_ text: RawSpan, _ alphabet: Alphabet, filling out: inout MutableSpan<UInt8>) -> Bool {
+    let length = unsafe out.withUnsafeMutableBufferPointer { buffer in
       unsafe text.withC { unsafe cwire_base64_decode($0, alphabet.code, buffer.baseAddress!, buffer.count) }
     }
-    return length == count ? out : nil
+    return length == out.count
   }
 }
 

@@ -7,6 +7,29 @@ package enum FastHash {
   }
 }
 
+/// A dictionary key that is spread as it is: random bits, or numbers that were given out in turn. It is not mixed, so
+/// strangers must not be able to choose it.
+@frozen
+package struct PlainKey: Hashable, Sendable {
+  @usableFromInline let value: UInt64
+
+  @inlinable
+  package init(_ value: UInt64) { self.value = value }
+
+  @inlinable
+  package init(_ value: Int) { self.value = UInt64(truncatingIfNeeded: value) }
+
+  @inlinable
+  package static func == (a: PlainKey, b: PlainKey) -> Bool { a.value == b.value }
+
+  @inlinable
+  package func hash(into hasher: inout Hasher) { hasher.combine(value) }
+
+  /// What a dictionary asks; the default would run SipHash, which is dearer than all the rest of a look-up.
+  @inlinable
+  package func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: value) ^ seed }
+}
+
 /// SipHash-2-4 under a secret key: a hash for what strangers choose, and a MAC for what comes back from them.
 package struct SipHash: Sendable {
   private let key: InlineArray<16, UInt8>

@@ -33,7 +33,7 @@ struct HTTPStreamTests {
     gateway.settle()
     #expect(client.take() == "9\r\ndata: a\n\n\r\n")
     let shared = frame("0123456789abcdef")
-    cr_http_stream_write_frame(gateway.loop, id, shared)
+    cr_http_stream_write_frame(gateway.loop, id, cwire_span(), shared, CR_GATHERED)
     cr_frame_release(shared)
     gateway.settle()
     #expect(client.take() == "10\r\n0123456789abcdef\r\n")
@@ -114,7 +114,7 @@ struct HTTPStreamTests {
         gateway.reply(id, body: body, request.body)
       } else {
         gateway.beginStream(id)
-        cr_http_stream_write_frame(gateway.loop, id, shared)
+        cr_http_stream_write_frame(gateway.loop, id, cwire_span(), shared, CR_GATHERED)
         gateway.write(id, body)
         cr_http_stream_end(gateway.loop, id)
       }

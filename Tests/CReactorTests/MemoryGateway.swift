@@ -143,7 +143,7 @@ final class MemoryGateway {
 
   @discardableResult
   func write(_ id: cr_id, _ pieces: String...) -> cr_write {
-    withSpans(pieces) { cr_http_stream_write(loop, id, $0, $0.count) }
+    withSpans(pieces) { cr_http_stream_write(loop, id, $0, $0.count, CR_GATHERED) }
   }
 
   private func withReply(

@@ -294,14 +294,13 @@ def test_a_reader_that_takes_nothing_is_cut_off(make_gateway: Callable[..., Gate
         servers = {"up": {"url": upstream.url()}}
         gateway = make_gateway(settings={"servers": servers, "limits": {"write_timeout": "1s"}})
         session = LegacySession(gateway.port)
-        before = gateway.descriptors()
         with Connection(gateway.port) as connection:
             # Its kernel takes no more either: a buffer that tunes itself would let bytes trickle on.
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.send(session.bytes_of(rpc("tools/call", {"name": "do"}, 1)))
             assert connection.head().status == 200
-            assert eventually(lambda: gateway.descriptors() > before, 5)
-            assert eventually(lambda: gateway.descriptors() <= before, 15, 0.2), "it is waited for without end"
+            assert gateway.holds(connection.socket)
+            assert eventually(lambda: not gateway.holds(connection.socket), 15, 0.2), "it is waited for without end"
 
 
 # --- children --------------------------------------------------------------------------------------------------------

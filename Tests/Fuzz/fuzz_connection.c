@@ -72,8 +72,9 @@ static void answer(run *run, cr_id id, uint32_t how) {
     cr_set_tag(run->loop, id, 7);
     if (how & 1) cr_http_stream_heartbeat(run->loop, id, 20, run->frame);
     for (uint32_t i = 0; i < (how >> 4) % 5; i++)
-      cr_http_stream_write_frame(run->loop, id, run->frame);
-    cr_http_stream_write(run->loop, id, body, 2);
+      cr_http_stream_write_frame(run->loop, id, cwire_span_text("id: 1\n"), run->frame,
+                                 (cr_gathering)(id & 1));
+    cr_http_stream_write(run->loop, id, body, 2, (cr_gathering)(id & 1));
     if (how & 2)
       cr_http_stream_end(run->loop, id);
     else if (how & 8)

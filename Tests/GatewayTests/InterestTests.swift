@@ -13,37 +13,101 @@ import Wire
       upstream: upstream, alias: "own", revision: .r20260728, uri: Array(uri.utf8), message: Array(message.utf8))
   }
 
-  private func subscriptions(_ named: [String: String], counted: Bool = true) -> [[UInt8]: Subscription] {
-    named.reduce(into: [:]) { found, entry in
-      let interest = ResourceInterest(upstream: 0, uri: Array(entry.value.utf8))
-      found[Array(entry.key.utf8)] = Subscription(interest: interest, isCounted: counted)
-    }
+  private func interest(_ uri: String, of upstream: Int = 0) -> ResourceInterest {
+    ResourceInterest(upstream: upstream, uri: Array(uri.utf8))
   }
 
-  private func name(_ uri: String, among named: [String: String], upstream: Int = 0) -> String? {
-    let found = update(uri, upstream: upstream).name(among: subscriptions(named))
-    return found.map { String(decoding: $0, as: UTF8.self) }
+  /// Under which names those hear of a change who named resources of upstream 0; each is one of `named`, name by URI.
+  private func names(_ uri: String, among named: [String: String], upstream: Int = 0) -> [String] {
+    var audience = Audience<String>()
+    for (name, own) in named { audience.add(name, interest(own), as: Array(name.utf8)) }
+    var told: [String] = []
+    update(uri, upstream: upstream).forEach(of: audience.groups(of: upstream, Array(uri.utf8))) { _, name in
+      told.append(String(decoding: name, as: UTF8.self))
+    }
+    return told.sorted()
   }
 
   @Test("a change is told under the name by which it was asked for")
-  func names() {
-    #expect(name("a://x", among: ["a://x": "a://x"]) == "a://x")
-    #expect(name("a://x", among: ["a://x?sluice-server=own": "a://x"]) == "a://x?sluice-server=own")
-    #expect(name("a://x", among: ["a://y": "a://y"]) == nil)
-    #expect(name("a://x", among: ["a://x": "a://x"], upstream: 1) == nil)
+  func naming() {
+    #expect(names("a://x", among: ["a://x": "a://x"]) == ["a://x"])
+    #expect(names("a://x", among: ["a://x?sluice-server=own": "a://x"]) == ["a://x?sluice-server=own"])
+    #expect(names("a://x", among: ["a://y": "a://y"]) == [])
+    #expect(names("a://x", among: ["a://x": "a://x"], upstream: 1) == [])
   }
 
   @Test("a change below what was asked for is told, marked as its parent is")
   func subResources() {
-    #expect(name("a://x/y", among: ["a://x": "a://x"]) == "a://x/y")
-    #expect(name("a://x/y", among: ["a://x?sluice-server=own": "a://x"]) == "a://x/y?sluice-server=own")
-    #expect(name("a://xy", among: ["a://x": "a://x"]) == nil)
-    #expect(name("a://x/y", among: ["a://x": "a://x", "a://x/y": "a://x/y"]) == "a://x/y")
+    #expect(names("a://x/y", among: ["a://x": "a://x"]) == ["a://x/y"])
+    #expect(names("a://x/y", among: ["a://x/": "a://x/"]) == ["a://x/y"])
+    #expect(names("a://x/y/z", among: ["a://x": "a://x", "a://x/y": "a://x/y"]) == ["a://x/y/z", "a://x/y/z"])
+    #expect(names("a://x/y", among: ["a://x?sluice-server=own": "a://x"]) == ["a://x/y?sluice-server=own"])
+    #expect(names("a://xy", among: ["a://x": "a://x"]) == [])
+    #expect(names("a://x", among: ["a://x/": "a://x/"]) == [])
+  }
+
+  @Test("whoever named several resources that a change concerns is told once, by the nearest name", arguments: [0, 40])
+  func once(others: Int) {
+    var audience = Audience<Int>()
+    // With many groups they are looked up by name, with few all are looked at.
+    for number in 0..<others { audience.add(number + 10, interest("b://\(number)"), as: [1]) }
+    audience.add(1, interest("a://x"), as: Array("a://x".utf8))
+    audience.add(1, interest("a://x/y"), as: Array("marked".utf8))
+    audience.add(2, interest("a://x/"), as: Array("a://x/".utf8))
+    audience.add(3, interest("a://x/y/z"), as: Array("a://x/y/z".utf8))
+    var told: [Int: String] = [:]
+    update("a://x/y").forEach(of: audience.groups(of: 0, Array("a://x/y".utf8))) { member, name in
+      #expect(told[member] == nil)
+      told[member] = String(decoding: name, as: UTF8.self)
+    }
+    #expect(told == [1: "marked", 2: "a://x/y"])
+    audience.remove(1, interest("a://x/y"))
+    #expect(audience.groups(of: 0, Array("a://x/y".utf8)).flatMap(\.members.keys).sorted() == [1, 2])
   }
 
   @Test("what a client's own conversation brings is not told a second time")
   func uncounted() {
-    #expect(update("a://x").name(among: subscriptions(["a://x": "a://x"], counted: false)) == nil)
+    var generator = SystemRandomNumberGenerator()
+    let (interests, session) = (Interests(), SessionID(worker: 0, using: &generator))
+    let own = Subscription(interest: interest("a://x"), isCounted: false)
+    interests.replace(nil, by: own, named: [1], of: session, among: [[1]: own])
+    #expect(interests.sessions(hearing: 0, own.interest.uri).isEmpty)
+    #expect(interests.wanted(of: 0).isEmpty)
+  }
+
+  @Test("a session that knows a resource by two names hears of it until it has given up both")
+  func twoNames() {
+    var generator = SystemRandomNumberGenerator()
+    let (interests, session) = (Interests(), SessionID(worker: 0, using: &generator))
+    let subscription = Subscription(interest: interest("a://x"))
+    var all: [[UInt8]: Subscription] = [:]
+    func set(_ name: [UInt8], _ new: Subscription?) {
+      let before = all[name]
+      all[name] = new
+      interests.replace(before, by: new, named: name, of: session, among: all)
+    }
+    func heardAs() -> [UInt8]? { interests.sessions(hearing: 0, subscription.interest.uri).first?.members[session] }
+    set([1], subscription)
+    set([2], subscription)
+    set([2], subscription)
+    set([2], nil)
+    #expect(heardAs() == [1])
+    #expect(interests.wanted(of: 0) == [subscription.interest.uri])
+    set([1], nil)
+    #expect(heardAs() == nil)
+    #expect(interests.wanted(of: 0).isEmpty)
+  }
+
+  @Test("a listen's notification is written once, but for the id", arguments: ["7", #""a longer one""#])
+  func listenNotification(id: String) throws {
+    let notification = try #require(ListenNotification(update("a://x"), named: Array("a://x".utf8)))
+    var message = ByteBuffer()
+    notification.append(Array(id.utf8).rawBytes, to: &message)
+    var whole = ByteBuffer()
+    #expect(
+      update("a://x").append(
+        to: &whole, named: Array("a://x".utf8), client: .newest, subscriptionID: Array(id.utf8).rawBytes))
+    #expect(message.bytes.text == whole.bytes.text)
   }
 
   @Test("the notification keeps what it holds, and bears the id of the listen alone")

@@ -5,18 +5,19 @@ import Wire
 /// What an upstream answers to a POST, as it arrives.
 extension Worker {
   func responseBegan(_ id: ExchangeID, _ connection: ConnectionID, _ head: ResponseHead) {
-    guard exchanges.contains(id), let reader = exchanges[id].reader else { return loop.abort(connection) }
+    guard let reader = exchanges.find(id)?.reader else { return loop.abort(connection) }
     reader.begin(head)
   }
 
   func responsePiece(
     _ id: ExchangeID, _ connection: ConnectionID, _ piece: RawSpan, last: Bool, _ reusable: Bool
   ) {
-    guard exchanges.contains(id), let reader = exchanges[id].reader else { return loop.abort(connection) }
-    if last { exchanges[id].carrier = .none }
-    let cluster = exchanges[id].cluster
+    guard let exchange = exchanges.find(id), let reader = exchange.reader else { return loop.abort(connection) }
+    if last { exchange.carrier = .none }
+    let cluster = exchange.cluster
+    let stake = exchange.stake
     switch reader.mode {
-    case _ where exchanges[id].isCarrying:
+    case _ where exchange.isCarrying:
       if last { messageTaken(id, status: reader.status) }
     case .json where reader.status < 300:
       jsonPiece(id, reader, connection, piece, last: last)
@@ -30,7 +31,7 @@ extension Worker {
       if reader.mode == .events, reader.status < 300, !isDone(id, reader) {
         eventsEnded(id)
       }
-      release(connection, cluster, reusable: reusable)
+      release(connection, cluster, stake, reusable: reusable)
     } else if isDone(id, reader) {
       linger(connection, cluster)
     }
@@ -38,15 +39,17 @@ extension Worker {
 
   /// True once the answer has been delivered and the exchange is free, or waits to be sent again.
   private func isDone(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
-    !exchanges.contains(id) || exchanges[id].reader !== reader
+    exchanges.find(id)?.reader !== reader
   }
 
   /// An upstream connection whose exchange is over: back to the pool, or closed.
-  private func release(_ connection: ConnectionID, _ cluster: Cluster?, reusable: Bool) {
+  private func release(
+    _ connection: ConnectionID, _ cluster: Cluster?, _ stake: UpstreamStake? = nil, reusable: Bool
+  ) {
     // It may have been paused for a slow reader with its last bytes.
     loop.resumeReading(connection)
     guard reusable, let cluster, !cluster.isRetired,
-      stake(in: cluster).pool.give(connection, now: now)
+      (stake ?? self.stake(in: cluster)).pool.give(connection, now: now)
     else { return loop.close(connection) }
     loop.setTag(connection, tag(.idle, UInt64(cluster.id)))
   }
@@ -156,12 +159,13 @@ extension Worker {
 
   /// Once it is known that the message is the response, and the client waits for it, its bytes go through as they come.
   private func tryPassing(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID) {
-    guard case .post(let downstream) = exchanges[id].origin, !ResponseTranslation.needsWhole(hop(exchanges[id])) else {
+    let exchange = exchanges[id]
+    guard case .post(let downstream) = exchange.origin, !ResponseTranslation.needsWhole(hop(exchange)) else {
       return
     }
     reader.nextLook = 2 * reader.collected.buffer.count
     var stream: EventLog.StreamNumber?
-    switch exchanges[id].answer {
+    switch exchange.answer {
     case .passing:
       return
     case .undecided:
@@ -192,12 +196,12 @@ extension Worker {
     } else {
       beginAnswer(downstream, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
     }
-    exchanges[id].answer = .passing
+    exchange.answer = .passing
     reader.rewriter = rewriter
     reader.passed = reader.collected.buffer.count
     reader.collected.buffer.clear(keepingAtMost: 64 << 10)
     if loop.writeStream(downstream, bodyBytes) == .full { pause(id, connection) }
-    exchanges[id].deadline = now + settings.callTimeout
+    exchange.deadline = now + settings.callTimeout
   }
 
   /// Writes the start of an event that is too large to be kept. False if its stream is read elsewhere by now.
@@ -221,8 +225,9 @@ extension Worker {
   private func passPiece(
     _ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID, _ piece: RawSpan, last: Bool
   ) {
+    let exchange = exchanges[id]
     guard let rewriter = reader.rewriter else { return }
-    guard case .post(let downstream) = exchanges[id].origin else {
+    guard case .post(let downstream) = exchange.origin else {
       loop.abort(connection)
       return finish(id)
     }
@@ -234,7 +239,7 @@ extension Worker {
     if bodyScratch.count > 0, loop.writeStream(downstream, bodyBytes) == .full, !last {
       pause(id, connection)
     }
-    exchanges[id].deadline = now + settings.callTimeout
+    exchange.deadline = now + settings.callTimeout
     guard last else { return }
     guard case .complete = progress else { return breakPassing(id, downstream, connection) }
     if let number = reader.passedEvent {
@@ -263,15 +268,16 @@ extension Worker {
 
   /// An HTTP answer that is not 2xx with a message.
   private func refused(_ id: ExchangeID, _ reader: ResponseReader) {
+    let exchange = exchanges[id]
     var hasLostSession = false
-    if reader.status == 404, let binding = exchanges[id].binding, let open = exchanges[id].opened,
+    if reader.status == 404, let binding = exchange.binding, let open = exchange.opened,
       !open.httpSession.isEmpty
     {
       _ = binding.lost(open)
       if repeatInNewSession(id, reader) { return }
       hasLostSession = true
     }
-    if case .local(let call) = exchanges[id].origin {
+    if case .local(let call) = exchange.origin {
       if reader.mode == .json, reader.collected.buffer.count > 0, reader.kind(answerScanner) == .error {
         let bytes = reader.bytes
         let status = reader.status
@@ -283,13 +289,13 @@ extension Worker {
       finish(id)
       return call.complete(.status(status, retryAfter: retryAfter))
     }
-    if case .nobody = exchanges[id].origin, case .undecided = exchanges[id].answer { return finish(id) }
-    guard let cluster = exchanges[id].cluster else { return finish(id) }
+    if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
+    guard let cluster = exchange.cluster else { return finish(id) }
     if hasLostSession {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
     if isOfAnotherEra(id, reader) {
-      if exchanges[id].serverRevision.era == .modern {
+      if exchange.serverRevision.era == .modern {
         return recover(id, cluster, .rediscover, otherwise: .refused(cluster, "HTTP \(reader.status)"))
       }
       control?.misunderstood(cluster)
@@ -336,36 +342,37 @@ extension Worker {
 
   /// The upstream connection broke.
   func carrierLost(_ id: ExchangeID, _ connection: ConnectionID, _ error: ReactorError, sent: Bool) {
-    guard exchanges.contains(id), exchanges[id].carrier == .connection(connection) else { return }
-    exchanges[id].carrier = .none
-    guard let cluster = exchanges[id].cluster else { return finish(id) }
-    if case .passing = exchanges[id].answer {
-      if case .post(let downstream) = exchanges[id].origin { loop.abort(downstream) }
-      if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }
+    guard let exchange = exchanges.find(id), exchange.carrier == .connection(connection) else { return }
+    exchange.carrier = .none
+    guard let cluster = exchange.cluster else { return finish(id) }
+    if case .passing = exchange.answer {
+      if case .post(let downstream) = exchange.origin { loop.abort(downstream) }
+      if let number = exchange.reader?.passedEvent { endPassedEvent(id, number) }
       return finish(id)
     }
-    if case .local(let call) = exchanges[id].origin {
+    if case .local(let call) = exchange.origin {
       finish(id)
       return call.complete(.failed("\(error)"))
     }
-    if exchanges[id].reader?.mode == .events, resumeUpstream(id) { return }
+    if exchange.reader?.mode == .events, resumeUpstream(id) { return }
     if !sent { gateway.control?.suspect(cluster, "\(error)") }
     fail(id, sent ? .lost(cluster, "\(error)") : .unavailable(cluster, "\(error)", retryAfter: 1000))
   }
 
   /// Takes up a broken event stream of a legacy upstream by GET with `Last-Event-ID` [6.4].
   private func resumeUpstream(_ id: ExchangeID) -> Bool {
-    guard let reader = exchanges[id].reader, !reader.lastEventID.isEmpty, exchanges[id].serverRevision.era == .legacy,
-      let open = exchanges[id].opened, let cluster = exchanges[id].cluster
+    let exchange = exchanges[id]
+    guard let reader = exchange.reader, !reader.lastEventID.isEmpty, exchange.serverRevision.era == .legacy,
+      let open = exchange.opened, let cluster = exchange.cluster
     else { return false }
     let lastEventID = reader.lastEventID
     let delay = min(reader.retry ?? 1000, 30_000)
-    guard exchanges[id].deadline > now + delay else { return false }
+    guard exchange.deadline > now + delay else { return false }
     after(milliseconds: delay) { [self] in
       guard exchanges.contains(id), let endpoint = cluster.endpoint else { return }
       let fresh = takeReader()
       fresh.lastEventID = lastEventID
-      exchanges[id].reader = fresh
+      exchange.reader = fresh
       headScratch.buffer.clear()
       headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))
       appendSession(open)
@@ -374,7 +381,7 @@ extension Worker {
       guard let connection = loop.connect(endpoint, tag: tag(.exchange, id.rawValue)) else {
         return fail(id, .overloaded)
       }
-      exchanges[id].carrier = .connection(connection)
+      exchange.carrier = .connection(connection)
       loop.send(connection, headBytes)
     }
     return true

@@ -73,9 +73,9 @@ final class Batch {
   }
 
   private func write(_ message: RawSpan, last: Bool = false, on worker: Worker) {
-    guard let stream, let delivery = session.withState({ $0.log.append(message, to: stream, last: last) }) else {
-      return
-    }
+    guard let stream else { return }
+    let frame = EventLog.encode(message)
+    guard let delivery = session.withState({ $0.log.append(frame, to: stream, last: last) }) else { return }
     worker.perform(delivery, session: session)
   }
 }

@@ -6,19 +6,19 @@ import Wire
 extension Worker {
   /// The call ends with an error of the gateway's own.
   func fail(_ id: ExchangeID, _ failure: GatewayError) {
-    guard exchanges.contains(id) else { return }
-    if case .local(let call) = exchanges[id].origin {
+    guard let exchange = exchanges.find(id) else { return }
+    if case .local(let call) = exchange.origin {
       finish(id)
       return call.complete(.failed(failure.phrase))
     }
-    if case .carrying(let call, let link) = exchanges[id].origin {
+    if case .carrying(let call, let link) = exchange.origin {
       finish(id)
       return on(call.worker) { $0.linkLost(call, link, failure.phrase) }
     }
-    let era = exchanges[id].clientRevision.era
+    let era = exchange.clientRevision.era
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    bodyScratch.buffer.append(exchanges[id].clientID.bytes(of: self))
+    bodyScratch.buffer.append(exchange.clientID.bytes(of: self))
     bodyScratch.buffer.append(",\"error\":")
     bodyScratch.buffer.append(errorObject: failure, to: era)
     bodyScratch.buffer.append("}")
@@ -38,19 +38,20 @@ extension Worker {
 
   /// Sends the response and ends the exchange.
   func answer(_ id: ExchangeID, status: UInt16, _ message: RawSpan) {
-    switch exchanges[id].origin {
+    let exchange = exchanges[id]
+    switch exchange.origin {
     case .post(let connection):
-      switch exchanges[id].answer {
+      switch exchange.answer {
       case .undecided:
         respond(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
       case .stream(let number):
         writeEvent(id, message, last: true)
-        endEvents(number, exchanges[id].session, connection)
+        endEvents(number, exchange.session, connection)
       case .passing:
         loop.abort(connection)
       }
     case .eventStream:
-      if let session = exchanges[id].session { emit(message, to: session) }
+      if let session = exchange.session { emit(message, to: session) }
     case .socket(let reply):
       send(message, reply)
       finish(id)
@@ -62,9 +63,9 @@ extension Worker {
       return batch.complete(position, bytes, on: self)
     case .nobody:
       // Somebody may have come back for it by now.
-      guard case .stream(let number) = exchanges[id].answer else { break }
+      guard case .stream(let number) = exchange.answer else { break }
       writeEvent(id, message, last: true)
-      endEvents(number, exchanges[id].session, nil)
+      endEvents(number, exchange.session, nil)
     case .local, .free, .carrying:
       break
     }
@@ -84,19 +85,19 @@ extension Worker {
       return reader
     }
     guard let reader else { return }
-    on(reader.worker) { worker in
-      worker.streamReaders[reader] = nil
-      worker.loop.setTag(reader, 0)
-      worker.loop.endStream(reader)
+    if reader == mine {
+      loop.endStream(reader)
+    } else {
+      on(reader.worker) { $0.endReading(reader, of: session) }
     }
   }
 
   /// Frees an exchange and what was asked in its course.
   func finish(_ id: ExchangeID) {
-    guard exchanges.contains(id) else { return }
-    exchanges[id].session?.callEnded()
-    if let reader = exchanges[id].reader { giveBack(reader) }
-    switch exchanges[id].carrier {
+    guard let exchange = exchanges.find(id) else { return }
+    exchange.session?.callEnded()
+    if let reader = exchange.reader { giveBack(reader) }
+    switch exchange.carrier {
     case .link(let link): linkCallEnded(link, id)
     case .embedded: demonstration.cancelled(id.rawValue)
     case .none, .connection: break
@@ -108,45 +109,46 @@ extension Worker {
 
   /// Its upstream has one call less in flight.
   func uncount(_ id: ExchangeID) {
-    guard exchanges[id].isCounted, let cluster = exchanges[id].cluster else { return }
-    exchanges[id].isCounted = false
-    stake(in: cluster).callsInFlight -= 1
+    let exchange = exchanges[id]
+    exchange.stake?.callsInFlight -= 1
+    exchange.stake = nil
   }
 
   // MARK: Endings that are not answers
 
   /// The client's connection is gone while its call runs.
   func clientGone(_ id: ExchangeID) {
-    guard exchanges.contains(id), case .post(let connection) = exchanges[id].origin else { return }
-    if exchanges[id].clientRevision.era == .modern {
+    guard let exchange = exchanges.find(id), case .post(let connection) = exchange.origin else { return }
+    if exchange.clientRevision.era == .modern {
       cancelUpstream(id, reason: "the client closed its connection")
       return finish(id)
     }
     // A legacy client that goes away has not cancelled: its call goes on, and what its stream missed is kept [6.1].
-    exchanges[id].origin = .nobody
+    exchange.origin = .nobody
     let now = now
-    exchanges[id].deadline = min(exchanges[id].deadline, now + settings.resumeWindow)
+    exchange.deadline = min(exchange.deadline, now + settings.resumeWindow)
     resumeSource(of: id)
-    if case .passing = exchanges[id].answer {
-      if let number = exchanges[id].reader?.passedEvent { endPassedEvent(id, number) }
+    if case .passing = exchange.answer {
+      if let number = exchange.reader?.passedEvent { endPassedEvent(id, number) }
       cancelUpstream(id, reason: "the client closed its connection")
       return finish(id)
     }
-    if let session = exchanges[id].session, case .stream = exchanges[id].answer {
+    if let session = exchange.session, case .stream = exchange.answer {
       _ = session.withState { $0.log.detach(connection, now: now) }
     }
   }
 
   func timeOut(_ id: ExchangeID) {
+    let exchange = exchanges[id]
     cancelUpstream(id, reason: "timed out")
-    guard let cluster = exchanges[id].cluster else {
-      if case .local(let call) = exchanges[id].origin {
+    guard let cluster = exchange.cluster else {
+      if case .local(let call) = exchange.origin {
         finish(id)
         return call.complete(.failed("timed out"))
       }
       return finish(id)
     }
-    fail(id, .timedOut(cluster, milliseconds: now - exchanges[id].startedAt))
+    fail(id, .timedOut(cluster, milliseconds: now - exchange.startedAt))
   }
 
   /// Tells the upstream that nobody waits for the answer any more.
@@ -174,7 +176,7 @@ extension Worker {
     case .none:
       break
     }
-    exchanges[id].carrier = .none
+    exchange.carrier = .none
   }
 
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
@@ -182,10 +184,11 @@ extension Worker {
     if let link = open.link { return sendLink(link, message, nil) }
     if cluster.isEmbedded { return answerEmbedded(message) }
     guard let id = exchanges.make(.nobody) else { return }
-    exchanges[id].cluster = cluster
-    exchanges[id].startedAt = now
-    exchanges[id].deadline = now + 10_000
-    exchanges[id].decideAt = .max
+    let exchange = exchanges[id]
+    exchange.cluster = cluster
+    exchange.startedAt = now
+    exchange.deadline = now + 10_000
+    exchange.decideAt = .max
     armSweep()
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)

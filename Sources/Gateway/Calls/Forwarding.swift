@@ -10,14 +10,16 @@ extension Worker {
     _ origin: Exchange.Origin, _ session: Session?, _ envelope: Envelope, client: Revision
   ) -> ExchangeID? {
     guard let id = exchanges.make(origin) else { return nil }
-    exchanges[id].session = session
-    exchanges[id].clientRevision = client
-    exchanges[id].method = envelope.method
-    if let clientID = envelope.id { exchanges[id].clientID.buffer.append(clientID) }
-    if let token = envelope.value(MetaKey.progressToken) { exchanges[id].progressToken.buffer.append(token) }
-    exchanges[id].startedAt = now
-    exchanges[id].deadline = now + settings.callTimeout
-    exchanges[id].decideAt = now + GatewayState.decisionDelay
+    let exchange = exchanges[id]
+    exchange.session = session
+    exchange.clientRevision = client
+    exchange.method = envelope.method
+    if let clientID = envelope.id { exchange.clientID.buffer.append(clientID) }
+    if let token = envelope.value(MetaKey.progressToken) { exchange.progressToken.buffer.append(token) }
+    let now = now
+    exchange.startedAt = now
+    exchange.deadline = now + settings.callTimeout
+    exchange.decideAt = now + GatewayState.decisionDelay
     session?.callBegan()
     if case .post(let connection) = origin { loop.setTag(connection, tag(.exchange, id.rawValue)) }
     armSweep()
@@ -29,34 +31,32 @@ extension Worker {
     _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
     plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
   ) {
-    if exchanges[id].isCounted, let before = exchanges[id].cluster {
-      // It goes out once more, perhaps to a server that changed meanwhile.
-      stake(in: before).callsInFlight -= 1
-      exchanges[id].isCounted = false
-    }
-    exchanges[id].cluster = cluster
+    let exchange = exchanges[id]
+    // It may go out once more, perhaps to a server that changed meanwhile.
+    uncount(id)
+    exchange.cluster = cluster
     guard let profile = readyProfile(of: cluster, for: id) else { return }
     let stake = stake(in: cluster)
     guard stake.callsInFlight < settings.callsPerUpstream else {
       return fail(id, .busy(cluster, "\(settings.callsPerUpstream) calls to it are in flight"))
     }
     stake.callsInFlight += 1
-    exchanges[id].isCounted = true
-    let revision = profile.revision(for: exchanges[id].clientRevision)
-    exchanges[id].serverRevision = revision
-    exchanges[id].marksResources = exchanges[id].looksAtAll && routes.catalogue.upstreams[place].marksResources
-    if kind == .tools, let entry { exchanges[id].hasNonObjectOutput = routes.entry(.tools, entry).hasNonObjectOutput }
+    exchange.stake = stake
+    let revision = profile.revision(for: exchange.clientRevision)
+    exchange.serverRevision = revision
+    exchange.marksResources = exchange.looksAtAll && routes.catalogue.upstreams[place].marksResources
+    if kind == .tools, let entry { exchange.hasNonObjectOutput = routes.hasNonObjectOutput(tool: entry) }
     var level: LogLevel?
-    if exchanges[id].clientRevision.era == .modern {
+    if exchange.clientRevision.era == .modern {
       level = LogLevel(token: envelope.value(MetaKey.logLevel))
-      exchanges[id].logLevel = level
+      exchange.logLevel = level
     } else if revision.era == .modern {
-      level = exchanges[id].session?.withState { $0.logLevel }
+      level = exchange.session?.withState { $0.logLevel }
     }
     splice.reset()
     RequestTranslation.request(
-      envelope, hop(exchanges[id]), id: id.rawValue,
-      progressToken: exchanges[id].progressToken.isEmpty ? nil : id.rawValue, name: change, target: target,
+      envelope, hop(exchange), id: id.rawValue,
+      progressToken: exchange.progressToken.isEmpty ? nil : id.rawValue, name: change, target: target,
       meta: gateway.requestMeta(level), splice: &splice)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
@@ -64,7 +64,7 @@ extension Worker {
     }
     guard revision.era == .modern else { return send(id, bodyBytes, cluster, profile) }
     let reader = takeReader()
-    exchanges[id].reader = reader
+    exchange.reader = reader
     reader.keep(envelope.message)
     guard profile.transport == .streamableHTTP else { return send(id, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
@@ -93,28 +93,29 @@ extension Worker {
   /// Sends a finished message through the conversation that the isolation asks for, opening it first if need be.
   func send(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile) {
     if profile.transport == .embedded { return sendEmbedded(id, message) }
-    let binding = exchanges[id].binding ?? self.binding(for: id, cluster)
-    exchanges[id].binding = binding
-    let speaksTooHigh = exchanges[id].logLevel.map { binding.lowerLogLevel(to: $0) } ?? false
+    let exchange = exchanges[id]
+    let binding = exchange.binding ?? self.binding(for: id, cluster)
+    exchange.binding = binding
+    let speaksTooHigh = exchange.logLevel.map { binding.lowerLogLevel(to: $0) } ?? false
     switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
     case .open(let open):
       if speaksTooHigh, profile.revision.era == .legacy {
-        exchanges[id].parked = message.array
+        exchange.parked = message.array
         return settleLogLevel(binding, open) { [unowned self] in resumeParked(id, failure: nil) }
       }
-      if exchanges[id].method == .resourcesSubscribe {
+      if exchange.method == .resourcesSubscribe {
         // What it brings must find an open stream.
-        exchanges[id].parked = message.array
+        exchange.parked = message.array
         guard hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) else { return }
-        guard let message = exchanges[id].parked else { return }
-        exchanges[id].parked = nil
+        guard let message = exchange.parked else { return }
+        exchange.parked = nil
         return carry(id, message.rawBytes, open)
       }
       carry(id, message, open)
     case .waiting:
-      exchanges[id].parked = message.array
+      exchange.parked = message.array
     case .yours:
-      exchanges[id].parked = message.array
+      exchange.parked = message.array
       open(binding, profile)
     case .closed:
       fail(id, GatewayError(.sessionUnknown))
@@ -126,9 +127,9 @@ extension Worker {
     case .shared:
       return gateway.sharedUpstream(cluster)
     case .principal, .session:
-      if cluster.isolation == .session, let session = exchanges[id].session { return session.upstream(cluster) }
-      return gateway.principalUpstream(
-        cluster, principal(of: id), abilities: exchanges[id].session?.abilities ?? [])
+      let session = exchanges[id].session
+      if cluster.isolation == .session, let session { return session.upstream(cluster) }
+      return gateway.principalUpstream(cluster, principal(of: id), abilities: session?.abilities ?? [])
     }
   }
 
@@ -151,15 +152,16 @@ extension Worker {
 
   /// Sends a message through an open conversation.
   func carry(_ id: ExchangeID, _ message: RawSpan, _ open: UpstreamSession.Open) {
-    exchanges[id].opened = open
+    let exchange = exchanges[id]
+    exchange.opened = open
     if let link = open.link {
-      exchanges[id].carrier = .link(link)
+      exchange.carrier = .link(link)
       return sendLink(link, message, id)
     }
-    guard let cluster = exchanges[id].cluster else { return }
+    guard let cluster = exchange.cluster else { return }
     if !open.httpSession.isEmpty {
-      let reader = exchanges[id].reader ?? takeReader()
-      exchanges[id].reader = reader
+      let reader = exchange.reader ?? takeReader()
+      exchange.reader = reader
       reader.keep(message)
     }
     headScratch.buffer.clear()
@@ -190,10 +192,10 @@ extension Worker {
 
   /// Sends head scratch and a body over an idle connection or a new one.
   func post(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster) {
-    let reader = exchanges[id].reader ?? takeReader()
-    exchanges[id].reader = reader
+    let exchange = exchanges[id]
+    if exchange.reader == nil { exchange.reader = takeReader() }
     let tag = tag(.exchange, id.rawValue)
-    let stake = stake(in: cluster)
+    let stake = exchange.stake ?? stake(in: cluster)
     while let connection = stake.pool.take(now: now) {
       loop.setTag(connection, tag)
       guard loop.send(connection, headBytes, message) != .stale else {
@@ -201,13 +203,13 @@ extension Worker {
         loop.abort(connection)
         continue
       }
-      exchanges[id].carrier = .connection(connection)
+      exchange.carrier = .connection(connection)
       return
     }
     guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
       return fail(id, .overloaded)
     }
-    exchanges[id].carrier = .connection(connection)
+    exchange.carrier = .connection(connection)
     loop.send(connection, headBytes, message)
   }
 }

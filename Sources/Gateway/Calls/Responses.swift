@@ -13,13 +13,14 @@ extension Worker {
 
   /// An upstream's response goes to the client under the client's id.
   func deliver(_ id: ExchangeID, _ envelope: Envelope) {
-    if case .nobody = exchanges[id].origin, case .undecided = exchanges[id].answer { return finish(id) }
-    guard let cluster = exchanges[id].cluster else { return finish(id) }
-    let hop = hop(exchanges[id])
+    let exchange = exchanges[id]
+    if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
+    guard let cluster = exchange.cluster else { return finish(id) }
+    let hop = hop(exchange)
     splice.reset()
     if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster) }
-    let clientID = exchanges[id].clientID
-    let uri = exchanges[id].requestedURI
+    let clientID = exchange.clientID
+    let uri = exchange.requestedURI
     let identity = gateway.identityObject
     let outcome = ResponseTranslation.response(
       envelope, hop, id: clientID.bytes(of: self), uri: uri.isEmpty ? nil : uri.rawBytes,
@@ -45,15 +46,16 @@ extension Worker {
   /// What was known of the upstream holds no more: once it has been looked at again the request goes out once more, as
   /// its client sent it.
   func recover(_ id: ExchangeID, _ cluster: Cluster, _ recovery: Recovery, otherwise error: GatewayError) {
-    let request = exchanges[id].retried ? nil : exchanges[id].reader?.kept
-    guard let control, let request, exchanges[id].clientRevision.era == .modern || exchanges[id].session != nil else {
+    let exchange = exchanges[id]
+    let request = exchange.retried ? nil : exchange.reader?.kept
+    guard let control, let request, exchange.clientRevision.era == .modern || exchange.session != nil else {
       control?.mend(cluster, recovery) {}
       return fail(id, error)
     }
-    exchanges[id].retried = true
+    exchange.retried = true
     // The answer that has come is read to its end without this call.
-    exchanges[id].reader = nil
-    if case .link = exchanges[id].carrier { exchanges[id].carrier = .none }
+    exchange.reader = nil
+    if case .link = exchange.carrier { exchange.carrier = .none }
     uncount(id)
     let (state, home) = (gateway, index)
     control.mend(cluster, recovery) {
@@ -62,10 +64,10 @@ extension Worker {
   }
 
   private func again(_ id: ExchangeID, _ request: [UInt8]) {
-    guard exchanges.contains(id), let cluster = exchanges[id].cluster else { return }
+    guard let exchange = exchanges.find(id), let cluster = exchange.cluster else { return }
     let envelopes = requestScanner
     let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)
-    call(id, exchanges[id].looksAtAll ? .all : .only(upstream: cluster.number), envelope)
+    call(id, exchange.looksAtAll ? .all : .only(upstream: cluster.number), envelope)
   }
 
   /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.
@@ -84,11 +86,12 @@ extension Worker {
 
   /// What changes in a result that streams through.
   func streamedEdits(_ id: ExchangeID) -> ResponseEdits {
+    let exchange = exchanges[id]
     var edits = ResponseEdits()
-    let clientID = exchanges[id].clientID
+    let clientID = exchange.clientID
     let identity = gateway.identityObject
     ResponseTranslation.streamed(
-      hop(exchanges[id]), id: clientID.bytes(of: self), serverInfo: identity.rawBytes, edits: &edits)
+      hop(exchange), id: clientID.bytes(of: self), serverInfo: identity.rawBytes, edits: &edits)
     return edits
   }
 }

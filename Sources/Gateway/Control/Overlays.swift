@@ -4,7 +4,6 @@ import Wire
 /// What one client sees differently: the lists of its own conversations with upstreams, where those said that they had
 /// changed and turned out to differ from what all see.
 struct Overlay {
-  let session: SessionReference
   /// By the id of the cluster.
   var lists: [Int: UpstreamLists] = [:]
   /// The epoch of the catalogue that was made of them last.
@@ -62,9 +61,9 @@ extension ControlPlane {
       guard let pages = try? await pages(of: kind, cluster, binding, profile) else { return }
       fetched[kind] = pages
     }
-    guard let session = binding.owner?.value else { return }
+    guard let session = binding.owner.flatMap(gateway.sessions.find) else { return }
     if let old = Overlay.leastRecent(of: overlays, for: session.id) { giveUp(old) }
-    var overlay = overlays[session.id] ?? Overlay(session: SessionReference(session))
+    var overlay = overlays[session.id] ?? Overlay()
     var own = overlay.lists[cluster.id] ?? shared
     own.pages.merge(fetched) { $1 }
     overlay.lists[cluster.id] = own
@@ -78,15 +77,15 @@ extension ControlPlane {
   }
 
   private func giveUp(_ id: SessionID) {
-    guard let overlay = overlays.removeValue(forKey: id), let session = overlay.session.value else { return }
+    guard overlays.removeValue(forKey: id) != nil, let session = gateway.sessions.find(id) else { return }
     guard let before = session.overlay else { return }
     session.see(nil)
-    worker.announce(gateway.catalogue.changes(since: before), to: session)
+    worker.announce(gateway.catalogue.changes(since: before), to: [session])
   }
 
   /// Merges what a client sees and tells it if that is something else than before.
   private func renew(_ id: SessionID, since old: ServedCatalogue) {
-    guard var overlay = overlays[id], let session = overlay.session.value, gateway.sessions.find(id) != nil else {
+    guard var overlay = overlays[id], let session = gateway.sessions.find(id) else {
       overlays[id] = nil
       return
     }
@@ -104,6 +103,6 @@ extension ControlPlane {
       after = merged(lists.merging(overlay.lists) { $1 }, epoch: epoch)
       session.see(after)
     }
-    worker.announce(after.changes(since: before), to: session)
+    worker.announce(after.changes(since: before), to: [session])
   }
 }

@@ -136,7 +136,7 @@ extension Worker {
     guard exchanges.ids(where: { $0.cluster === cluster }).isEmpty else {
       return after(milliseconds: 100) { [self] in leave(cluster, done) }
     }
-    stakes[cluster.id] = nil
+    stakes[cluster.key] = nil
     for (connection, stream) in upstreamStreams where stream.cluster === cluster {
       guard case .notifications = stream.role else { continue }
       upstreamStreams[connection] = nil

@@ -54,24 +54,34 @@ extension Worker {
         GatewayError(
           .notResumable, message: "the stream can't be resumed: what followed that event was too large to be kept"),
         id: nil, .legacy)
-    case .replay(let frames, _, let ended, let replaced):
-      if let replaced { dropReader(replaced) }
+    case .replay(let events, _, let ended, let replaced):
+      if let replaced { dropReader(replaced, of: session) }
       beginReading(connection, session)
-      for frame in frames { loop.writeStream(connection, frame) }
+      for event in events { write(event, on: connection) }
       guard ended else { return }
-      streamReaders[connection] = nil
-      loop.setTag(connection, 0)
-      loop.endStream(connection)
+      endReading(connection, of: session)
     }
   }
 
+  /// Ends the answer to a GET in order, if the connection still is at it: by now it may be at another request.
+  func endReading(_ reader: ConnectionID, of session: Session) {
+    guard streamReaders[reader] === session else { return }
+    streamReaders[reader] = nil
+    loop.setTag(reader, 0)
+    loop.endStream(reader)
+  }
+
   /// A stream was taken up by another connection: the old one, dead or not, is closed.
-  private func dropReader(_ reader: ConnectionID) {
+  private func dropReader(_ reader: ConnectionID, of session: Session) {
     on(reader.worker) { worker in
+      let calls = worker.exchanges.ids {
+        if case .post(reader) = $0.origin { $0.session === session } else { false }
+      }
+      // The connection may be at another request by now.
+      guard worker.streamReaders[reader] === session || !calls.isEmpty else { return }
       worker.streamReaders[reader] = nil
       worker.loop.setTag(reader, 0)
       worker.loop.abort(reader)
-      let calls = worker.exchanges.ids { if case .post(reader) = $0.origin { true } else { false } }
       for call in calls { worker.clientGone(call) }
     }
   }

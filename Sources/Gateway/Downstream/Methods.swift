@@ -65,12 +65,13 @@ extension Worker {
   private func list(
     _ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope
   ) {
-    if exchanges[id].clientRevision.era == .modern, isMissing(kind, view) {
+    let exchange = exchanges[id]
+    if exchange.clientRevision.era == .modern, isMissing(kind, view) {
       return fail(id, GatewayError(.serverNotCapable))
     }
     var page = ByteBuffer()
-    let fault = gateway.catalogue(for: exchanges[id].session).append(
-      kind, view, exchanges[id].clientRevision, cursor: envelope.value(Param.cursor), key: gateway.cursorKey, to: &page)
+    let fault = gateway.catalogue(for: exchange.session).append(
+      kind, view, exchange.clientRevision, cursor: envelope.value(Param.cursor), key: gateway.cursorKey, to: &page)
     if let fault { fail(id, fault) } else { answer(id, result: page.bytes) }
   }
 
@@ -120,9 +121,10 @@ extension Worker {
   private func route(
     _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    let catalogue = gateway.catalogue(for: exchanges[id].session)
+    let exchange = exchanges[id]
+    let catalogue = gateway.catalogue(for: exchange.session)
     let routes = catalogue.routes
-    exchanges[id].looksAtAll = view == .all
+    exchange.looksAtAll = view == .all
     let found: Result<Route, GatewayError>
     let kind: ListKind
     switch target {
@@ -136,7 +138,7 @@ extension Worker {
       kind = .resources
       found = routes.route(resource: text, view: view, learned: learnedLinks)
       if envelope.method == .resourcesRead {
-        exchanges[id].requestedURI = JSON.contents(of: envelope.message[place])?.array ?? []
+        exchange.requestedURI = JSON.contents(of: envelope.message[place])?.array ?? []
       }
     case .template:
       kind = .templates
@@ -199,10 +201,20 @@ extension Worker {
       return false
     }
     let named = text.array
-    let before = session.withState { state in
+    let (interests, sessionID) = (gateway.interests, session.id)
+    let subscription = subscribes ? Subscription(interest: interest, isCounted: isModern) : nil
+    let isTaken = session.withState { state in
       let before = state.subscriptions[named]
-      state.subscriptions[named] = subscribes ? Subscription(interest: interest, isCounted: isModern) : nil
-      return before
+      guard state.subscribe(named, subscription) else { return false }
+      // Within the session's lock, so that who ends the session takes back what was counted here.
+      interests.replace(before, by: subscription, named: named, of: sessionID, among: state.subscriptions)
+      return true
+    }
+    guard isTaken else {
+      let error = GatewayError(
+        .invalidParams, message: "Invalid params: a session may have \(Session.mostSubscriptions) subscriptions")
+      fail(id, error)
+      return false
     }
     let answer: @Sendable (Worker) -> Void = { worker in
       if worker.exchanges.contains(id) { worker.answer(id, result: ("{}" as StaticString).bytes) }
@@ -217,11 +229,7 @@ extension Worker {
       answer(self)
       return false
     }
-    switch (subscribes, before?.isCounted == true) {
-    case (true, false): beginInterest([interest], answer)
-    case (false, true): endInterest([interest], answer)
-    default: answer(self)
-    }
+    tellUpstreams(of: [interest], answer)
     return false
   }
 }

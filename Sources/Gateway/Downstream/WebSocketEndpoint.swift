@@ -122,7 +122,7 @@ extension Worker {
   func socketGone(_ place: Int) {
     guard let socket = sockets.remove(place) else { return }
     let connection = socket.connection
-    if !listens.isEmpty {
+    if socketListens[connection] != nil {
       for stream in listens.keys where stream.connection == connection { listenGone(stream) }
     }
     for id in exchanges.ids(where: { $0.isAsked(over: connection) }) {

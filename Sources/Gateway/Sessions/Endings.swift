@@ -12,10 +12,8 @@ extension Worker {
     let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
     for reader in left.readers {
       on(reader.worker) { worker in
-        worker.streamReaders[reader] = nil
-        worker.loop.setTag(reader, 0)
-        if worker.isClosing { worker.writeRetry(reader) }
-        worker.loop.endStream(reader)
+        if worker.isClosing, worker.streamReaders[reader] === session { worker.writeRetry(reader) }
+        worker.endReading(reader, of: session)
       }
     }
     if let socket = session.socket {
@@ -27,14 +25,17 @@ extension Worker {
     for (cluster, open) in open { end(open, cluster) }
     withdrawSubscriptions(of: session)
     if session.overlay != nil { control?.forgetOverlay(of: id) }
-    if !left.interests.isEmpty { endInterest(left.interests) }
+    if !left.interests.isEmpty {
+      gateway.interests.dismiss(id, left.interests)
+      endInterest(left.interests)
+    }
   }
 
   /// What a session that is gone has under way on this worker.
   private func abandonCalls(of session: SessionID) {
     for exchange in exchanges.ids(where: { $0.session?.id == session }) { abandon(exchange) }
     _ = reverses.takeAll { $0.session.id == session }
-    for (connection, stream) in upstreamStreams where stream.owner?.id == session {
+    for (connection, stream) in upstreamStreams where stream.owner == session {
       upstreamStreams[connection] = nil
       loop.abort(connection)
     }

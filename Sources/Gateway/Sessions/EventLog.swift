@@ -15,15 +15,25 @@ struct EventLog {
     case answer
   }
 
-  /// One encoded event and the connection that it must go to now; nil while nobody reads the stream.
+  /// One event of a stream. Its `id` line is the stream's own; all the rest may be shared with other sessions.
+  struct Event: Sendable {
+    let stream: StreamNumber
+    let sequence: UInt64
+    /// From `event:` to the empty line.
+    let frame: Frame
+
+    func appendIDLine(to buffer: inout ByteBuffer) { EventLog.appendIDLine(&buffer, stream, sequence) }
+  }
+
+  /// An event and the connection that it must go to now; nil while nobody reads the stream.
   struct Delivery {
-    var frame: Frame
+    var event: Event
     var reader: ConnectionID?
   }
 
   enum Resumption {
     /// The events that the client has not seen. `ended`: the stream's last event is among them, or was seen before.
-    case replay([Frame], stream: StreamNumber, ended: Bool, replaced: ConnectionID?)
+    case replay([Event], stream: StreamNumber, ended: Bool, replaced: ConnectionID?)
     /// The id names no stream of this session.
     case unknown
     /// Events after that id are gone: they did not fit into the log.
@@ -136,10 +146,9 @@ struct EventLog {
     return latest
   }
 
-  /// Encodes one message as the next event of a stream and keeps it for replay.
-  mutating func append(_ message: RawSpan, to number: StreamNumber, last: Bool = false) -> Delivery? {
+  /// Makes an encoded message the next event of a stream and keeps it for replay.
+  mutating func append(_ frame: Frame, to number: StreamNumber, last: Bool = false) -> Delivery? {
     guard let place = place(of: number), let sequence = streams[place].takeSequence() else { return nil }
-    let frame = Self.encode(message, stream: number, sequence: sequence)
     let reader = streams[place].reader
     if last { streams[place].ended = true }
     if frame.count > capacity {
@@ -149,7 +158,7 @@ struct EventLog {
       bytes += UInt32(frame.count)
       makeRoom(sparing: place)
     }
-    return Delivery(frame: frame, reader: reader)
+    return Delivery(event: Event(stream: number, sequence: sequence, frame: frame), reader: reader)
   }
 
   /// Whether a worker may write the event that it has just appended, which must not overtake one that another worker sent
@@ -175,9 +184,7 @@ struct EventLog {
     streams[place].ended = true
     bytes -= streams[place].forget(upTo: sequence)
     var buffer = ByteBuffer(capacity: 32)
-    buffer.append("id: ")
-    Self.appendID(&buffer, number, sequence)
-    buffer.append("\n")
+    Self.appendIDLine(&buffer, number, sequence)
     return buffer.bytes.array
   }
 
@@ -185,9 +192,8 @@ struct EventLog {
   mutating func prime(_ number: StreamNumber) -> Frame? {
     guard let place = place(of: number), let sequence = streams[place].takeSequence() else { return nil }
     var buffer = ByteBuffer(capacity: 32)
-    buffer.append("id: ")
-    Self.appendID(&buffer, number, sequence)
-    buffer.append("\ndata: \n\n")
+    Self.appendIDLine(&buffer, number, sequence)
+    buffer.append("data: \n\n")
     return Frame(copying: buffer.bytes)
   }
 
@@ -219,7 +225,9 @@ struct EventLog {
     else { return .unknown }
     let stream = streams[place]
     guard seen >= stream.forgotten else { return .lost }
-    let missed = stream.events.filter { $0.sequence > seen }.map(\.frame)
+    let missed = stream.events.filter { $0.sequence > seen }.map {
+      Event(stream: number, sequence: $0.sequence, frame: $0.frame)
+    }
     streams[place].reader = stream.ended ? nil : reader
     streams[place].detachedAt = now
     return .replay(missed, stream: number, ended: stream.ended, replaced: stream.reader)
@@ -267,24 +275,30 @@ struct EventLog {
 
   // MARK: Encoding
 
-  private static func appendID(_ buffer: inout ByteBuffer, _ number: StreamNumber, _ sequence: UInt64) {
+  private static func appendIDLine(_ buffer: inout ByteBuffer, _ number: StreamNumber, _ sequence: UInt64) {
+    buffer.append("id: ")
     buffer.append(decimal: UInt64(number))
     buffer.append(byte: UInt8(ascii: "-"))
     buffer.append(decimal: sequence)
+    buffer.append("\n")
   }
 
-  private static func encode(_ message: RawSpan, stream: StreamNumber, sequence: UInt64) -> Frame {
-    var buffer = ByteBuffer(capacity: message.byteCount + 64)
-    buffer.append("id: ")
-    appendID(&buffer, stream, sequence)
-    buffer.append("\nevent: message\ndata: ")
-    buffer.append(flattened: message)
-    buffer.append("\n\n")
+  /// A message as an event, without an `id` line.
+  static func encode(_ message: RawSpan) -> Frame {
+    var buffer = ByteBuffer(capacity: message.byteCount + 32)
+    buffer.append(event: message)
     return Frame(copying: buffer.bytes)
   }
 }
 
 extension ByteBuffer {
+  /// A JSON message as an event of type `message`, without an id.
+  mutating func append(event message: RawSpan) {
+    append("event: message\ndata: ")
+    append(flattened: message)
+    append("\n\n")
+  }
+
   /// A JSON message on one line: line ends, which can only stand between its tokens, become spaces.
   mutating func append(flattened message: RawSpan) {
     var plain = 0

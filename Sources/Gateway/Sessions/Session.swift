@@ -45,7 +45,7 @@ package final class Session: Sendable {
   struct State: ~Copyable {
     var log: EventLog
     /// Conversations of its own, by the id of the cluster.
-    var upstreams: [Int: UpstreamSession] = [:]
+    var upstreams: [PlainKey: UpstreamSession] = [:]
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] = [:]
     /// What it sees, where that differs from what all see.
@@ -53,7 +53,18 @@ package final class Session: Sendable {
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
     var ended = false
+
+    /// Takes a subscription under that name, or takes it back. False where there are too many, or the session has ended.
+    mutating func subscribe(_ name: [UInt8], _ subscription: Subscription?) -> Bool {
+      let isRoom = !ended && (subscriptions.count < Session.mostSubscriptions || subscriptions[name] != nil)
+      guard subscription == nil || isRoom else { return false }
+      subscriptions[name] = subscription
+      return true
+    }
   }
+
+  /// Resources that one session may subscribe to.
+  static let mostSubscriptions = 1024
 
   // There is one for each client, also of those that are idle: BudgetTests count its bytes.
   let id: SessionID
@@ -150,9 +161,9 @@ package final class Session: Sendable {
   /// The conversation with an upstream that is this session's alone.
   func upstream(_ cluster: Cluster) -> UpstreamSession {
     withState { state in
-      if let known = state.upstreams[cluster.id] { return known }
+      if let known = state.upstreams[cluster.key] { return known }
       let made = UpstreamSession(
-        cluster: cluster, owner: SessionReference(self), abilities: abilities)
+        cluster: cluster, owner: id, abilities: abilities)
       // What it subscribed to before the server changed it still is.
       for former in state.upstreams.values where former.cluster.number == cluster.number { made.inherit(from: former) }
       // A call that outlived the session must not open what nobody would end.
@@ -160,19 +171,19 @@ package final class Session: Sendable {
         _ = made.close()
         return made
       }
-      state.upstreams[cluster.id] = made
+      state.upstreams[cluster.key] = made
       return made
     }
   }
 
   /// Whether it subscribed to something in its own conversation with a cluster.
   func isSubscribed(in cluster: Cluster) -> Bool {
-    withState { $0.upstreams[cluster.id] }?.subscriptions.isEmpty == false
+    withState { $0.upstreams[cluster.key] }?.subscriptions.isEmpty == false
   }
 
   /// Takes out the conversation with a cluster that is left: to be ended.
   func takeUpstream(of cluster: Cluster) -> UpstreamSession? {
-    withState { $0.upstreams.removeValue(forKey: cluster.id) }
+    withState { $0.upstreams.removeValue(forKey: cluster.key) }
   }
 
   /// Marks the session as ended; true for the first. Gives what is to be closed.
@@ -187,19 +198,6 @@ package final class Session: Sendable {
       return (upstreams, state.log.readers, interests)
     }
   }
-}
-
-/// A session that is not kept alive by what refers to it.
-struct SessionReference: Sendable {
-  let id: SessionID
-  private weak let session: Session?
-
-  init(_ session: Session) {
-    id = session.id
-    self.session = session
-  }
-
-  var value: Session? { session }
 }
 
 extension CatalogueView {

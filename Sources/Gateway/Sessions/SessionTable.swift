@@ -9,7 +9,7 @@ final class SessionTable: Sendable {
 
   private final class Shard: Sendable {
     /// By half of the id, which is random enough.
-    let sessions = Mutex<[UInt64: Session]>([:])
+    let sessions = Mutex<[PlainKey: Session]>([:])
   }
 
   private let shards = (0..<shardCount).map { _ in Shard() }
@@ -35,8 +35,8 @@ final class SessionTable: Sendable {
     let isKept =
       isRoom
       && shard(of: session.id).sessions.withLock { sessions in
-        guard sessions[session.id.low] == nil else { return false }
-        sessions[session.id.low] = session
+        guard sessions[session.id.key] == nil else { return false }
+        sessions[session.id.key] = session
         return true
       }
     if !isKept { count.subtract(1, ordering: .relaxed) }
@@ -44,13 +44,13 @@ final class SessionTable: Sendable {
   }
 
   func find(_ id: SessionID) -> Session? {
-    guard let session = shard(of: id).sessions.withLock({ $0[id.low] }), session.id == id else { return nil }
+    guard let session = shard(of: id).sessions.withLock({ $0[id.key] }), session.id == id else { return nil }
     return session
   }
 
   func remove(_ id: SessionID) -> Session? {
     let removed = shard(of: id).sessions.withLock { sessions in
-      sessions[id.low]?.id == id ? sessions.removeValue(forKey: id.low) : nil
+      sessions[id.key]?.id == id ? sessions.removeValue(forKey: id.key) : nil
     }
     if removed != nil { count.subtract(1, ordering: .relaxed) }
     return removed
@@ -62,7 +62,12 @@ final class SessionTable: Sendable {
   }
 
   private func shard(of id: SessionID) -> Shard {
-    // The id's own bits are random.
-    shards[Int(truncatingIfNeeded: id.low % UInt64(Self.shardCount))]
+    // The id's own bits are random; the half that the shard does not look at.
+    shards[Int(truncatingIfNeeded: id.high % UInt64(Self.shardCount))]
   }
+}
+
+extension SessionID {
+  /// The half that names a session within its shard.
+  fileprivate var key: PlainKey { PlainKey(low) }
 }

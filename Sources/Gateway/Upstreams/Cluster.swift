@@ -19,11 +19,17 @@ final class Cluster: Sendable {
     case embedded
   }
 
-  /// What a probe found out.
-  struct Profile: Sendable {
-    var transport: Transport
-    var revision: Revision
-    var offer: ServerOffer
+  /// What a probe found out. An object, since every call looks at it and a copy would count references of all it holds.
+  final class Profile: Sendable {
+    let transport: Transport
+    let revision: Revision
+    let offer: ServerOffer
+
+    init(transport: Transport, revision: Revision, offer: ServerOffer) {
+      self.transport = transport
+      self.revision = revision
+      self.offer = offer
+    }
 
     /// The revision in which a client's call goes to it: the demonstration server speaks each client's own.
     func revision(for client: Revision) -> Revision { transport == .embedded ? client : revision }
@@ -54,6 +60,7 @@ final class Cluster: Sendable {
 
   let number: Int
   let id: Int
+  var key: PlainKey { PlainKey(id) }
   let alias: String
   let aliasBytes: [UInt8]
   let server: GatewayConfiguration.Server?

@@ -19,10 +19,11 @@ enum EmbeddedServer {
 extension Worker {
   /// A request, as the gateway has rewritten it. The answer may be delivered before this returns.
   func sendEmbedded(_ id: ExchangeID, _ message: RawSpan) {
-    let revision = exchanges[id].serverRevision
-    exchanges[id].carrier = .embedded
-    exchanges[id].opened = UpstreamSession.Open(revision: revision, httpSession: [], link: nil)
-    let client = DemonstrationServer.Client(revision: revision, abilities: exchanges[id].session?.abilities ?? [])
+    let exchange = exchanges[id]
+    let revision = exchange.serverRevision
+    exchange.carrier = .embedded
+    exchange.opened = UpstreamSession.Open(revision: revision, httpSession: [], link: nil)
+    let client = DemonstrationServer.Client(revision: revision, abilities: exchange.session?.abilities ?? [])
     let steps = demonstration.receive(message, from: client, now: Timestamp(milliseconds: System.wallClock))
     // From here on `message` may be overwritten: it lies in scratch that the delivery of an answer uses too.
     perform(steps, of: id)

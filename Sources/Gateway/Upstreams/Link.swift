@@ -27,7 +27,7 @@ final class Link {
   enum Caller: Sendable {
     /// The gateway's own.
     case gateway
-    case session(SessionReference)
+    case session(SessionID)
     /// A modern client's, which is a client of its own for each call, with the log level that it asked for.
     case modern(LogLevel?)
   }
@@ -250,8 +250,8 @@ final class Link {
       case .gateway:
         continue
       case .session(let session):
-        if latest != nil, client != session.id { return nil }
-        client = session.id
+        if latest != nil, client != session { return nil }
+        client = session
       case .modern:
         if latest != nil { return nil }
       }

@@ -27,7 +27,7 @@ extension Worker {
 
   private func caller(of exchange: Exchange) -> Link.Caller {
     if case .local = exchange.origin { return .gateway }
-    return exchange.session.map { .session(SessionReference($0)) } ?? .modern(exchange.logLevel)
+    return exchange.session.map { .session($0.id) } ?? .modern(exchange.logLevel)
   }
 
   func linkCallEnded(_ link: LinkReference, _ call: ExchangeID) {

@@ -18,7 +18,7 @@ extension Worker {
   /// Whether what a conversation says outside of calls is for anybody.
   private func isHeard(_ binding: UpstreamSession) -> Bool {
     guard let owner = binding.owner else { return !binding.subscriptions.isEmpty }
-    guard let session = owner.value else { return false }
+    guard let session = gateway.sessions.find(owner) else { return false }
     return session.withState { state in
       !state.ended
         && (session.socket != nil || !state.subscriptions.isEmpty || state.logLevel != nil || state.log.isListened)

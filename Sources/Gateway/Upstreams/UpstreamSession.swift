@@ -75,11 +75,12 @@ final class UpstreamSession: Sendable {
   }
 
   let cluster: Cluster
-  /// The client session it belongs to, with `isolation: session`.
-  let owner: SessionReference?
+  /// The client session it belongs to, with `isolation: session`. Its name alone: a weak reference would make every
+  /// retain of the session take the slow way.
+  let owner: SessionID?
   private let conversation: Mutex<Conversation>
 
-  init(cluster: Cluster, owner: SessionReference?, abilities: ClientCapabilities) {
+  init(cluster: Cluster, owner: SessionID?, abilities: ClientCapabilities) {
     self.cluster = cluster
     self.owner = owner
     conversation = Mutex(Conversation(abilities: abilities.intersection(.relayable)))

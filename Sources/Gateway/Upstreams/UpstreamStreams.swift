@@ -38,7 +38,7 @@ final class UpstreamStream {
   }
 
   /// The client session whose upstream session it is; nil for one of the gateway's own.
-  var owner: SessionReference? { binding?.owner }
+  var owner: SessionID? { binding?.owner }
 
   func end(status: Int) {
     let ended = ended
@@ -160,7 +160,7 @@ extension Worker {
   private func askedOutsideCalls(_ stream: UpstreamStream, _ envelope: Envelope) {
     guard let id = envelope.id, let open = stream.open else { return }
     if envelope.method == .ping { return resultUpstream("{}", id, stream.cluster, open) }
-    guard let session = stream.owner?.value, session.canBeAsked(envelope.method) else {
+    guard let session = stream.owner.flatMap(gateway.sessions.find), session.canBeAsked(envelope.method) else {
       return refuseUpstream(
         id, stream.cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
     }

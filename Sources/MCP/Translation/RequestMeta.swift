@@ -1,7 +1,8 @@
 import Wire
 
-/// What the gateway says of itself in each request to a modern upstream, encoded once.
-package struct RequestMeta: Sendable, Equatable {
+/// What the gateway says of itself in each request to a modern upstream, encoded once. An object, so that a call that
+/// is handed one counts a single reference.
+package final class RequestMeta: Sendable {
   /// The members that a request of a legacy client lacks: version, client info, capabilities, perhaps a log level.
   package let all: [UInt8]
   /// The member that replaces a modern client's own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -116,6 +117,15 @@ class Gateway:
 
     def descriptors(self) -> int:
         return descriptors(self.pid)
+
+    def holds(self, peer: socket.socket) -> bool:
+        """Whether its end of this connection over IPv4 is still open, whatever the kernel has left to send on it."""
+        ends = f"{self.port:04X}", f"{peer.getsockname()[1]:04X}"
+        for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if (fields[1].rpartition(":")[2], fields[2].rpartition(":")[2]) == ends:
+                return fields[9] != "0"
+        return False
 
     def children(self) -> dict[int, str]:
         return descendants(self.pid)

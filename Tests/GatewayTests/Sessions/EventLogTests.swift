@@ -12,20 +12,24 @@ struct EventLogTests {
   /// Events that a resuming client gets, as text; nil if it gets none.
   private func replayed(_ resumption: EventLog.Resumption) -> [String]? {
     guard case .replay(let frames, _, _, _) = resumption else { return nil }
-    return frames.map { text($0) ?? "" }
+    return frames.map { text($0) }
   }
 
-  private func text(_ frame: Frame?) -> String? {
-    guard let frame else { return nil }
-    return frame.bytes.text
+  /// An event as a client gets it.
+  private func text(_ event: EventLog.Event) -> String {
+    var line = ByteBuffer()
+    event.appendIDLine(to: &line)
+    return line.bytes.text + event.frame.bytes.text
   }
+
+  private func text(_ delivery: EventLog.Delivery?) -> String? { delivery.map { text($0.event) } }
 
   private func append(
     _ text: StaticString, to stream: EventLog.StreamNumber, in log: inout EventLog, last: Bool = false
   )
     -> EventLog.Delivery?
   {
-    log.append(text.bytes, to: stream, last: last)
+    log.append(EventLog.encode(text.bytes), to: stream, last: last)
   }
 
   @Test("An event is one line of data under an id that names its stream")
@@ -33,10 +37,10 @@ struct EventLogTests {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.standalone, one)
     let delivery = append("{\"a\":\r\n1}", to: stream, in: &log)
-    #expect(text(delivery?.frame) == "id: 1-1\nevent: message\ndata: {\"a\":  1}\n\n")
+    #expect(text(delivery) == "id: 1-1\nevent: message\ndata: {\"a\":  1}\n\n")
     #expect(delivery?.reader == one)
     let next = append("2", to: stream, in: &log)
-    #expect(text(next?.frame) == "id: 1-2\nevent: message\ndata: 2\n\n")
+    #expect(text(next) == "id: 1-2\nevent: message\ndata: 2\n\n")
   }
 
   @Test("A worker writes an event itself unless another worker's is still on its way")
@@ -111,7 +115,7 @@ struct EventLogTests {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.answer, one)
     let primer = log.prime(stream)
-    #expect(text(primer) == "id: 1-1\ndata: \n\n")
+    #expect(primer?.bytes.text == "id: 1-1\ndata: \n\n")
     _ = append("2", to: stream, in: &log)
     _ = append("3", to: stream, in: &log, last: true)
     _ = log.detach(one, now: 0)
@@ -179,7 +183,7 @@ struct EventLogTests {
     let stream = log.open(.answer, one)
     _ = append("1", to: stream, in: &log)
     let large = [UInt8](repeating: 0x20, count: 100)
-    let reader = log.append(large.rawBytes, to: stream)?.reader
+    let reader = log.append(EventLog.encode(large.rawBytes), to: stream)?.reader
     #expect(reader == one)
     _ = append("3", to: stream, in: &log, last: true)
     guard case .lost = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
@@ -192,7 +196,8 @@ struct EventLogTests {
 
   @Test("What was read to its end makes room before what is waited for")
   func makingRoom() {
-    var log = EventLog(capacity: 170, resumeWindow: 100)
+    // Room for four of the five events.
+    var log = EventLog(capacity: 4 * EventLog.encode(("0123456789" as StaticString).bytes).count, resumeWindow: 100)
     let broken = log.open(.answer, one)
     _ = append("0123456789", to: broken, in: &log)
     _ = append("0123456789", to: broken, in: &log)

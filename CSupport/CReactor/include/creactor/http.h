@@ -24,12 +24,18 @@ typedef struct cr_reply {
    calls as can be (one, normally). HEAD requests get no body, 204 and 304 no length. */
 cr_write cr_http_reply(cr_loop *loop, cr_id connection, const cr_reply *reply);
 
+/* When a chunk goes out: with what else this turn writes on that connection, or at once, for what
+   goes to many connections and is all that each gets. */
+typedef enum cr_gathering { CR_GATHERED, CR_AT_ONCE } cr_gathering;
+
 /* An answer of unknown length: chunked for HTTP/1.1, until close for HTTP/1.0. Pieces of one write
    make one chunk. */
 cr_write cr_http_stream_begin(cr_loop *loop, cr_id connection, const cr_reply *head);
 cr_write cr_http_stream_write(cr_loop *loop, cr_id connection, const cwire_span *pieces,
-                              size_t count);
-cr_write cr_http_stream_write_frame(cr_loop *loop, cr_id connection, cr_frame *frame);
+                              size_t count, cr_gathering gathering);
+/* `before` and the frame, as one chunk. */
+cr_write cr_http_stream_write_frame(cr_loop *loop, cr_id connection, cwire_span before,
+                                    cr_frame *frame, cr_gathering gathering);
 cr_write cr_http_stream_end(cr_loop *loop, cr_id connection);
 /* Sends `frame` (retained) as a chunk whenever nothing was written for `interval_ms`; 0 ends that.
  */

@@ -88,6 +88,8 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
 /* Takes over the bounds among the options: write_high_water, write_low_water, answer_head,
    answer_headers and memory. What is on its way goes on under them. */
 void cr_loop_set_bounds(cr_loop *loop, const cr_loop_options *options);
+/* What handlers get from now on. */
+void cr_loop_set_context(cr_loop *loop, void *context);
 /* Runs until `cr_loop_stop`. */
 void cr_loop_run(cr_loop *loop);
 /* One turn without waiting; for tests and for one-threaded simulation. True if anything happened.

@@ -3,7 +3,7 @@ import Reactor
 import Wire
 
 /// A modern client's `subscriptions/listen`: what it hears of, and under which id (PROTOCOL section 13).
-struct Listen {
+final class Listen {
   let view: CatalogueView
   let subscriptionID: Token
   /// What of its wishes is honoured.
@@ -13,6 +13,17 @@ struct Listen {
   let path: ReplyPath
   /// Nothing of a subscription may come before its acknowledgement.
   var isAcknowledged = false
+
+  init(
+    _ view: CatalogueView, _ subscriptionID: Token, _ filter: ListenFilter, _ resources: [[UInt8]: Subscription],
+    _ path: ReplyPath
+  ) {
+    self.view = view
+    self.subscriptionID = subscriptionID
+    self.filter = filter
+    self.resources = resources
+    self.path = path
+  }
 }
 
 /// Names a listen of one worker: by the connection that it has to itself, or as one of several on a WebSocket.
@@ -27,16 +38,21 @@ struct ListenStream: Hashable {
 }
 
 extension Worker {
-  /// As many as SDK servers take.
-  private static var listenLimit: Int { 1024 }
-  private static var resourceLimit: Int { 1024 }
+  /// On one WebSocket, as many as SDK servers take. Others have a connection each, and those are counted.
+  private static var listensPerSocket: Int { 1024 }
 
   func listen(_ path: ReplyPath, _ view: CatalogueView, _ envelope: Envelope) {
     guard let asked = ListenFilter(envelope), let id = envelope.id else {
       let error = GatewayError(.invalidParams, message: "Invalid params: notifications is absent or malformed")
       return refuse(path, error, id: envelope.id, .modern)
     }
-    guard listens.count < Self.listenLimit, asked.resources.count <= Self.resourceLimit else {
+    if asked.resources.count > ListenFilter.mostResources {
+      let error = GatewayError(
+        .invalidParams,
+        message: "Invalid params: more than \(ListenFilter.mostResources) resources; split them among several listens")
+      return refuse(path, error, id: envelope.id, .modern)
+    }
+    if case .socket(let reply) = path, listenCount(of: reply.connection) >= Self.listensPerSocket {
       return refuse(path, .overloaded, id: envelope.id, .modern)
     }
     guard !gateway.isEnding else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
@@ -52,8 +68,8 @@ extension Worker {
     }
     filter.resources.removeAll { resources[$0] == nil }
     let stream = begin(path)
-    listens[stream] = Listen(
-      view: view, subscriptionID: Token(id), filter: filter, resources: resources, path: path)
+    listens[stream] = Listen(view, Token(id), filter, resources, path)
+    for (uri, subscription) in resources { listenAudience.add(stream, subscription.interest, as: uri) }
     beginInterest(resources.values.map(\.interest)) { $0.acknowledge(stream) }
   }
 
@@ -67,14 +83,22 @@ extension Worker {
       return ListenStream(connection)
     case .socket(let reply):
       nextListen += 1
+      countListen(of: reply.connection, 1)
       return ListenStream(reply.connection, nextListen)
     }
+  }
+
+  private func listenCount(of socket: ConnectionID) -> Int { socketListens[socket] ?? 0 }
+
+  private func countListen(of socket: ConnectionID, _ change: Int) {
+    let count = listenCount(of: socket) + change
+    socketListens[socket] = count > 0 ? count : nil
   }
 
   /// The first message of every subscription says what of the filter is honoured.
   private func acknowledge(_ stream: ListenStream) {
     guard let listen = listens[stream], !listen.isAcknowledged else { return }
-    listens[stream]?.isAcknowledged = true
+    listen.isAcknowledged = true
     var honoured = ByteBuffer(capacity: 128)
     honoured.append(listen.filter)
     var message = ByteBuffer(capacity: 256)
@@ -84,17 +108,29 @@ extension Worker {
   }
 
   func tellListens(_ update: ResourceUpdate) {
-    for (stream, listen) in listens where listen.isAcknowledged {
-      guard let name = update.name(among: listen.resources) else { continue }
-      var message = ByteBuffer(capacity: update.message.count + 128)
-      let written = update.append(
-        to: &message, named: name, client: .newest, subscriptionID: listen.subscriptionID.bytes)
-      if written { write(message.bytes, on: stream) }
+    var notifications: [(name: [UInt8], ListenNotification?)] = []
+    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, name in
+      guard let listen = listens[stream], listen.isAcknowledged else { return }
+      if notifications.last?.name != name, !notifications.contains(where: { $0.name == name }) {
+        notifications.append((name, ListenNotification(update, named: name)))
+      }
+      guard let notification = notifications.first(where: { $0.name == name })?.1 else { return }
+      write(notification, on: stream, listen)
     }
   }
 
-  /// Nobody can be paused for a listen that is read too slowly: its stream is closed, and its client listens again and
-  /// fetches anew.
+  private func write(_ notification: ListenNotification, on stream: ListenStream, _ listen: Listen) {
+    switch listen.path {
+    case .socket:
+      var message = ByteBuffer(capacity: 512)
+      notification.append(listen.subscriptionID.bytes, to: &message)
+      write(message.bytes, on: stream)
+    case .post(let connection):
+      guard notification.write(listen.subscriptionID.bytes, to: connection, on: loop) == .full else { return }
+      letGo(stream, connection)
+    }
+  }
+
   func write(_ message: RawSpan, on stream: ListenStream) {
     guard let listen = listens[stream] else { return }
     switch listen.path {
@@ -102,20 +138,26 @@ extension Worker {
       send(message, SocketReply(connection: reply.connection, isBinary: false))
     case .post(let connection):
       var event = ByteBuffer(capacity: message.byteCount + 32)
-      event.append("event: message\ndata: ")
-      event.append(flattened: message)
-      event.append("\n\n")
+      event.append(event: message)
       guard loop.writeStream(connection, event.bytes) == .full else { return }
-      listenGone(stream)
-      loop.setTag(connection, 0)
-      loop.close(connection)
+      letGo(stream, connection)
     }
+  }
+
+  /// Nobody can be paused for a listen that is read too slowly: its stream is closed, and its client listens again and
+  /// fetches anew.
+  private func letGo(_ stream: ListenStream, _ connection: ConnectionID) {
+    listenGone(stream)
+    loop.setTag(connection, 0)
+    loop.close(connection)
   }
 
   /// A listen is over. True if there was one.
   @discardableResult
   func listenGone(_ stream: ListenStream) -> Bool {
     guard let listen = listens.removeValue(forKey: stream) else { return false }
+    for subscription in listen.resources.values { listenAudience.remove(stream, subscription.interest) }
+    if case .socket(let reply) = listen.path { countListen(of: reply.connection, -1) }
     if !listen.resources.isEmpty { endInterest(listen.resources.values.map(\.interest)) }
     return true
   }

@@ -20,32 +20,44 @@ extension Worker {
     else { return }
     let isModern = upstream.era == .modern
     if !isModern, let owner = binding?.owner {
-      guard let binding, let session = owner.value else { return }
+      guard let binding, let session = gateway.sessions.find(owner) else { return }
       // Whatever it says there is for that client, subscribed or not.
       let isMarked = binding.subscribers(of: uri)[session.id] == true
       emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
       return
     }
     if !isModern, let binding {
-      for (id, isMarked) in binding.subscribers(of: uri) {
-        guard let session = gateway.sessions.find(id) else { continue }
-        emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
-      }
+      tellSubscribers(of: binding, envelope, place, uri)
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
       if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
     }
     let update = ResourceUpdate(
       upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri, message: envelope.message.array)
-    if isModern {
-      for session in gateway.sessions.all { tell(session, update) }
-    }
+    if isModern { tellSessions(update) }
     for worker in 0..<gateway.workerCount { on(worker) { $0.tellListens(update) } }
   }
 
-  private func tell(_ session: Session, _ update: ResourceUpdate) {
-    guard let name = session.withState({ update.name(among: $0.subscriptions) }) else { return }
-    var message = ByteBuffer(capacity: update.message.count + 64)
-    if update.append(to: &message, named: name, client: session.revision) { emit(message.bytes, to: session) }
+  /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.
+  private func tellSessions(_ update: ResourceUpdate) {
+    let notifications = ResourceNotifications(update)
+    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, name in
+      guard let session = gateway.sessions.find(id) else { return }
+      notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
+    }
+    notifications.finish(on: self)
+  }
+
+  /// Sessions that subscribed in a conversation that they share.
+  private func tellSubscribers(of binding: UpstreamSession, _ envelope: Envelope, _ place: Slice, _ uri: [UInt8]) {
+    var announcements: [Bool: Announcement] = [:]
+    for (id, isMarked) in binding.subscribers(of: uri) {
+      guard let session = gateway.sessions.find(id) else { continue }
+      let announcement =
+        announcements[isMarked] ?? Announcement(marked(envelope, place, binding.cluster, isMarked))
+      announcements[isMarked] = announcement
+      announcement.tell(session, on: self)
+    }
+    for announcement in announcements.values { announcement.finish(on: self) }
   }
 
   /// The message with the URI as the client knows it.
@@ -64,17 +76,19 @@ extension Worker {
   /// A message that carries no sign of whom it is for: everybody whose conversation it is.
   func broadcast(_ envelope: Envelope, _ binding: UpstreamSession) {
     if let owner = binding.owner {
-      if let session = owner.value { emit(envelope.message, to: session) }
+      if let session = gateway.sessions.find(owner) { emit(envelope.message, to: session) }
       return
     }
     let level = envelope.method == .notifyMessage ? LogLevel(token: envelope.value(Param.level)) : nil
     let cluster = binding.cluster
+    let announcement = Announcement(envelope.message.array)
     for session in gateway.sessions.all where session.view == .all || session.view == .only(upstream: cluster.number) {
       guard gateway.isShared(binding, with: session) else { continue }
       // What all share speaks as low as the lowest level that somebody asked for.
       if let level, let least = session.withState({ $0.logLevel }), level < least { continue }
-      emit(envelope.message, to: session)
+      announcement.tell(session, on: self)
     }
+    announcement.finish(on: self)
   }
 
   // MARK: Interests
@@ -91,16 +105,17 @@ extension Worker {
   /// happens from then on is missed, or after a while in any case.
   func beginInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
     gateway.interests.add(interests)
-    settle(interests, settled)
+    tellUpstreams(of: interests, settled)
   }
 
   /// Nobody that was counted for these resources wants to hear of them any more.
   func endInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void = { _ in }) {
     gateway.interests.remove(interests)
-    settle(interests, settled)
+    tellUpstreams(of: interests, settled)
   }
 
-  private func settle(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
+  /// Has the upstreams of these resources take note of who is interested by now.
+  func tellUpstreams(of interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
     let concerned = Set(interests.map(\.upstream)).compactMap { gateway.cluster(numbered: $0) }
     let ready = concerned.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
     guard let control, !ready.isEmpty else { return settled(self) }
@@ -126,38 +141,22 @@ extension Worker {
         write(message.bytes, on: stream)
       }
     }
-    announceToSockets(changes)
   }
 
-  /// Sessions over WebSocket that see what all see get one message, encoded once.
-  private func announceToSockets(_ changes: ServedCatalogue.Changes) {
-    let places = sockets.places
-    guard !places.isEmpty else { return }
+  /// The same for sessions that see what all see, from the control loop.
+  func announceToSessions(_ changes: ServedCatalogue.Changes) {
+    announce(changes, to: gateway.sessions.all.filter { $0.overlay == nil })
+  }
+
+  func announce(_ changes: ServedCatalogue.Changes, to sessions: [Session]) {
     for kind in ListKind.allCases {
       var message = ByteBuffer(capacity: 96)
       message.append(changed: kind, subscriptionID: nil)
-      let broadcast = Broadcast(message.bytes)
-      for place in places {
-        guard let socket = sockets[place], let session = socket.session, session.overlay == nil,
-          Self.concerns(kind, changes[session.view])
-        else { continue }
-        send(broadcast, message.count, to: socket.connection)
+      let announcement = Announcement(message.bytes.array)
+      for session in sessions where Self.concerns(kind, changes[session.view]) {
+        announcement.tell(session, on: self)
       }
-    }
-  }
-
-  /// The same for other legacy sessions, from the control loop.
-  func announceToSessions(_ changes: ServedCatalogue.Changes) {
-    for session in gateway.sessions.all where session.overlay == nil && session.socket == nil {
-      announce(changes, to: session)
-    }
-  }
-
-  func announce(_ changes: ServedCatalogue.Changes, to session: Session) {
-    for kind in ListKind.allCases where Self.concerns(kind, changes[session.view]) {
-      var message = ByteBuffer(capacity: 96)
-      message.append(changed: kind, subscriptionID: nil)
-      emit(message.bytes, to: session)
+      announcement.finish(on: self)
     }
   }
 

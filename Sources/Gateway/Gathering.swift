@@ -1,0 +1,25 @@
+import Synchronization
+
+/// Something that several others must have done, or that is done without them when its time is up. Fires once.
+final class Gathering: Sendable {
+  private let outstanding: Mutex<Int>
+
+  init(_ count: Int) { outstanding = Mutex(count) }
+
+  /// One more is done; true for the last of them.
+  func arrive() -> Bool {
+    outstanding.withLock { count in
+      guard count > 0 else { return false }
+      count -= 1
+      return count == 0
+    }
+  }
+
+  /// The time is up; true if they had not all arrived.
+  func expire() -> Bool {
+    outstanding.withLock { count in
+      defer { count = 0 }
+      return count > 0
+    }
+  }
+}

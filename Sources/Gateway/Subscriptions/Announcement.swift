@@ -1,0 +1,40 @@
+import Reactor
+import Wire
+
+/// One message for many sessions, encoded once for each way in which they hear of it. Belongs to the worker that makes it,
+/// which tells sessions and then calls `finish`.
+final class Announcement {
+  private let message: [UInt8]
+  private var encoded: Frame?
+  /// WebSockets that are to get it, by the worker that holds them.
+  private var sockets: [Int: [ConnectionID]] = [:]
+
+  init(_ message: [UInt8]) { self.message = message }
+
+  private var event: Frame {
+    if let encoded { return encoded }
+    let message = message
+    let made = EventLog.encode(message.rawBytes)
+    encoded = made
+    return made
+  }
+
+  func tell(_ session: Session, on worker: Worker) {
+    if let socket = session.socket {
+      sockets[socket.worker, default: []].append(socket)
+    } else {
+      worker.emit(event, to: session)
+    }
+  }
+
+  /// Each worker encodes it once for all of its WebSockets.
+  func finish(on worker: Worker) {
+    for (holder, connections) in sockets {
+      worker.on(holder) { [message] worker in
+        let broadcast = Broadcast(message.rawBytes)
+        for connection in connections { worker.send(broadcast, message.count, to: connection) }
+      }
+    }
+    sockets = [:]
+  }
+}

@@ -1,0 +1,117 @@
+import MCP
+import Reactor
+import Wire
+
+/// A change of a resource, as its upstream told it.
+struct ResourceUpdate: Sendable {
+  let upstream: Int
+  let alias: String
+  let revision: Revision
+  /// The upstream's own URI.
+  let uri: [UInt8]
+  let message: [UInt8]
+
+  /// The URI by which somebody knows the resource who named it, or what it lies below, like this.
+  func name(for named: [UInt8], _ interest: ResourceInterest) -> [UInt8] {
+    if interest.uri == uri { return named }
+    return named == interest.uri ? uri : marked
+  }
+
+  /// Calls `tell` for each of an audience once.
+  func forEach<Member: Hashable>(
+    of groups: [Audience<Member>.Group], _ tell: (Member, _ name: [UInt8]) -> Void
+  ) {
+    for (place, group) in groups.enumerated() {
+      for (member, named) in group.members {
+        guard !groups[..<place].contains(where: { $0.members[member] != nil }) else { continue }
+        tell(member, name(for: named, group.interest))
+      }
+    }
+  }
+
+  /// The URI under the mark that tells it from another server's.
+  private var marked: [UInt8] {
+    var buffer = ByteBuffer(capacity: uri.count + alias.utf8.count + 16)
+    ResourceTag.append(uri.rawBytes, alias: alias, to: &buffer)
+    return buffer.bytes.array
+  }
+
+  /// Appends the notification for a client: under its own name for the resource, and on a listen with that listen's id.
+  func append(to buffer: inout ByteBuffer, named name: [UInt8], client: Revision, subscriptionID: RawSpan? = nil)
+    -> Bool
+  {
+    let scanner = EnvelopeScanner()
+    let envelope = scanner.scan(message.rawBytes)
+    guard let place = envelope.member(Param.uri) else { return false }
+    var splice = Splice()
+    if name != uri { splice.replace(place.value) { $0.append(quoted: name.rawBytes) } }
+    let hop = Hop(.notifyResourcesUpdated, client: client, upstream: revision)
+    guard ServerTranslation.notification(envelope, hop, subscriptionID: subscriptionID, splice: &splice) else {
+      return false
+    }
+    return splice.write(envelope.message, into: &buffer)
+  }
+}
+
+/// A notification for all who know the resource by the same name: written once.
+final class ResourceNotifications {
+  private let update: ResourceUpdate
+  private var announcements: [(name: [UInt8], revision: Revision, Announcement?)] = []
+
+  init(_ update: ResourceUpdate) { self.update = update }
+
+  /// nil if a client of that revision is not told.
+  func announcement(named name: [UInt8], for revision: Revision) -> Announcement? {
+    if let known = announcements.first(where: { $0.revision == revision && $0.name == name }) { return known.2 }
+    var message = ByteBuffer(capacity: update.message.count + 64)
+    let isTold = update.append(to: &message, named: name, client: revision)
+    let made = isTold ? Announcement(message.bytes.array) : nil
+    announcements.append((name, revision, made))
+    return made
+  }
+
+  func finish(on worker: Worker) {
+    for (_, _, announcement) in announcements { announcement?.finish(on: worker) }
+  }
+}
+
+/// The notification for listens that know the resource by the same name: an event written once, but for the id of each
+/// listen.
+struct ListenNotification {
+  private let event: [UInt8]
+  /// Where the JSON message lies in the event, and in it the id of the listen.
+  private let message: Range<Int>
+  private let id: Range<Int>
+
+  /// nil if listens are not told.
+  init?(_ update: ResourceUpdate, named name: [UInt8]) {
+    var message = ByteBuffer(capacity: update.message.count + 128)
+    guard update.append(to: &message, named: name, client: .newest, subscriptionID: ("0" as StaticString).bytes)
+    else { return nil }
+    let scanner = EnvelopeScanner()
+    guard let place = scanner.scan(message.bytes).member(MetaKey.subscriptionID)?.value else { return nil }
+    var event = ByteBuffer(capacity: message.count + 32)
+    event.append(event: message.bytes)
+    self.event = event.bytes.array
+    // An event is its field names, the message and two line ends.
+    let start = event.count - message.count - 2
+    self.message = start..<(start + message.count)
+    id = (start + place.offset)..<(start + place.end)
+  }
+
+  /// Writes it as an event of a listen's own stream.
+  func write(_ subscriptionID: RawSpan, to connection: ConnectionID, on loop: EventLoop) -> WriteOutcome {
+    let bytes = event.rawBytes
+    return loop.writeStream(
+      connection, bytes.extracting(0..<id.lowerBound), subscriptionID,
+      bytes.extracting(id.upperBound..<bytes.byteCount), atOnce: true)
+  }
+
+  /// Appends the message alone.
+  func append(_ subscriptionID: RawSpan, to buffer: inout ByteBuffer) {
+    let bytes = event.rawBytes
+    buffer.append(bytes.extracting(message.lowerBound..<id.lowerBound))
+    buffer.append(subscriptionID)
+    buffer.append(bytes.extracting(id.upperBound..<message.upperBound))
+  }
+}
