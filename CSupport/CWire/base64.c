@@ -39,28 +39,48 @@ void cwire_base64_put(cwire_writer *writer, cwire_span bytes, cwire_base64_alpha
   if (left == 1) *out = '=';
 }
 
-/* One more than the six bits that a letter stands for, in either alphabet; 0 for any other byte. */
+/* The six bits that a letter stands for, and a bit for each alphabet that has it. */
+enum { STANDARD = 0x40, URL = 0x80, BOTH = STANDARD | URL };
+
 static const uint8_t sextets[256] = {
-    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
-    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
-    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
-    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
-    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
-    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
-    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['-'] = 63,
-    ['/'] = 64, ['_'] = 64,
+    ['A'] = BOTH | 0,  ['B'] = BOTH | 1,  ['C'] = BOTH | 2,      ['D'] = BOTH | 3,
+    ['E'] = BOTH | 4,  ['F'] = BOTH | 5,  ['G'] = BOTH | 6,      ['H'] = BOTH | 7,
+    ['I'] = BOTH | 8,  ['J'] = BOTH | 9,  ['K'] = BOTH | 10,     ['L'] = BOTH | 11,
+    ['M'] = BOTH | 12, ['N'] = BOTH | 13, ['O'] = BOTH | 14,     ['P'] = BOTH | 15,
+    ['Q'] = BOTH | 16, ['R'] = BOTH | 17, ['S'] = BOTH | 18,     ['T'] = BOTH | 19,
+    ['U'] = BOTH | 20, ['V'] = BOTH | 21, ['W'] = BOTH | 22,     ['X'] = BOTH | 23,
+    ['Y'] = BOTH | 24, ['Z'] = BOTH | 25, ['a'] = BOTH | 26,     ['b'] = BOTH | 27,
+    ['c'] = BOTH | 28, ['d'] = BOTH | 29, ['e'] = BOTH | 30,     ['f'] = BOTH | 31,
+    ['g'] = BOTH | 32, ['h'] = BOTH | 33, ['i'] = BOTH | 34,     ['j'] = BOTH | 35,
+    ['k'] = BOTH | 36, ['l'] = BOTH | 37, ['m'] = BOTH | 38,     ['n'] = BOTH | 39,
+    ['o'] = BOTH | 40, ['p'] = BOTH | 41, ['q'] = BOTH | 42,     ['r'] = BOTH | 43,
+    ['s'] = BOTH | 44, ['t'] = BOTH | 45, ['u'] = BOTH | 46,     ['v'] = BOTH | 47,
+    ['w'] = BOTH | 48, ['x'] = BOTH | 49, ['y'] = BOTH | 50,     ['z'] = BOTH | 51,
+    ['0'] = BOTH | 52, ['1'] = BOTH | 53, ['2'] = BOTH | 54,     ['3'] = BOTH | 55,
+    ['4'] = BOTH | 56, ['5'] = BOTH | 57, ['6'] = BOTH | 58,     ['7'] = BOTH | 59,
+    ['8'] = BOTH | 60, ['9'] = BOTH | 61, ['+'] = STANDARD | 62, ['/'] = STANDARD | 63,
+    ['-'] = URL | 62,  ['_'] = URL | 63,
 };
 
-/* The six bits that a letter stands for, or 64. */
-static uint32_t sextet(uint8_t letter, cwire_base64_alphabet alphabet) {
-  uint32_t six = sextets[letter];
-  if (six == 0) return 64;
-  if (six >= 63) {
-    bool is_url = letter == '-' || letter == '_';
-    if (is_url != (alphabet == CWIRE_BASE64_URL)) return 64;
-  }
-  return six - 1;
+/* The 24 bits of four letters; UINT32_MAX if one of them is not in the alphabet. */
+static inline uint32_t read_group(const uint8_t *letters, uint8_t alphabet) {
+  uint32_t a = sextets[letters[0]], b = sextets[letters[1]];
+  uint32_t c = sextets[letters[2]], d = sextets[letters[3]];
+  if ((a & b & c & d & alphabet) == 0) return UINT32_MAX;
+  return (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63);
+}
+
+/* The two or three letters after the last group of four. The bytes written, or SIZE_MAX. */
+static size_t decode_rest(const uint8_t *letters, size_t count, uint8_t alphabet, uint8_t *out) {
+  /* An A in the place of what is missing adds nothing. */
+  uint8_t group[4] = {letters[0], letters[1], count == 3 ? letters[2] : 'A', 'A'};
+  uint32_t bits = read_group(group, alphabet);
+  /* RFC 4648 section 3.5: bits that pad the last letter are zero, so that a value has one spelling.
+   */
+  if (bits == UINT32_MAX || (bits & (count == 3 ? 0xff : 0xffff)) != 0) return SIZE_MAX;
+  out[0] = (uint8_t)(bits >> 16);
+  if (count == 3) out[1] = (uint8_t)(bits >> 8);
+  return count - 1;
 }
 
 size_t cwire_base64_decode(cwire_span text, cwire_base64_alphabet alphabet, uint8_t *out,
@@ -71,37 +91,23 @@ size_t cwire_base64_decode(cwire_span text, cwire_base64_alphabet alphabet, uint
     if (length > 0 && text.base[length - 1] == '=') length--;
     if (length > 0 && length < text.length && text.base[length - 1] == '=') length--;
   }
-  if (length % 4 == 1) return SIZE_MAX;
-  size_t needed = length / 4 * 3 + (length % 4 == 0 ? 0 : length % 4 - 1);
+  size_t rest = length % 4;
+  if (rest == 1) return SIZE_MAX;
+  size_t needed = length / 4 * 3 + (rest == 0 ? 0 : rest - 1);
   if (needed > capacity) return SIZE_MAX;
+  uint8_t bit = alphabet == CWIRE_BASE64_URL ? URL : STANDARD;
+  const uint8_t *letters = text.base;
   size_t written = 0;
-  uint32_t bits = 0;
-  unsigned held = 0;
-  size_t index = 0;
-  for (; index + 4 <= length; index += 4) {
-    const uint8_t *letters = text.base + index;
-    uint32_t a = sextet(letters[0], alphabet), b = sextet(letters[1], alphabet);
-    uint32_t c = sextet(letters[2], alphabet), d = sextet(letters[3], alphabet);
-    if ((a | b | c | d) & 64) return SIZE_MAX;
-    uint32_t group = a << 18 | b << 12 | c << 6 | d;
-    out[written++] = (uint8_t)(group >> 16);
-    out[written++] = (uint8_t)(group >> 8);
-    out[written++] = (uint8_t)group;
+  for (size_t groups = length / 4; groups > 0; groups--, letters += 4) {
+    uint32_t bits = read_group(letters, bit);
+    if (bits == UINT32_MAX) return SIZE_MAX;
+    out[written++] = (uint8_t)(bits >> 16);
+    out[written++] = (uint8_t)(bits >> 8);
+    out[written++] = (uint8_t)bits;
   }
-  for (; index < length; index++) {
-    uint32_t six = sextet(text.base[index], alphabet);
-    if (six == 64) return SIZE_MAX;
-    bits = bits << 6 | six;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      out[written++] = (uint8_t)(bits >> held);
-      bits &= (1u << held) - 1;
-    }
-  }
-  /* RFC 4648 section 3.5: bits that pad the last letter are zero, so that a value has one spelling.
-   */
-  return bits == 0 ? written : SIZE_MAX;
+  if (rest == 0) return written;
+  size_t more = decode_rest(letters, rest, bit, out + written);
+  return more == SIZE_MAX ? SIZE_MAX : written + more;
 }
 
 static const char sentinel_begin[] = "=?base64?";
