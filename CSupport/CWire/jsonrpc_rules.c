@@ -1,31 +1,27 @@
 #include "jsonrpc_rules.h"
 
-static int name_code(cwire_jsonrpc_level level, cwire_span key) {
-  switch (level) {
-  case CWIRE_JSONRPC_LEVEL_TOP:
-    return cwire_mcp_top_code(key);
-  case CWIRE_JSONRPC_LEVEL_PARAMS:
-    return cwire_mcp_param_code(key);
-  case CWIRE_JSONRPC_LEVEL_RESULT:
-    return cwire_mcp_result_code(key);
-  case CWIRE_JSONRPC_LEVEL_ERROR:
-    return cwire_mcp_error_code(key);
-  case CWIRE_JSONRPC_LEVEL_META:
-    return cwire_mcp_meta_code(key);
-  }
-  return -1;
-}
+const cwire_mcp_table *const cwire_jsonrpc_tables[] = {
+    [CWIRE_JSONRPC_LEVEL_TOP] = &cwire_mcp_top_table,
+    [CWIRE_JSONRPC_LEVEL_PARAMS] = &cwire_mcp_param_table,
+    [CWIRE_JSONRPC_LEVEL_RESULT] = &cwire_mcp_result_table,
+    [CWIRE_JSONRPC_LEVEL_ERROR] = &cwire_mcp_error_table,
+    [CWIRE_JSONRPC_LEVEL_META] = &cwire_mcp_meta_table,
+};
 
-int cwire_jsonrpc_key_code(cwire_jsonrpc_level level, cwire_span key, bool escaped) {
-  if (!escaped) return name_code(level, key);
+int cwire_jsonrpc_escaped_key_code(cwire_jsonrpc_level level, cwire_span key) {
   uint8_t text[64]; /* longer than every known name */
   size_t length = cwire_json_unescape(key, text, sizeof text);
-  return length == SIZE_MAX ? -1 : name_code(level, cwire_span_make(text, length));
+  if (length == SIZE_MAX) return -1;
+  return cwire_mcp_find(cwire_jsonrpc_tables[level], cwire_span_make(text, length));
 }
 
 bool cwire_jsonrpc_is_version(cwire_span value) {
+  static const char plain[] = "\"2.0\"";
   cwire_span text;
   bool escaped;
+  if (value.length == sizeof plain - 1 && memcmp(value.base, plain, sizeof plain - 1) == 0) {
+    return true;
+  }
   return cwire_json_string(value, &text, &escaped) &&
          cwire_json_key_equal(text, escaped, cwire_span_text("2.0"));
 }

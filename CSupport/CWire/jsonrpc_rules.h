@@ -2,6 +2,7 @@
 #define CWIRE_JSONRPC_RULES_H
 
 #include "cwire/jsonrpc.h"
+#include "mcp_names_table.h"
 
 /* What the scan of a whole message and the rewriter of a message in pieces have in common. */
 
@@ -14,9 +15,18 @@ typedef enum cwire_jsonrpc_level {
   CWIRE_JSONRPC_LEVEL_META,
 } cwire_jsonrpc_level;
 
+/* The names of the members that are recognised, by level. */
+extern const cwire_mcp_table *const cwire_jsonrpc_tables[];
+
+/* The code of a raw key (no quotes) that has escapes; -1 when it is unknown. */
+int cwire_jsonrpc_escaped_key_code(cwire_jsonrpc_level level, cwire_span key);
+
 /* The code of a raw key (no quotes) in an object of this level, after unescaping; -1 when it is
  * unknown. */
-int cwire_jsonrpc_key_code(cwire_jsonrpc_level level, cwire_span key, bool escaped);
+static inline int cwire_jsonrpc_key_code(cwire_jsonrpc_level level, cwire_span key, bool escaped) {
+  return escaped ? cwire_jsonrpc_escaped_key_code(level, key)
+                 : cwire_mcp_find(cwire_jsonrpc_tables[level], key);
+}
 
 /* Whether a raw string token is "2.0". */
 bool cwire_jsonrpc_is_version(cwire_span value);

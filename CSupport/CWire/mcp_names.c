@@ -1,21 +1,15 @@
-#include "cwire/mcp_names.h"
+#include "mcp_names_table.h"
 
-/* Each table is sorted by length, and its `from` says where the names of a length begin: from[n] is
- * the index of the first name of n bytes or more. A lookup so compares with the few names of its
- * own length. The tests look every name up. */
-typedef struct known_name {
-  const char *text;
-  uint8_t code;
-} known_name;
-
-static const known_name top_names[] = {
+/* The tests look every name up. */
+static const cwire_mcp_name top_names[] = {
     {"id", CWIRE_MCP_TOP_ID},         {"error", CWIRE_MCP_TOP_ERROR},
     {"method", CWIRE_MCP_TOP_METHOD}, {"params", CWIRE_MCP_TOP_PARAMS},
     {"result", CWIRE_MCP_TOP_RESULT}, {"jsonrpc", CWIRE_MCP_TOP_JSONRPC},
 };
 static const uint8_t top_from[] = {0, 0, 0, 1, 1, 1, 2, 5, 6};
+const cwire_mcp_table cwire_mcp_top_table = {top_names, top_from, sizeof top_from - 2};
 
-static const known_name param_names[] = {
+static const cwire_mcp_name param_names[] = {
     {"uri", CWIRE_MCP_PARAM_URI},
     {"ref", CWIRE_MCP_PARAM_REF},
     {"url", CWIRE_MCP_PARAM_URL},
@@ -47,8 +41,9 @@ static const known_name param_names[] = {
     {"protocolVersion", CWIRE_MCP_PARAM_PROTOCOL_VERSION},
 };
 static const uint8_t param_from[] = {0, 0, 0, 0, 3, 7, 10, 15, 17, 19, 21, 22, 22, 24, 27, 28, 29};
+const cwire_mcp_table cwire_mcp_param_table = {param_names, param_from, sizeof param_from - 2};
 
-static const known_name meta_names[] = {
+static const cwire_mcp_name meta_names[] = {
     {"baggage", CWIRE_MCP_META_BAGGAGE},
     {"tracestate", CWIRE_MCP_META_TRACESTATE},
     {"traceparent", CWIRE_MCP_META_TRACEPARENT},
@@ -64,8 +59,9 @@ static const known_name meta_names[] = {
 static const uint8_t meta_from[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1,  2,  3,  3, 4,
                                     4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,  4,  4,  4, 4,
                                     4, 4, 4, 5, 5, 7, 7, 8, 8, 9, 10, 10, 10, 11};
+const cwire_mcp_table cwire_mcp_meta_table = {meta_names, meta_from, sizeof meta_from - 2};
 
-static const known_name result_names[] = {
+static const cwire_mcp_name result_names[] = {
     {"task", CWIRE_MCP_RESULT_TASK},
     {"ttlMs", CWIRE_MCP_RESULT_TTL_MS},
     {"tools", CWIRE_MCP_RESULT_TOOLS},
@@ -97,15 +93,17 @@ static const known_name result_names[] = {
 };
 static const uint8_t result_from[] = {0,  0,  0,  0,  0,  1,  6,  9,  12, 14,
                                       15, 20, 20, 23, 24, 24, 25, 25, 28};
+const cwire_mcp_table cwire_mcp_result_table = {result_names, result_from, sizeof result_from - 2};
 
-static const known_name error_names[] = {
+static const cwire_mcp_name error_names[] = {
     {"code", CWIRE_MCP_ERROR_CODE},
     {"data", CWIRE_MCP_ERROR_DATA},
     {"message", CWIRE_MCP_ERROR_MESSAGE},
 };
 static const uint8_t error_from[] = {0, 0, 0, 0, 0, 2, 2, 2, 3};
+const cwire_mcp_table cwire_mcp_error_table = {error_names, error_from, sizeof error_from - 2};
 
-static const known_name method_names[] = {
+static const cwire_mcp_name method_names[] = {
     {"ping", CWIRE_MCP_PING},
     {"tasks/get", CWIRE_MCP_TASKS_GET},
     {"initialize", CWIRE_MCP_INITIALIZE},
@@ -146,20 +144,9 @@ static const known_name method_names[] = {
 static const uint8_t method_from[] = {0,  0,  0,  0,  0,  1,  1,  1,  1,  1,  2,  7,  8,  12,
                                       12, 14, 15, 16, 16, 17, 20, 21, 23, 25, 26, 27, 28, 29,
                                       29, 29, 29, 29, 30, 32, 32, 34, 34, 35, 35, 35, 35, 36};
+static const cwire_mcp_table method_table = {method_names, method_from, sizeof method_from - 2};
 
-static int find(const known_name *names, const uint8_t *from, size_t longest, cwire_span name) {
-  if (name.length > longest) return -1;
-  for (unsigned index = from[name.length]; index < from[name.length + 1]; index++) {
-    /* Most wrong candidates differ in their first byte; a match differs in none. */
-    const char *text = names[index].text;
-    if ((uint8_t)text[0] == name.base[0] && memcmp(text, name.base, name.length) == 0) {
-      return names[index].code;
-    }
-  }
-  return -1;
-}
-
-static cwire_span name_of(const known_name *names, size_t count, unsigned code) {
+static cwire_span name_of(const cwire_mcp_name *names, size_t count, unsigned code) {
   for (size_t index = 0; index < count; index++) {
     if (names[index].code == code) return cwire_span_text(names[index].text);
   }
@@ -167,28 +154,28 @@ static cwire_span name_of(const known_name *names, size_t count, unsigned code) 
 }
 
 cwire_mcp_method cwire_mcp_method_code(cwire_span name) {
-  int code = find(method_names, method_from, sizeof method_from - 2, name);
+  int code = cwire_mcp_find(&method_table, name);
   return code < 0 ? CWIRE_MCP_METHOD_OTHER : (cwire_mcp_method)code;
 }
 
 int cwire_mcp_top_code(cwire_span name) {
-  return find(top_names, top_from, sizeof top_from - 2, name);
+  return cwire_mcp_find(&cwire_mcp_top_table, name);
 }
 
 int cwire_mcp_param_code(cwire_span name) {
-  return find(param_names, param_from, sizeof param_from - 2, name);
+  return cwire_mcp_find(&cwire_mcp_param_table, name);
 }
 
 int cwire_mcp_meta_code(cwire_span name) {
-  return find(meta_names, meta_from, sizeof meta_from - 2, name);
+  return cwire_mcp_find(&cwire_mcp_meta_table, name);
 }
 
 int cwire_mcp_result_code(cwire_span name) {
-  return find(result_names, result_from, sizeof result_from - 2, name);
+  return cwire_mcp_find(&cwire_mcp_result_table, name);
 }
 
 int cwire_mcp_error_code(cwire_span name) {
-  return find(error_names, error_from, sizeof error_from - 2, name);
+  return cwire_mcp_find(&cwire_mcp_error_table, name);
 }
 
 cwire_span cwire_mcp_method_name(cwire_mcp_method code) {
