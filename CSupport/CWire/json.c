@@ -125,8 +125,7 @@ cwire_json_status cwire_json_next(cwire_json_iterator *iterator, cwire_json_memb
     next = cwire_json_read_string(&reader, next + 1, &item->key_escaped);
     if (next == NULL) return reader.status;
     item->key = cwire_span_make(begin + 1, (size_t)(next - begin) - 2);
-    next = cwire_json_skip_space(next, reader.end);
-    if (cwire_json_peek(&reader, next) != ':') {
+    if (cwire_json_seek(&reader, &next) != ':') {
       cwire_json_unexpected(&reader, next);
       return reader.status;
     }

@@ -43,8 +43,8 @@ static const uint8_t *fail_utf8(cwire_json_reader *reader, const uint8_t *next) 
   return cwire_json_fail(reader, CWIRE_JSON_TRUNCATED, reader->end);
 }
 
-const uint8_t *cwire_json_read_string(cwire_json_reader *reader, const uint8_t *next,
-                                      bool *escaped) {
+const uint8_t *cwire_json_read_long_string(cwire_json_reader *reader, const uint8_t *next,
+                                           bool *escaped) {
   const uint8_t *end = reader->end;
   for (;;) {
     next = cwire_json_plain_run(next, end);
@@ -77,7 +77,7 @@ static const uint8_t *read_digits(cwire_json_reader *reader, const uint8_t *next
   return next;
 }
 
-const uint8_t *cwire_json_read_number(cwire_json_reader *reader, const uint8_t *next) {
+static const uint8_t *read_number(cwire_json_reader *reader, const uint8_t *next) {
   if (cwire_json_peek(reader, next) == '-') next++;
   if (cwire_json_peek(reader, next) == '0') {
     next++;
@@ -111,11 +111,8 @@ static const uint8_t *read_literal(cwire_json_reader *reader, const uint8_t *nex
   return next;
 }
 
-static const uint8_t *read_scalar(cwire_json_reader *reader, const uint8_t *next) {
-  bool escaped;
+const uint8_t *cwire_json_read_plain(cwire_json_reader *reader, const uint8_t *next) {
   switch (cwire_json_peek(reader, next)) {
-  case '"':
-    return cwire_json_read_string(reader, next + 1, &escaped);
   case 't':
     return read_literal(reader, next, "true");
   case 'f':
@@ -133,7 +130,7 @@ static const uint8_t *read_scalar(cwire_json_reader *reader, const uint8_t *next
   case '7':
   case '8':
   case '9':
-    return cwire_json_read_number(reader, next);
+    return read_number(reader, next);
   default:
     return cwire_json_unexpected(reader, next);
   }
@@ -145,8 +142,7 @@ static const uint8_t *read_key(cwire_json_reader *reader, const uint8_t *next) {
   if (cwire_json_peek(reader, next) != '"') return cwire_json_unexpected(reader, next);
   next = cwire_json_read_string(reader, next + 1, &escaped);
   if (next == NULL) return NULL;
-  next = cwire_json_skip_space(next, reader->end);
-  if (cwire_json_peek(reader, next) != ':') return cwire_json_unexpected(reader, next);
+  if (cwire_json_seek(reader, &next) != ':') return cwire_json_unexpected(reader, next);
   return cwire_json_skip_space(next + 1, reader->end);
 }
 
@@ -154,6 +150,7 @@ const uint8_t *cwire_json_read_value(cwire_json_reader *reader, const uint8_t *n
                                      unsigned max_depth) {
   uint8_t closers[CWIRE_JSON_DEPTH_MAX]; /* what ends each open container */
   unsigned depth = 0;
+  bool escaped;
   if (max_depth > CWIRE_JSON_DEPTH_MAX) max_depth = CWIRE_JSON_DEPTH_MAX;
   for (;;) {
     /* A value begins at `next`. */
@@ -161,8 +158,8 @@ const uint8_t *cwire_json_read_value(cwire_json_reader *reader, const uint8_t *n
     if (byte == '{' || byte == '[') {
       if (depth == max_depth) return cwire_json_fail(reader, CWIRE_JSON_TOO_DEEP, next);
       closers[depth++] = byte == '{' ? '}' : ']';
-      next = cwire_json_skip_space(next + 1, reader->end);
-      if (cwire_json_peek(reader, next) != closers[depth - 1]) {
+      next++;
+      if (cwire_json_seek(reader, &next) != closers[depth - 1]) {
         if (byte == '{') next = read_key(reader, next);
         if (next == NULL) return NULL;
         continue;
@@ -170,14 +167,14 @@ const uint8_t *cwire_json_read_value(cwire_json_reader *reader, const uint8_t *n
       next++;
       depth--;
     } else {
-      next = read_scalar(reader, next);
+      next = byte == '"' ? cwire_json_read_string(reader, next + 1, &escaped)
+                         : cwire_json_read_plain(reader, next);
       if (next == NULL) return NULL;
     }
     /* A value has ended before `next`: containers close, or a comma leads to the next value. */
     for (;;) {
       if (depth == 0) return next;
-      next = cwire_json_skip_space(next, reader->end);
-      byte = cwire_json_peek(reader, next);
+      byte = cwire_json_seek(reader, &next);
       if (byte != closers[depth - 1]) break;
       next++;
       depth--;

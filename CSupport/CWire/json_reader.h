@@ -20,13 +20,12 @@ typedef struct cwire_json_reader {
 const uint8_t *cwire_json_read_value(cwire_json_reader *reader, const uint8_t *next,
                                      unsigned max_depth);
 
-/* The rest of a string whose opening quote was just before `next`. `*escaped` becomes true when it
- * has a backslash and is left alone otherwise. */
-const uint8_t *cwire_json_read_string(cwire_json_reader *reader, const uint8_t *next,
-                                      bool *escaped);
+/* A number or a literal: what is neither a string nor a container. */
+const uint8_t *cwire_json_read_plain(cwire_json_reader *reader, const uint8_t *next);
 
-/* A number; the NUMBER rule alone, not what follows it. */
-const uint8_t *cwire_json_read_number(cwire_json_reader *reader, const uint8_t *next);
+/* cwire_json_read_string for all strings; that one takes most of them in line. */
+const uint8_t *cwire_json_read_long_string(cwire_json_reader *reader, const uint8_t *next,
+                                           bool *escaped);
 
 static inline const uint8_t *cwire_json_fail(cwire_json_reader *reader, cwire_json_status status,
                                              const uint8_t *fault) {
@@ -57,17 +56,32 @@ static inline uint8_t cwire_json_peek(const cwire_json_reader *reader, const uin
   return next < reader->end ? *next : 0;
 }
 
+/* The same for the first byte from `*next` on that is no whitespace; `*next` moves there. */
+static inline uint8_t cwire_json_seek(const cwire_json_reader *reader, const uint8_t **next) {
+  uint8_t byte = cwire_json_peek(reader, *next);
+  if (byte > ' ') return byte;
+  *next = cwire_json_skip_space(*next, reader->end);
+  return cwire_json_peek(reader, *next);
+}
+
+#if defined(__SSE2__)
+/* One bit for each of 16 bytes that a string can't simply pass over. */
+static inline unsigned cwire_json_stops(const uint8_t *next) {
+  __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
+  __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  /* As signed numbers non-ASCII bytes are negative, so below a space like control characters. */
+  __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' '));
+  return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), low));
+}
+#endif
+
 /* The first byte from `next` on that a string can't simply pass over (a quote, a backslash, a
  * control character, a non-ASCII byte), or `end`. */
 static inline const uint8_t *cwire_json_plain_run(const uint8_t *next, const uint8_t *end) {
 #if defined(__SSE2__)
   while (end - next >= 16) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
-    __m128i stop = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-    stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-    stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes));
-    /* The mask reads top bits, which non-ASCII bytes have of themselves. */
-    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(stop, bytes));
+    unsigned mask = cwire_json_stops(next);
     if (mask != 0) return next + __builtin_ctz(mask);
     next += 16;
   }
@@ -89,6 +103,21 @@ static inline const uint8_t *cwire_json_plain_run(const uint8_t *next, const uin
   while (next < end && *next >= 0x20 && *next < 0x80 && *next != '"' && *next != '\\')
     next++;
   return next;
+}
+
+/* The rest of a string whose opening quote was just before `next`. `*escaped` becomes true when it
+ * has a backslash and is left alone otherwise. Most strings are keys and other short texts with
+ * nothing special in them: these need no call. */
+static inline const uint8_t *cwire_json_read_string(cwire_json_reader *reader, const uint8_t *next,
+                                                    bool *escaped) {
+#if defined(__SSE2__)
+  if (reader->end - next >= 16) {
+    unsigned mask = cwire_json_stops(next);
+    next += mask != 0 ? __builtin_ctz(mask) : 16;
+    if (mask != 0 && *next == '"') return next + 1;
+  }
+#endif
+  return cwire_json_read_long_string(reader, next, escaped);
 }
 
 #endif

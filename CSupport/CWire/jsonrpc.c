@@ -22,27 +22,27 @@ static void refuse(scanner *scan, cwire_jsonrpc_reason reason, const uint8_t *pl
   envelope->fault = (size_t)(place - envelope->message.base);
 }
 
-/* Where members of a level are noted. NULL for the message itself. */
-static uint32_t *found_mask(scanner *scan, cwire_jsonrpc_level level, cwire_jsonrpc_slot **slots) {
+/* Where the members of an object are noted. */
+typedef struct notes {
+  uint32_t *found;
+  cwire_jsonrpc_slot *slots; /* NULL for the message itself */
+} notes;
+
+static notes notes_of(scanner *scan, cwire_jsonrpc_level level) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
   switch (level) {
   case CWIRE_JSONRPC_LEVEL_PARAMS:
-    *slots = envelope->params_slots;
-    return &envelope->params_found;
+    return (notes){&envelope->params_found, envelope->params_slots};
   case CWIRE_JSONRPC_LEVEL_RESULT:
-    *slots = envelope->result_slots;
-    return &envelope->result_found;
+    return (notes){&envelope->result_found, envelope->result_slots};
   case CWIRE_JSONRPC_LEVEL_ERROR:
-    *slots = envelope->error_slots;
-    return &envelope->error_found;
+    return (notes){&envelope->error_found, envelope->error_slots};
   case CWIRE_JSONRPC_LEVEL_META:
-    *slots = envelope->meta_slots;
-    return &envelope->meta_found;
+    return (notes){&envelope->meta_found, envelope->meta_slots};
   case CWIRE_JSONRPC_LEVEL_TOP:
     break;
   }
-  *slots = NULL;
-  return &scan->top_found;
+  return (notes){&scan->top_found, NULL};
 }
 
 /* The level of the object that is the value of this member, if its members are recognised. */
@@ -79,13 +79,15 @@ static void note_id(scanner *scan, cwire_span value) {
   }
 }
 
-static void note_method(scanner *scan, cwire_span value) {
+static void note_method(scanner *scan, cwire_span value, bool escaped) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
-  if (!cwire_json_string(value, &envelope->method, &envelope->method_escaped)) {
+  if (value.base[0] != '"') {
     refuse(scan, CWIRE_JSONRPC_REASON_METHOD, value.base);
     return;
   }
-  cwire_span name = envelope->method;
+  cwire_span name = cwire_span_make(value.base + 1, value.length - 2);
+  envelope->method = name;
+  envelope->method_escaped = escaped;
   uint8_t text[64];
   if (envelope->method_escaped) {
     size_t length = cwire_json_unescape(name, text, sizeof text);
@@ -100,7 +102,8 @@ static cwire_span inside_of(cwire_span value) {
   return cwire_span_make(value.base + 1, value.length - 2);
 }
 
-static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value) {
+/* `escaped`: the value is a string with escapes. */
+static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value, bool escaped) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
   switch (code) {
   case CWIRE_MCP_TOP_JSONRPC:
@@ -110,7 +113,7 @@ static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value) {
     note_id(scan, value);
     break;
   case CWIRE_MCP_TOP_METHOD:
-    note_method(scan, value);
+    note_method(scan, value, escaped);
     break;
   case CWIRE_MCP_TOP_PARAMS:
     envelope->params = value;
@@ -136,49 +139,62 @@ static void note_top(scanner *scan, cwire_mcp_top code, cwire_span value) {
   }
 }
 
-/* One member whose key's opening quote should be at `next`. */
+/* The value of a member, whose first byte is `first`. `*escaped` becomes true when it is a string
+ * with escapes. */
+static const uint8_t *scan_value(scanner *scan, const uint8_t *next, uint8_t first,
+                                 cwire_jsonrpc_level level, int code, unsigned depth,
+                                 bool *escaped) {
+  cwire_jsonrpc_level inner;
+  switch (first) {
+  case '"':
+    return cwire_json_read_string(&scan->reader, next + 1, escaped);
+  case '{':
+    if (descends(level, code, &inner)) return scan_object(scan, next + 1, inner, depth + 1);
+    /* fall through */
+  case '[':
+    return cwire_json_read_value(&scan->reader, next, scan->max_depth - depth);
+  default:
+    return cwire_json_read_plain(&scan->reader, next);
+  }
+}
+
+/* One member whose key's opening quote should come at or after `next`. */
 static const uint8_t *scan_member(scanner *scan, const uint8_t *next, cwire_jsonrpc_level level,
-                                  unsigned depth) {
+                                  unsigned depth, notes notes) {
   cwire_json_reader *reader = &scan->reader;
   const uint8_t *base = scan->envelope->message.base;
-  if (cwire_json_peek(reader, next) != '"') return cwire_json_unexpected(reader, next);
+  if (cwire_json_seek(reader, &next) != '"') return cwire_json_unexpected(reader, next);
   const uint8_t *key = next + 1;
-  bool escaped = false;
-  next = cwire_json_read_string(reader, key, &escaped);
+  bool key_escaped = false, escaped = false;
+  next = cwire_json_read_string(reader, key, &key_escaped);
   if (next == NULL) return NULL;
   cwire_span name = cwire_span_make(key, (size_t)(next - key) - 1);
-  int code = cwire_jsonrpc_key_code(level, name, escaped);
-  cwire_jsonrpc_slot *slots;
-  uint32_t *found = found_mask(scan, level, &slots);
-  if (code >= 0 && (*found >> code & 1u) != 0) {
+  int code = cwire_jsonrpc_key_code(level, name, key_escaped);
+  if (code >= 0 && (*notes.found >> code & 1u) != 0) {
     refuse(scan, CWIRE_JSONRPC_REASON_DUPLICATE, key - 1);
     code = -1;
   }
   /* The keys of a message show its kind before their values are there; a slot counts once it is
    * filled. */
-  if (code >= 0 && level == CWIRE_JSONRPC_LEVEL_TOP) *found |= (uint32_t)1 << code;
+  if (code >= 0 && level == CWIRE_JSONRPC_LEVEL_TOP) *notes.found |= (uint32_t)1 << code;
 
-  next = cwire_json_skip_space(next, reader->end);
-  if (cwire_json_peek(reader, next) != ':') return cwire_json_unexpected(reader, next);
-  const uint8_t *value = cwire_json_skip_space(next + 1, reader->end);
-  cwire_jsonrpc_level inner;
-  if (cwire_json_peek(reader, value) == '{' && descends(level, code, &inner)) {
-    next = scan_object(scan, value + 1, inner, depth + 1);
-  } else {
-    next = cwire_json_read_value(reader, value, scan->max_depth - depth);
-  }
+  if (cwire_json_seek(reader, &next) != ':') return cwire_json_unexpected(reader, next);
+  const uint8_t *value = next + 1;
+  uint8_t first = cwire_json_seek(reader, &value);
+  next = scan_value(scan, value, first, level, code, depth, &escaped);
   if (next == NULL || code < 0) return next;
   if (level == CWIRE_JSONRPC_LEVEL_TOP) {
-    note_top(scan, (cwire_mcp_top)code, cwire_span_make(value, (size_t)(next - value)));
+    cwire_span token = cwire_span_make(value, (size_t)(next - value));
+    note_top(scan, (cwire_mcp_top)code, token, escaped);
     return next;
   }
-  slots[code] = (cwire_jsonrpc_slot){
+  notes.slots[code] = (cwire_jsonrpc_slot){
       .key = (uint32_t)(key - base),
-      .key_length = (uint32_t)name.length | (uint32_t)escaped << 31,
+      .key_length = (uint32_t)name.length | (uint32_t)key_escaped << 31,
       .value = (uint32_t)(value - base),
       .value_length = (uint32_t)(next - value),
   };
-  *found |= (uint32_t)1 << code;
+  *notes.found |= (uint32_t)1 << code;
   return next;
 }
 
@@ -187,16 +203,15 @@ static const uint8_t *scan_object(scanner *scan, const uint8_t *next, cwire_json
                                   unsigned depth) {
   cwire_json_reader *reader = &scan->reader;
   if (depth > scan->max_depth) return cwire_json_fail(reader, CWIRE_JSON_TOO_DEEP, next - 1);
-  next = cwire_json_skip_space(next, reader->end);
-  if (cwire_json_peek(reader, next) == '}') return next + 1;
+  if (cwire_json_seek(reader, &next) == '}') return next + 1;
+  notes notes = notes_of(scan, level);
   for (;;) {
-    next = scan_member(scan, next, level, depth);
+    next = scan_member(scan, next, level, depth, notes);
     if (next == NULL) return NULL;
-    next = cwire_json_skip_space(next, reader->end);
-    uint8_t byte = cwire_json_peek(reader, next);
+    uint8_t byte = cwire_json_seek(reader, &next);
     if (byte == '}') return next + 1;
     if (byte != ',') return cwire_json_unexpected(reader, next);
-    next = cwire_json_skip_space(next + 1, reader->end);
+    next++;
   }
 }
 
@@ -252,8 +267,8 @@ static void begin(scanner *scan, cwire_jsonrpc_envelope *envelope, cwire_span me
 static bool read_message(scanner *scan) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
   cwire_json_reader *reader = &scan->reader;
-  const uint8_t *next = cwire_json_skip_space(envelope->message.base, reader->end);
-  uint8_t first = cwire_json_peek(reader, next);
+  const uint8_t *next = envelope->message.base;
+  uint8_t first = cwire_json_seek(reader, &next);
   if (first == '{') {
     next = scan_object(scan, next + 1, CWIRE_JSONRPC_LEVEL_TOP, 1);
   } else {
