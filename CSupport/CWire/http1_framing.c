@@ -16,9 +16,12 @@ static int parse_length(cwire_http1_head *head, cwire_span digits) {
 /* A response may repeat the same length in a list or on several lines (RFC 9110 section 8.6); in a
  * request that is refused, because whoever sent it may have counted on the other one. */
 static int parse_lengths(cwire_http1_head *head, bool lenient) {
-  if (!lenient) {
-    if (cwire_http1_has_twice(head, CWIRE_FIELD_CONTENT_LENGTH)) return CWIRE_HTTP1_LENGTH_REPEATED;
-    return parse_length(head, head->known[CWIRE_FIELD_CONTENT_LENGTH]);
+  bool twice = cwire_http1_has_twice(head, CWIRE_FIELD_CONTENT_LENGTH);
+  if (!lenient && twice) return CWIRE_HTTP1_LENGTH_REPEATED;
+  if (!twice) {
+    /* Nearly always it is one number; a list is looked for only where it is not. */
+    int result = parse_length(head, head->known[CWIRE_FIELD_CONTENT_LENGTH]);
+    if (!lenient || result == 1) return result;
   }
   cwire_span value, element;
   for (uint32_t next = 0; cwire_http1_next_line(head, CWIRE_FIELD_CONTENT_LENGTH, &next, &value);) {

@@ -1,3 +1,4 @@
+#include "http1_field_table.h"
 #include "http1_parse.h"
 #include "http1_scan.h"
 
@@ -5,11 +6,11 @@ _Static_assert(CWIRE_FIELD_COUNT <= 64, "present and repeated have one bit per f
 
 /* Judges the control character (or end of input) at `at`: 1 for a CRLF. */
 static int check_line_end(const uint8_t *at, const uint8_t *end) {
+  if (end - at >= 2 && memcmp(at, "\r\n", 2) == 0) return 1;
   if (at == end) return 0;
   if (*at == '\n') return CWIRE_HTTP1_BARE_LF;
   if (*at != '\r') return CWIRE_HTTP1_BAD_BYTE;
-  if (end - at < 2) return 0;
-  return at[1] == '\n' ? 1 : CWIRE_HTTP1_BARE_CR;
+  return end - at < 2 ? 0 : CWIRE_HTTP1_BARE_CR;
 }
 
 /* Whether bytes that complete no line and reach no limit hold a stray control character. */
@@ -80,6 +81,16 @@ static void file(cwire_http1_head *head, cwire_http1_field field, cwire_span nam
   head->headers[head->count++] = (cwire_http1_header){name, value, field};
 }
 
+/* The value between colon and line end. The line holds no control characters but tabs, so what is
+ * not above a space is blank. */
+static cwire_span trim_value(const uint8_t *from, const uint8_t *end) {
+  while (from < end && *from <= ' ')
+    from++;
+  while (from < end && end[-1] <= ' ')
+    end--;
+  return cwire_span_make(from, (size_t)(end - from));
+}
+
 /* Names that are not in the enumeration: whether it is a name at all. */
 static int check_name(cwire_span name) {
   if (name.length == 0) return CWIRE_HTTP1_BAD_FIELD_NAME;
@@ -104,19 +115,18 @@ int cwire_http1_parse_fields(cwire_http1_cursor *cursor, cwire_http1_head *head,
     cursor->at = line_end + 2;
 
     if (line_end == line) return 1;
-    if (*line == ' ' || *line == '\t') return CWIRE_HTTP1_FOLDED_FIELD;
+    if (*line <= ' ') return CWIRE_HTTP1_FOLDED_FIELD;
     if (lines == max_headers) return CWIRE_HTTP1_TOO_MANY_FIELDS;
     if (!named) return CWIRE_HTTP1_MISSING_COLON;
 
     cwire_span name = cwire_span_make(line, (size_t)(colon - line));
     if (lenient) name = cwire_span_trim(name);
-    cwire_http1_field field = cwire_http1_field_find(name);
+    cwire_http1_field field = cwire_http1_field_lookup(name);
     if (field == CWIRE_FIELD_OTHER) {
       result = check_name(name);
       if (result < 0) return result;
     }
-    file(head, field, name,
-         cwire_span_trim(cwire_span_make(colon + 1, (size_t)(line_end - colon - 1))));
+    file(head, field, name, trim_value(colon + 1, line_end));
   }
 }
 
