@@ -8,11 +8,12 @@
 
 enum { CWIRE_HTTP1_LONGEST_FIELD = 30 };
 
-/* 32 bytes, so that all of a row can be copied where the name alone is meant. */
 typedef struct cwire_http1_field_row {
   char text[CWIRE_HTTP1_LONGEST_FIELD + 1];
   uint8_t length;
 } cwire_http1_field_row;
+
+_Static_assert(sizeof(cwire_http1_field_row) == 32, "a row is copied in two moves of 16 bytes");
 
 extern const cwire_http1_field_row cwire_http1_fields[CWIRE_FIELD_COUNT];
 

@@ -92,4 +92,29 @@ static inline const uint8_t *cwire_http1_find_control_or_colon(const uint8_t *fr
   return from;
 }
 
+/* Whether a text holds a control character other than a tab. Not by a search, which goes byte by
+ * byte at the end: here the last 16 bytes may overlap those before. */
+static inline bool cwire_http1_holds_control(cwire_span text) {
+#if defined(__SSE2__)
+  const uint8_t *from = text.base;
+  if (text.length >= 16) {
+    const __m128i *last = (const __m128i *)(from + text.length - 16);
+    __m128i found = cwire_http1_controls(_mm_loadu_si128(last));
+    for (size_t left = text.length; left > 16; left -= 16, from += 16) {
+      __m128i bytes = _mm_loadu_si128((const __m128i *)from);
+      found = _mm_or_si128(found, cwire_http1_controls(bytes));
+    }
+    return _mm_movemask_epi8(found) != 0;
+  }
+  if (text.length >= 8) {
+    __m128i first = _mm_loadl_epi64((const __m128i *)from);
+    __m128i last = _mm_loadl_epi64((const __m128i *)(from + text.length - 8));
+    return _mm_movemask_epi8(cwire_http1_controls(_mm_unpacklo_epi64(first, last))) != 0;
+  }
+#endif
+  if (text.length == 0) return false;
+  const uint8_t *end = text.base + text.length;
+  return cwire_http1_find_control(text.base, end) != end;
+}
+
 #endif

@@ -1,4 +1,6 @@
 #include "cwire/http1_writer.h"
+
+#include "http1_field_table.h"
 #include "http1_scan.h"
 
 static const char *const reasons[512] = {
@@ -60,22 +62,23 @@ const char *cwire_http1_status_reason(int status) {
   return reasons[status] != NULL ? reasons[status] : "";
 }
 
-static bool holds_control(cwire_span text) {
-  if (text.length == 0) return false;
-  const uint8_t *end = text.base + text.length;
-  return cwire_http1_find_control(text.base, end) != end;
-}
-
 void cwire_http1_put_status_line(cwire_writer *writer, int status) {
   if (status < 100 || status > 999) {
     writer->invalid = true;
     return;
   }
-  cwire_writer_put_text(writer, "HTTP/1.1 ");
-  cwire_writer_put_u64(writer, (uint64_t)status);
-  cwire_writer_put_byte(writer, ' '); /* due before an empty reason too, RFC 9112 section 4 */
-  cwire_writer_put_text(writer, cwire_http1_status_reason(status));
-  cwire_writer_put_text(writer, "\r\n");
+  /* The last space is due before an empty reason too, RFC 9112 section 4. */
+  static const char form[] = "HTTP/1.1 200 ";
+  cwire_span reason = cwire_span_text(cwire_http1_status_reason(status));
+  size_t length = sizeof form - 1;
+  uint8_t *to = cwire_writer_reserve(writer, length + reason.length + 2);
+  if (to == NULL) return;
+  memcpy(to, form, length);
+  to[9] = (uint8_t)('0' + status / 100);
+  to[10] = (uint8_t)('0' + status / 10 % 10);
+  to[11] = (uint8_t)('0' + status % 10);
+  memcpy(to + length, reason.base, reason.length);
+  memcpy(to + length + reason.length, "\r\n", 2);
 }
 
 void cwire_http1_put_request_line(cwire_writer *writer, cwire_span method, cwire_span target) {
@@ -90,35 +93,43 @@ void cwire_http1_put_request_line(cwire_writer *writer, cwire_span method, cwire
   cwire_writer_put_text(writer, " HTTP/1.1\r\n");
 }
 
-/* The line, after name and value have been approved. */
-static void put_line(cwire_writer *writer, cwire_span name, cwire_span value) {
-  uint8_t *to = cwire_writer_reserve(writer, name.length + value.length + 4);
-  if (to == NULL) return;
-  memcpy(to, name.base, name.length);
-  to += name.length;
+/* What follows the name in a line; the value has been approved. */
+static void finish_line(uint8_t *to, cwire_span value) {
   *to++ = ':';
   *to++ = ' ';
   if (value.length > 0) memcpy(to, value.base, value.length);
-  to += value.length;
-  *to++ = '\r';
-  *to = '\n';
+  memcpy(to + value.length, "\r\n", 2);
 }
 
 void cwire_http1_put_header(cwire_writer *writer, cwire_span name, cwire_span value) {
-  if (name.length == 0 || !cwire_http1_all(name, CWIRE_CLASS_TOKEN) || holds_control(value)) {
+  if (name.length == 0 || !cwire_http1_all(name, CWIRE_CLASS_TOKEN) ||
+      cwire_http1_holds_control(value)) {
     writer->invalid = true;
     return;
   }
-  put_line(writer, name, value);
+  uint8_t *to = cwire_writer_reserve(writer, name.length + value.length + 4);
+  if (to == NULL) return;
+  memcpy(to, name.base, name.length);
+  finish_line(to + name.length, value);
 }
 
 void cwire_http1_put_field(cwire_writer *writer, cwire_http1_field field, cwire_span value) {
-  cwire_span name = cwire_http1_field_name(field);
-  if (name.length == 0 || holds_control(value)) {
+  if ((unsigned)field >= CWIRE_FIELD_COUNT || cwire_http1_holds_control(value)) {
     writer->invalid = true;
     return;
   }
-  put_line(writer, name, value);
+  const cwire_http1_field_row *row = &cwire_http1_fields[field];
+  size_t length = row->length + value.length + 4;
+  uint8_t *to = cwire_writer_reserve(writer, length);
+  if (to == NULL) return;
+  if (length >= sizeof *row) {
+    /* Two moves instead of a call; the rest of the line covers what is too much. */
+    memcpy(to, row, 16);
+    memcpy(to + 16, (const uint8_t *)row + 16, 16);
+  } else {
+    memcpy(to, row->text, row->length);
+  }
+  finish_line(to + row->length, value);
 }
 
 void cwire_http1_put_content_length(cwire_writer *writer, uint64_t length) {

@@ -57,6 +57,34 @@ struct WriterTests {
     #expect(written { cwire_http1_put_status_line($0, 299) } == "HTTP/1.1 299 \r\n")
   }
 
+  @Test("a value is searched for control characters wherever they stand, and every name is written whole")
+  func fields() {
+    for length in 1...50 {
+      var value = [UInt8](repeating: 0x61, count: length)
+      for field in 0..<UInt32(CWIRE_FIELD_COUNT.rawValue) {
+        let line = written { writer in
+          value.withUnsafeBufferPointer {
+            cwire_http1_put_field(writer, cwire_http1_field(field), cwire_span_make($0.baseAddress, length))
+          }
+        }
+        let name = string(cwire_http1_field_name(cwire_http1_field(field)))
+        #expect(line == "\(name): \(String(repeating: "a", count: length))\r\n")
+      }
+      for place in 0..<length {
+        for byte: UInt8 in [0x00, 0x0a, 0x0d, 0x1f, 0x7f] {
+          value[place] = byte
+          let line = written { writer in
+            value.withUnsafeBufferPointer {
+              cwire_http1_put_field(writer, CWIRE_FIELD_DATE, cwire_span_make($0.baseAddress, length))
+            }
+          }
+          #expect(line == nil)
+        }
+        value[place] = 0x61
+      }
+    }
+  }
+
   @Test("chunks frame data")
   func chunks() {
     let body = written {

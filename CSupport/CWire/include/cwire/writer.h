@@ -31,12 +31,31 @@ static inline cwire_span cwire_writer_written(const cwire_writer *writer) {
 }
 
 /* Sets aside `count` bytes for the caller to fill and returns where they start, or NULL and sets
- * the overflow flag. */
-uint8_t *cwire_writer_reserve(cwire_writer *writer, size_t count);
+ * the overflow flag. In line, like the puts below: a head is many short ones. */
+static inline uint8_t *cwire_writer_reserve(cwire_writer *writer, size_t count) {
+  if (!cwire_writer_ok(writer) || count > writer->capacity - writer->length) {
+    writer->overflow |= !writer->invalid;
+    return NULL;
+  }
+  uint8_t *start = writer->base + writer->length;
+  writer->length += count;
+  return start;
+}
 
-void cwire_writer_put_byte(cwire_writer *writer, uint8_t byte);
-void cwire_writer_put_span(cwire_writer *writer, cwire_span span);
-void cwire_writer_put_text(cwire_writer *writer, const char *text);
+static inline void cwire_writer_put_byte(cwire_writer *writer, uint8_t byte) {
+  uint8_t *to = cwire_writer_reserve(writer, 1);
+  if (to != NULL) *to = byte;
+}
+
+static inline void cwire_writer_put_span(cwire_writer *writer, cwire_span span) {
+  if (span.length == 0) return;
+  uint8_t *to = cwire_writer_reserve(writer, span.length);
+  if (to != NULL) memcpy(to, span.base, span.length);
+}
+
+static inline void cwire_writer_put_text(cwire_writer *writer, const char *text) {
+  cwire_writer_put_span(writer, cwire_span_text(text));
+}
 
 /* Decimal, without leading zeros. */
 void cwire_writer_put_u64(cwire_writer *writer, uint64_t value);
