@@ -16,6 +16,7 @@ package final class Routes: Sendable {
   private let templates: NameTable
   private let patterns: [Pattern]
   private let toolPlaces: [Place]
+  private let toolParameters: [[MirroredParameter]]
   private let promptPlaces: [Place]
   private let resourcePlaces: [Place]
   /// Every directory above a listed resource, for the longest listed prefix.
@@ -55,6 +56,7 @@ package final class Routes: Sendable {
     resources = Self.table(catalogue.entries(.resources))
     templates = Self.table(catalogue.entries(.templates))
     toolPlaces = catalogue.entries(.tools).map(Place.init)
+    toolParameters = catalogue.entries(.tools).map(\.parameters)
     promptPlaces = catalogue.entries(.prompts).map(Place.init)
     resourcePlaces = catalogue.entries(.resources).map(Place.init)
     patterns = catalogue.entries(.templates).enumerated().map { place, entry in
@@ -87,6 +89,9 @@ package final class Routes: Sendable {
 
   /// Whether results of a listed tool may be other than objects.
   package func hasNonObjectOutput(tool place: Int) -> Bool { toolPlaces[place].hasNonObjectOutput }
+
+  /// The parameters of a listed tool that are mirrored in headers.
+  package func parameters(ofTool place: Int) -> [MirroredParameter] { toolParameters[place] }
 
   // MARK: Tools and prompts
 

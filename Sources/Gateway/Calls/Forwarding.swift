@@ -69,7 +69,7 @@ extension Worker {
     guard profile.transport == .streamableHTTP else { return send(id, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
-    let parameters = kind == .tools && entry != nil ? routes.entry(.tools, entry!).parameters : []
+    let parameters = kind == .tools && entry != nil ? routes.parameters(ofTool: entry!) : []
     headScratch.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,
       arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)

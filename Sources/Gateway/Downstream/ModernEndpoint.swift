@@ -27,7 +27,7 @@ extension Worker {
     guard case .success(let route) = routes.route(.tools, named: name, view: view), let place = route.entry else {
       return nil
     }
-    let parameters = routes.entry(.tools, place).parameters
+    let parameters = routes.parameters(ofTool: place)
     guard !parameters.isEmpty else { return nil }
     return parameters.span.fault(head, arguments: envelope.value(Param.arguments), scratch: &headScratch.buffer)
   }
