@@ -30,6 +30,7 @@ class Plan:
 ENVOY_ROUTER = ["--era", "legacy", "--tool", "one__echo", "--expect", "call {n}"]
 RENAMED = ["--era", "legacy", "--tool", "s0__echo", "--expect", "call {n}"]
 
+RELAY = Subject("bare libuv relay", "relay", load=PLAIN)
 PROXIES = [
     Subject("nginx", "nginx", load=PLAIN),
     Subject("HAProxy", "haproxy", load=PLAIN, environment={"BENCH_BUFFER": "65536"}),
@@ -47,6 +48,8 @@ GATEWAYS = [
         "contextforge",
         load=["--era", "legacy", "--tool", "responder-echo", "--expect", "call {n}"],
         slow=True,
+        # It answers more than a few callers with errors.
+        callers=4,
         patience=300,
     ),
 ]
@@ -72,12 +75,12 @@ def calls(plan: Plan, store: Store) -> None:
 
     def measure(servers: Servers, subject: Subject, number: int) -> None:
         timed = ["-d", f"{plan.seconds}s", "--timeout", "30s"]
-        store.add("calls", "saturation", subject.name, number, servers.measure(subject, "call", "-c", 16, *timed))
+        store.add("calls", "saturation", subject.name, number, servers.measure(subject, "call", "-c", subject.callers, *timed))
         rate = 20 if subject.slow else 1000
-        fixed = servers.measure(subject, "call", "-c", 16, "--rate", rate, *timed)
+        fixed = servers.measure(subject, "call", "-c", subject.callers, "--rate", rate, *timed)
         store.add("calls", "fixed", subject.name, number, fixed, rate=rate)
 
-    rounds(plan, store, "calls", [DIRECT, *PROXIES, *GATEWAYS], measure)
+    rounds(plan, store, "calls", [DIRECT, RELAY, *PROXIES, *GATEWAYS], measure)
 
 
 def websocket(plan: Plan, store: Store) -> None:

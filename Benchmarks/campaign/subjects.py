@@ -37,6 +37,8 @@ class Subject:
     websocket: bool = False
     slow: bool = False
     """It answers hundreds of calls a second, not tens of thousands."""
+    callers: int = 16
+    """Connections that call at once."""
     patience: int = 60
     """Seconds until it has to be ready."""
     environment: dict[str, str] = field(default_factory=dict)
