@@ -84,7 +84,7 @@ def test_a_connection_that_was_closed_while_the_gateway_was_busy_is_not_used(
             for _ in range(5):
                 gateway.child.process.send_signal(signal.SIGSTOP)
                 connection.send(data)
-                time.sleep(1.2)
+                assert eventually(lambda: upstream.closed == upstream.accepted, 20)
                 gateway.child.process.send_signal(signal.SIGCONT)
                 assert "result" in connection.response().message
 

@@ -95,7 +95,7 @@ class HandledUpstream(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.handling, self.patience = handling or {}, patience
-        self.accepted, self.methods = 0, []
+        self.accepted, self.closed, self.methods = 0, 0, []
         self.scheme = "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -105,6 +105,10 @@ class HandledUpstream(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     methods: list[str]
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.closed += 1
 
     def handle_error(self, *_: Any) -> None:
         """A client that goes away is no news here."""
