@@ -71,7 +71,8 @@ extension Worker {
   }
 
   private func write(
-    _ event: EventLog.Event, to reader: ConnectionID, of session: Session, source: ExchangeID? = nil, atOnce: Bool = false
+    _ event: EventLog.Event, to reader: ConnectionID, of session: Session, source: ExchangeID? = nil,
+    atOnce: Bool = false
   ) {
     guard write(event, on: reader, atOnce: atOnce) == .full else { return }
     if let source, pauseSource(of: source) { return }

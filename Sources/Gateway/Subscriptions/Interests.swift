@@ -50,7 +50,8 @@ final class Interests: Sendable {
     remove([before.interest])
     let other = all.first { $0.value.isCounted && $0.value.interest == before.interest }?.key
     sessions.withLock { sessions in
-      if let other { sessions.add(session, before.interest, as: other) } else { sessions.remove(session, before.interest) }
+      sessions.remove(session, before.interest)
+      if let other { sessions.add(session, before.interest, as: other) }
     }
   }
 
