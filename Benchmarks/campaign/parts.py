@@ -105,7 +105,9 @@ def websocket(plan: Plan, store: Store) -> None:
 
 
 def fanout(plan: Plan, store: Store) -> None:
-    """One publisher, many event streams."""
+    """One publisher, many event streams. Each run has a server that was just started: sessions, and what is kept for them,
+    outlive the subscribers of the run before."""
+    store.forget("fanout")
     raw = ["--era", "none"]
     subjects = [
         Subject("bare epoll writer", "responder", ["modern"], path="/events", load=raw, trial="listen"),
@@ -114,18 +116,22 @@ def fanout(plan: Plan, store: Store) -> None:
         Subject("sluice, GET stream", "sluice", load=LEGACY, upstream="modern"),
     ]
 
-    def measure(servers: Servers, subject: Subject, number: int) -> None:
-        gateway = subject.program == "sluice"
-        port = servers.upstream("modern") if gateway else servers.ports[subject.name]
-        publish = ["--publish", f"http://127.0.0.1:{port}/publish", "--timeout", "30s", "--size", 300]
+    for number in range(1, plan.rounds + 1):
         for subscribers in (max(plan.crowd // 10, 1), plan.crowd):
             rate = max(1, 20000 // subscribers)
             count = max(5, int(plan.seconds * rate))
-            load = ["-c", subscribers, "--publications", count, "--rate", rate, *publish]
-            result = servers.measure(subject, "fanout", *load)
-            store.add("fanout", f"{subscribers} subscribers", subject.name, number, result)
-
-    rounds(plan, store, "fanout", subjects, measure)
+            for subject in plan.chosen(subjects):
+                print(f"fanout: round {number} of {plan.rounds}, {subscribers} subscribers, {subject.name}", flush=True)
+                with Servers() as servers:
+                    if not servers.start(subject):
+                        store.note("fanout", f"{subject.name} could not be measured: {servers.failures[subject.name]}")
+                        continue
+                    is_gateway = subject.program == "sluice"
+                    port = servers.upstream("modern") if is_gateway else servers.ports[subject.name]
+                    publish = ["--publish", f"http://127.0.0.1:{port}/publish", "--timeout", "30s", "--size", 300]
+                    load = ["-c", subscribers, "--publications", count, "--rate", rate, *publish]
+                    result = servers.measure(subject, "fanout", *load)
+                    store.add("fanout", f"{subscribers} subscribers", subject.name, number, result)
 
 
 def idle(plan: Plan, store: Store) -> None:

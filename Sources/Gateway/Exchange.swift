@@ -102,6 +102,7 @@ final class Exchange {
   }
 
   var generation: UInt32 = 1
+  fileprivate(set) var id = ExchangeID.none
   var origin = Origin.free
   var answer = Answer.undecided
   var carrier = Carrier.none
@@ -211,8 +212,9 @@ struct ExchangeTable {
     }
     let exchange = slots[slot]
     exchange.origin = origin
+    exchange.id = ExchangeID(worker: worker, slot: slot, generation: exchange.generation)
     count += 1
-    return ExchangeID(worker: worker, slot: slot, generation: exchange.generation)
+    return exchange.id
   }
 
   func contains(_ id: ExchangeID) -> Bool { find(id) != nil }

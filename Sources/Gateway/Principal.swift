@@ -14,9 +14,9 @@ extension Worker {
   }
 
   /// Whose call it is.
-  func principal(of id: ExchangeID) -> Principal {
-    if let session = exchanges[id].session { return session.principal }
-    switch exchanges[id].origin {
+  func principal(of exchange: Exchange) -> Principal {
+    if let session = exchange.session { return session.principal }
+    switch exchange.origin {
     case .post(let connection): return principal(of: connection)
     case .socket(let reply): return principal(of: reply.connection)
     default: return .anonymous

@@ -15,7 +15,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   let index: Int
   let gateway: GatewayState
   let logger: Logger
-  private(set) var loop: EventLoop!
+  let loop: EventLoop
   /// Where others find this worker.
   let place = WorkerPlace()
 
@@ -94,7 +94,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options
     options.worker = UInt8(index)
-    loop = try EventLoop(options, handler: self)
+    loop = try EventLoop(options)
+    unsafe loop.handler = self
     place.enter(self)
   }
 

@@ -35,13 +35,13 @@ package final class EventLoop {
 
   let raw: OpaquePointer
   /// Set once, before the loop runs; the owner keeps it alive as long as the loop.
-  package unowned(unsafe) var handler: any LoopHandler
+  package unowned(unsafe) var handler: (any LoopHandler)!
   package let handle: LoopHandle
   package let executor: LoopExecutor
   /// Kept as long as children may need it.
   private let reaper: Reaper?
 
-  package init(_ options: Options, handler: any LoopHandler) throws(ReactorError) {
+  package init(_ options: Options) throws(ReactorError) {
     var settings = cr_loop_options()
     settings.worker = options.worker
     settings.max_connections = options.maximumConnections
@@ -54,7 +54,6 @@ package final class EventLoop {
     guard let made = unsafe made else { throw ReactorError(error) }
     unsafe raw = made
     reaper = options.reaper
-    unsafe self.handler = handler
     unsafe handle = LoopHandle(loop: made)
     executor = LoopExecutor(handle)
     // What C hands back; nothing is called before the loop runs.

@@ -195,6 +195,6 @@ extension Worker {
     appendSession(open)
     headScratch.buffer.append(contentLength: message.byteCount)
     headScratch.buffer.appendHeadEnd()
-    post(id, message, cluster)
+    post(exchange, message, cluster)
   }
 }

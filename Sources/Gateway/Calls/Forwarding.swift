@@ -8,7 +8,7 @@ extension Worker {
   /// Opens an exchange for a client's request. nil, and the client answered, when this worker holds too many.
   func beginExchange(
     _ origin: Exchange.Origin, _ session: Session?, _ envelope: Envelope, client: Revision
-  ) -> ExchangeID? {
+  ) -> Exchange? {
     guard let id = exchanges.make(origin) else { return nil }
     let exchange = exchanges[id]
     exchange.session = session
@@ -23,15 +23,15 @@ extension Worker {
     session?.callBegan()
     if case .post(let connection) = origin { loop.setTag(connection, tag(.exchange, id.rawValue)) }
     armSweep()
-    return id
+    return exchange
   }
 
   /// Carries a client's request to its upstream. `plain` is the upstream's own name or URI, unescaped.
   func forward(
-    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
+    _ exchange: Exchange, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
     plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
   ) {
-    let exchange = exchanges[id]
+    let id = exchange.id
     // It may go out once more, perhaps to a server that changed meanwhile.
     uncount(id)
     exchange.cluster = cluster
@@ -62,11 +62,11 @@ extension Worker {
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
       return fail(id, .internalError("the request could not be rewritten"))
     }
-    guard revision.era == .modern else { return send(id, bodyBytes, cluster, profile) }
+    guard revision.era == .modern else { return send(exchange, bodyBytes, cluster, profile) }
     let reader = takeReader()
     exchange.reader = reader
     reader.keep(envelope.message)
-    guard profile.transport == .streamableHTTP else { return send(id, bodyBytes, cluster, profile) }
+    guard profile.transport == .streamableHTTP else { return send(exchange, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
     let parameters = kind == .tools && entry != nil ? routes.parameters(ofTool: entry!) : []
@@ -75,7 +75,7 @@ extension Worker {
       arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)
     headScratch.buffer.append(contentLength: bodyScratch.count)
     headScratch.buffer.appendHeadEnd()
-    post(id, bodyBytes, cluster)
+    post(exchange, bodyBytes, cluster)
   }
 
   /// The profile of an upstream that may be called now; else the exchange is answered with what is wrong.
@@ -91,10 +91,10 @@ extension Worker {
   }
 
   /// Sends a finished message through the conversation that the isolation asks for, opening it first if need be.
-  func send(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile) {
+  func send(_ exchange: Exchange, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile) {
+    let id = exchange.id
     if profile.transport == .embedded { return sendEmbedded(id, message) }
-    let exchange = exchanges[id]
-    let binding = exchange.binding ?? self.binding(for: id, cluster)
+    let binding = exchange.binding ?? self.binding(for: exchange, cluster)
     exchange.binding = binding
     let speaksTooHigh = exchange.logLevel.map { binding.lowerLogLevel(to: $0) } ?? false
     switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
@@ -109,9 +109,9 @@ extension Worker {
         guard hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) else { return }
         guard let message = exchange.parked else { return }
         exchange.parked = nil
-        return carry(id, message.rawBytes, open)
+        return carry(exchange, message.rawBytes, open)
       }
-      carry(id, message, open)
+      carry(exchange, message, open)
     case .waiting:
       exchange.parked = message.array
     case .yours:
@@ -122,41 +122,40 @@ extension Worker {
     }
   }
 
-  func binding(for id: ExchangeID, _ cluster: Cluster) -> UpstreamSession {
+  func binding(for exchange: Exchange, _ cluster: Cluster) -> UpstreamSession {
     switch cluster.isolation {
     case .shared:
       return gateway.sharedUpstream(cluster)
     case .principal, .session:
-      let session = exchanges[id].session
+      let session = exchange.session
       if cluster.isolation == .session, let session { return session.upstream(cluster) }
-      return gateway.principalUpstream(cluster, principal(of: id), abilities: session?.abilities ?? [])
+      return gateway.principalUpstream(cluster, principal(of: exchange), abilities: session?.abilities ?? [])
     }
   }
 
   /// The conversation is open (or could not be opened): the exchange that waited goes on.
   func resumeParked(_ id: ExchangeID, failure: String?) {
-    guard exchanges.contains(id), let message = exchanges[id].parked, let cluster = exchanges[id].cluster else {
+    guard let exchange = exchanges.find(id), let message = exchange.parked, let cluster = exchange.cluster else {
       return
     }
-    exchanges[id].parked = nil
+    exchange.parked = nil
     if let failure { return fail(id, .unavailable(cluster, failure, retryAfter: 1000)) }
     guard let profile = cluster.profile else {
       // The gateway's own questions come before it has said what the upstream is.
-      if case .local = exchanges[id].origin, let open = exchanges[id].binding?.current {
-        return carry(id, message.rawBytes, open)
+      if case .local = exchange.origin, let open = exchange.binding?.current {
+        return carry(exchange, message.rawBytes, open)
       }
       return fail(id, .unavailable(cluster, "went away", retryAfter: 1000))
     }
-    send(id, message.rawBytes, cluster, profile)
+    send(exchange, message.rawBytes, cluster, profile)
   }
 
   /// Sends a message through an open conversation.
-  func carry(_ id: ExchangeID, _ message: RawSpan, _ open: UpstreamSession.Open) {
-    let exchange = exchanges[id]
+  func carry(_ exchange: Exchange, _ message: RawSpan, _ open: UpstreamSession.Open) {
     exchange.opened = open
     if let link = open.link {
       exchange.carrier = .link(link)
-      return sendLink(link, message, id)
+      return sendLink(link, message, exchange.id)
     }
     guard let cluster = exchange.cluster else { return }
     if !open.httpSession.isEmpty {
@@ -169,18 +168,18 @@ extension Worker {
     appendSession(open)
     headScratch.buffer.append(contentLength: message.byteCount)
     headScratch.buffer.appendHeadEnd()
-    post(id, message, cluster)
+    post(exchange, message, cluster)
   }
 
   /// The upstream has ended the session before it took the call (404): once, the call goes out again in a new one. False
   /// if it can't.
   func repeatInNewSession(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
-    guard !exchanges[id].retried, let message = reader.kept, let cluster = exchanges[id].cluster,
-      let profile = cluster.profile
+    let exchange = exchanges[id]
+    guard !exchange.retried, let message = reader.kept, let cluster = exchange.cluster, let profile = cluster.profile
     else { return false }
-    exchanges[id].retried = true
+    exchange.retried = true
     reader.reset()
-    send(id, message.rawBytes, cluster, profile)
+    send(exchange, message.rawBytes, cluster, profile)
     return true
   }
 
@@ -191,10 +190,9 @@ extension Worker {
   }
 
   /// Sends head scratch and a body over an idle connection or a new one.
-  func post(_ id: ExchangeID, _ message: RawSpan, _ cluster: Cluster) {
-    let exchange = exchanges[id]
+  func post(_ exchange: Exchange, _ message: RawSpan, _ cluster: Cluster) {
     if exchange.reader == nil { exchange.reader = takeReader() }
-    let tag = tag(.exchange, id.rawValue)
+    let tag = tag(.exchange, exchange.id.rawValue)
     let stake = exchange.stake ?? stake(in: cluster)
     while let connection = stake.pool.take(now: now) {
       loop.setTag(connection, tag)
@@ -207,7 +205,7 @@ extension Worker {
       return
     }
     guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
-      return fail(id, .overloaded)
+      return fail(exchange.id, .overloaded)
     }
     exchange.carrier = .connection(connection)
     loop.send(connection, headBytes, message)

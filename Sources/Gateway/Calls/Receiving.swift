@@ -57,6 +57,9 @@ extension Worker {
       answerUpstream(exchange, envelope, code: -32601, "the gateway itself has no \(envelope.methodName.text)")
     case .batch:
       for element in Self.elements(of: message) where exchanges.contains(id) { receive(id, element.rawBytes) }
+    case .invalid where call.onNotification != nil && exchange.reader?.mode == .events:
+      // A stream goes on without what is no message.
+      logger.warning("\(exchange.cluster?.alias ?? "") sent what is no message: \(envelope.fault?.text ?? "")")
     case .invalid:
       finish(id)
       call.complete(.failed(envelope.fault?.text ?? "no JSON-RPC message"))

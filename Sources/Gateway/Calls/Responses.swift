@@ -67,7 +67,7 @@ extension Worker {
     guard let exchange = exchanges.find(id), let cluster = exchange.cluster else { return }
     let envelopes = requestScanner
     let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)
-    call(id, exchange.looksAtAll ? .all : .only(upstream: cluster.number), envelope)
+    call(exchange, exchange.looksAtAll ? .all : .only(upstream: cluster.number), envelope)
   }
 
   /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.

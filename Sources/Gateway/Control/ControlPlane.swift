@@ -395,9 +395,9 @@ final class Supervisor {
   var binding: UpstreamSession?
   /// The connection of the gateway's own stream of a legacy session.
   var stream: ConnectionID?
-  /// The gateway's own listen.
-  var listen: ExchangeID?
-  /// When one of the two was opened, and how many before it ended soon.
+  /// The gateway's own listens.
+  var listens = OwnListens()
+  /// When one of these was opened, and how many before it ended soon.
   var listeningSince: UInt64 = 0
   var briefListens: UInt64 = 0
   /// The resources that the upstream has been asked to tell of.

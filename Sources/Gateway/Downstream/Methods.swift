@@ -9,9 +9,10 @@ extension Worker {
     _ origin: Exchange.Origin, _ session: Session?, _ view: CatalogueView, _ envelope: Envelope,
     _ revision: Revision
   ) {
-    guard let id = beginExchange(origin, session, envelope, client: revision) else {
+    guard let exchange = beginExchange(origin, session, envelope, client: revision) else {
       return refuseOverloaded(origin, session, envelope, revision.era)
     }
+    let id = exchange.id
     guard envelope.method.isRequest(in: revision) else {
       return fail(id, GatewayError(.methodNotFound, message: "Method not found: \(envelope.methodName.text)"))
     }
@@ -26,7 +27,7 @@ extension Worker {
     case .resourcesList: list(id, .resources, view, envelope)
     case .resourcesTemplatesList: list(id, .templates, view, envelope)
     case .toolsCall, .promptsGet, .resourcesRead, .completionComplete, .resourcesSubscribe, .resourcesUnsubscribe:
-      call(id, view, envelope)
+      call(exchange, view, envelope)
     case .loggingSetLevel: setLevel(id, view, envelope)
     case .serverDiscover: discover(id, view)
     default:
@@ -97,17 +98,18 @@ extension Worker {
   // MARK: Carried to an upstream
 
   /// A call by name or URI: its route, then its upstream.
-  func call(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
+  func call(_ exchange: Exchange, _ view: CatalogueView, _ envelope: Envelope) {
+    let id = exchange.id
     let target = CallTarget(envelope)
     guard let token = target.token, let contents = JSON.contents(of: envelope.message[token]) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: \(Self.missing(envelope.method))"))
     }
-    guard JSON.isEscaped(contents) else { return route(id, view, envelope, target, contents) }
+    guard JSON.isEscaped(contents) else { return route(exchange, view, envelope, target, contents) }
     var plain = ByteBuffer()
     guard JSON.unescape(contents, into: &plain) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: a name that is not valid text"))
     }
-    route(id, view, envelope, target, plain.bytes)
+    route(exchange, view, envelope, target, plain.bytes)
   }
 
   private static func missing(_ method: Method) -> String {
@@ -119,9 +121,8 @@ extension Worker {
   }
 
   private func route(
-    _ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
+    _ exchange: Exchange, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    let exchange = exchanges[id]
     let catalogue = gateway.catalogue(for: exchange.session)
     let routes = catalogue.routes
     exchange.looksAtAll = view == .all
@@ -147,16 +148,17 @@ extension Worker {
       return
     }
     switch found {
-    case .failure(let error): fail(id, error)
-    case .success(let route): follow(id, envelope, target, route, kind, catalogue, text)
+    case .failure(let error): fail(exchange.id, error)
+    case .success(let route): follow(exchange, envelope, target, route, kind, catalogue, text)
     }
   }
 
   /// Carries a call along its route, under the upstream's own name.
   private func follow(
-    _ id: ExchangeID, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind,
+    _ exchange: Exchange, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind,
     _ catalogue: ServedCatalogue, _ text: RawSpan
   ) {
+    let id = exchange.id
     let routes = catalogue.routes
     let cluster = catalogue.clusters[route.upstream]
     switch envelope.method {
@@ -171,19 +173,19 @@ extension Worker {
     let entry = route.entry
     switch route.rename {
     case .keep:
-      forward(id, envelope, target, cluster, .keep, plain: text, routes, route.upstream, kind, entry)
+      forward(exchange, envelope, target, cluster, .keep, plain: text, routes, route.upstream, kind, entry)
     case .listed:
       guard let entry else { return fail(id, .internalError("a listed name without its entry")) }
       let listed = routes.entry(kind, entry)
       forward(
-        id, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes,
+        exchange, envelope, target, cluster, .token(listed.ownToken.rawBytes), plain: listed.own.rawBytes, routes,
         route.upstream,
         kind, entry)
     case .cut(let slice):
       var plain = ByteBuffer(capacity: text.byteCount)
       plain.append(text, cutting: slice)
       forward(
-        id, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, route.upstream, kind, entry)
+        exchange, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, route.upstream, kind, entry)
     }
   }
 
@@ -220,7 +222,7 @@ extension Worker {
       if worker.exchanges.contains(id) { worker.answer(id, result: ("{}" as StaticString).bytes) }
     }
     guard isModern else {
-      let binding = binding(for: id, cluster)
+      let binding = binding(for: exchanges[id], cluster)
       if subscribes {
         binding.subscribe(interest.uri, session.id, isMarked: route.rename != .keep)
         return true

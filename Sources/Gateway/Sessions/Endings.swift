@@ -69,7 +69,7 @@ extension Worker {
     headScratch.buffer.append(cluster.head("DELETE"))
     appendSession(open)
     headScratch.buffer.appendHeadEnd()
-    post(id, RawSpan(), cluster)
+    post(exchanges[id], RawSpan(), cluster)
   }
 
   // MARK: Expiry

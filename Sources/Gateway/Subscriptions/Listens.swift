@@ -53,7 +53,8 @@ extension Worker {
       return refuse(path, error, id: envelope.id, .modern)
     }
     if case .socket(let reply) = path, listenCount(of: reply.connection) >= Self.listensPerSocket {
-      return refuse(path, .overloaded, id: envelope.id, .modern)
+      let error = GatewayError(.overloaded, message: "this WebSocket has \(Self.listensPerSocket) listens already")
+      return refuse(path, error, id: envelope.id, .modern)
     }
     guard !gateway.isEnding else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
     let catalogue = gateway.catalogue

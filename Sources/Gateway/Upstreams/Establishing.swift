@@ -119,7 +119,7 @@ extension Worker {
     headScratch.buffer.append(binding.cluster.requestHead)
     headScratch.buffer.append(contentLength: message.count)
     headScratch.buffer.appendHeadEnd()
-    post(id, message.bytes, binding.cluster)
+    post(exchanges[id], message.bytes, binding.cluster)
   }
 
   private func initialized(
@@ -154,7 +154,7 @@ extension Worker {
     appendSession(open)
     headScratch.buffer.append(contentLength: notification.utf8CodeUnitCount)
     headScratch.buffer.appendHeadEnd()
-    post(id, notification.bytes, binding.cluster)
+    post(exchanges[id], notification.bytes, binding.cluster)
   }
 
   /// An exchange whose answer the gateway itself awaits.
@@ -203,10 +203,10 @@ extension Worker {
       headScratch.buffer.append(header: .mcpMethod, method.name)
       headScratch.buffer.append(contentLength: message.count)
       headScratch.buffer.appendHeadEnd()
-      post(id, message.bytes, cluster)
+      post(exchanges[id], message.bytes, cluster)
       return id
     }
-    send(id, message.bytes, cluster, profile)
+    send(exchanges[id], message.bytes, cluster, profile)
     return id
   }
 }

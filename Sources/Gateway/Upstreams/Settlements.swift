@@ -103,7 +103,7 @@ extension Worker {
     message.append(",\"params\":")
     message.append(params)
     message.append("}")
-    carry(id, message.bytes, open)
+    carry(exchanges[id], message.bytes, open)
   }
 }
 

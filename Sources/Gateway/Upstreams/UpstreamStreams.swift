@@ -220,6 +220,6 @@ extension Worker {
     headScratch.buffer.append(link.requestHead)
     headScratch.buffer.append(contentLength: message.byteCount)
     headScratch.buffer.appendHeadEnd()
-    post(id, message, link.cluster)
+    post(exchanges[id], message, link.cluster)
   }
 }

@@ -24,6 +24,7 @@ class Listening:
     def __init__(self, message: dict[str, Any]) -> None:
         self.id = message["id"]
         self.filter: dict[str, Any] = message["params"]["notifications"]
+        self.resources: list[str] = self.filter.get("resourceSubscriptions", [])
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def tell(self, method: str, **params: Any) -> None:
@@ -43,6 +44,8 @@ class ModernServer:
         """HTTP status and error of calls to come."""
         self.lifetime = 0
         """How long clients may keep the lists, in milliseconds."""
+        self.most_resources = 1024
+        """How many one listen may name."""
         self.listens: list[Listening] = []
         self.ended: list[Listening] = []
         self.on_call: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: None
@@ -50,6 +53,12 @@ class ModernServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self))
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/mcp"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def publish(self, uri: str, **more: Any) -> None:
+        """Tells every listen that names a resource, or what it lies below, of a change."""
+        for listening in list(self.listens):
+            if any(uri == named or uri.startswith(f"{named}/") for named in listening.resources):
+                listening.tell("notifications/resources/updated", uri=uri, **more)
 
     def close(self) -> None:
         for listening in list(self.listens):
@@ -128,6 +137,8 @@ def handler_for(server: ModernServer) -> type[BaseHTTPRequestHandler]:
 
         def listen(self, message: dict[str, Any]) -> None:
             listening = Listening(message)
+            if len(listening.resources) > server.most_resources:
+                return self.refuse(message, 400, {"code": -32602, "message": "too many resources"})
             listening.tell("notifications/subscriptions/acknowledged", notifications=listening.filter)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

@@ -1,0 +1,96 @@
+import Testing
+
+@testable import Gateway
+
+/// What the gateway itself listens for at a modern upstream (PROTOCOL section 13).
+@Suite("The gateway's own listens")
+struct ListenSetTests {
+  private func uris(_ names: some Sequence<Int>) -> Set<[UInt8]> { Set(names.map { Array("r://\($0)".utf8) }) }
+
+  /// Carries out what a set asks for, as an upstream that acknowledges everything.
+  private func perform(_ change: ListenSet.Change, _ set: inout ListenSet, _ open: inout [Int: Set<[UInt8]>]) {
+    for number in change.ended { open[number] = nil }
+    for (number, uris) in change.opened {
+      open[number] = uris
+      set.acknowledged(number)
+    }
+    for number in change.replaced {
+      set.end(number)
+      open[number] = nil
+    }
+  }
+
+  @Test("what is wanted is asked for by few listens, none of them larger than upstreams take")
+  func growth() {
+    var set = ListenSet()
+    var open: [Int: Set<[UInt8]>] = [:]
+    var asked = 0
+    for count in 1...2000 {
+      let change = set.settle(uris(0..<count))
+      asked += change.opened.reduce(0) { $0 + $1.uris.count }
+      perform(change, &set, &open)
+    }
+    #expect(open.values.reduce(Set()) { $0.union($1) } == uris(0..<2000))
+    #expect(open.values.reduce(0) { $0 + $1.count } == 2000, "nothing is asked for twice")
+    #expect(open.values.allSatisfy { $0.count <= 512 })
+    #expect(open.count <= 4 + 10)
+    #expect(asked <= 2000 * 11, "each is asked for anew as often as its listen doubles")
+  }
+
+  @Test("a listen ends when nobody wants anything of it, and is asked anew without what nobody wants")
+  func shrinking() {
+    var set = ListenSet()
+    var open: [Int: Set<[UInt8]>] = [:]
+    perform(set.settle(uris(0..<200)), &set, &open)
+    let few = set.settle(uris(0..<150))
+    #expect(few.opened.isEmpty && few.ended.isEmpty, "some more than is wanted do not matter")
+    perform(set.settle(uris(0..<20)), &set, &open)
+    #expect(Array(open.values) == [uris(0..<20)])
+    let none = set.settle([])
+    #expect(none.ended.count == 1 && none.opened.isEmpty)
+    #expect(set.isEmpty)
+  }
+
+  @Test("an upstream that refuses is asked for less at a time, and not again for what it refuses alone")
+  func refusals() {
+    var set = ListenSet()
+    let wanted = uris(0..<40)
+    var taken: Set<[UInt8]> = []
+    var rounds = 0
+    var change = set.settle(wanted)
+    while !change.opened.isEmpty, rounds < 20 {
+      rounds += 1
+      for (number, uris) in change.opened {
+        // It takes three at a time, and one of them never.
+        if uris.count > 3 || uris.contains(Array("r://7".utf8)) {
+          set.refuse(number)
+        } else {
+          set.acknowledged(number)
+          taken.formUnion(uris)
+        }
+      }
+      change = set.settle(wanted)
+    }
+    #expect(taken == wanted.subtracting([Array("r://7".utf8)]))
+    #expect(set.settle(wanted).opened.isEmpty)
+  }
+
+  @Test("a change is taken from the listen that names the resource, or else what is nearest above it")
+  func owners() {
+    var set = ListenSet()
+    let (parent, child) = (Array("a://x".utf8), Array("a://x/y".utf8))
+    let others = uris(0..<2)
+    let first = set.settle(others.union([parent])).opened[0].number
+    set.acknowledged(first)
+    // One is missing: it is not put together with three.
+    let addition = set.settle(others.union([parent, child]))
+    let second = addition.opened[0].number
+    #expect(addition.replaced.isEmpty)
+    #expect(set.isTold(child, by: first), "until the other is acknowledged")
+    set.acknowledged(second)
+    #expect(set.isTold(child, by: second) && !set.isTold(child, by: first))
+    #expect(set.isTold(Array("a://x/y/z".utf8), by: second) && !set.isTold(Array("a://x/y/z".utf8), by: first))
+    #expect(set.isTold(Array("a://x/w".utf8), by: first) && !set.isTold(Array("a://x/w".utf8), by: second))
+    #expect(set.isTold(Array("b://unknown".utf8), by: first))
+  }
+}
