@@ -2,9 +2,9 @@ import Wire
 
 /// Which of the gateway's own listens to a modern upstream asks for which resources.
 ///
-/// The filter of a listen is fixed (PROTOCOL section 13), so what is newly wanted is asked for by another one. Small listens
-/// are put together with it, so that each merger at least doubles them: few are open at a time, none asks for more than
-/// upstreams take, and what is long wanted is seldom asked for anew. A value without I/O.
+/// The filter of a listen is fixed (PROTOCOL section 13), so what is newly wanted is asked for by another one. Where there are
+/// many, the smallest are put together with it: few are open at a time, none asks for more than upstreams take, and what is
+/// long wanted is seldom asked for anew. A value without I/O.
 struct ListenSet {
   typealias Number = Int
 
@@ -19,6 +19,8 @@ struct ListenSet {
 
   /// Resources that one listen asks for at most: half of what SDK servers take, and less for those that refuse that.
   private(set) var most = 512
+  /// As many that are less than half as large may be open; beyond, the smaller half of them is put together.
+  private static let small = 16
   private var listens: [Number: Set<[UInt8]>] = [:]
   private var owners: [[UInt8]: Number] = [:]
   /// An upstream refused a listen to each of these alone.
@@ -43,9 +45,9 @@ struct ListenSet {
       missing.formUnion(uris.intersection(wanted))
       change.replaced.append(number)
     }
-    for (number, uris) in listens.sorted(by: { ($0.value.count, $0.key) < ($1.value.count, $1.key) })
-    where stale[number] == nil {
-      guard uris.count <= missing.count, missing.count + uris.count <= most else { break }
+    let small = listens.filter { stale[$0.key] == nil && $0.value.count * 2 <= most }
+      .sorted { ($0.value.count, $0.key) < ($1.value.count, $1.key) }
+    for (number, uris) in small.prefix(small.count < Self.small ? 0 : Self.small / 2) {
       missing.formUnion(uris.intersection(wanted))
       change.replaced.append(number)
     }

@@ -24,7 +24,7 @@ final class OwnListens {
 }
 
 /// What a listen asks for.
-fileprivate enum ListenPurpose {
+private enum ListenPurpose {
   case lists(ListKinds)
   case resources(ListenSet.Number, Set<[UInt8]>)
 

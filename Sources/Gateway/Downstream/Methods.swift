@@ -185,7 +185,8 @@ extension Worker {
       var plain = ByteBuffer(capacity: text.byteCount)
       plain.append(text, cutting: slice)
       forward(
-        exchange, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, route.upstream, kind, entry)
+        exchange, envelope, target, cluster, .text(plain.bytes), plain: plain.bytes, routes, route.upstream, kind, entry
+      )
     }
   }
 
