@@ -2,9 +2,9 @@ import Wire
 
 /// Which of the gateway's own listens to a modern upstream asks for which resources.
 ///
-/// The filter of a listen is fixed (PROTOCOL section 13), so what is newly wanted is asked for by another one. Where there are
-/// many, the smallest are put together with it: few are open at a time, none asks for more than upstreams take, and what is
-/// long wanted is seldom asked for anew. A value without I/O.
+/// The filter of a listen is fixed (PROTOCOL section 13), so what is newly wanted is asked for by another one. Eight of about
+/// the same size are put together: few are open at a time, none asks for more than upstreams take, and what is long wanted is
+/// seldom asked for anew. A value without I/O.
 struct ListenSet {
   typealias Number = Int
 
@@ -19,8 +19,8 @@ struct ListenSet {
 
   /// Resources that one listen asks for at most: half of what SDK servers take, and less for those that refuse that.
   private(set) var most = 512
-  /// As many that are less than half as large may be open; beyond, the smaller half of them is put together.
-  private static let small = 16
+  /// How many of about the same size are put together.
+  private static let fanIn = 8
   private var listens: [Number: Set<[UInt8]>] = [:]
   private var owners: [[UInt8]: Number] = [:]
   /// An upstream refused a listen to each of these alone.
@@ -45,11 +45,16 @@ struct ListenSet {
       missing.formUnion(uris.intersection(wanted))
       change.replaced.append(number)
     }
-    let small = listens.filter { stale[$0.key] == nil && $0.value.count * 2 <= most }
-      .sorted { ($0.value.count, $0.key) < ($1.value.count, $1.key) }
-    for (number, uris) in small.prefix(small.count < Self.small ? 0 : Self.small / 2) {
-      missing.formUnion(uris.intersection(wanted))
-      change.replaced.append(number)
+    while missing.count * 2 <= most {
+      let magnitude = Self.magnitude(of: missing.count)
+      let peers = listens.filter {
+        Self.magnitude(of: $0.value.count) == magnitude && !change.replaced.contains($0.key)
+      }
+      guard peers.count >= Self.fanIn - 1 else { break }
+      for (number, uris) in peers {
+        missing.formUnion(uris.intersection(wanted))
+        change.replaced.append(number)
+      }
     }
     var rest = missing.sorted { $0.lexicographicallyPrecedes($1) }[...]
     while !rest.isEmpty {
@@ -60,6 +65,13 @@ struct ListenSet {
       next += 1
     }
     return change
+  }
+
+  /// Digits of a number in base `fanIn`.
+  private static func magnitude(of count: Int) -> Int {
+    var (digits, rest) = (0, count)
+    while rest > 0 { (digits, rest) = (digits + 1, rest / fanIn) }
+    return digits
   }
 
   /// From now on this one tells of what it asks for.
