@@ -16,7 +16,7 @@ import pytest
 
 from harness.gateway import Gateway
 from harness.paths import binary
-from harness.processes import alive, eventually, free_port, resident_bytes
+from harness.processes import alive, eventually, free_port, is_stopped, resident_bytes
 from harness.handled import TOOL, Handler, HandledUpstream, make_certificates
 from harness.upstreams import reference_command, stdio_entry, wire_command
 from harness.wire import Connection, LegacySession, envelope, modern, modern_headers, post_modern, request, rpc
@@ -83,6 +83,7 @@ def test_a_connection_that_was_closed_while_the_gateway_was_busy_is_not_used(
             assert "result" in connection.exchange(data).message
             for _ in range(5):
                 gateway.child.process.send_signal(signal.SIGSTOP)
+                assert eventually(lambda: is_stopped(gateway.pid), 5)
                 connection.send(data)
                 assert eventually(lambda: upstream.closed == upstream.accepted, 20)
                 gateway.child.process.send_signal(signal.SIGCONT)

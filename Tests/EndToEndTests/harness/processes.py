@@ -37,6 +37,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a SIGSTOP has reached every thread: until then some may go on."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:
