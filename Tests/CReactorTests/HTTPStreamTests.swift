@@ -49,6 +49,24 @@ struct HTTPStreamTests {
     #expect(gateway.events == [])
   }
 
+  @Test("what goes to many is written at once, after what the turn has gathered so far")
+  func atOnce() throws {
+    let (gateway, client, id) = try streaming()
+    #expect(client.take() == streamHead)
+    let shared = frame("shared\n\n")
+    defer { cr_frame_release(shared) }
+    let line: StaticString = "id: 1-2\n"
+    let before = cwire_span(base: line.utf8Start, length: line.utf8CodeUnitCount)
+    gateway.write(id, "gathered")
+    cr_http_stream_write_frame(gateway.loop, id, before, shared, CR_AT_ONCE)
+    #expect(cr_queued(gateway.loop, id) == 0, "nothing is left for the end of the turn")
+    cr_http_stream_write_frame(gateway.loop, id, before, shared, CR_GATHERED)
+    #expect(cr_queued(gateway.loop, id) > 0)
+    gateway.settle()
+    #expect(client.take() == "8\r\ngathered\r\n10\r\nid: 1-2\nshared\n\n\r\n10\r\nid: 1-2\nshared\n\n\r\n")
+    #expect(gateway.events == [])
+  }
+
   @Test("toward HTTP/1.0 a stream is plain bytes until the end of the connection")
   func oldVersion() throws {
     let (gateway, client, id) = try streaming(request: "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -105,6 +123,10 @@ struct HTTPStreamTests {
   @Test(
     "bytes survive a transport that takes a few at a time and is often not ready", arguments: [1, 3, 1000] as [UInt32])
   func shortWrites(size: UInt32) throws {
+    for gathering in [CR_GATHERED, CR_AT_ONCE] { try shortWrites(size: size, gathering) }
+  }
+
+  private func shortWrites(size: UInt32, _ gathering: cr_gathering) throws {
     let gateway = MemoryGateway()
     let body = String(repeating: "0123456789", count: 2000)
     let shared = frame(body)
@@ -114,7 +136,7 @@ struct HTTPStreamTests {
         gateway.reply(id, body: body, request.body)
       } else {
         gateway.beginStream(id)
-        cr_http_stream_write_frame(gateway.loop, id, cwire_span(), shared, CR_GATHERED)
+        cr_http_stream_write_frame(gateway.loop, id, cwire_span(), shared, gathering)
         gateway.write(id, body)
         cr_http_stream_end(gateway.loop, id)
       }
