@@ -103,7 +103,9 @@ def start(store: Store) -> list[str]:
 # Why a curve bends where it does.
 BENDS = {
     "busy connections": "More connections answer more often in one turn of the loop, so that one epoll_wait serves several calls "
-    "and the cost falls; with thousands of them what each holds no longer fits the caches, and it rises again.",
+    "and the cost falls. Each call in flight has a connection to the upstream, of which a worker keeps a hundred for the next "
+    "calls: with a thousand callers most calls open one of their own and close it. Beyond 4,096 calls in flight to one upstream "
+    "(limits.in_flight) the rest is refused with -32603, which counts as an error here: no figure.",
     "idle connections beside 16 busy ones": "An idle connection is a timer entry that is looked at once a minute and nothing in epoll's "
     "ready list: it should cost nothing, and a slope here is a defect.",
     "bytes of a message": "Flat while a message fits one read (64 KiB). From there every further read, write and copy of the kernel's, "
