@@ -42,7 +42,7 @@ typedef struct connection {
 
 static connection connections[max_descriptors];
 static int highest;
-static bool is_modern, answers_by_events;
+static bool is_modern, answers_by_events, opens_session;
 static unsigned tool_count = 1;
 static text out, payload;
 
@@ -114,20 +114,24 @@ static void put_event(text *to) {
   put(to, "\n\n\r\n", 4);
 }
 
-static const char event_head[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
-    "Transfer-Encoding: chunked\r\n\r\n";
+#define EVENT_FIELDS                                                                               \
+  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"              \
+  "Transfer-Encoding: chunked\r\n"
+static const char event_head[] = EVENT_FIELDS "\r\n";
 
-/* `payload` as the answer. */
+/* `payload` as the answer. As the SDKs' servers, one of the legacy era opens a session, which every
+   later request names. */
 static void send_answer(int descriptor) {
+  const char *session = opens_session ? "Mcp-Session-Id: 9f1c2b7a4d5e4f60a1b2c3d4e5f60718\r\n" : "";
   out.length = 0;
   if (answers_by_events) {
-    put(&out, event_head, sizeof event_head - 1);
+    print(&out, EVENT_FIELDS "%s\r\n", session);
     put_event(&out);
     put(&out, "0\r\n\r\n", 5);
   } else {
-    print(&out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-          payload.length);
+    print(&out,
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n",
+          session, payload.length);
     put(&out, payload.base, payload.length);
   }
   send_text(descriptor, &out);
@@ -184,6 +188,7 @@ static bool put_result(const char *body) {
   } else if (IS("ping")) {
     return true;
   } else if (IS("initialize") && !is_modern) {
+    opens_session = true;
     print(&payload, "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}},"
                     "\"serverInfo\":{\"name\":\"responder\",\"version\":\"1\"}");
   } else if (IS("server/discover") && is_modern) {
@@ -204,6 +209,7 @@ static bool make_answer(const char *body) {
   size_t id_length = find_value(body, "\"id\":", &id);
   if (id_length == 0) return false;
   payload.length = 0;
+  opens_session = false;
   print(&payload, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{", (int)id_length, id);
   if (put_result(body)) {
     print(&payload, "}}");

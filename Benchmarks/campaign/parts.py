@@ -28,17 +28,20 @@ class Plan:
 
 
 ENVOY_ROUTER = ["--era", "legacy", "--tool", "one__echo", "--expect", "call {n}"]
+SMALL_CALL = '{"jsonrpc":"2.0","id":{n},"method":"tools/call","params":{"name":"echo","arguments":{"text":"{padding}"}}}'
 RENAMED = ["--era", "legacy", "--tool", "s0__echo", "--expect", "call {n}"]
 
-RELAY = Subject("bare libuv relay", "relay", load=PLAIN)
+RELAY = Subject("bare libuv relay", "relay", load=LEGACY)
 PROXIES = [
-    Subject("nginx", "nginx", load=PLAIN),
-    Subject("HAProxy", "haproxy", load=PLAIN, environment={"BENCH_BUFFER": "65536"}),
-    Subject("Envoy, plain", "envoy", load=PLAIN),
+    Subject("nginx", "nginx", load=LEGACY),
+    Subject("HAProxy", "haproxy", load=LEGACY, environment={"BENCH_BUFFER": "65536"}),
+    Subject("Envoy, plain", "envoy", load=LEGACY),
 ]
+# Each carries the very same requests: what a gateway is spared, a proxy is too.
+OURS = Subject("sluice", "sluice", load=LEGACY)
+MODERN_CALLS = [replace(each, load=MODERN, upstream="modern") for each in (RELAY, *PROXIES, OURS)]
 GATEWAYS = [
-    Subject("sluice, legacy session", "sluice", load=LEGACY),
-    Subject("sluice, 2026-07-28", "sluice", load=MODERN, upstream="modern"),
+    OURS,
     Subject("sluice, two upstreams", "sluice", ["2"], load=RENAMED),
     Subject("Envoy, mcp_router", "envoy", ["mcp_router"], load=ENVOY_ROUTER),
     Subject("mcp-proxy", "mcp-proxy", load=LEGACY, slow=True),
@@ -53,13 +56,12 @@ GATEWAYS = [
         patience=300,
     ),
 ]
-DIRECT = Subject("direct", "responder", ["legacy"], load=PLAIN)
+DIRECT = Subject("direct", "responder", ["legacy"], load=LEGACY)
 
 
 def rounds(
     plan: Plan, store: Store, part: str, subjects: list[Subject], measure: Callable[[Servers, Subject, int], None]
 ) -> None:
-    store.forget(part)
     with Servers() as servers:
         ready = [each for each in plan.chosen(subjects) if servers.start(each)]
         for name, reason in servers.failures.items():
@@ -71,16 +73,20 @@ def rounds(
 
 
 def calls(plan: Plan, store: Store) -> None:
-    """tools/call of 300 bytes through everything: as fast as answers come over 16 connections, and at 1,000 a second."""
+    """tools/call of 300 bytes through everything: as fast as answers come over 16 connections, and at 1,000 a second; in a
+    session of 2025-11-25, then in 2026-07-28."""
 
     def measure(servers: Servers, subject: Subject, number: int) -> None:
-        timed = ["-d", f"{plan.seconds}s", "--timeout", "30s"]
-        store.add("calls", "saturation", subject.name, number, servers.measure(subject, "call", "-c", subject.callers, *timed))
+        era = ", 2026-07-28" if subject.upstream == "modern" else ""
+        timed = ["-c", subject.callers, "-d", f"{plan.seconds}s", "--timeout", "30s"]
+        store.add("calls", f"saturation{era}", subject.name, number, servers.measure(subject, "call", *timed))
         rate = 20 if subject.slow else 1000
-        fixed = servers.measure(subject, "call", "-c", subject.callers, "--rate", rate, *timed)
-        store.add("calls", "fixed", subject.name, number, fixed, rate=rate)
+        fixed = servers.measure(subject, "call", "--rate", rate, *timed)
+        store.add("calls", f"fixed{era}", subject.name, number, fixed, rate=rate)
 
+    store.forget("calls")
     rounds(plan, store, "calls", [DIRECT, RELAY, *PROXIES, *GATEWAYS], measure)
+    rounds(plan, store, "calls", [replace(DIRECT, arguments=["modern"], load=MODERN, upstream="modern"), *MODERN_CALLS], measure)
 
 
 def websocket(plan: Plan, store: Store) -> None:
@@ -101,6 +107,7 @@ def websocket(plan: Plan, store: Store) -> None:
                 result = servers.measure(subject, "call", *load)
                 store.add("websocket", f"{size} bytes, {connections} connections", subject.name, number, result)
 
+    store.forget("websocket")
     rounds(plan, store, "websocket", subjects, measure)
 
 
@@ -181,6 +188,7 @@ def connects(plan: Plan, store: Store) -> None:
             resumed = servers.measure(subject, "churn", "--resume", *timed)
             store.add("connects", "TLS resumption and a call", subject.name, number, resumed)
 
+    store.forget("connects")
     rounds(plan, store, "connects", [*sockets, *secure], measure)
 
 
@@ -188,7 +196,7 @@ def start(plan: Plan, store: Store) -> None:
     """From the start of the process until a call is answered, resident memory then, and the size of the program."""
     store.forget("start")
     for number in range(1, plan.rounds + 1):
-        for subject in plan.chosen([GATEWAYS[0], *PROXIES, *GATEWAYS[3:]]):
+        for subject in plan.chosen([OURS, *PROXIES, *GATEWAYS[2:]]):
             print(f"start: round {number} of {plan.rounds}, {subject.name}", flush=True)
             with Servers() as servers:
                 servers.upstream(subject.upstream)
@@ -213,31 +221,46 @@ def program_size(pid: int) -> int:
 
 
 def scaling(plan: Plan, store: Store) -> None:
-    """CPU time per call against the number of connections, the size, the tools and the upstreams."""
+    """CPU time per call against the number of connections, the size, the tools and the upstreams. The points of a curve are
+    interleaved too."""
     store.forget("scaling")
+    base = replace(OURS, load=MODERN, upstream="modern", environment={"SLUICE_LIMITS_BODY": "64MiB"})
+    Point = tuple[Subject, list[object]]
 
-    def run(table: str, x: int, subject: Subject, *load: object) -> None:
-        print(f"scaling: {table} {x}", flush=True)
+    def curve(table: str, points: dict[int, Point]) -> None:
         with Servers() as servers:
-            if not servers.start(subject):
-                store.note("scaling", f"{table} {x}: {servers.failures[subject.name]}")
-                return
+            ready = [x for x, (subject, _) in points.items() if subject.name in servers.ports or servers.start(subject)]
             for number in range(1, plan.rounds + 1):
-                result = servers.measure(subject, *map(str, load), "-d", f"{plan.seconds}s")
-                store.add("scaling", table, subject.name, number, result, x=x)
+                for x in ready:
+                    print(f"scaling: round {number} of {plan.rounds}, {table} {x}", flush=True)
+                    subject, load = points[x]
+                    result = servers.measure(subject, *load, "-d", f"{plan.seconds}s")
+                    store.add("scaling", table, "sluice", number, result, x=x)
+            for name, reason in servers.failures.items():
+                store.note("scaling", f"{table}, {name}: {reason}")
 
-    ours = Subject("sluice", "sluice", load=MODERN, upstream="modern", environment={"SLUICE_LIMITS_BODY": "64MiB"})
-    top = 9000 if plan.crowd >= 10000 else plan.crowd
-    for x in sorted({10, 100, min(1000, top), top}):
-        run("busy connections", x, ours, "call", "-c", x)
-        run("idle connections beside 16 busy ones", x, ours, "mix", "-c", 16, "--idle", x, "--hold", "call")
-    for x in (100, 1000, 10_000, 100_000, 1_000_000, 4_000_000):
-        run("bytes of a message", x, ours, "call", "-c", 4, "--size", max(x, 400))
-    for x in (10, 100, 1000, 10_000):
-        run("tools", x, replace(ours, upstream=f"modern tools={x}"), "call", "-c", 16)
-    for x in (1, 10, 50, 200):
-        tool = ["--tool", "s0__echo", "--expect", "call {n}"] if x > 1 else []
-        run("upstreams", x, replace(ours, arguments=[str(x)], load=[*MODERN, *tool]), "call", "-c", 16)
+    def one_server(table: str, loads: dict[int, list[object]]) -> None:
+        curve(table, {x: (base, load) for x, load in loads.items()})
+
+    # With a client and an upstream connection each, 20,000 descriptors are enough for so many calls at once.
+    busy, crowd = min(4000, plan.crowd), min(19_000, 2 * plan.crowd)
+    one_server("busy connections", {x: ["call", "-c", x] for x in (10, 100, 1000, busy)})
+    beside = {x: ["mix", "-c", 16, "--idle", x, "--hold", "call"] for x in (10, 100, 1000, plan.crowd, crowd)}
+    one_server("idle connections beside 16 busy ones", beside)
+    # No call of 2026-07-28 is as small as 100 bytes.
+    sized = replace(base, name="sized", upstream="legacy", load=[*LEGACY, "--body", SMALL_CALL, "--expect", '"id":{n}'])
+    sizes = (100, 1000, 10_000, 100_000, 1_000_000, 4_000_000)
+    curve("bytes of a message", {x: (sized, ["call", "-c", 4, "--size", x]) for x in sizes})
+
+    def tools(count: int) -> Point:
+        return replace(base, name=f"{count} tools", upstream=f"modern tools={count}"), ["call", "-c", 16]
+
+    def upstreams(count: int) -> Point:
+        tool = ["--tool", "s0__echo", "--expect", "call {n}"] if count > 1 else []
+        return replace(base, name=f"{count} upstreams", arguments=[str(count)], load=[*MODERN, *tool]), ["call", "-c", 16]
+
+    curve("tools", {x: tools(x) for x in (10, 100, 1000, 10_000)})
+    curve("upstreams", {x: upstreams(x) for x in (1, 10, 50, 200)})
 
 
 PARTS: dict[str, Callable[[Plan, Store], None]] = {

@@ -19,16 +19,19 @@ def show(value: float | None) -> str:
 
 
 def table(records: list[Record], columns: list[Column], base: str | None = None) -> list[str]:
-    """A row for each subject: medians, and the ratio of the first column to that of `base`."""
+    """A row for each subject: medians, and the ratio of the first column to that of `base`, the median of each round's own:
+    what slows the machine down slows both."""
     head = ["", *(name for name, _ in columns), *([f"of {base}"] if base else []), "rounds", "errors"]
     rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    against = median(records, base, columns[0][1]) if base else None
+    against = {each["round"]: columns[0][1](each) for each in records if each["subject"] == base and not each["errors"]}
     for name in names(records):
         values = [median(records, name, value) for _, value in columns]
         mine = [each for each in records if each["subject"] == name]
         cells = [name, *map(show, values)]
         if base:
-            cells.append(f"{values[0] / against:.2f}" if against and values[0] is not None else "–")
+            shared = [each for each in records if each["round"] in against]
+            ratio = median(shared, name, lambda each: columns[0][1](each) / against[each["round"]])
+            cells.append(f"{ratio:.2f}" if ratio is not None else "–")
         cells += [str(len(mine)), str(sum(each["errors"] for each in mine))]
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
@@ -75,15 +78,20 @@ P99: Column = ("p99 µs", latency("p99"))
 
 
 def calls(store: Store) -> list[str]:
-    lines = compared(store, "calls", "saturation", "CPU per proxied tools/call, saturation", [CPU, RATE, P50, P99], "HAProxy")
-    fixed = store.of("calls", "fixed")
+    return [*era_of_calls(store, "", "a session of 2025-11-25"), *era_of_calls(store, ", 2026-07-28", "2026-07-28")]
+
+
+def era_of_calls(store: Store, mark: str, era: str) -> list[str]:
+    title = f"CPU per proxied tools/call, saturation, {era}"
+    lines = compared(store, "calls", f"saturation{mark}", title, [CPU, RATE, P50, P99], "HAProxy")
+    fixed = store.of("calls", f"fixed{mark}")
     direct = {quantile: median(fixed, "direct", latency(quantile)) or 0 for quantile in ("p50", "p99")}
 
     def added(quantile: str) -> Column:
         return (f"added {quantile} µs", lambda record: latency(quantile)(record) - direct[quantile])
 
-    title = "At a fixed rate: 1,000 calls a second (20 for the Python gateways), latency from when each was due"
-    return lines + compared(store, "calls", "fixed", title, [CPU, added("p50"), added("p99"), P50, P99], "HAProxy")
+    title = f"At 1,000 calls a second (20 for the Python gateways), latency from when each was due, {era}"
+    return lines + compared(store, "calls", f"fixed{mark}", title, [CPU, added("p50"), added("p99"), P50, P99], "HAProxy")
 
 
 def each_table(store: Store, part: str, columns: list[Column], base: str | None, title: str) -> list[str]:

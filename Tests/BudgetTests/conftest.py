@@ -6,6 +6,7 @@ import http.client
 import json
 import mmap
 import os
+import random
 import signal
 import socket
 import ssl
@@ -23,9 +24,16 @@ HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that no outgoing connection is given either: a server can be stopped and started on it again."""
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe:
+            try:
+                port = random.randrange(10_000, max(first_outgoing, 20_000))
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

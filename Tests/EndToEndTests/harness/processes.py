@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,9 +17,16 @@ INHERITED = {name: value for name, value in os.environ.items() if not name.start
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that no outgoing connection is given either: a server can be stopped and started on it again."""
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe:
+            try:
+                port = random.randrange(10_000, max(first_outgoing, 20_000))
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10, pause: float = 0.05) -> Any:
