@@ -62,7 +62,22 @@ import Wire
     }
     #expect(told == [1: "marked", 2: "a://x/y"])
     audience.remove(1, interest("a://x/y"))
-    #expect(audience.groups(of: 0, Array("a://x/y".utf8)).flatMap(\.members.keys).sorted() == [1, 2])
+    #expect(audience.groups(of: 0, Array("a://x/y".utf8)).flatMap { $0.members.map(\.member) }.sorted() == [1, 2])
+  }
+
+  @Test("an audience is told in the order in which it came, whoever has left meanwhile")
+  func order() {
+    var audience = Audience<Int>()
+    for member in 0..<100 { audience.add(member, interest("a://x"), as: [UInt8(member)]) }
+    for member in 0..<100 where member % 3 != 0 { audience.remove(member, interest("a://x")) }
+    for member in [3, 1, 200] { audience.add(member, interest("a://x"), as: [7]) }
+    let members = audience.groups(of: 0, Array("a://x".utf8))[0].members
+    #expect(members.map(\.member) == stride(from: 0, to: 100, by: 3) + [1, 200])
+    #expect(members.first { $0.member == 3 }?.name == [7])
+    #expect(members[99] == [99])
+    #expect(members[98] == nil)
+    for member in members.map(\.member) { audience.remove(member, interest("a://x")) }
+    #expect(audience.groups(of: 0, Array("a://x".utf8)).isEmpty)
   }
 
   @Test("what a client's own conversation brings is not told a second time")

@@ -35,6 +35,11 @@ struct ListenStream: Hashable {
     self.connection = connection
     self.number = number
   }
+
+  /// Both are given out here: nobody can choose ones that collide.
+  func _rawHashValue(seed: Int) -> Int {
+    connection._rawHashValue(seed: seed) ^ Int(truncatingIfNeeded: number &* 0x9E37_79B9_7F4A_7C15)
+  }
 }
 
 extension Worker {
