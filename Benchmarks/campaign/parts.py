@@ -243,7 +243,9 @@ def scaling(plan: Plan, store: Store) -> None:
         curve(table, {x: (base, load) for x, load in loads.items()})
 
     # With a client and an upstream connection each, 20,000 descriptors are enough for so many calls at once.
-    busy, crowd = min(4000, plan.crowd), min(19_000, 2 * plan.crowd)
+    busy = min(4000, plan.crowd)
+    # Of the descriptors a part is kept for upstreams: beyond 14,900 clients are refused.
+    crowd = min(14_000, plan.crowd * 2)
     one_server("busy connections", {x: ["call", "-c", x] for x in (10, 100, 1000, busy)})
     beside = {x: ["mix", "-c", 16, "--idle", x, "--hold", "call"] for x in (10, 100, 1000, plan.crowd, crowd)}
     one_server("idle connections beside 16 busy ones", beside)

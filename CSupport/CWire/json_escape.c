@@ -112,7 +112,8 @@ size_t cwire_json_unescape(cwire_span contents, uint8_t *out, size_t capacity) {
 }
 
 bool cwire_json_key_equal(cwire_span key, bool escaped, cwire_span name) {
-  if (!escaped) return cwire_span_equal(key, name);
+  if (!escaped || key.length == 0 || memchr(key.base, '\\', key.length) == NULL)
+    return cwire_span_equal(key, name);
   while (key.length > 0) {
     uint8_t bytes[4] = {key.base[0]};
     size_t length = 1;

@@ -18,6 +18,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not heavy"
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What failed at first and was tried again, with the error that it said."""
+    for report in terminalreporter.stats.get("rerun", []):
+        said = report.longreprtext.strip().splitlines() or [""]
+        error = next((line for line in said if line.startswith("E ")), said[-1])
+        terminalreporter.write_line(f"AGAIN {report.nodeid}: {error[:400]}")
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Logs and scratch files of the whole run."""
