@@ -110,12 +110,12 @@ def start(store: Store) -> list[str]:
 
 # Why a curve bends where it does.
 BENDS = {
-    "busy connections": "More connections answer more often in one turn of the loop, so that one epoll_wait serves several calls "
-    "and the cost falls. Each call in flight has a connection to the upstream, of which a worker keeps a hundred for the next "
-    "calls: with a thousand callers most calls open one of their own and close it. Beyond 4,096 calls in flight to one upstream "
-    "(limits.in_flight) the rest is refused with -32603, which counts as an error here: no figure.",
+    "busy connections": "Up to a hundred the cost is that of a call. Each call in flight has a connection to the upstream, of which a "
+    "worker keeps a hundred for the next calls: with a thousand callers most calls open one of their own and close it. Beyond 4,096 "
+    "calls in flight to one upstream (limits.in_flight) the rest is refused with -32603.",
     "idle connections beside 16 busy ones": "An idle connection is a timer entry that is looked at once a minute and nothing in epoll's "
-    "ready list: it should cost nothing, and a slope here is a defect.",
+    "ready list: it should cost nothing, and a slope here is a defect. Where the descriptors that are not kept for upstreams end, "
+    "clients get 503.",
     "bytes of a message": "Flat while a message fits one read (64 KiB). From there every further read, write and copy of the kernel's, "
     "and the scan in each direction, make it linear; above 2 MB the buffers' pages are given back to the "
     "system after each call and faulted in again: 1,000 page faults for a call of 4 MB, 96 for one of 2 MB.",
