@@ -21,9 +21,10 @@ extension Gateway {
     }
   }
 
-  /// Stops accepting, lets calls in flight finish for up to `drain_timeout`, and ends. `abrupt` is asked again and
-  /// again whether there is no time for that. False if that cut something short.
-  package func drain(_ succession: Succession = .nobody, abrupt: @escaping () -> Bool) -> Bool {
+  /// Stops accepting, lets calls in flight finish for up to `drain_timeout`, and ends. `began` is called once every
+  /// worker drains: from then on each answer says that its connection ends. `abrupt` is asked again and again whether
+  /// there is no time for that. False if that cut something short.
+  package func drain(_ succession: Succession = .nobody, began: () -> Void, abrupt: @escaping () -> Bool) -> Bool {
     state.startDraining(succession)
     let patience = Patience(abrupt)
     let handles = workers.map { WorkerHandle($0) }
@@ -31,7 +32,16 @@ extension Gateway {
     let limit = state.configuration.drainTimeout.milliseconds
     let grace = Self.grace(succession, within: limit)
     state.busyWorkers.store(handles.count, ordering: .relaxed)
-    for handle in handles { handle.post { $0.startDraining(grace: grace) } }
+    let draining = Gathering(handles.count)
+    for handle in handles {
+      handle.post {
+        $0.startDraining(grace: grace)
+        _ = draining.arrive()
+      }
+    }
+    // A worker that is busy for as long as this drains later, which is no reason to be silent.
+    patience.wait(1000) { !draining.isOver }
+    began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.stopListening() } }
     control.end()
     patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 }

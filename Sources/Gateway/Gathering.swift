@@ -15,6 +15,9 @@ final class Gathering: Sendable {
     }
   }
 
+  /// Whether all have arrived, or the time was up.
+  var isOver: Bool { outstanding.withLock { $0 == 0 } }
+
   /// The time is up; true if they had not all arrived.
   func expire() -> Bool {
     outstanding.withLock { count in

@@ -123,8 +123,7 @@ private struct Service {
       case .signal(let signal) where signal.isReload:
         reload(gateway)
       case .signal(let signal):
-        logger.info("\(signal.name): draining")
-        return drain(gateway, host, .nobody)
+        return drain(gateway, host, .nobody, because: signal.name)
       case .readable:
         guard let host else { continue }
         var ending: Signals.Received?
@@ -133,12 +132,10 @@ private struct Service {
           return ending != nil
         }
         if isTaken {
-          logger.info("another process has taken over: draining")
-          return drain(gateway, host, .successor)
+          return drain(gateway, host, .successor, because: "another process has taken over")
         }
         guard let ending else { continue }
-        logger.info("\(ending.name): draining")
-        return drain(gateway, host, .nobody)
+        return drain(gateway, host, .nobody, because: ending.name)
       }
     }
   }
@@ -163,12 +160,20 @@ private struct Service {
     }
   }
 
-  private func drain(_ gateway: Gateway, _ host: Takeover.Host?, _ succession: Gateway.Succession) -> ExitCode {
+  /// What is logged is true by then: whoever reads it finds each worker draining.
+  private func drain(
+    _ gateway: Gateway, _ host: Takeover.Host?, _ succession: Gateway.Succession, because reason: String
+  ) -> ExitCode {
     // Who wants to take over now finds the successor, or nobody.
     host?.withdraw()
     if case .nobody = succession { manager.stopping() }
     // A second signal means: now.
-    return gateway.drain(succession) { signals.isPending } ? .success : ExitCode(1)
+    let isComplete = gateway.drain(succession) {
+      logger.info("\(reason): draining")
+    } abrupt: {
+      signals.isPending
+    }
+    return isComplete ? .success : ExitCode(1)
   }
 
   // MARK: Reload

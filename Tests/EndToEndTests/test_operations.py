@@ -411,7 +411,7 @@ def test_a_request_in_the_moment_of_the_drain_is_answered(make_gateway: Make) ->
     for connection in connections:
         assert connection.exchange(data).status == 200
     gateway.child.process.send_signal(signal.SIGTERM)
-    assert eventually(lambda: "draining" in gateway.log, 5, 0.005)
+    assert eventually(lambda: "draining" in gateway.log, 5, 0.0002)
     for connection in connections:
         answer = connection.exchange(data)
         assert answer.status == 200 and answer.headers["connection"] == "close"
