@@ -446,6 +446,12 @@ uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
   return connection ? connection->server.listener->label : 0;
 }
 
+bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
+  const cr_connection *connection = downstream(loop, id);
+  if (connection) memcpy(out, connection->peer, 16);
+  return connection != NULL;
+}
+
 int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
   cr_connection *connection = downstream(loop, id);
   if (capacity <= 0) return 0;

@@ -104,6 +104,10 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Milliseconds of the monotonic clock at this turn.
   var now: UInt64 { loop.now }
 
+  /// Who asks on a client's connection; nil once it is gone. Behind a proxy that is trusted it may change from one request
+  /// to the next: ask while a request is in hand, and keep the answer, not the connection.
+  func clientAddress(of connection: ConnectionID) -> ClientAddress? { loop.clientAddress(of: connection) }
+
   // MARK: Tags
 
   /// What a connection is, in the top byte of its tag; the rest is a number.

@@ -319,5 +319,9 @@ struct HTTPServerTests {
     let length = cr_connection_peer(gateway.loop, gateway.connections[0], &buffer, 64)
     #expect(length == 9)
     #expect(buffer[..<9].map { UInt8(bitPattern: $0) } == Array("127.0.0.1".utf8))
+    var address = [UInt8](repeating: 0xAA, count: 16)
+    #expect(cr_connection_client(gateway.loop, gateway.connections[0], &address))
+    #expect(address == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1])
+    #expect(!cr_connection_client(gateway.loop, gateway.connections[0] ^ 1, &address))
   }
 }

@@ -65,6 +65,10 @@ void cr_listener_stop(cr_listener *listener);
 uint32_t cr_connection_listener(cr_loop *loop, cr_id connection);
 /* The peer's address as text ("127.0.0.1"), for logs. Returns the length written. */
 int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity);
+/* The address of the client on a connection that was accepted: 16 bytes, IPv6 or IPv4-mapped. The
+   peer's, or what a proxy that is trusted says of whom the request in hand, or the last one, is
+   from. False, and nothing written, for a stale id. */
+bool cr_connection_client(cr_loop *loop, cr_id connection, uint8_t out[16]);
 /* The subject of the peer's verified client certificate (RFC 2253 form). Returns its length, 0 if
    the peer has none; `out` holds it only if that is below the capacity, which may be 0. */
 int cr_connection_subject(cr_loop *loop, cr_id connection, char *out, int capacity);

@@ -1,0 +1,32 @@
+import CReactor
+
+/// The IP address of a client: 128 bits, an IPv4 address in its mapped form (`::ffff:192.0.2.1`).
+package struct ClientAddress: Hashable, Sendable, BitwiseCopyable {
+  /// In the order of the text, so that the first 64 are an IPv6 network.
+  package let high: UInt64
+  package let low: UInt64
+
+  package init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  package var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+
+  /// What limits count as one client: an IPv4 address, or the /64 of an IPv6 address, as whoever has one address of such a
+  /// network has them all.
+  package var holder: ClientAddress { isIPv4 ? self : ClientAddress(high: high, low: 0) }
+}
+
+extension EventLoop {
+  /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
+  package func clientAddress(of connection: ConnectionID) -> ClientAddress? {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
+      guard unsafe cr_connection_client(raw, connection.rawValue, bytes.baseAddress) else { return nil }
+      let words = unsafe UnsafeRawBufferPointer(bytes)
+      return unsafe ClientAddress(
+        high: UInt64(bigEndian: words.loadUnaligned(as: UInt64.self)),
+        low: UInt64(bigEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+    }
+  }
+}
