@@ -108,6 +108,19 @@ bool cr_socket_listens_at(int descriptor, const char *host, uint16_t *port) {
                 &((struct sockaddr_in6 *)&wanted)->sin6_addr, sizeof(struct in6_addr)) == 0;
 }
 
+bool cr_socket_is_local(int descriptor) {
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return false;
+  if (address.ss_family == AF_INET6) {
+    const struct in6_addr *own = &((struct sockaddr_in6 *)&address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(own) || (IN6_IS_ADDR_V4MAPPED(own) && own->s6_addr[12] == 127);
+  }
+  if (address.ss_family == AF_INET)
+    return ntohl(((struct sockaddr_in *)&address)->sin_addr.s_addr) >> 24 == 127;
+  return address.ss_family == AF_UNIX;
+}
+
 cr_error cr_listener_probe(const char *host, uint16_t *port, char *holder, size_t holder_capacity) {
   if (holder_capacity) holder[0] = 0;
   struct sockaddr_storage address;

@@ -58,6 +58,7 @@ package enum ConfigurationLoader {
     assembly.readFlags()
     assembly.checkAcrossKeys()
     assembly.checkListenerFiles()
+    assembly.checkExposure()
     assembly.freezeServers()
     return try assembly.finish()
   }
@@ -291,6 +292,23 @@ private struct Assembly {
       let position = settings["listeners.\(name).tls"] ?? SourcePosition(file: "listeners.\(name).tls")
       for file in tls.files where !files.exists(file) {
         diagnostics.append(Diagnostic(.error, at: position, "there is no file \(file)"))
+      }
+    }
+  }
+
+  /// Who serves the world without asking who comes had better mean it.
+  mutating func checkExposure() {
+    let configuration = draft.configuration
+    let readable = configuration.listeners.encrypted.map(\.name)
+    for exposure in configuration.listeners.exposures() {
+      let section = "listeners.\(exposure.listener)"
+      // A `tls` with a mistake in it is told of already, and may be what asks for certificates.
+      if settings["\(section).tls"] != nil, !readable.contains(exposure.listener) { continue }
+      let position = settings["\(section).host"] ?? SourcePosition(file: "\(section).host")
+      if configuration.allowUnauthenticated {
+        diagnostics.append(Diagnostic(.warning, at: position, exposure.warning))
+      } else {
+        diagnostics.append(Diagnostic(.error, at: position, exposure.refusal, expected: Exposure.remedy))
       }
     }
   }

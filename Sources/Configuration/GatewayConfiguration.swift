@@ -39,6 +39,9 @@ package struct GatewayConfiguration: Sendable, Equatable {
   /// written `auto`: `sluice-<port>.sock` in $XDG_RUNTIME_DIR, or `sluice-<user>-<port>.sock` in /tmp.
   package var takeoverSocket: String?
 
+  /// Listen beyond this machine where nobody is asked for a certificate (`allow_unauthenticated`). Default: false.
+  package var allowUnauthenticated = false
+
   package init() {}
 
   package enum Prefix: String, Sendable, CaseIterable {

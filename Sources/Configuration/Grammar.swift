@@ -39,6 +39,7 @@ enum Grammar {
         if text == "auto" { return .some(nil) }
         return text.hasPrefix("/") && text.utf8.count <= 96 ? .some(text) : nil
       },
+      .flag("allow_unauthenticated", \.configuration.allowUnauthenticated),
     ]
   }
 

@@ -10,6 +10,16 @@ enum HostForm {
     return isName(text) ? text.lowercased() : nil
   }
 
+  /// Whether nobody beyond this machine reaches a host, by its text alone: a name may lead anywhere, but for `localhost`.
+  static func isLoopback(_ host: String) -> Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    let mapped = "::ffff:"
+    if host.hasPrefix(mapped) { return isLoopback(String(host.dropFirst(mapped.count))) }
+    return host == "localhost" || host == "::1"
+      || (parts.count == 4 && parts[0] == "127" && isName(host)
+        && parts.allSatisfy { Quantity.whole($0) != nil })
+  }
+
   /// An item of `allowed_hosts`.
   static func allowedHost(_ text: String) -> String? {
     text == "*" ? text : host(text)

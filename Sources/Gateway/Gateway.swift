@@ -22,6 +22,8 @@ package final class Gateway {
   private var inherited: InheritedSockets
   /// What listens, for the process that takes this one's place. None of them is closed before the drain.
   package private(set) var listeningSockets: [ListeningSocket] = []
+  /// The listeners that can be reached from beyond this machine, by the sockets that they have.
+  private(set) var exposedListeners: Set<String> = []
 
   /// What keeps the gateway from starting, for people.
   package struct Failure: Error, CustomStringConvertible {
@@ -104,6 +106,7 @@ package final class Gateway {
       workers, "websocket", ListenerLabel.webSocket, host: listeners.webSocket.host, port: webSocketPort,
       group: webSocketGroup)
     inherited.closeRest()
+    try judgeExposure()
     for worker in workers {
       worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
       threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
@@ -140,6 +143,7 @@ package final class Gateway {
         }
         for listener in made {
           if group != nil { worker.loop.hold(listener, true) }
+          if !listener.isLocal { exposedListeners.insert(name) }
           worker.listeners.append((label, listener))
           listeningSockets.append(ListeningSocket(listener: name, descriptor: listener.descriptor))
         }
@@ -147,6 +151,18 @@ package final class Gateway {
       } catch {
         throw Failure(description: "can't listen on \(host) port \(port): \(error)")
       }
+    }
+  }
+
+  /// The configuration was looked at when it was read; sockets that were handed over may listen elsewhere than it says.
+  private func judgeExposure() throws(Failure) {
+    let configuration = state.configuration
+    let known = configuration.listeners.exposures()
+    for exposure in configuration.listeners.exposures(bound: exposedListeners) where !known.contains(exposure) {
+      guard configuration.allowUnauthenticated else {
+        throw Failure(description: "\(exposure.refusal); expected \(Exposure.remedy)")
+      }
+      logger.warning("\(exposure.warning)")
     }
   }
 

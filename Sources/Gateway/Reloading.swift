@@ -11,6 +11,12 @@ extension Gateway {
   ) {
     var configuration = configuration
     let fixed = configuration.keepFixed(of: state.configuration)
+    // What was read may be fine by itself, and not with the addresses that are in use.
+    let exposures = configuration.listeners.exposures(bound: exposedListeners)
+    if let first = exposures.first, !configuration.allowUnauthenticated {
+      state.countReload(succeeded: false)
+      return done(.failure(Failure(description: "\(first.refusal); expected \(Exposure.remedy)")))
+    }
     let settings = Settings(
       configuration, loops: workers.count + 1, descriptors: descriptors, childDescriptors: childDescriptors)
     let contexts: ListenerContexts

@@ -76,6 +76,9 @@ extension Listener {
   /// Its socket; -1 once it is closed.
   package var descriptor: Int32 { unsafe cr_listener_descriptor(raw) }
 
+  /// Nobody beyond this machine can connect to it.
+  package var isLocal: Bool { cr_socket_is_local(descriptor) }
+
   /// The port of a socket that listens already, wherever that is; nil if it does not.
   package static func port(of descriptor: Int32) -> UInt16? {
     let port = cr_socket_port(descriptor)

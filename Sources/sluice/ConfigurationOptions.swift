@@ -59,6 +59,11 @@ struct ConfigurationOptions: ParsableArguments {
   @Option(help: ArgumentHelp("text or json. [SLUICE_LOG_FORMAT]", valueName: "format"))
   var logFormat: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Listen beyond this machine even where nobody is asked for a certificate. [SLUICE_ALLOW_UNAUTHENTICATED]"))
+  var allowUnauthenticated = false
+
   var inputs: ConfigurationInputs {
     var inputs = ConfigurationInputs()
     inputs.file = file
@@ -72,6 +77,7 @@ struct ConfigurationOptions: ParsableArguments {
       ("--websocket-port", "listeners.websocket.port", websocketPort),
       ("--admin-host", "listeners.admin.host", adminHost), ("--admin-port", "listeners.admin.port", adminPort),
       ("--prefix", "prefix", prefix), ("--log-level", "log.level", logLevel), ("--log-format", "log.format", logFormat),
+      ("--allow-unauthenticated", "allow_unauthenticated", allowUnauthenticated ? "true" : nil),
     ]
     inputs.overrides = flags.compactMap { flag, path, value in
       value.map { ConfigurationInputs.Override(path: path, flag: flag, value: $0) }

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +17,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from harness.activation import activate
 from harness.certificates import Authority
 from harness.gateway import Gateway
 from harness.load import Load
-from harness.paths import binary
 from harness.processes import Child, eventually, free_port
 from harness.sockets import Socket
 from harness.upstreams import stdio_entry, wire_command
@@ -435,23 +434,6 @@ def test_a_second_signal_ends_at_once(make_gateway: Make) -> None:
 
 # --- service managers ----------------------------------------------------------------------------------------------------
 
-LAUNCHER = """
-import os, socket, sys
-names, command, listeners = sys.argv[1], sys.argv[2:], []
-for port in map(int, os.environ["PORTS"].split(",")):
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(128)
-    os.set_inheritable(listener.fileno(), True)
-    listeners.append(listener.detach())
-for place, descriptor in enumerate([os.dup(descriptor) for descriptor in listeners]):
-    os.dup2(descriptor, 3 + place)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(listeners)), LISTEN_FDNAMES=names)
-os.execv(command[0], command)
-"""
-
-
 @pytest.fixture
 def notices(tmp_path: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     """A NOTIFY_SOCKET and what came to it."""
@@ -476,11 +458,12 @@ def test_a_service_manager_hands_over_sockets_and_hears_of_it(
 ) -> None:
     path, heard = notices
     ports = [free_port(), free_port()]
-    command = [sys.executable, "-c", LAUNCHER, "http:admin", binary(), "serve", "--workers", "2"]
-    # The configured addresses do not matter: the manager's sockets do.
-    command += ["--port", str(free_port()), "--admin-port", str(free_port())]
-    env = {"PORTS": ",".join(map(str, ports)), "NOTIFY_SOCKET": path}
-    child = Child(command, folder / "activated.log", env=env)
+    # The configured addresses of these do not matter: the manager's sockets do.
+    arguments = [f"--{name}={free_port()}" for name in ("port", "websocket-port", "admin-port")]
+    child = activate(
+        folder / "activated.log", {"http": ports[0], "admin": ports[1]}, "--workers", "2", *arguments,
+        env={"NOTIFY_SOCKET": path},
+    )
     try:
         assert eventually(lambda: "READY=1" in heard(), 20), child.text()
         assert f"MAINPID={child.pid}" in heard()

@@ -59,6 +59,9 @@ void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits)
 uint16_t cr_socket_port(int descriptor);
 /* True if the socket listens at that address (port 0: at any port of it); `port` gets its own. */
 bool cr_socket_listens_at(int descriptor, const char *host, uint16_t *port);
+/* True if nobody beyond this machine can connect to a socket: it is bound to loopback, or of no
+   family of the network. */
+bool cr_socket_is_local(int descriptor);
 /* Accepts what the kernel has queued, then closes the listening socket. Connections live on. */
 void cr_listener_stop(cr_listener *listener);
 
