@@ -226,11 +226,19 @@ static void arrived(cr_listener *listener, int descriptor, const struct sockaddr
 
 static void poll_readable(uv_poll_t *handle, int status, int events);
 
+/* The one place that says whether the loop looks at the socket. */
+static void update_polling(cr_listener *listener) {
+  bool want = !listener->held && !listener->starved && !listener->stopped && !listener->closed;
+  if (want == listener->polling) return;
+  listener->polling = want && uv_poll_start(&listener->poll, UV_READABLE, poll_readable) == 0;
+  if (!want) uv_poll_stop(&listener->poll);
+}
+
 static void resume(cr_timer_task *task) {
   cr_listener *listener = (cr_listener *)(void *)((uint8_t *)task - offsetof(cr_listener, retry));
-  if (listener->stopped) return;
   if (listener->reserve < 0) listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  listener->polling = uv_poll_start(&listener->poll, UV_READABLE, poll_readable) == 0;
+  listener->starved = false;
+  update_polling(listener);
 }
 
 /* Out of descriptors: the reserve makes room for one, which is answered and closed. Without a
@@ -244,8 +252,8 @@ static bool relieve(cr_listener *listener) {
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0 && listener->reserve >= 0) return true;
   }
-  uv_poll_stop(&listener->poll);
-  listener->polling = false;
+  listener->starved = true;
+  update_polling(listener);
   listener->retry.fire = resume;
   cr_loop_start_timer(listener->loop, &listener->retry.timer,
                       cr_loop_time(listener->loop) + RETRY_MS);
@@ -351,8 +359,7 @@ static cr_error begin(cr_listener **out, cr_loop *loop, int descriptor, uint32_t
   }
   listener->closed = false;
   listener->poll.data = listener;
-  uv_poll_start(&listener->poll, UV_READABLE, poll_readable);
-  listener->polling = true;
+  update_polling(listener);
   *out = listener;
   return CR_OK;
 }
@@ -394,12 +401,8 @@ void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits)
 }
 
 void cr_listener_hold(cr_listener *listener, bool held) {
-  if (listener->stopped || listener->closed || listener->polling == !held) return;
-  if (held)
-    uv_poll_stop(&listener->poll);
-  else
-    uv_poll_start(&listener->poll, UV_READABLE, poll_readable);
-  listener->polling = !held;
+  listener->held = held;
+  update_polling(listener);
 }
 
 static void close_listener(cr_listener *listener) {
@@ -413,7 +416,7 @@ static void close_listener(cr_listener *listener) {
 
 void cr_listener_stop(cr_listener *listener) {
   if (listener->stopped) return;
-  bool accepts = listener->polling;
+  bool accepts = listener->polling || listener->starved;
   /* From now on nothing is passed on: the others stop as well. */
   listener->polling = false;
   if (accepts) accept_some(listener, BACKLOG);

@@ -20,8 +20,10 @@ struct cr_listener {
   bool grouped; /* its connections are counted in the loop's group */
   bool stopped;
   bool abandoned; /* the loop ends: nothing is passed on to it any more */
-  bool polling;
-  bool closed; /* `poll` is gone, or never was */
+  bool held;      /* by policy: `cr_listener_hold` */
+  bool starved;   /* out of descriptors until `retry` fires */
+  bool polling;   /* neither of the two, and it is open; `update_polling` */
+  bool closed;    /* `poll` is gone, or never was */
   uv_poll_t poll;
   cr_timer_task retry; /* looks again after descriptors ran out altogether */
 };

@@ -1,4 +1,5 @@
 import CReactor
+import CReactorPeers
 import CWire
 import Foundation
 import Testing
@@ -279,6 +280,14 @@ struct ListenerTests {
       cr_close_stalled(gateway.loop, 1000, 512)
     }
     #expect(step([gateway]) { gateway.counts.downstream == (keepsPace ? 1 : 0) })
+  }
+
+  @Test("one that is held stays so when there are descriptors again")
+  func starved() {
+    var found = peer_starved()
+    #expect(peer_listener_starved(&found))
+    #expect(found.while_held == 0)
+    #expect(found.after == 1)
   }
 
   @Test("stopping a listener serves what the kernel had queued and leaves connections alone")

@@ -85,4 +85,12 @@ void peer_parent_kill(int64_t pid);
    programs, half of which do not exist, and seen them end; -1 on failure. */
 int peer_descriptors_leaked(uint32_t children);
 
+/* What becomes of a connection that waits at a listener of a process out of descriptors: the
+   listener is held meanwhile, then there are descriptors again, then it is let go. Both are the
+   connections that were accepted by the end of that time; false on failure. */
+typedef struct peer_starved {
+  int32_t while_held, after;
+} peer_starved;
+bool peer_listener_starved(peer_starved *out);
+
 #endif
