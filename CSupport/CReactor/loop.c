@@ -247,9 +247,13 @@ void cr_loop_set_bounds(cr_loop *loop, const cr_loop_options *options) {
   uint32_t low = options->write_low_water ? options->write_low_water : 16 * 1024;
   loop->options.write_high_water = high;
   loop->options.write_low_water = low < high ? low : high;
-  loop->options.answer_head = options->answer_head;
-  loop->options.answer_headers = options->answer_headers;
+  loop->answer_limits = cwire_http1_default_limits();
+  if (options->answer_head > 0) loop->answer_limits.max_head = options->answer_head;
+  if (options->answer_headers > 0) loop->answer_limits.max_headers = options->answer_headers;
   loop->options.memory = options->memory;
+  /* An id has 24 bits for the slot. */
+  uint32_t most = 1u << 24;
+  loop->slab.limit = options->max_connections < most ? options->max_connections : most;
 }
 
 cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
@@ -258,14 +262,9 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   cr_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return cr_error_uv(UV_ENOMEM);
   loop->options = *options;
-  loop->answer_limits = cwire_http1_default_limits();
-  if (options->answer_head > 0) loop->answer_limits.max_head = options->answer_head;
-  if (options->answer_headers > 0) loop->answer_limits.max_headers = options->answer_headers;
   cr_loop_set_bounds(loop, options);
   loop->handlers = handlers_complete(handlers);
   loop->context = context;
-  uint32_t most = 1u << 24;
-  loop->slab.limit = options->max_connections < most ? options->max_connections : most;
   loop->wheel_armed = UINT64_MAX;
   atomic_init(&loop->mailbox, NULL);
   atomic_init(&loop->stopping, false);

@@ -88,7 +88,7 @@ enum Grammar {
     [
       .size("head", \.head, in: 1024...16 * mebibyte),
       .size("target", \.target, in: 256...mebibyte),
-      .integer("headers", \.headers, in: 8...10_000),
+      .integer("headers", \.headers, in: 8...100),
       .size("body", \.body, in: 1024...2 * gibibyte),
       .size("result", \.result, in: 1024...2 * gibibyte),
       .integer("depth", \.depth, in: 8...1000),

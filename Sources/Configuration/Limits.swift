@@ -6,7 +6,7 @@ extension GatewayConfiguration {
     package var head = 32 << 10
     /// The request target (`target`): 414. Default: 8 KiB.
     package var target = 8 << 10
-    /// Header fields of one message (`headers`): 431. Default: 100.
+    /// Header fields of one message (`headers`): 431. Default, and the most that a parsed head has room for: 100.
     package var headers = 100
     /// A request body, decoded (`body`): 413. Default: 16 MiB.
     package var body = 16 << 20

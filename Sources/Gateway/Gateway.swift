@@ -70,8 +70,6 @@ package final class Gateway {
     state = GatewayState(
       settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho)
     var options = settings.loopLimits
-    // Connections to upstreams come beside those of clients, and neither may be all on one loop.
-    options.maximumConnections = settings.httpLimits.maxConnections + 16_384
     options.reaper = reaper
     group = ListenerGroup(loops: count)
     webSocketGroup = ListenerGroup(loops: count)

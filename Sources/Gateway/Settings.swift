@@ -80,10 +80,12 @@ package final class Settings: Sendable {
     loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
     loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
     loopLimits.memory = configuration.limits.memory ?? Int(clamping: System.memory / 2) / loops
-    self.loopLimits = loopLimits
     httpLimits = Self.limits(configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors))
     webSocketLimits = Self.limits(
       configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors))
+    // Connections to upstreams come beside those of clients, and neither may be all on one loop.
+    loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
+    self.loopLimits = loopLimits
   }
 
   /// Of the listener with that label.

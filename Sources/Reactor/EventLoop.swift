@@ -24,7 +24,9 @@ package final class EventLoop {
 
     package init() {}
 
+    /// What a running loop can take over; the rest holds from birth to end.
     fileprivate func bounds(_ settings: inout cr_loop_options) {
+      settings.max_connections = maximumConnections
       settings.write_high_water = writeHighWater
       settings.write_low_water = writeLowWater
       settings.answer_head = answerHead
@@ -44,7 +46,6 @@ package final class EventLoop {
   package init(_ options: Options) throws(ReactorError) {
     var settings = cr_loop_options()
     settings.worker = options.worker
-    settings.max_connections = options.maximumConnections
     options.bounds(&settings)
     settings.manual_clock = options.manualClock
     unsafe settings.reaper = options.reaper?.raw
@@ -64,7 +65,7 @@ package final class EventLoop {
     unsafe cr_loop_destroy(raw)
   }
 
-  /// Takes over the bounds among the options: water marks, heads of answers, memory.
+  /// Takes over the bounds among the options: connections, water marks, heads of answers, memory.
   package func adopt(_ options: Options) {
     var settings = cr_loop_options()
     options.bounds(&settings)

@@ -119,6 +119,14 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(found[5].suggestion == "big")
   }
 
+  @Test("more header fields than a head has room for are refused, and the most is named")
+  func headerFields() throws {
+    #expect(try load("limits: {headers: 100}").configuration.limits.headers == 100)
+    let found = mistakes("limits: {headers: 101}")
+    #expect(found.map(\.found) == ["`101`"])
+    #expect(found.map(\.expected) == ["a whole number from 8 to 100"])
+  }
+
   @Test("the WebSocket listener is read, and has a port of its own")
   func webSocketListener() throws {
     let loaded = try load(

@@ -85,8 +85,8 @@ typedef struct cr_loop_options {
 
 cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_handlers *handlers,
                         void *context);
-/* Takes over the bounds among the options: write_high_water, write_low_water, answer_head,
-   answer_headers and memory. What is on its way goes on under them. */
+/* Takes over the bounds among the options, which are all but worker, manual_clock and reaper. What
+   is on its way goes on under them; connections beyond a lower max_connections stay. */
 void cr_loop_set_bounds(cr_loop *loop, const cr_loop_options *options);
 /* What handlers get from now on. */
 void cr_loop_set_context(cr_loop *loop, void *context);

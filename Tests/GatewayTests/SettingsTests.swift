@@ -1,0 +1,36 @@
+import Configuration
+import Reactor
+import Testing
+
+@testable import Gateway
+
+@Suite("What a configuration settles")
+struct SettingsTests {
+  @Test("an event loop's options are all known: those that a reload changes and those that stay")
+  func loopOptions() {
+    let names = Set(Mirror(reflecting: EventLoop.Options()).children.compactMap(\.label))
+    let changing: Set = [
+      "maximumConnections", "writeHighWater", "writeLowWater", "answerHead", "answerHeaders", "memory",
+    ]
+    #expect(names == changing.union(["worker", "manualClock", "reaper"]))
+  }
+
+  @Test("each bound of an event loop comes from the configuration")
+  func loopLimits() {
+    var configuration = GatewayConfiguration()
+    configuration.limits.head = 2000
+    configuration.limits.headers = 20
+    configuration.limits.writeHighWater = 5000
+    configuration.limits.writeLowWater = 4000
+    configuration.limits.memory = 3_000_000
+    configuration.listeners.http.maxConnections = 30
+    configuration.listeners.webSocket.maxConnections = 70
+    let limits = Settings(configuration).loopLimits
+    #expect(limits.answerHead == 2000)
+    #expect(limits.answerHeaders == 20)
+    #expect(limits.writeHighWater == 5000)
+    #expect(limits.writeLowWater == 4000)
+    #expect(limits.memory == 3_000_000)
+    #expect(limits.maximumConnections == 16_484)
+  }
+}
