@@ -23,6 +23,8 @@ from harness.sockets import Socket
 from harness.upstreams import HTTPUpstream, reference_command
 from harness.wire import Closed, Connection, LegacySession, Response, modern, modern_headers, request, rpc
 
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 BYSTANDER = "127.0.0.200"
 """A client that has nothing to do with it, so it comes from elsewhere."""
