@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,24 +15,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Whole processors of the cgroup's quota (`cpu.max`: quota and period in us, or "max"); 0: none. */
-static int quota(void) {
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (file == NULL) return 0;
-  long allowed = 0;
-  long period = 0;
-  int fields = fscanf(file, "%ld %ld", &allowed, &period);
-  fclose(file);
-  if (fields != 2 || allowed <= 0 || period <= 0) return 0;
-  return (int)((allowed + period - 1) / period);
-}
-
 int cr_system_processors(void) {
   cpu_set_t set;
   CPU_ZERO(&set);
   int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  int limit = quota();
-  if (limit > 0 && limit < count) count = limit;
   return count > 0 ? count : 1;
 }
 
@@ -44,55 +31,43 @@ uint64_t cr_system_raise_descriptors(uint64_t *before) {
   return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : *before;
 }
 
-/* The number in the first line of a file; 0 when there is none. */
-static uint64_t number_in(const char *path) {
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return 0;
-  uint64_t number = 0;
-  if (fscanf(file, "%" SCNu64, &number) != 1) number = 0;
-  fclose(file);
-  return number;
-}
-
-/* Our cgroup (version 2) below the root, such as "/system.slice/x.service"; empty at the root. */
-static void own_group(char *path, size_t capacity) {
-  path[0] = 0;
-  FILE *file = fopen("/proc/self/cgroup", "re");
-  if (file == NULL) return;
-  char line[1024];
-  while (fgets(line, sizeof line, file) != NULL) {
-    if (strncmp(line, "0::/", 4) != 0) continue;
-    line[strcspn(line, "\n")] = 0;
-    snprintf(path, capacity, "%s", line + 3);
-  }
-  fclose(file);
-  if (strcmp(path, "/") == 0) path[0] = 0;
-}
-
-uint64_t cr_system_memory(void) {
+uint64_t cr_system_machine_memory(void) {
   long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-  uint64_t least = pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : 0;
-  char group[1024];
-  own_group(group, sizeof group);
-  /* A limit of any group above ours counts too. */
-  for (;;) {
-    char path[1152];
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
-    uint64_t limit = number_in(path);
-    if (limit > 0 && (least == 0 || limit < least)) least = limit;
-    char *last = strrchr(group, '/');
-    if (last == NULL) return least;
-    *last = 0;
-  }
+  return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : 0;
 }
 
-uint64_t cr_system_resident(void) {
+static uint64_t soft_limit(int resource) {
+  struct rlimit limit;
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  return limit.rlim_cur;
+}
+
+cr_memory_sizes cr_system_memory_limits(void) {
+  return (cr_memory_sizes){
+      .space = soft_limit(RLIMIT_AS), .resident = UINT64_MAX, .data = soft_limit(RLIMIT_DATA)};
+}
+
+cr_memory_sizes cr_system_memory_use(void) {
+  cr_memory_sizes sizes = {0};
   FILE *file = fopen("/proc/self/statm", "re");
-  if (file == NULL) return 0;
-  uint64_t pages = 0;
-  if (fscanf(file, "%*u %" SCNu64, &pages) != 1) pages = 0;
+  if (file == NULL) return sizes;
+  /* Size, resident, shared, text, libraries, data; all in pages. */
+  uint64_t space, resident, data;
+  if (fscanf(file, "%" SCNu64 " %" SCNu64 " %*u %*u %*u %" SCNu64, &space, &resident, &data) == 3) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    sizes = (cr_memory_sizes){space * page, resident * page, data * page};
+  }
   fclose(file);
-  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+  return sizes;
+}
+
+ptrdiff_t cr_system_read(const char *path, char *out, size_t capacity) {
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return -1;
+  size_t length = fread(out, 1, capacity, file);
+  bool whole = feof(file) != 0;
+  fclose(file);
+  return whole ? (ptrdiff_t)length : -1;
 }
 
 /* What the allocator counts as free tells nothing: pages that were given back are among it. */

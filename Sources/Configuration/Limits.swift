@@ -52,7 +52,7 @@ extension GatewayConfiguration {
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10
     /// Bytes that one worker buffers for all its peers before it sheds new work (`memory`): 503. Nil, written `auto`: half of
-    /// what the machine or the cgroup has, shared out among the workers.
+    /// the least of what the machine has and cgroups and rlimits allow, shared out among the workers.
     package var memory: Int?
     /// Entries on one page of a merged list (`page_entries`). Default: 1,000.
     package var pageEntries = 1000

@@ -40,7 +40,8 @@ package final class Gateway {
     self.logger = logger
     let listeners = configuration.listeners
     // Ids of exchanges have room for so many loops, and the control loop is the last of them.
-    let wanted = configuration.workers ?? System.processors
+    let allowance = Allowance.ofThisProcess
+    let wanted = configuration.workers ?? allowance.processors
     let count = min(wanted, ExchangeID.workers - 1)
     if count < wanted { logger.warning("workers is \(count) instead of \(wanted): there can't be more") }
     let sockets = InheritedSockets(inherited)
@@ -58,7 +59,8 @@ package final class Gateway {
     childDescriptors = descriptors.before
     self.descriptors = descriptors.now
     let settings = Settings(
-      configuration, loops: count + 1, descriptors: descriptors.now, childDescriptors: childDescriptors)
+      configuration, loops: count + 1, descriptors: descriptors.now, childDescriptors: childDescriptors,
+      allowance: allowance)
     settings.warn(logger)
     var roster = Roster()
     let clusters: [Cluster]
@@ -110,6 +112,7 @@ package final class Gateway {
       threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
     }
     controlWorker.loop.startTimer(milliseconds: controlWorker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+    controlWorker.loop.startTimer(milliseconds: 0, token: Worker.TimerToken.glance.rawValue)
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     let handles = workers.map { WorkerHandle($0) }
     control.begin {

@@ -15,6 +15,8 @@ package final class Settings: Sendable {
   let echoSettings: WebSocketSettings
   let upstreamSocketSettings: WebSocketSettings
   let hasSeveralServers: Bool
+  /// What the process may use, as it was when this was read.
+  let allowance: Allowance
   // Limits that the path of a request reads.
   let callTimeout: UInt64
   let callTimeoutCeiling: UInt64
@@ -41,7 +43,11 @@ package final class Settings: Sendable {
 
   /// - Parameters: event loops of the process; how many descriptors it may have, 0 if that is unknown; the soft limit on
   ///   those of children, 0: ours.
-  init(_ configuration: GatewayConfiguration, loops: Int = 1, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0) {
+  init(
+    _ configuration: GatewayConfiguration, loops: Int = 1, descriptors: UInt64 = 0, childDescriptors: UInt64 = 0,
+    allowance: Allowance = .ofThisProcess
+  ) {
+    self.allowance = allowance
     self.descriptors = descriptors
     self.configuration = configuration
     let listeners = configuration.listeners
@@ -79,10 +85,13 @@ package final class Settings: Sendable {
     loopLimits.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
     loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
     loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
-    loopLimits.memory = configuration.limits.memory ?? Int(clamping: System.memory / 2) / loops
-    httpLimits = Self.limits(configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors))
+    loopLimits.memory = configuration.limits.memory ?? Int(clamping: allowance.memory / 2) / loops
+    httpLimits = Self.limits(
+      configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors),
+      processors: allowance.processors)
     webSocketLimits = Self.limits(
-      configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors))
+      configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors),
+      processors: allowance.processors)
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits
@@ -93,7 +102,9 @@ package final class Settings: Sendable {
     label == ListenerLabel.webSocket ? webSocketLimits : httpLimits
   }
 
-  private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int) -> HTTPLimits {
+  private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int, processors: Int)
+    -> HTTPLimits
+  {
     var limits = HTTPLimits()
     let configured = configuration.limits
     limits.maxHead = UInt32(clamping: configured.head)
@@ -106,14 +117,16 @@ package final class Settings: Sendable {
     limits.pipeline = UInt32(clamping: configured.pipeline)
     limits.idleTimeout = UInt32(clamping: configured.idleTimeout.milliseconds)
     limits.perAddress = UInt32(clamping: configured.connectionsPerAddress)
-    limits.maxConnections = UInt32(clamping: clamp(wanted, configuration, to: descriptors))
+    limits.maxConnections = UInt32(clamping: clamp(wanted, configuration, to: descriptors, processors: processors))
     return limits
   }
 
   /// The connections that fit into so many descriptors, with a quarter of them kept for upstreams.
-  private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int) -> Int {
+  private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int, processors: Int)
+    -> Int
+  {
     guard descriptors > 0 else { return wanted }
-    let own = 64 + 16 * (configuration.workers ?? System.processors) + 8 * configuration.servers.count
+    let own = 64 + 16 * (configuration.workers ?? processors) + 8 * configuration.servers.count
     return min(wanted, max(16, (descriptors - own) / 4 * 3))
   }
 

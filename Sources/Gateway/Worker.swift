@@ -77,7 +77,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   private var readers: [ResponseReader] = []
   private var sweeping = false
   /// Used on the control loop alone.
-  var memoryGuard = MemoryGuard(limit: System.memory)
+  var memoryGuard = MemoryGuard()
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?
@@ -263,12 +263,14 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   enum TimerToken: UInt64 {
     case sweep = 1
     case reap = 2
+    case glance = 3
   }
 
   package func timer(_ token: UInt64) {
     switch TimerToken(rawValue: token) {
     case .sweep: sweep()
     case .reap: reap()
+    case .glance: glanceAtMemory()
     case nil: timers.removeValue(forKey: token)?()
     }
   }

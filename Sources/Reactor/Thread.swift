@@ -38,7 +38,7 @@ package final class Thread: Sendable {
 
 /// What the process runs on.
 package enum System {
-  /// Processors that this process may use, by affinity and cgroup quota.
+  /// Processors that this process may run on, by its affinity.
   package static var processors: Int { Int(cr_system_processors()) }
 
   /// Raises the soft limit on descriptors to the hard one: what it was and what it is now.
@@ -48,11 +48,41 @@ package enum System {
     return (before, now)
   }
 
-  /// Bytes of memory that this process may use: the machine's, or what a cgroup allows; 0 if unknown.
-  package static var memory: UInt64 { cr_system_memory() }
+  /// Bytes of memory that the machine has; 0 if unknown.
+  package static var machineMemory: UInt64 { cr_system_machine_memory() }
 
-  /// Bytes of this process that are in memory now; 0 if unknown.
-  package static var residentMemory: UInt64 { cr_system_resident() }
+  /// Bytes of a process: its address space, what of it is in memory, and its data.
+  package struct MemorySizes: Sendable, Equatable {
+    package var space: UInt64
+    package var resident: UInt64
+    package var data: UInt64
+
+    package init(space: UInt64, resident: UInt64, data: UInt64) {
+      self.space = space
+      self.resident = resident
+      self.data = data
+    }
+
+    fileprivate init(_ sizes: cr_memory_sizes) {
+      self.init(space: sizes.space, resident: sizes.resident, data: sizes.data)
+    }
+  }
+
+  /// What rlimits let this process have; `UInt64.max` where there is none.
+  package static var memoryLimits: MemorySizes { MemorySizes(cr_system_memory_limits()) }
+
+  /// What this process has now; 0 if unknown.
+  package static var memoryUse: MemorySizes { MemorySizes(cr_system_memory_use()) }
+
+  /// A small file, such as those below `/proc` and `/sys`; nil if there is none or it has 256 KiB or more.
+  package static func text(of path: String) -> String? {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256 << 10) { bytes in
+      let length = unsafe bytes.withMemoryRebound(to: CChar.self) {
+        unsafe cr_system_read(path, $0.baseAddress, $0.count)
+      }
+      return length < 0 ? nil : unsafe String(decoding: bytes.prefix(length), as: UTF8.self)
+    }
+  }
 
   /// Bytes that the allocator holds and nobody uses.
   package static var unusedMemory: Int64 { cr_system_unused() }

@@ -5,10 +5,10 @@ import Testing
 @Suite("The guard of the memory")
 struct MemoryGuardTests {
   private static let mebibyte: Int64 = 1 << 20
-  private var guardian = MemoryGuard(limit: 1000)
+  private var guardian = MemoryGuard()
 
   private mutating func look(_ unused: Int64, resident: UInt64 = 0, didTrim: Bool = false) -> MemoryGuard.Action {
-    guardian.look(resident: resident, unused: unused, didTrim: didTrim)
+    guardian.look(Allowance.Fill(used: resident, limit: 1000), unused: unused, didTrim: didTrim)
   }
 
   @Test("gives a mebibyte back at once, and less when it is quiet")
@@ -40,5 +40,10 @@ struct MemoryGuardTests {
     #expect(look(0, resident: 800) == .shed(false))
     #expect(look(5 * Self.mebibyte, resident: 950) == .trim)
     #expect(look(0, resident: 950, didTrim: true) == .shed(true))
+  }
+
+  @Test("refuses nothing where no bound is known")
+  mutating func unbounded() {
+    #expect(guardian.look(Allowance.Fill(used: .max, limit: 0), unused: 0, didTrim: false) == .none)
   }
 }

@@ -11,8 +11,6 @@ struct MemoryGuard {
     case shed(Bool)
   }
 
-  /// Bytes that the process may use; 0: unknown, nothing is refused.
-  let limit: UInt64
   private(set) var isShedding = false
   /// Unused bytes after the last trim, or fewer since.
   private var floor = Int64.max
@@ -28,13 +26,9 @@ struct MemoryGuard {
   /// in the turmoil can be now.
   private static let worthInQuiet: Int64 = 64 << 10
 
-  init(limit: UInt64) {
-    self.limit = limit
-  }
-
-  /// Refuses above nine tenths of the limit, and takes work again below eight. What is only unused is given back first:
-  /// `didTrim` says that this was done a moment ago.
-  mutating func look(resident: UInt64, unused: Int64, didTrim: Bool) -> Action {
+  /// Refuses above nine tenths of the fullest bound, and takes work again below eight; where none is known nothing is
+  /// refused. What is only unused is given back first: `didTrim` says that this was done a moment ago.
+  mutating func look(_ fill: Allowance.Fill, unused: Int64, didTrim: Bool) -> Action {
     if didTrim {
       floor = unused
     } else if seen == .max || abs(unused - seen) >= Self.worthInQuiet / 4 {
@@ -47,8 +41,8 @@ struct MemoryGuard {
     floor = min(floor, unused)
     lowest = min(lowest, unused)
     if !didTrim, unused >= floor + Self.worth { return .trim }
-    guard limit > 0 else { return .none }
-    let wanted = resident > limit / 10 * (isShedding ? 8 : 9)
+    guard fill.limit > 0 else { return .none }
+    let wanted = fill.exceeds(tenths: isShedding ? 8 : 9)
     if wanted == isShedding { return .none }
     isShedding = wanted
     return .shed(wanted)
@@ -56,22 +50,40 @@ struct MemoryGuard {
 }
 
 extension Worker {
+  /// How often it is looked whether a full look is due. Between two looks at loopback's pace a peer can send less than what
+  /// is left of the memory when half is in use.
+  private static var glanceInterval: UInt64 { 500 }
+
+  /// A glance costs one read; on the control loop.
+  func glanceAtMemory() {
+    let use = System.memoryUse
+    if memoryGuard.isShedding || settings.allowance.fullest(use).exceeds(tenths: 5) { guardMemory() }
+    loop.startTimer(milliseconds: Self.glanceInterval, token: TimerToken.glance.rawValue)
+  }
+
   /// One look, by the control loop.
   func guardMemory() {
-    var action = memoryGuard.look(
-      resident: System.residentMemory, unused: System.unusedMemory, didTrim: false)
+    var fill = memoryFill
+    var action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: false)
     if action == .trim {
       System.trimMemory()
-      action = memoryGuard.look(resident: System.residentMemory, unused: System.unusedMemory, didTrim: true)
+      fill = memoryFill
+      action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: true)
     }
     guard case .shed(let shedding) = action else { return }
     gateway.shed(shedding)
-    let limit = memoryGuard.limit >> 20
     if shedding {
       logger.error(
-        "memory is running out: new work is refused (503) until less than eight tenths of \(limit) MiB are in use")
+        "memory is running out: new work is refused (503) until less than eight tenths of \(fill.limit >> 20) MiB are in use"
+      )
     } else {
       logger.notice("there is memory again: new work is taken")
     }
+  }
+
+  private var memoryFill: Allowance.Fill {
+    let allowance = settings.allowance
+    let inGroup = allowance.group.flatMap { ControlGroups(System.text).memoryUse($0) }
+    return allowance.fullest(System.memoryUse, inGroup: inGroup)
   }
 }
