@@ -23,6 +23,11 @@ struct MetricsPage {
     for upstream in state.upstreams {
       add("sluice_upstream_ready{server=\"\(upstream.alias)\"}", upstream.isReady ? 1 : 0)
     }
+    describe(
+      "sluice_catalogue_conflicts", "gauge",
+      "Names and resources that servers claim from one another, or that could not be served as they are; the log says which."
+    )
+    add("sluice_catalogue_conflicts", UInt64(state.conflictCount))
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
   }

@@ -29,6 +29,8 @@ package final class GatewayState: Sendable {
   private let current: Mutex<Settings>
   /// What the listeners speak TLS with.
   let contexts: Mutex<ListenerContexts>
+  /// Entries of lists that could not be served as they are, and resources that two servers claim.
+  private let conflicts = Atomic<Int>(0)
   private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
   private let handles = Mutex<[WorkerHandle]>([])
   /// By loop.
@@ -76,6 +78,9 @@ package final class GatewayState: Sendable {
   func requestMeta(_ level: LogLevel?) -> RequestMeta {
     level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
   }
+
+  package var conflictCount: Int { conflicts.load(ordering: .relaxed) }
+  func countConflicts(_ count: Int) { conflicts.store(count, ordering: .relaxed) }
 
   package var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
 

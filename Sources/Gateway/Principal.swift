@@ -13,6 +13,14 @@ extension Worker {
     loop.subject(of: connection).map(Principal.init(subject:)) ?? .anonymous
   }
 
+  /// Whose listen it is.
+  func principal(of path: ReplyPath) -> Principal {
+    switch path {
+    case .post(let connection): principal(of: connection)
+    case .socket(let reply): principal(of: reply.connection)
+    }
+  }
+
   /// Whose call it is.
   func principal(of exchange: Exchange) -> Principal {
     if let session = exchange.session { return session.principal }

@@ -52,8 +52,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   let requestScanner = EnvelopeScanner()
   let answerScanner = EnvelopeScanner()
   var splice = Splice()
-  /// Owners of URIs that results have named.
-  var learnedLinks: LearnedLinks
+  /// URIs that results have named, and whose results.
+  var learnedLinks: PrincipalLinks<Principal>
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   /// Those that accept, with what they are for.
@@ -89,7 +89,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     self.logger = logger
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
-    learnedLinks = LearnedLinks(key: gateway.sessionKey)
+    learnedLinks = PrincipalLinks(key: gateway.sessionKey)
     settings = gateway.settings
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options

@@ -19,8 +19,9 @@ package final class Routes: Sendable {
   private let toolParameters: [[MirroredParameter]]
   private let promptPlaces: [Place]
   private let resourcePlaces: [Place]
-  /// Every directory above a listed resource, for the longest listed prefix.
+  /// Listed resources without a slash at the end, for the longest listed prefix, and how long those are, longest first.
   private let listedPrefixes: NameTable
+  private let prefixLengths: [Int]
 
   /// What a lookup needs of each entry, so that it touches no reference count.
   private struct Place: Sendable {
@@ -64,14 +65,23 @@ package final class Routes: Sendable {
         template: URITemplate(entry.own), entry: place, upstream: entry.upstream, isMarked: entry.exposed != entry.own)
     }
     var prefixes = NameTable(capacity: catalogue.entries(.resources).count * 2)
+    var lengths: Set<Int> = []
     for entry in catalogue.entries(.resources) {
       // A listed resource is a prefix of what lies below it.
       var own = entry.own
       while own.last == 0x2F { own.removeLast() }
+      guard own.count <= Self.longestPrefix else { continue }
       prefixes.insert(own, place: entry.upstream)
+      lengths.insert(own.count)
     }
     listedPrefixes = prefixes
+    prefixLengths = lengths.sorted(by: >)
   }
+
+  /// Bytes of the longest listed resource that owns what lies below it: each length there is costs a look-up.
+  private static let longestPrefix = 1024
+  /// What all comparisons of one URI with templates may cost, in pieces looked at: some milliseconds.
+  private static let comparisons = 1 << 20
 
   private static func table(_ entries: [CatalogueEntry]) -> NameTable {
     var table = NameTable(capacity: entries.count * 2)
@@ -122,10 +132,12 @@ package final class Routes: Sendable {
 
   // MARK: Resources
 
-  /// The route of a resource by its unescaped URI: by the lists, then by what results have linked to, then by
-  /// template, by the longest listed prefix, and at last to the only server that has resources.
+  /// The route of a resource by its unescaped URI: by the lists, then by the first server in the configuration whose
+  /// template takes it, by the longest listed prefix, by what results have linked to, and at last to the only server that
+  /// has resources. What a server says in results comes behind what others are configured and listed for.
+  /// - Parameter learned: what results have linked to, as the caller has been shown; asked for only where it counts.
   package func route(
-    resource uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
+    resource uri: RawSpan, view: CatalogueView, learned: @autoclosure () -> LearnedLinks? = nil
   ) -> Result<Route, GatewayError> {
     if case .only(let number) = view {
       guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
@@ -135,11 +147,12 @@ package final class Routes: Sendable {
       return .success(resourcePlaces[place].route(place))
     }
     if let route = markedRoute(uri) { return .success(route) }
-    if let owner = learned?.owner(of: uri), let upstream = catalogue.place(ofUpstream: owner) {
+    if let upstream = formalOwner(of: uri) { return .success(Route(upstream: upstream)) }
+    if let learned = learned(),
+      let upstream = catalogue.upstreams.firstIndex(where: { learned.has(uri, upstream: $0.number) })
+    {
       return .success(Route(upstream: upstream))
     }
-    if let upstream = bestPattern(uri) { return .success(Route(upstream: upstream)) }
-    if let upstream = listedPrefix(of: uri) { return .success(Route(upstream: upstream)) }
     if resourceServers.count == 1 { return .success(Route(upstream: resourceServers[0])) }
     var escaped = ByteBuffer()
     escaped.append(escaped: uri)
@@ -152,7 +165,7 @@ package final class Routes: Sendable {
 
   /// The route of a completion's reference to a resource, which names a template or a URI.
   package func route(
-    template uri: RawSpan, view: CatalogueView, learned: borrowing LearnedLinks?
+    template uri: RawSpan, view: CatalogueView, learned: @autoclosure () -> LearnedLinks? = nil
   ) -> Result<Route, GatewayError> {
     if case .only(let number) = view {
       guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
@@ -164,7 +177,7 @@ package final class Routes: Sendable {
       if entry.own != entry.exposed, let route = markedRoute(uri) { return .success(route) }
       return .success(Route(upstream: entry.upstream))
     }
-    return route(resource: uri, view: view, learned: learned)
+    return route(resource: uri, view: view, learned: learned())
   }
 
   private func markedRoute(_ uri: RawSpan) -> Route? {
@@ -176,21 +189,21 @@ package final class Routes: Sendable {
     return nil
   }
 
-  private func bestPattern(_ uri: RawSpan) -> Int? {
-    var best: (weight: Int, upstream: Int)?
-    for pattern in patterns where !pattern.isMarked && pattern.template.matches(uri) {
-      if pattern.template.weight > best?.weight ?? -1 { best = (pattern.template.weight, pattern.upstream) }
-    }
-    return best?.upstream
+  /// Whose an unlisted URI is by its form alone.
+  private func formalOwner(of uri: RawSpan) -> Int? {
+    guard uri.byteCount <= URITemplate.longestURI else { return nil }
+    return firstPattern(uri) ?? listedPrefix(of: uri)
+  }
+
+  private func firstPattern(_ uri: RawSpan) -> Int? {
+    var budget = Self.comparisons
+    // They stand in the order of the configuration.
+    return patterns.first { !$0.isMarked && $0.template.matches(uri, budget: &budget) }?.upstream
   }
 
   private func listedPrefix(of uri: RawSpan) -> Int? {
-    var end = uri.byteCount
-    while end > 0 {
-      if uri[byte: end - 1] == 0x2F, let upstream = listedPrefixes.find(uri.extracting(0..<(end - 1))) {
-        return upstream
-      }
-      end -= 1
+    for length in prefixLengths where length < uri.byteCount && uri[byte: length] == 0x2F {
+      if let upstream = listedPrefixes.find(uri.extracting(0..<length)) { return upstream }
     }
     return nil
   }

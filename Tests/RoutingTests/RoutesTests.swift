@@ -92,26 +92,94 @@ import Wire
     #expect(Self.resource(routes, "f:///1", .only(upstream: 1)) == Route(upstream: 1, entry: 1))
   }
 
-  @Test("an unlisted URI goes by learned link, template, longest listed prefix, only resource server, in that order")
+  @Test("an unlisted URI goes by template, longest listed prefix, learned link, only resource server, in that order")
   func unlisted() {
     let lists = [
-      Self.lists("a", .templates, ["db://{table}/row", "db://{+path}"]),
+      Self.lists("a", .templates, ["db://{table}/row", "db://all/{+path}"]),
       Self.lists("b", .resources, ["f:///data/", "db://t"]), Self.lists("c", .resources, ["f:///data/deep"]),
-      Self.lists("d", .templates, ["db://{table}/row/{id}"]),
+      Self.lists("d", .templates, ["db://{table}/row/{id}", "db://all/deep/{id}"]),
     ]
     let routes = Self.routes(lists)
     #expect(Self.resource(routes, "db://t/row") == Route(upstream: 0))
     #expect(Self.resource(routes, "db://t/row/5") == Route(upstream: 3))
+    #expect(Self.resource(routes, "db://t/other") == Route(upstream: 1))
     #expect(Self.resource(routes, "f:///data/x/y") == Route(upstream: 1))
     #expect(Self.resource(routes, "f:///data/deep/y") == Route(upstream: 2))
     #expect(Self.resource(routes, "f:///other") == nil)
     #expect(Self.resource(Self.routes(lists, resourceServers: [2]), "f:///other") == Route(upstream: 2))
     #expect(Self.resource(Self.routes(lists, resourceServers: [1, 2]), "f:///other") == nil)
+  }
 
-    var learned = LearnedLinks(key: SipHash(key: InlineArray(repeating: 1)))
-    learned.learn(Array("db://t/row".utf8).rawBytes, upstream: 2)
-    #expect(Self.resource(routes, "db://t/row", learned: learned) == Route(upstream: 2))
-    #expect(Self.resource(routes, "db://t", learned: learned) == Route(upstream: 1, entry: 1))
+  @Test("of two templates that take a URI that of the first server in the configuration wins, however little it says")
+  func firstTemplate() {
+    let general = Self.lists("a", .templates, ["db://{+path}"])
+    let special = Self.lists("b", .templates, ["db://users/{id}"])
+    let all = Self.lists("c", .templates, ["{+any}"])
+    #expect(Self.resource(Self.routes([general, special, all]), "db://users/1") == Route(upstream: 0))
+    #expect(Self.resource(Self.routes([special, general, all]), "db://users/1") == Route(upstream: 0))
+    #expect(Self.resource(Self.routes([special, general, all]), "db://groups/1") == Route(upstream: 1))
+    #expect(Self.resource(Self.routes([special, general, all]), "x://1") == Route(upstream: 2))
+  }
+
+  static func learned(_ links: [(String, Int)], places: Int = 1024) -> LearnedLinks {
+    var learned = LearnedLinks(places: places, key: SipHash(key: InlineArray(repeating: 1)))
+    for (uri, upstream) in links { learned.learn(Array(uri.utf8).rawBytes, upstream: upstream) }
+    return learned
+  }
+
+  @Test("what results have linked to contradicts no list, no template and no prefix")
+  func linkedLast() {
+    let routes = Self.routes([
+      Self.lists("a", .templates, ["db://{table}/row"]), Self.lists("b", .resources, ["f:///data/", "db://t"]),
+      Self.lists("c", .tools, ["x"]),
+    ])
+    for (uri, owner) in [("db://t/row", 0), ("db://t", 1), ("f:///data/x", 1)] {
+      #expect(Self.resource(routes, uri, learned: Self.learned([(uri, 2)]))?.upstream == owner, "\(uri)")
+    }
+    #expect(Self.resource(routes, "new://1", learned: Self.learned([("new://1", 2)])) == Route(upstream: 2))
+    #expect(Self.resource(routes, "new://2", learned: Self.learned([("new://1", 2)])) == nil)
+    // Of several servers that have linked to it the first in the configuration, whoever did so first.
+    for links in [[("new://1", 2), ("new://1", 0)], [("new://1", 0), ("new://1", 2)]] {
+      #expect(Self.resource(routes, "new://1", learned: Self.learned(links)) == Route(upstream: 0))
+    }
+    // Rather than by the only server that has resources.
+    let only = Self.routes(
+      [Self.lists("a", .resources, ["f:///1"]), Self.lists("b", .tools, [])], resourceServers: [0])
+    #expect(Self.resource(only, "new://1", learned: Self.learned([("new://1", 1)])) == Route(upstream: 1))
+  }
+
+  @Test("a URI or a listed prefix of any length and any number of slashes costs little to route")
+  func long() {
+    let slashes = String(repeating: "/", count: 8192)
+    let routes = Self.routes([
+      Self.lists("a", .resources, (1..<1000).map { "f:" + String(repeating: "/x", count: $0) }),
+      Self.lists("b", .templates, ["f:{+a}/{b}/{c}y", "f:{+a}" + String(repeating: "{b}/", count: 600)]),
+    ])
+    #expect(Self.resource(routes, "f:" + String(repeating: "/x", count: 2000))?.upstream == 0)
+    #expect(Self.resource(routes, "g:" + slashes) == nil)
+    // Longer than any resource: nobody's.
+    #expect(Self.resource(routes, "f:/x" + slashes) == nil)
+    #expect(Self.resource(routes, "f:" + String(repeating: "/", count: 1 << 20)) == nil)
+  }
+
+  @Test("templates of two servers that take the same URIs are a conflict, once for each pair")
+  func conflicts() {
+    let routes = Self.routes([
+      Self.lists("a", .templates, ["db://{+path}", "db://{x}"]),
+      Self.lists("b", .templates, ["db://users/{id}", "db://groups/{id}", "own://{x}"]),
+      Self.lists("c", .resources, ["db://users/1", "db://users/2", "other://1"]),
+      Self.lists("d", .templates, ["other:///{x}"]),
+    ])
+    #expect(
+      routes.conflicts() == [
+        ResourceConflict(owner: "a", template: "db://{+path}", other: "b", claim: .template("db://users/{id}")),
+        ResourceConflict(owner: "a", template: "db://{+path}", other: "c", claim: .listed("db://users/1")),
+        ResourceConflict(owner: "b", template: "db://users/{id}", other: "c", claim: .listed("db://users/1")),
+      ])
+    let catchAll = Self.routes([
+      Self.lists("a", .templates, ["db://users/{id}"]), Self.lists("b", .templates, ["{+any}"]),
+    ])
+    #expect(catchAll.conflicts().map(\.claim) == [.template("{+any}")])
   }
 
   @Test("a URI nobody owns is refused with the URI and a way to ask one server")

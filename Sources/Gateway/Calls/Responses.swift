@@ -18,7 +18,7 @@ extension Worker {
     guard let cluster = exchange.cluster else { return finish(id) }
     let hop = hop(exchange)
     splice.reset()
-    if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster) }
+    if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster, exchange) }
     let clientID = exchange.clientID
     let uri = exchange.requestedURI
     let identity = gateway.identityObject
@@ -70,18 +70,30 @@ extension Worker {
     call(exchange, exchange.looksAtAll ? .all : .only(upstream: cluster.number), envelope)
   }
 
-  /// Remembers whose the URIs of a result are, and marks those that another server owns as they are.
-  private func noteLinks(_ envelope: Envelope, _ hop: Hop, _ cluster: Cluster) {
+  /// Remembers for the caller whose results named the URIs of a result, and marks those that another server owns as they
+  /// are.
+  private func noteLinks(_ envelope: Envelope, _ hop: Hop, _ cluster: Cluster, _ exchange: Exchange) {
     ResultLinks.forEach(envelope, method: hop.method) { place in
-      guard let uri = JSON.contents(of: envelope.message[place]) else { return }
-      learnedLinks.learn(uri, upstream: cluster.number)
+      guard let contents = JSON.contents(of: envelope.message[place]) else { return }
+      Self.withPlain(contents) { learnedLinks.learn($0, upstream: cluster.number, by: principal(of: exchange)) }
     }
     guard hop.marksResources else { return }
     let routes = gateway.catalogue.routes
-    ResultLinks.mark(envelope, method: hop.method, alias: cluster.alias, splice: &splice) { uri in
-      guard case .success(let route) = routes.route(resource: uri, view: .all, learned: nil) else { return false }
-      return routes.catalogue.upstreams[route.upstream].number != cluster.number
+    ResultLinks.mark(envelope, method: hop.method, alias: cluster.alias, splice: &splice) { contents in
+      var isAnothers = false
+      Self.withPlain(contents) { uri in
+        guard case .success(let route) = routes.route(resource: uri, view: .all) else { return }
+        isAnothers = routes.catalogue.upstreams[route.upstream].number != cluster.number
+      }
+      return isAnothers
     }
+  }
+
+  /// A string of a message as it is meant: some servers escape every slash.
+  private static func withPlain(_ contents: RawSpan, _ body: (RawSpan) -> Void) {
+    guard JSON.isEscaped(contents) else { return body(contents) }
+    var plain = ByteBuffer(capacity: contents.byteCount)
+    if JSON.unescape(contents, into: &plain) { body(plain.bytes) }
   }
 
   /// What changes in a result that streams through.

@@ -2,6 +2,7 @@ import Configuration
 import Logging
 import MCP
 import Reactor
+import Routing
 import Wire
 
 /// Looks after the upstreams on the control loop: finds out what each is, fetches its lists, merges them into the
@@ -27,6 +28,8 @@ actor ControlPlane {
   /// Lists of clients' own conversations that are to be looked at.
   var staleOverlays: [ObjectIdentifier: ListKinds] = [:]
   var epoch: UInt64
+  /// Resources that two servers claim, as they were told last.
+  private var conflicts: [ResourceConflict] = []
   private var mergeScheduled = false
   private var stopped = false
   /// Lets clients in; nil once they are.
@@ -321,13 +324,24 @@ actor ControlPlane {
     if new.catalogue.listsSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
     for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
-    if !new.isSame(as: old) { gateway.publish(new) }
+    if !new.isSame(as: old) {
+      gateway.publish(new)
+      tellConflicts(of: new)
+    }
     if allHaveAnswered { letClientsIn() }
     if !changed.isEmpty {
       worker.announceToSessions(changed)
       gateway.postToAll { $0.announce(changed) }
     }
     if !changed.isEmpty || !new.leadsToSame(as: old) { renewOverlays(since: old) }
+  }
+
+  /// Each is told once, for as long as it lasts.
+  private func tellConflicts(of served: ServedCatalogue) {
+    let found = served.routes.conflicts()
+    for conflict in found where !conflicts.contains(conflict) { logger.warning("\(conflict)") }
+    conflicts = found
+    gateway.countConflicts(served.problems.count + found.count)
   }
 
   /// The catalogue that lists, by the id of their cluster, make together.

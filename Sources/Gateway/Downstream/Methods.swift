@@ -137,13 +137,13 @@ extension Worker {
       found = routes.route(.prompts, named: text, view: view)
     case .resource(let place):
       kind = .resources
-      found = routes.route(resource: text, view: view, learned: learnedLinks)
+      found = routes.route(resource: text, view: view, learned: learnedLinks[principal(of: exchange)])
       if envelope.method == .resourcesRead {
         exchange.requestedURI = JSON.contents(of: envelope.message[place])?.array ?? []
       }
     case .template:
       kind = .templates
-      found = routes.route(template: text, view: view, learned: learnedLinks)
+      found = routes.route(template: text, view: view, learned: learnedLinks[principal(of: exchange)])
     case .missing, .none:
       return
     }

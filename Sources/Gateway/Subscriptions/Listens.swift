@@ -67,7 +67,8 @@ extension Worker {
     var resources: [[UInt8]: Subscription] = [:]
     for uri in filter.resources {
       let routes = catalogue.routes
-      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: view, learned: learnedLinks),
+      let learned = learnedLinks[principal(of: path)]
+      guard case .success(let route) = routes.route(resource: uri.rawBytes, view: view, learned: learned),
         catalogue.clusters[route.upstream].profile?.offer.capabilities.contains(.resourcesSubscribe) == true
       else { continue }
       resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
