@@ -28,6 +28,10 @@ struct MetricsPage {
       "Names and resources that servers claim from one another, or that could not be served as they are; the log says which."
     )
     add("sluice_catalogue_conflicts", UInt64(state.conflictCount))
+    describe(
+      "sluice_log_lines_dropped_total", "counter",
+      "Lines of the log that were dropped since nobody read them fast enough.")
+    add("sluice_log_lines_dropped_total", state.logLosses.count)
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
   }

@@ -34,7 +34,7 @@ package final class Gateway {
   /// - Parameter inherited: sockets that listen already, from another process or a service manager.
   package init(
     _ configuration: GatewayConfiguration, debugEcho: Bool = false, reaper: Reaper?, logger: Logger,
-    inherited: [ListeningSocket] = [],
+    logLosses: LogLosses = LogLosses(), inherited: [ListeningSocket] = [],
     admin: (GatewayState) -> any AdminService
   ) throws(Failure) {
     self.logger = logger
@@ -70,7 +70,8 @@ package final class Gateway {
       throw Failure(description: error.description)
     }
     state = GatewayState(
-      settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho)
+      settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho,
+      logLosses: logLosses)
     var options = settings.loopLimits
     options.reaper = reaper
     group = ListenerGroup(loops: count)

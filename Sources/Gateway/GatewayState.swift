@@ -18,6 +18,7 @@ package final class GatewayState: Sendable {
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
+  package let logLosses: LogLosses
   let heartbeatFrame: Frame
   /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
   /// upstreams, without and with each log level.
@@ -56,9 +57,11 @@ package final class GatewayState: Sendable {
   }
 
   init(
-    _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool
+    _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool,
+    logLosses: LogLosses = LogLosses()
   ) {
     self.debugEcho = debugEcho
+    self.logLosses = logLosses
     self.contexts = Mutex(contexts)
     current = Mutex(settings)
     self.workerCount = workerCount

@@ -44,10 +44,9 @@ struct Serve: ParsableCommand {
 
   func run() throws {
     let loaded = try options.loadWithCertificates()
-    for diagnostic in loaded.diagnostics where diagnostic.severity != .note {
-      StandardError.write(diagnostic.description)
-    }
-    let code = try Service(self, loaded.configuration, signals: Signals.block()).run()
+    let service = Service(self, loaded.configuration, signals: try Signals.block())
+    for diagnostic in loaded.diagnostics where diagnostic.severity != .note { service.say(diagnostic.description) }
+    let code = try service.run()
     if code != .success { throw code }
   }
 }
@@ -60,6 +59,8 @@ private struct Service {
   private let signals: Signals
   private let manager: ServiceManager
   private let log: LogSettings
+  private let losses = LogLosses()
+  private let output: LogOutput
   private let logger: Logger
 
   init(_ command: Serve, _ configuration: GatewayConfiguration, signals: Signals) {
@@ -69,20 +70,26 @@ private struct Service {
     manager = ServiceManager(environment: environment)
     let log = LogSettings(configuration.log)
     self.log = log
-    logger = Logger(label: "sluice") { _ in LogWriter(log) }
+    let output = LogOutput(losses: losses) { log.notice(of: $0) }
+    self.output = output
+    logger = Logger(label: "sluice") { _ in LogWriter(log, output) }
   }
+
+  /// A line among those of the log, for who starts the process.
+  func say(_ line: String) { output.write(Array((line + "\n").utf8)) }
 
   /// Serves until a signal or a successor ends it.
   /// - Returns: the exit code of the process.
   func run() throws -> ExitCode {
+    defer { output.finish() }
     do {
       return try serve()
     } catch let failure as Gateway.Failure {
-      StandardError.write("sluice: \(failure)")
+      say("sluice: \(failure)")
     } catch let failure as Takeover.Failure {
-      StandardError.write("sluice: \(failure.description)")
+      say("sluice: \(failure.description)")
     } catch let fault as ServiceManager.Fault {
-      StandardError.write("sluice: \(fault.description)")
+      say("sluice: \(fault.description)")
     }
     return ExitCode(1)
   }
@@ -92,6 +99,7 @@ private struct Service {
     var sockets = try ServiceManager.sockets(environment, process: getpid())
     // The reaper must be forked before the first thread of ours.
     let reaper = try Reaper()
+    output.start()
     var predecessor: Takeover.Predecessor?
     if command.takeover {
       let port = UInt16(configuration.listeners.http.port)
@@ -101,7 +109,8 @@ private struct Service {
       sockets += predecessor?.sockets ?? []
     }
     let gateway = try Gateway(
-      configuration, debugEcho: command.debugEcho, reaper: reaper, logger: logger, inherited: sockets
+      configuration, debugEcho: command.debugEcho, reaper: reaper, logger: logger, logLosses: losses,
+      inherited: sockets
     ) { AdminServer($0) }
     let host = makeHost(gateway)
     defer { host?.withdraw() }

@@ -1,5 +1,4 @@
 import Configuration
-import Glibc
 
 /// What `serve` says once it listens: where, and how to try it.
 struct Welcome {
@@ -34,9 +33,5 @@ struct Welcome {
     ]
   }
 
-  func print() {
-    for line in lines { Swift.print(line) }
-    // A pipe or a file would see it only once `serve` ends.
-    fflush(nil)
-  }
+  func print() { StandardStream(descriptor: 1).write(lines.map { $0 + "\n" }.joined()) }
 }

@@ -76,9 +76,7 @@ def restart(gateway: Gateway, workers: int) -> None:
 
 
 def metric(gateway: Gateway, name: str) -> float:
-    with Connection(gateway.admin_port) as connection:
-        text = connection.exchange(request("GET", "/metrics", port=gateway.admin_port), "GET").body.decode()
-    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " "))
+    return gateway.metric(name)
 
 
 # --- one process takes another's place ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -60,6 +61,67 @@ def test_stderr_of_a_child_is_logged(make_gateway: Callable[..., Gateway]) -> No
     gateway = make_gateway({"noisy": {"command": command[0], "args": ["-c", script, command[1]]}})
     assert eventually(lambda: "a line on stderr" in gateway.log, 5)
     assert "noisy" in gateway.log
+
+
+CHATTY = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    method, result = message["method"], None
+    if method == "initialize":
+        result = {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "chatty", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": "say", "inputSchema": {"type": "object"}}]}
+    elif method == "tools/call":
+        sys.stderr.write("said " + "x" * 1000 + "\\n")
+        sys.stderr.flush()
+        result = {"content": []}
+    if "id" in message:
+        body = {"result": result} if result else {"error": {"code": -32601, "message": "no"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **body}), flush=True)
+"""
+
+
+def test_a_log_that_nobody_reads_holds_up_no_call_and_no_end(make_gateway: Callable[..., Gateway]) -> None:
+    command = {"command": wire_command()[0], "args": ["-c", CHATTY], "era": "legacy"}
+    gateway = make_gateway(settings={"servers": {"chatty": command}})
+    gateway.stop()
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    gateway.child.process = subprocess.Popen(gateway.command, stderr=writing, stdout=subprocess.DEVNULL)
+    os.close(writing)
+    gateway.wait_ready()
+    session = LegacySession(gateway.port)
+
+    def call(count: int) -> None:
+        with Connection(gateway.port) as connection:
+            for first in range(0, count, 50):
+                numbers = range(first, first + 50)
+                calls = [rpc("tools/call", {"name": "say", "arguments": {}}, number) for number in numbers]
+                connection.send(b"".join(session.bytes_of(message) for message in calls))
+                for number in numbers:
+                    message = connection.response().message
+                    assert message["id"] == number and "result" in message, message
+
+    call(2000)
+    dropped = gateway.metric("sluice_log_lines_dropped_total")
+    assert 500 < dropped < 1500
+    # Somebody reads again: what is there and what is said to be missing are all there was.
+    with os.fdopen(os.dup(reading), errors="replace") as log:
+        lines = []
+        for line in log:
+            lines.append(line)
+            if "lines of the log were dropped" in line:
+                break
+    assert f" warning {int(dropped)} lines" in lines[-1]
+    assert sum("chatty: said" in line for line in lines) + dropped == 2000
+    assert gateway.metric("sluice_log_lines_dropped_total") == dropped
+    # Nobody does, and the process ends none the less.
+    call(50)
+    gateway.child.process.send_signal(signal.SIGTERM)
+    assert gateway.child.process.wait(15) == 0
+    os.close(reading)
 
 
 def test_a_relative_directory_and_path_are_found(make_gateway: Callable[..., Gateway], folder: Path) -> None:

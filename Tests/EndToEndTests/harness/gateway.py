@@ -115,6 +115,12 @@ class Gateway:
         except OSError:
             return 0
 
+    def metric(self, name: str) -> float:
+        """What /metrics says under this name, labels included."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
+
     def descriptors(self) -> int:
         return descriptors(self.pid)
 
