@@ -42,7 +42,7 @@ struct Reading {
       return nil
     }
     guard let text = substitution.expand(raw, at: node.position, into: &diagnostics) else { return nil }
-    return Located(value: text, position: node.position)
+    return Located(value: text, position: node.position, template: text == raw ? nil : raw)
   }
 
   /// The items of a list of strings; a lone string is a list of one.

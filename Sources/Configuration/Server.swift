@@ -47,18 +47,28 @@ extension GatewayConfiguration {
     /// A path, or a name to look up in PATH.
     package var command: String
     package var arguments: [String]
+    /// The arguments for reports: as they were written, before variables were put into them.
+    package var shownArguments: [String]
     /// Added to the few variables that every child gets; `env` over the lines of `envFile`.
     package var environment: [String: String]
     /// nil: the gateway's own.
     package var workingDirectory: String?
 
     package init(
-      command: String, arguments: [String] = [], environment: [String: String] = [:], workingDirectory: String? = nil
+      command: String, arguments: [String] = [], shownArguments: [String]? = nil, environment: [String: String] = [:],
+      workingDirectory: String? = nil
     ) {
       self.command = command
       self.arguments = arguments
+      self.shownArguments = shownArguments ?? arguments
       self.environment = environment
       self.workingDirectory = workingDirectory
+    }
+
+    /// How it is shown makes it no other command.
+    package static func == (one: Command, other: Command) -> Bool {
+      one.command == other.command && one.arguments == other.arguments && one.environment == other.environment
+        && one.workingDirectory == other.workingDirectory
     }
   }
 
@@ -94,12 +104,21 @@ extension GatewayConfiguration {
 
   package struct Endpoint: Sendable, Equatable {
     package var url: EndpointURL
+    /// The URL for reports, without what may be a secret.
+    package var shown: String
     /// Share of the ring relative to the other endpoints. Default: 1.
     package var weight: Int
 
-    package init(url: EndpointURL, weight: Int = 1) {
+    /// - Parameter template: the URL as it was written, where variables were put into it.
+    package init(url: EndpointURL, weight: Int = 1, template: String? = nil) {
       self.url = url
+      shown = url.masked(template: template)
       self.weight = weight
+    }
+
+    /// How it is shown makes it no other endpoint.
+    package static func == (one: Endpoint, other: Endpoint) -> Bool {
+      one.url == other.url && one.weight == other.weight
     }
   }
 

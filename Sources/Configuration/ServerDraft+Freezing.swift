@@ -61,7 +61,7 @@ extension ServerDraft {
     let isPath = command.value.contains("/")
     return GatewayConfiguration.Command(
       command: isPath ? resolve(command.value, home: reading.home) : command.value, arguments: arguments.map(\.value),
-      environment: variables,
+      shownArguments: arguments.map { $0.template ?? $0.value }, environment: variables,
       workingDirectory: workingDirectory.map { resolve($0.value, home: reading.home) })
   }
 
@@ -88,7 +88,8 @@ extension ServerDraft {
     var parsed: [GatewayConfiguration.Endpoint] = []
     for (text, weight) in [url.map { ($0, 1) }].compactMap({ $0 }) + endpoints.map({ ($0.url, $0.weight) }) {
       do throws(EndpointURL.Problem) {
-        parsed.append(GatewayConfiguration.Endpoint(url: try EndpointURL(parsing: text.value), weight: weight))
+        let url = try EndpointURL(parsing: text.value)
+        parsed.append(GatewayConfiguration.Endpoint(url: url, weight: weight, template: text.template))
       } catch {
         reading.report(
           at: text.position, "the url of `\(alias)` can't be used: \(error.message)", expected: EndpointURL.form)
@@ -98,7 +99,7 @@ extension ServerDraft {
     if parsed.count > 1 {
       reading.report(
         .warning, at: places["endpoints"] ?? position,
-        "more than one endpoint of a server is not active yet; only \(parsed[0].url) is used")
+        "more than one endpoint of a server is not active yet; only \(parsed[0].shown) is used")
     }
     return GatewayConfiguration.Remote(
       endpoints: parsed, headers: checkedHeaders(into: &reading), transport: transport(of: parsed, into: &reading),

@@ -34,6 +34,8 @@ struct SourceNode {
 struct Located<Value> {
   var value: Value
   var position: SourcePosition
+  /// The text as it was written, where variables were put into it: for reports, as what they hold may be a secret.
+  var template: String?
 }
 
 extension Located: Sendable where Value: Sendable {}

@@ -10,6 +10,7 @@ package final class Settings: Sendable {
   private let descriptors: UInt64
   let origins: OriginPolicy
   let socketOrigins: OriginPolicy
+  let adminOrigins: OriginPolicy
   /// Of clients' WebSockets, of `/debug/echo`, and of those to upstreams.
   let socketSettings: WebSocketSettings
   let echoSettings: WebSocketSettings
@@ -53,6 +54,7 @@ package final class Settings: Sendable {
     let listeners = configuration.listeners
     origins = OriginPolicy(host: listeners.http.host, like: listeners.http)
     socketOrigins = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
+    adminOrigins = OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
     var options = WebSocketSettings.Options(listeners.webSocket)
     socketSettings = .make(options)
     options.maxMessage = Self.largeMessage

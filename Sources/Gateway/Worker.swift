@@ -133,6 +133,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     if let adminService, loop.listenerLabel(of: connection) == ListenerLabel.admin {
+      if let refusal = settings.adminOrigins.check(head) { return refuseInText(connection, refusal) }
       return adminService.serve(connection, head, body, on: self)
     }
     serveHTTP(connection, head, body)
@@ -320,6 +321,15 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     _ connection: ConnectionID, _ status: UInt16, _ type: StaticString, headers: RawSpan, _ body: RawSpan
   ) {
     loop.reply(connection, EventLoop.ReplyHead(status, type, headers: headers), body)
+  }
+
+  /// No JSON-RPC is spoken on the admin listener.
+  private func refuseInText(_ connection: ConnectionID, _ error: GatewayError) {
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.buffer.append(error.message ?? "refused")
+    bodyScratch.buffer.append("\n")
+    let status = UInt16(error.answer(to: .legacy).status)
+    reply(connection, status, "text/plain; charset=utf-8", headers: RawSpan(), bodyBytes)
   }
 
   // MARK: Upstreams

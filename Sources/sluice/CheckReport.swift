@@ -140,11 +140,11 @@ extension CheckReport.Upstream {
     switch server.kind {
     case .command(let command):
       transport = "stdio"
-      target = ([command.command] + SecretMask.masked(command.arguments)).joined(separator: " ")
+      target = ([command.command] + SecretMask.masked(command.shownArguments)).joined(separator: " ")
       environment = command.environment.keys.sorted()
     case .url(let remote):
       transport = remote.transport.rawValue
-      target = remote.endpoints.map { SecretMask.masked($0.url) }.joined(separator: ", ")
+      target = remote.endpoints.map(\.shown).joined(separator: ", ")
       headers = remote.headers.map(\.name)
     }
   }
@@ -163,23 +163,26 @@ extension CheckReport.Upstream {
 enum SecretMask {
   private static let names = ["key", "token", "secret", "passw", "auth", "credential"]
 
-  /// `--api-key x` and `--token=x` without the x.
+  /// `--api-key x` and `--token=x` without the x, and addresses without what may be a key in them.
   static func masked(_ arguments: [String]) -> [String] {
     var hideNext = false
     return arguments.map { argument in
       let isFlag = argument.hasPrefix("-")
       defer { hideNext = isFlag && !argument.contains("=") && isSecret(argument) }
       if hideNext && !isFlag { return "***" }
-      guard let equals = argument.firstIndex(of: "="), isSecret(String(argument[..<equals])) else { return argument }
-      return argument[...equals] + "***"
+      guard let equals = argument.firstIndex(of: "=") else { return address(argument) }
+      let name = argument[...equals]
+      // The first sign of equality may be that of a query.
+      if name.contains("://") { return address(argument) }
+      return name + (isSecret(String(name)) ? "***" : address(String(argument[argument.index(after: equals)...])))
     }
   }
 
-  /// A URL without what its query holds.
-  static func masked(_ url: EndpointURL) -> String {
-    var shown = url
-    if let question = url.target.firstIndex(of: "?") { shown.target = url.target[...question] + "***" }
-    return shown.description
+  /// What follows the scheme of `postgres://user:password@host/name` is the business of who is started.
+  private static func address(_ text: String) -> String {
+    guard let separator = text.firstRange(of: "://") else { return text }
+    if let url = try? EndpointURL(parsing: text) { return url.masked() }
+    return text[..<separator.upperBound] + "***"
   }
 
   private static func isSecret(_ name: String) -> Bool {

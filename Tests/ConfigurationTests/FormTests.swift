@@ -72,11 +72,45 @@ import Testing
   @Test(
     "what is no URL",
     arguments: [
-      "", "host/mcp", "file:///x", "http://", "http:///x", "http://a:b@h/", "http://h:99999/", "http://h:0/",
+      "", "host/mcp", "file:///x", "http://", "http:///x", "http://h:99999/", "http://h:0/",
       "http://h:x/", "http://a b/", "http://h/\n", "http://h/é", "http://::1/", "http://[::1/", "http://h/<x>",
     ])
   func noURLs(text: String) {
     #expect(throws: EndpointURL.Problem.self) { try EndpointURL(parsing: text) }
+  }
+
+  @Test("a user has no place in a URL", arguments: ["http://a@h/", "http://a:b@h/", "http://a:1@h/", "http://@h/"])
+  func users(text: String) {
+    #expect {
+      try EndpointURL(parsing: text)
+    } throws: { error in
+      (error as? EndpointURL.Problem)?.message.hasPrefix("user and password don't belong in a URL") == true
+    }
+  }
+
+  @Test(
+    "a URL in a report has no key",
+    arguments: [
+      ("https://h.example/mcp", "https://h.example/mcp"), ("https://h.example/", "https://h.example/"),
+      ("https://h.example:8443/v1/my-server/mcp/", "https://h.example:8443/v1/my-server/mcp/"),
+      ("https://h.example/mcp?key=1", "https://h.example/mcp?***"), ("https://h/?a", "https://h/?***"),
+      ("https://h/s/NTk4YzAtMzA/mcp", "https://h/s/***/mcp"), ("https://h/0123456789abcdef", "https://h/***"),
+      ("https://h/deadbeefdeadbeef/sse", "https://h/***/sse"), ("https://h/a%20b/x", "https://h/***/x"),
+      ("https://h/tok3n", "https://h/***"), ("https://h/Secret", "https://h/***"),
+      ("https://h/123456", "https://h/***"),
+      ("https://h/a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s", "https://h/***"),
+    ])
+  func masks(text: String, shown: String) throws {
+    #expect(try EndpointURL(parsing: text).masked() == shown)
+  }
+
+  @Test("what a variable put into a URL is not shown, however plain")
+  func maskedVariables() throws {
+    let url = try EndpointURL(parsing: "https://h.example/team/hunter/mcp")
+    #expect(url.masked(template: "https://h.example/team/${KEY}/mcp") == "https://h.example/team/***/mcp")
+    #expect(url.masked(template: "https://h.example/${REST}") == "https://h.example/***/***/***")
+    #expect(url.masked(template: "${URL}") == "https://h.example/***/***/***")
+    #expect(url.masked(template: "https://${HOST}/team/hunter/mcp") == "https://h.example/team/hunter/mcp")
   }
 
   @Test("origins and hosts are normalized or refused")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness.certificates import Authority
 from harness.gateway import Gateway
 from harness.paths import binary
 from harness.processes import INHERITED, eventually, free_port
-from harness.wire import Connection, request
+from harness.wire import Connection, LegacySession, post, request, rpc
 from test_operations import Make, Reloadable
 
 PORTS = ("port", "websocket-port", "admin-port")
@@ -87,3 +88,90 @@ def test_what_asks_for_certificates_goes_on_asking(tmp_path: Path) -> None:
             assert not plain.recv(1000).startswith(b"HTTP/1.1 405")
     finally:
         assert child.terminate(20) == 0
+
+
+# --- the admin listener --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path) -> Iterator[Gateway]:
+    running = Gateway(folder)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:PORT"}, 200),
+        # Probes know a container by its address, to which no name can lead a browser.
+        ({"Host": "10.1.2.3:PORT"}, 200),
+        ({"Host": "[2001:db8::7]"}, 200),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:PORT"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://localhost:80@evil.com"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz", "/metrics"])
+def test_the_admin_listener_is_no_pages_business(
+    gateway: Gateway, path: str, headers: dict[str, str], status: int
+) -> None:
+    port = gateway.admin_port
+    sent: dict[str, str | None] = {name: value.replace("PORT", str(port)) for name, value in headers.items()}
+    with Connection(port) as connection:
+        response = connection.exchange(request("GET", path, sent, port=port), "GET")
+    assert response.status == status
+    assert "access-control-allow-origin" not in response.headers
+    if status != 200:
+        assert b"listeners.http.allowed_" in response.body
+
+
+# --- what is said of it --------------------------------------------------------------------------------------------------
+
+
+def test_a_check_for_programs_ends_with_2_for_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    config, bad = tmp_path / "sluice.yaml", tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    for file, said in ((tmp_path / "nowhere.pem", "there is no file"), (bad, "it has none in PEM form")):
+        config.write_text(json.dumps({"listeners": {"http": {"tls": {"cert": str(file), "key": str(file)}}}}))
+        outcome = run("check", "--json", f"--config={config}")
+        report = json.loads(outcome.stdout)
+        assert outcome.returncode == 2 and report["ok"] is False
+        assert any(said in remark["message"] for remark in report["diagnostics"]), report
+
+
+def test_a_check_prints_no_key(tmp_path: Path) -> None:
+    config = tmp_path / "sluice.yaml"
+    servers: dict[str, Any] = {
+        "query": {"url": "https://h.example/mcp?key=hidden1"},
+        "path": {"url": "https://h.example/s/hidden2/mcp"},
+        "variable": {"url": "https://h.example/${HIDDEN}/mcp", "endpoints": ["https://h.example/s/hidden2/mcp"]},
+        "argument": {"command": "true", "args": ["${HIDDEN}", "postgres://u:hidden4@h/db", "https://h/hidden5/mcp"]},
+    }
+    config.write_text(json.dumps({"servers": servers}))
+    for form in ([], ["--json"]):
+        outcome = run("check", f"--config={config}", *form, HIDDEN="hidden")
+        assert outcome.returncode == 0, outcome.stdout
+        assert "hidden" not in outcome.stdout + outcome.stderr
+        assert "https://h.example/s/***/mcp" in outcome.stdout and "${HIDDEN}" in outcome.stdout
+
+
+def test_who_is_refused_for_a_while_hears_how_long(make_gateway: Make) -> None:
+    """The gateway's own 503, not that of its sockets."""
+    gateway = make_gateway(settings={"sessions": {"max": 1}})
+    session = LegacySession(gateway.port)
+    stream, _ = session.listen()
+    try:
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+        response = post(gateway.port, rpc("initialize", params, 1))
+        assert response.status == 503
+        assert response.message["error"]["data"]["reason"] == "session_limit"
+        assert int(response.headers["retry-after"]) >= 1
+    finally:
+        stream.close()

@@ -8,10 +8,13 @@ struct OriginPolicy: Sendable {
   private let hosts: [[UInt8]]
   private let origins: [[UInt8]]
   private let anyHost: Bool
+  private let anyAddress: Bool
   private let anyOrigin: Bool
 
-  /// - Parameters: the address that is bound, and the listener that says what else is taken.
-  init(host: String, like listener: GatewayConfiguration.Listeners.HTTP) {
+  /// - Parameters: the address that is bound; the listener that says what else is taken; whether `Host` may be any address,
+  ///   as no name can lead a browser to one: probes know a container by nothing else.
+  init(host: String, like listener: GatewayConfiguration.Listeners.HTTP, anyAddress: Bool = false) {
+    self.anyAddress = anyAddress
     var hosts = ["localhost", "127.0.0.1", "[::1]"]
     let bound = host.lowercased()
     let isWildcard = bound == "0.0.0.0" || bound == "::" || bound == "*"
@@ -41,6 +44,7 @@ struct OriginPolicy: Sendable {
   }
 
   private func isAllowed(host: RawSpan) -> Bool {
+    if anyAddress, Self.isAddress(host) { return true }
     for allowed in hosts where host.equalsIgnoringCase(allowed.rawBytes) { return true }
     return false
   }
@@ -57,10 +61,11 @@ struct OriginPolicy: Sendable {
       return false
     }
     let name = Self.name(of: rest)
-    return name.equalsIgnoringCase("localhost") || name.equals("127.0.0.1") || name.equals("[::1]")
+    guard name.equalsIgnoringCase("localhost") || name.equals("127.0.0.1") || name.equals("[::1]") else { return false }
+    return name.byteCount == rest.byteCount || Self.isPort(rest.extracting(name.byteCount..<rest.byteCount))
   }
 
-  /// The host without its port.
+  /// The host without what follows it, which need not be a port.
   @_lifetime(copy authority)
   private static func name(of authority: RawSpan) -> RawSpan {
     if authority.byteCount > 0, authority[byte: 0] == UInt8(ascii: "[") {
@@ -69,5 +74,35 @@ struct OriginPolicy: Sendable {
     }
     guard let colon = authority.firstIndex(of: UInt8(ascii: ":")) else { return authority }
     return authority.extracting(0..<colon)
+  }
+
+  /// A colon and a number of 16 bits, as browsers write it: nothing else may come after the host of an origin.
+  private static func isPort(_ text: RawSpan) -> Bool {
+    guard (2...6).contains(text.byteCount), text[byte: 0] == UInt8(ascii: ":") else { return false }
+    var port = 0
+    for index in 1..<text.byteCount {
+      guard let digit = digit(text[byte: index]) else { return false }
+      port = port * 10 + digit
+    }
+    return (1...65_535).contains(port)
+  }
+
+  /// A `Host` that is an address: the parser takes nothing between brackets but IPv6, and no name ends in a number.
+  private static func isAddress(_ host: RawSpan) -> Bool {
+    guard host.byteCount > 0 else { return false }
+    if host[byte: 0] == UInt8(ascii: "[") { return true }
+    var dots = 0
+    for index in 0..<host.byteCount {
+      if host[byte: index] == UInt8(ascii: ".") {
+        dots += 1
+      } else if digit(host[byte: index]) == nil {
+        return false
+      }
+    }
+    return dots == 3
+  }
+
+  private static func digit(_ byte: UInt8) -> Int? {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) ? Int(byte) - 48 : nil
   }
 }

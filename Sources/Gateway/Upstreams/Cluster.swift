@@ -174,8 +174,11 @@ final class Cluster: Sendable {
     return (Array(remote.endpoints[0].url.authority.utf8), Array(lines.utf8))
   }
 
-  /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go.
+  /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go, or could not
+  /// stand in a request line.
   func resolve(endpoint: String) -> String? {
+    // A blank would end the target, and what follows it would be read as something else.
+    guard endpoint.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
     guard case .url(let remote) = server?.kind else { return nil }
     let url = remote.endpoints[0].url
     if endpoint.hasPrefix("/"), !endpoint.hasPrefix("//") { return endpoint }

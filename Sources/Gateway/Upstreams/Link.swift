@@ -178,7 +178,7 @@ final class Link {
   func endpointKnown(_ text: RawSpan) {
     guard requestHead.isEmpty else { return }
     guard let target = cluster.resolve(endpoint: text.trimmed.text) else {
-      worker.logger.warning("\(cluster.alias) named an endpoint on another origin: \(text.text)")
+      worker.logger.warning("\(cluster.alias) named an endpoint on another origin, or no URL: \(text.text)")
       return close()
     }
     requestHead = cluster.head("POST", target: target)
