@@ -130,7 +130,7 @@ void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t c
 /* ---- Writing ---- */
 
 size_t cr_connection_queued(const cr_connection *connection) {
-  return connection->queue ? connection->queue->bytes : 0;
+  return connection->queue ? connection->queue->bytes + connection->queue->held : 0;
 }
 
 static bool ensure_queue(cr_connection *connection) {
@@ -139,14 +139,15 @@ static bool ensure_queue(cr_connection *connection) {
 }
 
 static void drop_queue_if_empty(cr_connection *connection) {
-  if (!connection->queue || connection->queue->bytes > 0) return;
+  if (!connection->queue || cr_connection_queued(connection) > 0) return;
   cr_write_queue_give(connection->loop, connection->queue);
   connection->queue = NULL;
 }
 
-/* Hands the head of the queue to the transport. */
+/* Hands the head of the queue to the transport, if there is one and no write is under way. */
 static void start_write(cr_connection *connection) {
   cr_write_queue *queue = connection->queue;
+  if (!queue || queue->in_flight > 0 || queue->bytes == 0) return;
   uv_buf_t pieces[CR_GATHER];
   unsigned count = cr_write_queue_gather(queue, pieces, CR_GATHER, &queue->in_flight);
   int status = connection->transport->write(connection, &queue->request, pieces, count);
@@ -200,7 +201,7 @@ static void write_through(cr_connection *connection, piece_cursor *cursor) {
     if (connection->queue)
       count = cr_write_queue_gather(connection->queue, bufs, CR_GATHER, &queued);
     size_t total = queued;
-    if (queued == cr_connection_queued(connection)) {
+    if (!connection->queue || queued == connection->queue->bytes) {
       count += cursor_gather(cursor, bufs + count, CR_GATHER - count, &total);
     }
     if (total == 0) return;
@@ -260,7 +261,7 @@ cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, 
   if (!waits) write_through(connection, &cursor);
   if (connection->closing) return CR_WRITE_OK;
   if (!queue_rest(connection, &cursor)) return CR_WRITE_OK;
-  if (!waits && connection->queue) start_write(connection);
+  if (!waits) start_write(connection);
   return connection->closing ? CR_WRITE_OK : write_answer(connection);
 }
 
@@ -277,6 +278,18 @@ cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pie
   return write_answer(connection);
 }
 
+/* Goes on with an orderly end as far as it gets while nothing waits. */
+static void end_in_order(cr_connection *connection) {
+  const cr_transport *transport = connection->transport;
+  if (connection->shutting && !connection->shut && connection->connected) {
+    connection->shut = 1;
+    transport->shutdown(connection);
+  }
+  if (!connection->close_flushed || connection->closing) return;
+  if (connection->connected && transport->part) transport->part(connection);
+  if (!connection->queue) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+}
+
 /* Tells what the state of the queue allows now. Never from within a call of policy. */
 static void settle(cr_connection *connection) {
   size_t queued = cr_connection_queued(connection);
@@ -285,12 +298,26 @@ static void settle(cr_connection *connection) {
     if (connection->protocol->drained) connection->protocol->drained(connection);
     queued = cr_connection_queued(connection);
   }
-  if (connection->closing || queued > 0) return;
-  if (connection->shutting && !connection->shut) {
-    connection->shut = 1;
-    connection->transport->shutdown(connection);
+  if (!connection->closing && queued == 0) end_in_order(connection);
+}
+
+void cr_connection_set_held(cr_connection *connection, size_t bytes) {
+  if (connection->closing || (bytes == 0 && !connection->queue)) return;
+  if (!ensure_queue(connection)) {
+    cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
+    return;
   }
-  if (connection->close_flushed) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+  connection->queue->held = bytes;
+  /* Whoever waits because of it is told when it is gone, as after a write. */
+  if (cr_connection_queued(connection) > connection->loop->options.write_high_water)
+    connection->full = 1;
+}
+
+void cr_connection_flushed(cr_connection *connection) {
+  connection->loop->events++;
+  connection->last_activity = (uint32_t)cr_loop_time(connection->loop);
+  drop_queue_if_empty(connection);
+  settle(connection);
 }
 
 void cr_connection_wrote(cr_connection *connection, int status) {
@@ -309,7 +336,7 @@ void cr_connection_wrote(cr_connection *connection, int status) {
   loop->counts.bytes_out += bytes;
   cr_write_queue_consume(&loop->buffers, queue, bytes);
   drop_queue_if_empty(connection);
-  if (connection->queue) start_write(connection);
+  start_write(connection);
   if (!connection->closing) settle(connection);
 }
 
@@ -323,7 +350,7 @@ void cr_connection_connected(cr_connection *connection, int status) {
   connection->connected = 1;
   update_reading(connection);
   if (connection->closing) return;
-  if (connection->queue && !connection->queue->in_flight) start_write(connection);
+  start_write(connection);
   if (!connection->closing && connection->protocol->connected)
     connection->protocol->connected(connection);
 }
@@ -356,7 +383,7 @@ void cr_connection_run(cr_connection *connection) {
     piece_cursor none = {0};
     write_through(connection, &none);
     if (connection->closing) return;
-    if (connection->queue) start_write(connection);
+    start_write(connection);
     if (connection->closing) return;
   }
   if (connection->transport) settle(connection);
@@ -374,15 +401,25 @@ void cr_connection_set_timer(cr_connection *connection, uint64_t when) {
 void cr_connection_shutdown(cr_connection *connection) {
   if (connection->closing || connection->shutting) return;
   connection->shutting = 1;
-  if (!connection->connected || connection->queue) return;
-  connection->shut = 1;
-  connection->transport->shutdown(connection);
+  if (connection->connected && !connection->queue) end_in_order(connection);
 }
 
 void cr_connection_close_flushed(cr_connection *connection) {
   if (connection->closing) return;
   connection->close_flushed = 1;
-  if (!connection->queue) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+  if (!connection->queue) end_in_order(connection);
+}
+
+void cr_connection_cut_off(cr_connection *connection) {
+  if (connection->closing) return;
+  if (!connection->connected || connection->kind != CR_KIND_DOWNSTREAM) {
+    cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
+    return;
+  }
+  connection->error = cr_error_reason(CR_REASON_PEER_CLOSED);
+  connection->eof = 1;
+  update_reading(connection);
+  cr_connection_close_flushed(connection);
 }
 
 void cr_connection_close(cr_connection *connection, cr_error error) {
@@ -390,7 +427,7 @@ void cr_connection_close(cr_connection *connection, cr_error error) {
   cr_loop *loop = connection->loop;
   loop->events++;
   connection->closing = 1;
-  connection->error = error;
+  if (!cr_failed(connection->error)) connection->error = error;
   connection->reading = 0;
   cr_loop_stop_timer(loop, &connection->timer);
   --*count_of(loop, connection->kind);
@@ -406,7 +443,6 @@ void cr_connection_released(cr_connection *connection) {
   connection->protocol->closed(connection, connection->error);
   drop_kept(connection);
   if (connection->queue) {
-    connection->queue->bytes = 0;
     cr_write_queue_give(loop, connection->queue);
     connection->queue = NULL;
   }

@@ -43,6 +43,9 @@ typedef struct cr_transport {
                unsigned count);
   int (*read_start)(cr_connection *connection);
   void (*read_stop)(cr_connection *connection);
+  /* Optional: the last words before an orderly `close`, with nothing left to write. What of them
+     does not go at once is held (`cr_connection_set_held`), and `close` waits for it. */
+  void (*part)(cr_connection *connection);
   /* Ends the sending side at once; called only with nothing left to write. */
   void (*shutdown)(cr_connection *connection);
   /* Gives the descriptor back (`reset`: so that the peer sees an error) and ends in
@@ -107,7 +110,7 @@ struct cr_connection {
   void *tls; /* tls.c; NULL for plain */
   uint64_t tag;
   cr_timer timer;               /* the one timer; `cr_connection_set_timer` */
-  struct cr_write_queue *queue; /* NULL while nothing is queued */
+  struct cr_write_queue *queue; /* NULL while nothing waits, here or in the transport */
   cr_buffer *kept;              /* bytes that came but are not used up; NULL while there are none */
   union {
     struct {
@@ -137,9 +140,9 @@ struct cr_connection {
   uint32_t eof : 1;           /* the peer ended its sending side */
   uint32_t shut : 1;          /* we ended ours */
   uint32_t full : 1;          /* a write answered CR_WRITE_FULL and `drained` is due */
-  uint32_t close_flushed : 1; /* close as soon as the queue is empty */
+  uint32_t close_flushed : 1; /* close as soon as nothing waits */
   uint32_t closing : 1;       /* the id is stale; `closed` is still to come */
-  uint32_t shutting : 1;      /* end our sending side as soon as the queue is empty */
+  uint32_t shutting : 1;      /* end our sending side as soon as nothing waits */
   uint32_t reset : 1;         /* close so that the peer sees an error */
   uint32_t ready : 1;         /* in the loop's ready list */
   uint32_t gone : 1;          /* released while in the ready list, which frees the slot */
@@ -177,9 +180,9 @@ extern const cr_transport cr_transport_memory;
 
 /* Ends it now. The first error given is the one that `protocol->closed` gets, later in the turn. */
 void cr_connection_close(cr_connection *connection, cr_error error);
-/* Ends it once the queue is empty, with CR_REASON_LOCAL. */
+/* Ends it once nothing waits any more, with CR_REASON_LOCAL. */
 void cr_connection_close_flushed(cr_connection *connection);
-/* Ends the sending side once the queue is empty. */
+/* Ends the sending side once nothing waits any more. */
 void cr_connection_shutdown(cr_connection *connection);
 
 /* ---- Bytes ---- */
@@ -204,7 +207,7 @@ cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, 
 /* The same, but small pieces wait for the end of the turn, so that what one turn writes travels in
    one system call. */
 cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pieces, size_t count);
-/* Bytes that wait. */
+/* Bytes that wait, in the queue or in the transport. */
 size_t cr_connection_queued(const cr_connection *connection);
 
 /* Stops and starts reading for the protocol's own reasons; policy's `cr_read_pause` counts beside
@@ -224,6 +227,14 @@ void cr_connection_set_timer(cr_connection *connection, uint64_t when);
 void cr_connection_connected(cr_connection *connection, int status);
 void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t count);
 void cr_connection_wrote(cr_connection *connection, int status);
+/* How many bytes the transport has taken and holds itself: until there are none, the queue is not
+   empty. A transport that came to hold some ends with `cr_connection_wrote` or `_flushed`. */
+void cr_connection_set_held(cr_connection *connection, size_t bytes);
+/* All that the transport held is written, while none of its `write` was under way. */
+void cr_connection_flushed(cr_connection *connection);
+/* The peer's bytes broke off, and nobody knows what they would have been: the connection ends with
+   CR_REASON_PEER_CLOSED, that to a client when it has what waits for it. */
+void cr_connection_cut_off(cr_connection *connection);
 /* The descriptor is gone: `closed` is told and the slot is free. */
 void cr_connection_released(cr_connection *connection);
 

@@ -28,6 +28,8 @@ static const char *reason_text(int32_t code) {
     return "no such program";
   case CR_REASON_NO_DIRECTORY:
     return "no such directory";
+  case CR_REASON_RESTLESS:
+    return "too many key updates or new handshakes for what was sent";
   }
   return "unknown reason";
 }

@@ -15,13 +15,24 @@
  *
  * Reading uses up every span at once, so nothing encrypted is ever kept here: while policy pauses,
  * the connection keeps the plain bytes. Writing below is one `write` at a time; as long as one is
- * under way, `try_write` takes nothing and the connection queues plain bytes. */
+ * under way, `try_write` takes nothing and the connection queues plain bytes.
+ *
+ * OpenSSL also writes when nobody asked it to: new keys, refusals, alerts. So a write below takes
+ * its buffer for itself (`sending`), and what is written meanwhile gathers in another (`outgoing`),
+ * which goes out next. What a peer brings about that way is bounded: it does not get on as long as
+ * it does not read, and not forever if it sends little else. */
 
 enum {
   RECORD = 16 * 1024,
   OVERHEAD = 64, /* more than a record adds to what it carries */
   /* What is encrypted at once; with its overhead it fits a buffer of the pool. */
   BATCH = 3 * RECORD,
+  /* What OpenSSL may write by itself behind a write that is under way; then reading stops. */
+  REMARKS = 4096,
+  /* What a peer may have OpenSSL do beside its data: so often, and once more with each of so many
+     bytes that travel either way. Honest peers change keys after gigabytes. */
+  ERRANDS = 64,
+  BYTES_PER_ERRAND = 64 * 1024,
 };
 
 typedef enum stage {
@@ -44,17 +55,22 @@ typedef struct cr_tls {
   cr_tls_context *context;
   const cr_transport *below;
   cwire_span incoming; /* what the BIO has still to read of the span being handled */
-  cr_buffer *outgoing; /* encrypted, not yet taken below */
-  cr_tls_wait *wait;   /* NULL unless `writing_below` or `writing_above` */
+  cr_buffer *outgoing; /* encrypted; may move. After `flush` it is there only while `sending` is */
+  cr_buffer *sending;  /* of the write below that is under way: nobody touches it until `wrote` */
+  cr_tls_wait *wait;   /* NULL unless `sending` or `writing_above` */
   char *server;        /* of a client: what its session is stored under */
   int status;          /* of a write below that failed within the BIO */
+  uint32_t errands;    /* that the peer had OpenSSL run since the handshake */
   uint8_t stage;
-  bool direct; /* the BIO may hand what it gets down at once */
+  bool restless; /* they are too many */
+  bool direct;   /* the BIO may hand what it gets down at once */
   bool out_of_memory;
-  bool writing_below;
+  bool wanted;        /* the connection wants to read */
   bool reading;       /* the transport below was told to */
-  bool shutting;      /* end the sending side when `outgoing` is gone */
+  bool parted;        /* close_notify is written: nothing else may be */
+  bool shutting;      /* end the sending side when all is written below */
   bool writing_above; /* the connection waits for `wrote` of `wait->pieces` */
+  bool counted;       /* `sending` is of `wait->pieces`, which the connection still counts */
 } cr_tls;
 
 static cr_tls *tls_of(cr_connection *connection) {
@@ -81,7 +97,7 @@ static int bio_read(BIO *bio, char *out, size_t capacity, size_t *taken) {
  * copied. */
 static size_t write_directly(cr_connection *connection, const char *bytes, size_t count) {
   cr_tls *tls = tls_of(connection);
-  if (!tls->direct || tls->outgoing != NULL || tls->writing_below || tls->status < 0) return 0;
+  if (!tls->direct || tls->outgoing != NULL || tls->sending != NULL || tls->status < 0) return 0;
   uv_buf_t piece = {.base = (char *)(uintptr_t)bytes, .len = count};
   ssize_t taken = tls->below->try_write(connection, &piece, 1);
   if (taken < 0 && taken != UV_EAGAIN) tls->status = (int)taken;
@@ -123,6 +139,21 @@ BIO_METHOD *cr_tls_bio_make(void) {
   return method;
 }
 
+/* Told of what OpenSSL does beside the data. What a peer brings about after the handshake counts:
+ * each message of TLS 1.3 that was handled, and each answer of ours to one; each handshake of TLS
+ * 1.2 that was refused. */
+static void step_taken(const SSL *ssl, int where, int value) {
+  BIO *bio = SSL_get_rbio(ssl);
+  cr_tls *tls = tls_of(BIO_get_data(bio));
+  bool handled = (where == SSL_CB_ACCEPT_EXIT || where == SSL_CB_CONNECT_EXIT) && value == 1;
+  bool refused = where == SSL_CB_WRITE_ALERT && (value & 0xff) == SSL_AD_NO_RENEGOTIATION;
+  if (tls->stage != STAGE_OPEN || (!handled && !refused)) return;
+  uint64_t travelled = BIO_number_read(bio) + BIO_number_written(bio);
+  if (++tls->errands <= ERRANDS + travelled / BYTES_PER_ERRAND) return;
+  tls->restless = true;
+  tls->incoming = cwire_span_make(NULL, 0); /* so that OpenSSL comes back */
+}
+
 /* ---- Errors ---- */
 
 /* The verify result says more than "certificate verify failed". */
@@ -143,11 +174,19 @@ static void fail(cr_connection *connection) {
 
 /* ---- Downward ---- */
 
-static void drop_outgoing(cr_connection *connection) {
-  cr_tls *tls = tls_of(connection);
-  if (tls->outgoing == NULL) return;
-  cr_buffer_give(&connection->loop->buffers, tls->outgoing);
-  tls->outgoing = NULL;
+static void drop(cr_connection *connection, cr_buffer **buffer) {
+  if (*buffer == NULL) return;
+  cr_buffer_give(&connection->loop->buffers, *buffer);
+  *buffer = NULL;
+}
+
+static size_t length_of(const cr_buffer *buffer) {
+  return buffer == NULL ? 0 : buffer->end - buffer->begin;
+}
+
+static uv_buf_t piece_of(const cr_buffer *buffer) {
+  cwire_span span = cr_buffer_span(buffer);
+  return (uv_buf_t){.base = (char *)(uintptr_t)span.base, .len = span.length};
 }
 
 static bool begin_waiting(cr_tls *tls) {
@@ -156,41 +195,83 @@ static bool begin_waiting(cr_tls *tls) {
 }
 
 static void end_waiting(cr_tls *tls) {
-  if (tls->writing_below || tls->writing_above) return;
+  if (tls->sending != NULL || tls->writing_above) return;
   free(tls->wait);
   tls->wait = NULL;
 }
 
-static void write_below(cr_connection *connection) {
+/* Tells the connection what is held here, beyond what it counts itself. */
+static void tell_held(cr_connection *connection) {
+  const cr_tls *tls = tls_of(connection);
+  size_t held = length_of(tls->outgoing) + (tls->counted ? 0 : length_of(tls->sending));
+  cr_connection_set_held(connection, held);
+}
+
+/* Begins a write of `outgoing`, which it takes for itself. */
+static void write_below(cr_connection *connection, bool counted) {
   cr_tls *tls = tls_of(connection);
-  cwire_span span = cr_buffer_span(tls->outgoing);
-  uv_buf_t piece = {.base = (char *)(uintptr_t)span.base, .len = span.length};
   int status = UV_ENOMEM;
   if (begin_waiting(tls)) {
+    tls->sending = tls->outgoing;
+    tls->outgoing = NULL;
+    tls->counted = counted;
+    uv_buf_t piece = piece_of(tls->sending);
     status = tls->below->write(connection, &tls->wait->request, &piece, 1);
+    if (status < 0) drop(connection, &tls->sending);
   }
-  tls->writing_below = status == 0;
+  if (status < 0)
+    cr_connection_close(connection, cr_error_uv(status));
+  else
+    tell_held(connection);
+}
+
+/* Hands down what there is, unless a write is under way: at once if the transport below takes it,
+ * else by one `write`. */
+static void flush(cr_connection *connection, bool counted) {
+  cr_tls *tls = tls_of(connection);
+  if (tls->outgoing == NULL || tls->sending != NULL || connection->closing) return;
+  uv_buf_t piece = piece_of(tls->outgoing);
+  ssize_t taken = tls->below->try_write(connection, &piece, 1);
+  if (taken == UV_EAGAIN) taken = 0;
+  if (taken < 0) {
+    cr_connection_close(connection, cr_error_uv((int)taken));
+    return;
+  }
+  tls->outgoing->begin += (size_t)taken;
+  if ((size_t)taken == piece.len)
+    drop(connection, &tls->outgoing);
+  else
+    write_below(connection, counted);
+}
+
+/* Reads below if the connection wants it and the peer takes what it has brought about so far. */
+static int read_below(cr_connection *connection) {
+  cr_tls *tls = tls_of(connection);
+  bool wanted = tls->wanted && length_of(tls->outgoing) <= REMARKS;
+  if (tls->reading == wanted) return 0;
+  int status = 0;
+  if (wanted)
+    status = tls->below->read_start(connection);
+  else
+    tls->below->read_stop(connection);
+  if (status == 0) tls->reading = wanted;
+  return status;
+}
+
+static void update_reading(cr_connection *connection) {
+  int status = read_below(connection);
   if (status < 0) cr_connection_close(connection, cr_error_uv(status));
 }
 
-/* Hands down what there is: at once if the transport below takes it, else by one `write`. */
-static void flush(cr_connection *connection) {
+/* What OpenSSL wrote by itself goes out, or waits; while much of it waits, nothing is read that
+ * could bring about more. */
+static void flush_remarks(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
-  while (tls->outgoing != NULL && !tls->writing_below && !connection->closing) {
-    cwire_span span = cr_buffer_span(tls->outgoing);
-    uv_buf_t piece = {.base = (char *)(uintptr_t)span.base, .len = span.length};
-    ssize_t taken = tls->below->try_write(connection, &piece, 1);
-    if (taken == UV_EAGAIN) taken = 0;
-    if (taken < 0) {
-      cr_connection_close(connection, cr_error_uv((int)taken));
-      return;
-    }
-    tls->outgoing->begin += (size_t)taken;
-    if ((size_t)taken == span.length)
-      drop_outgoing(connection);
-    else
-      write_below(connection);
-  }
+  if (tls->outgoing == NULL) return;
+  flush(connection, false);
+  if (connection->closing || tls->outgoing == NULL) return;
+  tell_held(connection);
+  update_reading(connection);
 }
 
 /* Fills `record` from small pieces and moves the cursor past them. */
@@ -253,7 +334,11 @@ static ssize_t encrypt(cr_connection *connection, const uv_buf_t *pieces, unsign
 static ssize_t tls_try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
   cr_tls *tls = tls_of(connection);
   if (tls->stage == STAGE_ENDED) return UV_EPIPE;
-  if (tls->stage != STAGE_OPEN || tls->outgoing != NULL) return UV_EAGAIN;
+  if (tls->stage != STAGE_OPEN) return UV_EAGAIN;
+  /* What OpenSSL wrote by itself while it read goes first. */
+  if (tls->outgoing != NULL) flush(connection, false);
+  if (connection->closing) return UV_EPIPE;
+  if (tls->sending != NULL) return UV_EAGAIN;
   tls->direct = true;
   ssize_t taken = encrypt(connection, pieces, count, 0);
   tls->direct = false;
@@ -262,7 +347,7 @@ static ssize_t tls_try_write(cr_connection *connection, const uv_buf_t *pieces, 
     return UV_EPIPE;
   }
   if (tls->status < 0) return tls->status;
-  flush(connection);
+  flush(connection, false);
   return taken;
 }
 
@@ -290,51 +375,52 @@ static int tls_write(cr_connection *connection, uv_write_t *request, const uv_bu
   tls->wait->skip = 0;
   tls->writing_above = true;
   /* `wrote` must not come from within: so this part goes by `write` even if it could go at once. */
-  if (tls->outgoing == NULL && encrypt_more(connection)) write_below(connection);
+  if (tls->sending == NULL && encrypt_more(connection)) write_below(connection, true);
   return 0;
 }
 
 static void shut_below_if_flushed(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
-  if (!tls->shutting || tls->outgoing != NULL || connection->closing) return;
+  if (!tls->shutting || tls->sending != NULL || connection->closing) return;
   tls->shutting = false;
   tls->below->shutdown(connection);
 }
 
 static void tls_wrote(cr_connection *connection, int status) {
   cr_tls *tls = tls_of(connection);
-  tls->writing_below = false;
-  drop_outgoing(connection);
+  drop(connection, &tls->sending);
   if (connection->closing) return;
   if (status < 0) {
     cr_connection_close(connection, cr_error_uv(status));
     return;
   }
-  while (tls->writing_above && tls->outgoing == NULL && !connection->closing &&
+  flush(connection, false);
+  while (tls->writing_above && tls->sending == NULL && !connection->closing &&
          encrypt_more(connection)) {
-    flush(connection);
+    flush(connection, true);
   }
-  if (connection->closing || tls->outgoing != NULL) return;
+  if (connection->closing) return;
+  tell_held(connection);
+  update_reading(connection);
+  if (tls->sending != NULL || connection->closing) return;
   shut_below_if_flushed(connection);
   bool told = tls->writing_above;
   tls->writing_above = false;
   end_waiting(tls);
-  if (told) cr_connection_wrote(connection, 0);
+  if (told)
+    cr_connection_wrote(connection, 0);
+  else
+    cr_connection_flushed(connection);
 }
 
 static int tls_read_start(cr_connection *connection) {
-  cr_tls *tls = tls_of(connection);
-  if (tls->reading) return 0;
-  int status = tls->below->read_start(connection);
-  tls->reading = status == 0;
-  return status;
+  tls_of(connection)->wanted = true;
+  return read_below(connection);
 }
 
 static void tls_read_stop(cr_connection *connection) {
-  cr_tls *tls = tls_of(connection);
-  if (!tls->reading) return;
-  tls->reading = false;
-  tls->below->read_stop(connection);
+  tls_of(connection)->wanted = false;
+  (void)read_below(connection); /* stopping can't fail */
 }
 
 static uint64_t tls_taken(cr_connection *connection) {
@@ -353,29 +439,32 @@ static bool tls_unread(cr_connection *connection) {
   return below->unread != NULL && below->unread(connection);
 }
 
-static void say_goodbye(cr_connection *connection) {
-  cr_tls *tls = tls_of(connection);
-  if (tls->stage != STAGE_OPEN) return;
-  tls->stage = STAGE_ENDED;
+/* close_notify goes to `outgoing`; that of the peer is not waited for. */
+static void part(cr_tls *tls) {
+  if (tls->stage != STAGE_OPEN || tls->parted) return;
+  tls->parted = true;
   ERR_clear_error();
-  SSL_shutdown(tls->ssl); /* close_notify goes to `outgoing`; that of the peer is not waited for */
+  SSL_shutdown(tls->ssl);
+}
+
+static void tls_part(cr_connection *connection) {
+  part(tls_of(connection));
+  flush_remarks(connection);
 }
 
 static void tls_shutdown(cr_connection *connection) {
-  say_goodbye(connection);
+  tls_part(connection);
   tls_of(connection)->shutting = true;
-  flush(connection);
   shut_below_if_flushed(connection);
 }
 
 static void tls_close(cr_connection *connection, bool reset) {
   cr_tls *tls = tls_of(connection);
-  /* As much of the goodbye as goes at once; nobody waits for the rest. */
-  if (!reset && !tls->writing_below) {
-    say_goodbye(connection);
+  /* As much of the goodbye as goes at once: who needs all of it has parted before. */
+  if (!reset && tls->sending == NULL) {
+    part(tls);
     if (tls->outgoing != NULL) {
-      cwire_span span = cr_buffer_span(tls->outgoing);
-      uv_buf_t piece = {.base = (char *)(uintptr_t)span.base, .len = span.length};
+      uv_buf_t piece = piece_of(tls->outgoing);
       (void)tls->below->try_write(connection, &piece, 1);
     }
   }
@@ -392,7 +481,7 @@ static void shake_hands(cr_connection *connection) {
   bool more = result != 1 && SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ;
   cr_error error = result == 1 || more ? CR_OK : tls_error(tls);
   /* An alert that tells the peer what is wrong goes out too. */
-  flush(connection);
+  flush_remarks(connection);
   if (connection->closing || more) return;
   if (cr_failed(error)) {
     tls->stage = STAGE_ENDED;
@@ -400,6 +489,7 @@ static void shake_hands(cr_connection *connection) {
     return;
   }
   tls->stage = STAGE_OPEN;
+  connection->reading = tls->wanted;
   cr_connection_connected(connection, 0);
 }
 
@@ -422,6 +512,7 @@ static bool prepare(cr_connection *connection) {
   }
   BIO_set_data(bio, connection);
   SSL_set_bio(tls->ssl, bio, bio); /* takes the one reference for both directions */
+  SSL_set_info_callback(tls->ssl, step_taken);
   tls->stage = STAGE_HANDSHAKE;
   return true;
 }
@@ -470,6 +561,10 @@ static void decrypt(cr_connection *connection) {
     if (tls->incoming.length == 0 && !SSL_has_pending(tls->ssl)) break;
     size_t got = 0;
     int result = SSL_read_ex(tls->ssl, plain + filled, sizeof plain - filled, &got);
+    if (tls->restless) {
+      cr_connection_close(connection, cr_error_reason(CR_REASON_RESTLESS));
+      return;
+    }
     if (result == 1) {
       filled += got;
       if (filled < sizeof plain) continue;
@@ -502,7 +597,7 @@ static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t coun
     if (count != UV_EOF || signed_end)
       cr_connection_received(connection, NULL, count);
     else
-      cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
+      cr_connection_cut_off(connection);
     return;
   }
   if (tls->stage == STAGE_AWAITED) first_bytes(connection, bytes[0]);
@@ -510,7 +605,7 @@ static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t coun
   if (tls->stage == STAGE_HANDSHAKE && !connection->closing) shake_hands(connection);
   if (tls->stage == STAGE_OPEN) decrypt(connection);
   tls->incoming = cwire_span_make(NULL, 0);
-  if (!connection->closing) flush(connection); /* what OpenSSL answered on its own */
+  if (!connection->closing) flush_remarks(connection);
 }
 
 static const cr_transport transport = {
@@ -518,6 +613,7 @@ static const cr_transport transport = {
     .write = tls_write,
     .read_start = tls_read_start,
     .read_stop = tls_read_stop,
+    .part = tls_part,
     .shutdown = tls_shutdown,
     .close = tls_close,
     .taken = tls_taken,
@@ -573,7 +669,8 @@ bool cr_tls_attach_server(cr_connection *connection, const cr_transport *below,
 void cr_tls_detach(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
   if (tls == NULL) return;
-  drop_outgoing(connection);
+  drop(connection, &tls->outgoing);
+  drop(connection, &tls->sending);
   SSL_free(tls->ssl);
   cr_tls_context_free(tls->context);
   connection->tls = NULL;

@@ -13,7 +13,7 @@ cr_write_queue *cr_write_queue_take(cr_loop *loop) {
     queue = malloc(sizeof *queue);
   if (!queue) return NULL;
   queue->head = queue->tail = NULL;
-  queue->bytes = queue->in_flight = queue->consumed = 0;
+  queue->bytes = queue->in_flight = queue->held = queue->consumed = 0;
   queue->seen_at = 0;
   queue->next_free = NULL;
   return queue;

@@ -4,11 +4,12 @@
 #include "connection.h"
 
 /* Bytes and frames that wait for the kernel, in order. A connection has one only while something
-   waits; it comes from the loop's pool. */
+   waits, here or in its transport; it comes from the loop's pool. */
 typedef struct cr_write_queue {
   cr_buffer *head, *tail;
   size_t bytes;     /* all that waits, what is in flight included */
   size_t in_flight; /* bytes of the `transport->write` under way; 0: none */
+  size_t held;      /* bytes beside these that the transport has taken and not written */
   uv_write_t request;
   size_t consumed; /* bytes that were taken out again */
   /* What `cr_close_stalled` saw at the start of the peer's present time-out; `seen_at` 0: it has

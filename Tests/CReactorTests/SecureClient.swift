@@ -116,6 +116,12 @@ final class SecureClient {
     return !bytes.isEmpty
   }
 
+  /// Reads bytes that were taken before.
+  func receive(_ bytes: [UInt8]) {
+    tls_client_feed(tls, bytes, bytes.count)
+    read()
+  }
+
   private func read() {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while case let count = tls_client_read(tls, &buffer, buffer.count), count > 0 { output += buffer[..<count] }
@@ -125,6 +131,26 @@ final class SecureClient {
     let bytes = Array(text.utf8)
     _ = tls_client_write(tls, bytes, bytes.count)
     exchange()
+  }
+
+  /// Turns to new keys and asks the gateway for the same. Nothing is carried.
+  func updateKeys() -> Bool { tls_client_update_keys(tls) }
+  /// Asks for another handshake. Nothing is carried, and nothing else can be sent afterwards.
+  func askForHandshake() -> Bool { tls_client_ask_handshake(tls) }
+
+  /// Takes nothing any more of what the gateway writes, or does so again.
+  func stall(_ stalled: Bool = true) { cr_memory_peer_stall(peer, stalled) }
+
+  /// Puts text into a record, which is not carried yet.
+  func seal(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = tls_client_write(tls, bytes, bytes.count)
+  }
+
+  /// Carries what the client has to say, and lets the gateway work.
+  func carry() {
+    sendRaw(flight())
+    gateway.settle()
   }
 
   /// All that came since the last call, without the Date lines.

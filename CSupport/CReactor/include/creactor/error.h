@@ -26,6 +26,7 @@ typedef enum cr_reason {
   CR_REASON_LINE_TOO_LONG, /* a child's line beyond its limit */
   CR_REASON_NO_PROGRAM,    /* a child's program is not there, or not in its PATH */
   CR_REASON_NO_DIRECTORY,  /* nor is the directory it should run in */
+  CR_REASON_RESTLESS,      /* too many key updates or handshakes asked for over TLS */
 } cr_reason;
 
 typedef struct cr_error {

@@ -64,6 +64,11 @@ int tls_client_handshake(tls_client *client);
 bool tls_client_write(tls_client *client, const uint8_t *bytes, size_t length);
 size_t tls_client_read(tls_client *client, uint8_t *out, size_t capacity);
 void tls_client_shutdown(tls_client *client);
+/* TLS 1.3: turns to new keys, and asks the server to do so too. False if that is not to be had. */
+bool tls_client_update_keys(tls_client *client);
+/* TLS 1.2 with AES128-GCM: asks for another handshake, as often as it is called and whatever the
+   server says to it. Nothing but this can be sent afterwards. */
+bool tls_client_ask_handshake(tls_client *client);
 /* The server has signed its end. */
 bool tls_client_ended(const tls_client *client);
 bool tls_client_resumed(const tls_client *client);
