@@ -345,7 +345,10 @@ private struct Assembly {
         reading.report(
           .note, at: server.position, "the server `\(server.displayName)` goes by the alias `\(server.alias)`")
       }
-      if let frozen = server.freeze(files: files, into: &reading) { draft.configuration.servers.append(frozen) }
+      let tellsClientsApart = draft.configuration.listeners.tellClientsApart
+      if let frozen = server.freeze(files: files, tellsClientsApart: tellsClientsApart, into: &reading) {
+        draft.configuration.servers.append(frozen)
+      }
     }
     if draft.configuration.servers.isEmpty, let first = disabled.first {
       reading.report(.warning, at: first.position, "every server is disabled: the built-in demonstration is served")

@@ -7,7 +7,7 @@ extension GatewayConfiguration {
     package var displayName: String
     package var kind: Kind
     /// Who shares an upstream session of a legacy server, or a child (`isolation`).
-    /// Default: session for a url, shared for a command.
+    /// Default: session for a url; for a command shared, or principal where clients are told apart.
     package var isolation: Isolation
     /// Which revisions the upstream speaks (`era`). Default: auto, find out.
     package var era = Era.automatic

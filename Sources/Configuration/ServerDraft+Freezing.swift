@@ -1,10 +1,15 @@
 extension ServerDraft {
   /// Checks the values against one another and makes the server of them; nil after the mistakes were collected.
-  func freeze(files: ConfigurationFiles, into reading: inout Reading) -> GatewayConfiguration.Server? {
+  /// - Parameter tellsClientsApart: whether clients have names. Where they do, none of them shares a child with another
+  ///   unless the configuration says so: whose call it is that a child speaks of can't always be told.
+  func freeze(
+    files: ConfigurationFiles, tellsClientsApart: Bool, into reading: inout Reading
+  ) -> GatewayConfiguration.Server? {
     let before = reading.diagnostics.count(where: { $0.severity == .error })
     let kind = kind(files: files, into: &reading)
     guard let kind, reading.diagnostics.count(where: { $0.severity == .error }) == before else { return nil }
     var server = GatewayConfiguration.Server(alias: alias, displayName: displayName, kind: kind, position: position)
+    if case .command = kind, tellsClientsApart { server.isolation = .principal }
     if let isolation { server.isolation = isolation }
     server.era = era
     server.replicas = replicas

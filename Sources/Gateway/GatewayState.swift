@@ -54,6 +54,11 @@ package final class GatewayState: Sendable {
     /// nil: everybody's, whoever they are.
     var abilities: ClientCapabilities?
     var principal = Principal.anonymous
+
+    /// Whether a session's calls go through the conversation.
+    func admits(_ session: Session) -> Bool {
+      abilities == nil || abilities == session.abilities && principal == session.principal
+    }
   }
 
   init(
@@ -215,6 +220,16 @@ package final class GatewayState: Sendable {
       key = SharedKey(cluster: cluster.id, abilities: session.abilities, principal: session.principal)
     }
     return shared.withLock { $0[key] === binding }
+  }
+
+  /// The sessions whose calls go through a conversation that no client has to itself. One look at what is shared, and no
+  /// lock for each session.
+  func sessions(sharing binding: UpstreamSession) -> [Session] {
+    guard binding.cluster.isolation != .session,
+      let key = shared.withLock({ $0.first { $0.value === binding }?.key })
+    else { return [] }
+    let view = CatalogueView.only(upstream: binding.cluster.number)
+    return sessions.all.filter { ($0.view == .all || $0.view == view) && key.admits($0) }
   }
 
   /// Takes out those of a cluster that is left: to be ended.

@@ -16,6 +16,7 @@ package final class Settings: Sendable {
   let echoSettings: WebSocketSettings
   let upstreamSocketSettings: WebSocketSettings
   let hasSeveralServers: Bool
+  let tellsClientsApart: Bool
   /// What the process may use, as it was when this was read.
   let allowance: Allowance
   // Limits that the path of a request reads.
@@ -63,6 +64,7 @@ package final class Settings: Sendable {
     options.strictFrameSize = false
     upstreamSocketSettings = .make(options)
     hasSeveralServers = configuration.servers.count > 1
+    tellsClientsApart = configuration.listeners.tellClientsApart
     callTimeout = configuration.callTimeout.milliseconds
     callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
     interactionTimeout = configuration.interactionTimeout.milliseconds

@@ -50,6 +50,34 @@ import Testing
     #expect(third.transport == .webSocket)
   }
 
+  @Test("where clients are told apart each principal has a child of its own, unless something else is said")
+  func isolationDefault() throws {
+    func isolations(_ tls: String) throws -> [GatewayConfiguration.Server.Isolation] {
+      var inputs = ConfigurationInputs()
+      inputs.file = "/sluice.yaml"
+      let text = """
+        listeners: {\(tls)}
+        servers:
+          a: {command: x}
+          b: {command: x, isolation: shared}
+          c: {url: "http://h"}
+        """
+      var files = ["/sluice.yaml": text]
+      for name in ["c", "k", "ca"] { files["/" + name] = "" }
+      return try ConfigurationLoader.load(inputs, environment: [:], files: .inMemory(files)).configuration.servers
+        .map(\.isolation)
+    }
+    let tls = "tls: {cert: c, key: k"
+    #expect(try isolations("http: {\(tls)}}") == [.shared, .shared, .session])
+    for listener in ["http", "websocket"] {
+      #expect(try isolations("\(listener): {\(tls), client_ca: ca}}") == [.principal, .shared, .session])
+      let optional = try isolations("\(listener): {\(tls), client_ca: ca, client_auth: optional}}")
+      #expect(optional == [.principal, .shared, .session])
+    }
+    #expect(try isolations("http: {\(tls), client_ca: ca, client_auth: off}}") == [.shared, .shared, .session])
+    #expect(try isolations("admin: {\(tls), client_ca: ca}}") == [.shared, .shared, .session])
+  }
+
   @Test("endpoints come after the url, each with its weight; more than one warns")
   func endpoints() throws {
     let loaded = try load(

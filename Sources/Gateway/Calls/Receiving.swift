@@ -90,12 +90,14 @@ extension Worker {
     }
   }
 
-  /// A modern client hears of logs only if this request asked for them, and from that level on [7.1]: what others wanted
-  /// of the same conversation may be more.
+  /// A modern client hears of logs only if this request asked for them, and from that level on [7.1], a legacy one from the
+  /// level on that it set: what others wanted of the same conversation may be more.
   private func isWanted(_ log: Envelope, by id: ExchangeID) -> Bool {
     let exchange = exchanges[id]
-    guard exchange.clientRevision.era == .modern else { return true }
-    guard let wanted = exchange.logLevel else { return false }
+    let isModern = exchange.clientRevision.era == .modern
+    guard let wanted = isModern ? exchange.logLevel : exchange.session?.withState({ $0.logLevel }) else {
+      return !isModern
+    }
     return LogLevel(token: log.value(Param.level)).map { $0 >= wanted } ?? true
   }
 

@@ -73,17 +73,17 @@ extension Worker {
     return splice.write(envelope.message, into: &message) ? message.bytes.array : envelope.message.array
   }
 
-  /// A message that carries no sign of whom it is for: everybody whose conversation it is.
+  /// A message that carries no sign of whom it is for: everybody whose conversation it is. Where that may be several
+  /// principals it is nobody's, since it may speak of what one of them did.
   func broadcast(_ envelope: Envelope, _ binding: UpstreamSession) {
     if let owner = binding.owner {
       if let session = gateway.sessions.find(owner) { emit(envelope.message, to: session) }
       return
     }
     let level = envelope.method == .notifyMessage ? LogLevel(token: envelope.value(Param.level)) : nil
-    let cluster = binding.cluster
+    if binding.cluster.isolation == .shared, settings.tellsClientsApart { return }
     let announcement = Announcement(envelope.message.array)
-    for session in gateway.sessions.all where session.view == .all || session.view == .only(upstream: cluster.number) {
-      guard gateway.isShared(binding, with: session) else { continue }
+    for session in gateway.sessions(sharing: binding) {
       // What all share speaks as low as the lowest level that somebody asked for.
       if let level, let least = session.withState({ $0.logLevel }), level < least { continue }
       announcement.tell(session, on: self)

@@ -23,17 +23,8 @@ final class Link {
   var whenEndpointIsKnown: (() -> Void)?
   /// What waits for a WebSocket to open; nil for what is open.
   private var unsent: [[UInt8]]?
-  /// Whose a call is.
-  enum Caller: Sendable {
-    /// The gateway's own.
-    case gateway
-    case session(SessionID)
-    /// A modern client's, which is a client of its own for each call, with the log level that it asked for.
-    case modern(LogLevel?)
-  }
-
   /// Calls on their way.
-  private var calls: [ExchangeID: Caller] = [:]
+  private var calls = LinkCalls()
   private(set) var isDead = false
   /// A child that is only asked what it speaks: its death is no news.
   var isProbe = false
@@ -65,7 +56,7 @@ final class Link {
 
   // MARK: Toward the upstream
 
-  func send(_ message: RawSpan, _ call: ExchangeID?, of caller: Caller) {
+  func send(_ message: RawSpan, _ call: ExchangeID?, of caller: LinkCalls.Caller) {
     guard !isDead else {
       if let call { fail(call, "is gone") }
       return
@@ -74,7 +65,7 @@ final class Link {
       let reference = reference
       return worker.on(call.worker) { $0.linkRefused(call, reference) }
     }
-    if let call { calls[call] = caller }
+    if let call { calls.began(call, of: caller) }
     write(message, call)
   }
 
@@ -99,7 +90,7 @@ final class Link {
     }
   }
 
-  func callEnded(_ call: ExchangeID) { calls[call] = nil }
+  func callEnded(_ call: ExchangeID) { calls.ended(call) }
 
   func close() {
     isClosing = true
@@ -130,7 +121,7 @@ final class Link {
     case .request: asked(envelope)
     case .batch: for element in Worker.elements(of: line) { received(element.rawBytes) }
     case .invalid:
-      if let token = envelope.id, let call = ExchangeID(token: token), calls.removeValue(forKey: call) != nil {
+      if let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) {
         // Whose answer it would have been can be read: that call need not wait for another.
         let why = envelope.fault?.text ?? "no JSON-RPC message"
         let reference = reference
@@ -159,7 +150,7 @@ final class Link {
       overlongIsSettled = envelope.kind == .request || envelope.kind == .notification
       if envelope.kind == .result || envelope.kind == .error { token = envelope.id?.decimal }
     }
-    if let call = token.map(ExchangeID.init(rawValue:)), calls.removeValue(forKey: call) != nil {
+    if let call = token.map(ExchangeID.init(rawValue:)), calls.ended(call) {
       overlongIsSettled = true
       let reference = reference
       worker.on(call.worker) { $0.linkTooLarge(call, reference) }
@@ -187,9 +178,7 @@ final class Link {
   }
 
   private func route(_ envelope: Envelope) {
-    guard let token = envelope.id, let call = ExchangeID(token: token), calls.removeValue(forKey: call) != nil else {
-      return
-    }
+    guard let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) else { return }
     hand(envelope.message, to: call)
   }
 
@@ -204,13 +193,12 @@ final class Link {
   private func notified(_ envelope: Envelope) {
     switch envelope.method {
     case .notifyProgress:
-      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls[call] != nil
-      else {
-        return
-      }
+      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls.contains(call)
+      else { return }
       hand(envelope.message, to: call)
     case .notifySubscriptionsAcknowledged:
-      guard let token = envelope.value(MetaKey.subscriptionID), let call = ExchangeID(token: token), calls[call] != nil
+      guard let token = envelope.value(MetaKey.subscriptionID), let call = ExchangeID(token: token),
+        calls.contains(call)
       else { return }
       hand(envelope.message, to: call)
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
@@ -218,46 +206,30 @@ final class Link {
     case .notifyResourcesUpdated:
       worker.resourceUpdated(cluster, envelope, binding)
     case .notifyCancelled:
-      if let call = onlyClientsCall() { hand(envelope.message, to: call) }
+      if let call = calls.onlyClients { hand(envelope.message, to: call) }
     case .notifyMessage:
-      // Of modern clients only those hear of it that asked to.
-      let level = LogLevel(token: envelope.value(Param.level)) ?? .emergency
-      let call = onlyClientsCall {
-        if case .modern(let wanted) = $0 { wanted.map { $0 <= level } ?? false } else { true }
-      }
-      if let call { hand(envelope.message, to: call) } else { worker.broadcast(envelope, binding) }
+      tell(envelope, calls.audience(ofLog: LogLevel(token: envelope.value(Param.level)) ?? .emergency))
     default:
-      // It carries no sign of its call: it goes to the only client there is, else to all that look at this server.
-      if let call = onlyClientsCall() { hand(envelope.message, to: call) } else { worker.broadcast(envelope, binding) }
+      tell(envelope, calls.audience())
+    }
+  }
+
+  /// A message that carries no sign of its call.
+  private func tell(_ envelope: Envelope, _ audience: LinkCalls.Audience) {
+    switch audience {
+    case .calls(let calls): for call in calls { hand(envelope.message, to: call) }
+    case .unclaimed: worker.broadcast(envelope, binding)
+    case .nobody: break
     }
   }
 
   private func asked(_ envelope: Envelope) {
     guard let id = envelope.id, let open else { return }
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
-    if let call = onlyClientsCall() { return hand(envelope.message, to: call) }
+    if let call = calls.onlyClients { return hand(envelope.message, to: call) }
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
-  }
-
-  /// The latest call of the only client that has calls in flight; nil if there are none or several clients.
-  private func onlyClientsCall(where counts: (Caller) -> Bool = { _ in true }) -> ExchangeID? {
-    var client: SessionID?
-    var latest: ExchangeID?
-    for (call, caller) in calls where counts(caller) {
-      switch caller {
-      case .gateway:
-        continue
-      case .session(let session):
-        if latest != nil, client != session { return nil }
-        client = session
-      case .modern:
-        if latest != nil { return nil }
-      }
-      latest = call
-    }
-    return latest
   }
 
   // MARK: The end
@@ -265,9 +237,9 @@ final class Link {
   func died(_ reason: String) {
     guard !isDead else { return }
     isDead = true
-    let lost = calls.keys
-    calls = [:]
-    for call in lost { fail(call, reason) }
+    let lost = calls
+    calls.removeAll()
+    for call in lost.ids { fail(call, reason) }
     worker.linkDied(self, reason)
   }
 

@@ -25,9 +25,10 @@ extension Worker {
     }
   }
 
-  private func caller(of exchange: Exchange) -> Link.Caller {
+  private func caller(of exchange: Exchange) -> LinkCalls.Caller {
     if case .local = exchange.origin { return .gateway }
-    return exchange.session.map { .session($0.id) } ?? .modern(exchange.logLevel)
+    if let session = exchange.session { return .session(session.id, session.principal) }
+    return .modern(exchange.logLevel, settings.tellsClientsApart ? principal(of: exchange) : .anonymous)
   }
 
   func linkCallEnded(_ link: LinkReference, _ call: ExchangeID) {

@@ -27,9 +27,7 @@ extension Worker {
   /// The level that a conversation needs: its client's, or the lowest of those who share it.
   private func logLevel(for binding: UpstreamSession) -> LogLevel? {
     if let owner = binding.owner { return gateway.sessions.find(owner)?.withState { $0.logLevel } }
-    let asked = gateway.sessions.all.compactMap { session in
-      gateway.isShared(binding, with: session) ? session.withState { $0.logLevel } : nil
-    }
+    let asked = gateway.sessions(sharing: binding).compactMap { session in session.withState { $0.logLevel } }
     return (asked + [binding.requestedLevel].compactMap { $0 }).min()
   }
 

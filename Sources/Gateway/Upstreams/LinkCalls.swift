@@ -1,0 +1,69 @@
+import MCP
+
+/// The calls that are on their way over one link, and whose they are: for what a server says without a sign of the call
+/// that it belongs to.
+struct LinkCalls {
+  /// Whose a call is.
+  enum Caller: Sendable {
+    /// The gateway's own.
+    case gateway
+    case session(SessionID, Principal)
+    /// A modern client's, which is a client of its own for each call, with the log level that it asked for.
+    case modern(LogLevel?, Principal)
+  }
+
+  /// For whom such a message is.
+  enum Audience: Equatable {
+    /// A call of each client that it may concern.
+    case calls([ExchangeID])
+    /// No client has a call on its way: it concerns no client more than another.
+    case unclaimed
+    /// Clients that are not the same principal have calls on their way, and it could be either's.
+    case nobody
+  }
+
+  private var callers: [ExchangeID: Caller] = [:]
+
+  var ids: some Sequence<ExchangeID> { callers.keys }
+
+  func contains(_ call: ExchangeID) -> Bool { callers[call] != nil }
+
+  mutating func began(_ call: ExchangeID, of caller: Caller) { callers[call] = caller }
+
+  /// False if it was none of these.
+  @discardableResult
+  mutating func ended(_ call: ExchangeID) -> Bool { callers.removeValue(forKey: call) != nil }
+
+  mutating func removeAll() { callers = [:] }
+
+  /// A call of the only client that has calls in flight; nil if there are none or several clients.
+  var onlyClients: ExchangeID? {
+    guard case .calls(let calls) = audience(), calls.count == 1 else { return nil }
+    return calls[0]
+  }
+
+  /// For whom a message is. It never reaches clients of two principals, since it is one's alone.
+  /// - Parameter level: that of a log message, of which modern clients hear only if they asked to.
+  func audience(ofLog level: LogLevel? = nil) -> Audience {
+    var principal: Principal?
+    var sessions: [SessionID: ExchangeID] = [:]
+    var calls: [ExchangeID] = []
+    var isClaimed = false
+    for (call, caller) in callers {
+      switch caller {
+      case .gateway: continue
+      case .session(let session, let own):
+        guard principal == nil || principal == own else { return .nobody }
+        principal = own
+        sessions[session] = call
+      case .modern(let wanted, let own):
+        guard principal == nil || principal == own else { return .nobody }
+        principal = own
+        if let level, wanted.map({ $0 > level }) ?? true { break }
+        calls.append(call)
+      }
+      isClaimed = true
+    }
+    return isClaimed ? .calls(calls + sessions.values) : .unclaimed
+  }
+}
