@@ -43,6 +43,9 @@ static void no_message(void *context, cr_id id, uint64_t tag, cwire_span message
 static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
   (void)context, (void)id, (void)tag, (void)line;
 }
+static void no_drop(void *context, cr_id id, uint64_t tag, uint64_t lines, uint64_t bytes) {
+  (void)context, (void)id, (void)tag, (void)lines, (void)bytes;
+}
 static void no_exit(void *context, cr_id id, uint64_t tag, cr_error error, int64_t status,
                     int signal) {
   (void)context, (void)id, (void)tag, (void)error, (void)status, (void)signal;
@@ -70,6 +73,7 @@ static const cr_handlers silent = {
     .child_line = no_line,
     .child_overlong = no_overlong,
     .child_log = no_line,
+    .child_dropped = no_drop,
     .child_exited = no_exit,
     .timer = no_timer,
     .mail = no_mail,
@@ -90,6 +94,7 @@ static cr_handlers handlers_complete(const cr_handlers *given) {
   if (given->child_line) all.child_line = given->child_line;
   if (given->child_overlong) all.child_overlong = given->child_overlong;
   if (given->child_log) all.child_log = given->child_log;
+  if (given->child_dropped) all.child_dropped = given->child_dropped;
   if (given->child_exited) all.child_exited = given->child_exited;
   if (given->timer) all.timer = given->timer;
   if (given->mail) all.mail = given->mail;

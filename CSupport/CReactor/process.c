@@ -6,39 +6,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "loop_private.h"
+#include "process_chatter.h"
 #include "process_lines.h"
+#include "process_phase.h"
 #include "process_spawn.h"
 #include "reaper.h"
 
 /* A child is a connection whose transport is three pipes and a pidfd.
  *
- * Its end has one order, whoever begins it. `ending` asks: standard input closes, SIGTERM to the
- * group follows, then SIGKILL. Once the leader is a zombie, the rest of its group gets SIGTERM and
- * the pipes are drained, for at most DRAIN_MS: a grandchild may hold them open. Then comes SIGKILL
- * to the group, the reaper forgets it, and only then the leader is reaped: until that moment its
- * number names our group and nobody else's. Only now the connection closes and `child_exited` is
- * told. */
+ * Its end has one order, whoever begins it (process_phase.h). It is asked: standard input closes,
+ * SIGTERM to the group follows, then SIGKILL. Once the leader is a zombie, the rest of its group
+ * gets SIGTERM and the pipes are drained, for at most DRAIN_MS: a grandchild may hold them open.
+ * Then comes SIGKILL to the group, the reaper forgets it, and only then the leader is reaped: until
+ * that moment its number names our group and nobody else's. Only now the connection closes and
+ * `child_exited` is told. */
 
 enum { DRAIN_MS = 1000, LOG_LINE = 8192, HANDLES = 4 };
 
-typedef enum ending { ENDING_NO, ENDING_ASKED, ENDING_TERMINATED, ENDING_KILLED } ending;
-
 typedef struct cr_child {
   uv_pipe_t input, output, log;
-  uv_poll_t exit;
+  uv_poll_t exit; /* a handle only while `cr_child_runs`, and until an abandoned one is reaped */
   cr_connection *connection;
   cr_lines lines, log_lines;
-  pid_t pid; /* 0 once reaped, or if it never ran */
+  cr_chatter chatter;
+  cr_timer_task look; /* at what `chatter` waits for */
+  pid_t pid;          /* 0 once reaped, or if it never ran */
   int reaper;
   uint32_t grace;
-  uint8_t ending;
+  uint8_t phase; /* cr_child_phase */
   uint8_t open_handles;
-  bool input_open, output_open, log_open;
-  bool exit_watched;
-  bool failed;  /* to start */
-  bool zombie;  /* the leader has ended */
-  bool closing; /* the transport was told to close */
   int64_t status;
   int signal;
   cr_error error;
@@ -56,22 +54,22 @@ static void handle_closed(uv_handle_t *handle) {
   if (--child->open_handles == 0) cr_connection_released(child->connection);
 }
 
-static void close_input(cr_child *child) {
-  if (!child->input_open) return;
-  child->input_open = false;
-  uv_close((uv_handle_t *)&child->input, handle_closed);
+static void enter(cr_child *child, cr_child_phase phase) {
+  cr_assert(cr_child_may((cr_child_phase)child->phase, phase));
+  child->phase = (uint8_t)phase;
 }
 
-static void close_output(cr_child *child) {
-  if (!child->output_open) return;
-  child->output_open = false;
-  uv_close((uv_handle_t *)&child->output, handle_closed);
+/* The connection is closed, and nothing more is told but the end. */
+static bool is_closed(const cr_child *child) {
+  return child->phase == CR_CHILD_ABANDONED || child->phase == CR_CHILD_GONE;
 }
 
-static void close_log(cr_child *child) {
-  if (!child->log_open) return;
-  child->log_open = false;
-  uv_close((uv_handle_t *)&child->log, handle_closed);
+static bool is_open(const uv_pipe_t *pipe) {
+  return !uv_is_closing((const uv_handle_t *)pipe);
+}
+
+static void close_pipe(uv_pipe_t *pipe) {
+  if (is_open(pipe)) uv_close((uv_handle_t *)pipe, handle_closed);
 }
 
 static void signal_group(cr_child *child, int signal) {
@@ -92,6 +90,10 @@ static void reap(cr_child *child) {
     child->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   }
   child->pid = 0;
+}
+
+static uint64_t now_of(const cr_child *child) {
+  return cr_loop_now(child->connection->loop);
 }
 
 /* ---- Lines ---- */
@@ -116,7 +118,9 @@ static void output_overlong(void *context, cwire_span part, bool ended) {
 static void log_line(void *context, cwire_span line) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
-  if (connection->closing) return;
+  cr_child *child = child_of(connection);
+  if (connection->closing || !cr_chatter_allows(&child->chatter, line.length + 1, now_of(child)))
+    return;
   cr_loop_event(loop);
   loop->handlers.child_log(loop->context, cr_connection_id(connection), connection->tag, line);
 }
@@ -124,43 +128,80 @@ static void log_line(void *context, cwire_span line) {
 static const cr_line_handlers output_lines = {.line = output_line, .overlong = output_overlong};
 static const cr_line_handlers log_lines = {.line = log_line};
 
+/* ---- What is said beside messages ---- */
+
+static void read_log(cr_child *child);
+
+static void look_later(cr_child *child) {
+  uint64_t when = cr_chatter_next(&child->chatter);
+  if (when == 0 || is_closed(child)) return;
+  if (cr_timer_armed(&child->look.timer) && child->look.timer.deadline <= when) return;
+  cr_loop_start_timer(child->connection->loop, &child->look.timer, when);
+}
+
+static void report_dropped(cr_child *child) {
+  cr_connection *connection = child->connection;
+  cr_loop *loop = connection->loop;
+  cr_chatter *chatter = &child->chatter;
+  uint64_t lines = chatter->lines, bytes = chatter->bytes;
+  chatter->lines = chatter->bytes = chatter->report = 0;
+  if (lines == 0) return;
+  cr_loop_event(loop);
+  loop->handlers.child_dropped(loop->context, cr_connection_id(connection), connection->tag, lines,
+                               bytes);
+}
+
+static void look_now(cr_timer_task *task) {
+  cr_child *child = (cr_child *)((char *)task - offsetof(cr_child, look));
+  uint64_t now = now_of(child);
+  if (child->chatter.report != 0 && child->chatter.report <= now) report_dropped(child);
+  if (is_closed(child)) return;
+  if (cr_chatter_rested(&child->chatter, CR_CHATTER_LOG, now)) read_log(child);
+  if (cr_chatter_rested(&child->chatter, CR_CHATTER_OUTPUT, now))
+    cr_connection_hold(child->connection, false);
+  look_later(child);
+}
+
 /* ---- Ending ---- */
 
 static void finish(cr_child *child) {
   cr_lines_finish(&child->lines, &output_lines, child->connection);
   cr_lines_finish(&child->log_lines, &log_lines, child->connection);
+  if (is_closed(child)) return;
   reap(child);
   cr_connection_close(child->connection, child->error);
 }
 
 static void finish_when_drained(cr_child *child) {
-  if (child->zombie && !child->closing && !child->output_open && !child->log_open) finish(child);
+  if (child->phase == CR_CHILD_DRAINING && !is_open(&child->output) && !is_open(&child->log))
+    finish(child);
 }
 
 static void begin_ending(cr_child *child) {
-  if (child->ending != ENDING_NO || child->zombie) return;
-  child->ending = ENDING_ASKED;
+  if (child->phase != CR_CHILD_RUNNING) return;
+  enter(child, CR_CHILD_ASKED);
   /* What is queued is still owed to the child; its input closes after that. */
   cr_connection_shutdown(child->connection);
   cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + child->grace);
 }
 
 static void kill_now(cr_child *child) {
-  if (child->zombie) return;
-  child->ending = ENDING_KILLED;
+  if (!cr_child_runs(child->phase)) return;
+  if (child->phase != CR_CHILD_KILLED) enter(child, CR_CHILD_KILLED);
   signal_group(child, SIGKILL);
 }
 
 static void on_timer(cr_connection *connection) {
   cr_child *child = child_of(connection);
-  if (child->zombie && connection->paused) {
+  bool drains = child->phase == CR_CHILD_DRAINING;
+  if (drains && connection->paused) {
     /* What it left in the pipe is still wanted, later. */
     cr_connection_set_timer(connection, cr_loop_now(connection->loop) + DRAIN_MS);
-  } else if (child->zombie) {
+  } else if (drains) {
     finish(child);
-  } else if (child->ending == ENDING_ASKED) {
-    child->ending = ENDING_TERMINATED;
-    close_input(child);
+  } else if (child->phase == CR_CHILD_ASKED) {
+    enter(child, CR_CHILD_TERMINATED);
+    close_pipe(&child->input);
     signal_group(child, SIGTERM);
     cr_connection_set_timer(connection, cr_loop_now(connection->loop) + child->grace);
   } else {
@@ -170,29 +211,29 @@ static void on_timer(cr_connection *connection) {
 
 static void unwatch(cr_child *child) {
   int descriptor = -1;
-  child->exit_watched = false;
   uv_fileno((uv_handle_t *)&child->exit, &descriptor);
   uv_close((uv_handle_t *)&child->exit, handle_closed);
   close(descriptor);
 }
 
 static void reap_and_close(cr_child *child) {
+  enter(child, CR_CHILD_GONE);
   if (child->pid > 0) reap(child);
-  close_input(child);
-  close_output(child);
-  close_log(child);
+  close_pipe(&child->input);
+  close_pipe(&child->output);
+  close_pipe(&child->log);
 }
 
 static void leader_ended(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   cr_child *child = poll->data;
-  child->zombie = true;
   unwatch(child);
-  if (child->closing) {
+  if (child->phase == CR_CHILD_ABANDONED) {
     reap_and_close(child);
     return;
   }
+  enter(child, CR_CHILD_DRAINING);
   signal_group(child, SIGTERM);
   cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + DRAIN_MS);
   finish_when_drained(child);
@@ -215,8 +256,8 @@ static void on_output(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer
     connection->transport->received(connection, (uint8_t *)buffer->base, count);
     return;
   }
-  close_output(child);
-  if (child->zombie)
+  close_pipe(&child->output);
+  if (child->phase == CR_CHILD_DRAINING)
     finish_when_drained(child);
   else
     begin_ending(child); /* a server that can't answer any more is of no use */
@@ -229,10 +270,18 @@ static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     child->connection->loop->counts.bytes_in += (uint64_t)count;
     cr_lines_feed(&child->log_lines, cwire_span_make(buffer->base, (size_t)count), &log_lines,
                   child->connection);
+    if (is_closed(child)) return;
+    if (cr_chatter_came(&child->chatter, CR_CHATTER_LOG, (size_t)count, now_of(child)))
+      uv_read_stop(stream);
+    look_later(child);
     return;
   }
-  close_log(child);
+  close_pipe(&child->log);
   finish_when_drained(child);
+}
+
+static void read_log(cr_child *child) {
+  if (is_open(&child->log)) uv_read_start((uv_stream_t *)&child->log, lend_buffer, on_log);
 }
 
 static size_t bytes_of(const uv_buf_t *pieces, unsigned count) {
@@ -246,17 +295,20 @@ static size_t bytes_of(const uv_buf_t *pieces, unsigned count) {
  * written counts as written, and the child is asked to end. */
 static ssize_t try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
   cr_child *child = child_of(connection);
-  if (!child->input_open) return (ssize_t)bytes_of(pieces, count);
+  if (!is_open(&child->input)) return (ssize_t)bytes_of(pieces, count);
   int taken = uv_try_write((uv_stream_t *)&child->input, pieces, count);
   if (taken >= 0 || taken == UV_EAGAIN) return taken;
   begin_ending(child);
   return (ssize_t)bytes_of(pieces, count);
 }
 
+/* Once we have closed its input ourselves, what is queued is nobody's: it stays where it is until
+ * the child is gone. */
 static void on_written(uv_write_t *request, int status) {
   cr_child *child = request->data;
-  if (!child->closing && status < 0) begin_ending(child);
-  child->connection->transport->wrote(child->connection, child->closing ? status : 0);
+  if (!is_open(&child->input)) return;
+  if (status < 0) begin_ending(child);
+  child->connection->transport->wrote(child->connection, 0);
 }
 
 static int write_all(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
@@ -268,25 +320,26 @@ static int write_all(cr_connection *connection, uv_write_t *request, const uv_bu
 
 static int read_start(cr_connection *connection) {
   cr_child *child = child_of(connection);
-  if (!child->output_open) return 0;
+  if (!is_open(&child->output)) return 0;
   int status = uv_read_start((uv_stream_t *)&child->output, lend_buffer, on_output);
   return status == UV_EALREADY ? 0 : status;
 }
 
 static void read_stop(cr_connection *connection) {
   cr_child *child = child_of(connection);
-  if (child->output_open) uv_read_stop((uv_stream_t *)&child->output);
+  if (is_open(&child->output)) uv_read_stop((uv_stream_t *)&child->output);
 }
 
 static void shut_input(cr_connection *connection) {
-  close_input(child_of(connection));
+  close_pipe(&child_of(connection)->input);
 }
 
 static void close_child(cr_connection *connection, bool reset) {
   (void)reset;
   cr_child *child = child_of(connection);
-  child->closing = true;
-  if (child->exit_watched) {
+  cr_loop_stop_timer(connection->loop, &child->look.timer);
+  if (cr_child_runs(child->phase)) {
+    enter(child, CR_CHILD_ABANDONED);
     /* Not in order. The pidfd will say when the leader can be reaped; a loop that is being
      * destroyed has no turns left for that, and waits. */
     signal_group(child, SIGKILL);
@@ -315,8 +368,8 @@ static size_t on_read(cr_connection *connection, cwire_span bytes) {
   if (!cr_lines_feed(&child->lines, bytes, &output_lines, connection)) {
     child->error = cr_error_reason(CR_REASON_LINE_TOO_LONG);
     cr_lines_free(&child->lines);
-    close_output(child);
-    if (!child->zombie) kill_now(child);
+    close_pipe(&child->output);
+    kill_now(child);
     finish_when_drained(child);
   }
   return bytes.length;
@@ -331,13 +384,14 @@ static void on_drained(cr_connection *connection) {
 /* Only a child that could not be started asks for this. */
 static void on_run(cr_connection *connection) {
   cr_child *child = child_of(connection);
-  if (child->failed) cr_connection_close(connection, child->error);
+  if (child->phase == CR_CHILD_FAILED) cr_connection_close(connection, child->error);
 }
 
 static void on_closed(cr_connection *connection, cr_error error) {
   (void)error;
   cr_child *child = child_of(connection);
   cr_loop *loop = connection->loop;
+  report_dropped(child);
   connection->state = NULL;
   cr_loop_event(loop);
   loop->handlers.child_exited(loop->context, cr_connection_id(connection), connection->tag,
@@ -387,9 +441,9 @@ static int adopt(cr_child *child, const cr_spawned *spawned) {
   }
   child->exit.data = child;
   child->open_handles++;
-  child->exit_watched = true;
   uv_poll_start(&child->exit, UV_READABLE, leader_ended);
-  uv_read_start((uv_stream_t *)&child->log, lend_buffer, on_log);
+  enter(child, CR_CHILD_RUNNING);
+  read_log(child);
   cr_connection_connected(connection, 0);
   return 0;
 }
@@ -412,10 +466,12 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
   child->grace = options->grace;
   size_t log_line = options->max_log_line > 0 ? options->max_log_line : LOG_LINE;
   child->log_lines = (cr_lines){.max = log_line};
+  cr_chatter_init(&child->chatter, options->chatter_rate, options->chatter_burst,
+                  cr_loop_now(loop));
+  child->look = (cr_timer_task){.timer = {.kind = CR_TIMER_TASK}, .fire = look_now};
   open_pipe(&loop->uv, child, &child->input);
   open_pipe(&loop->uv, child, &child->output);
   open_pipe(&loop->uv, child, &child->log);
-  child->input_open = child->output_open = child->log_open = true;
 
   cr_spawned spawned;
   child->error = cr_spawn(&spawned, options, child->reaper);
@@ -423,14 +479,16 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
     int problem = adopt(child, &spawned);
     if (problem != 0) child->error = cr_error_uv(problem);
   }
-  child->failed = cr_failed(child->error);
-  if (child->failed) cr_connection_defer(connection);
+  if (cr_failed(child->error)) {
+    enter(child, CR_CHILD_FAILED);
+    cr_connection_defer(connection);
+  }
   return cr_connection_id(connection);
 }
 
 cr_write cr_child_write(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count) {
   cr_child *child = find(loop, id);
-  if (child == NULL || child->ending != ENDING_NO || child->zombie) return CR_WRITE_STALE;
+  if (child == NULL || child->phase != CR_CHILD_RUNNING) return CR_WRITE_STALE;
   enum { BATCH = 16 };
   cr_write result = CR_WRITE_OK;
   while (count > 0) {
@@ -444,6 +502,17 @@ cr_write cr_child_write(cr_loop *loop, cr_id id, const cwire_span *pieces, size_
     count -= taken;
   }
   return result;
+}
+
+bool cr_child_chatters(cr_loop *loop, cr_id id, size_t bytes) {
+  cr_child *child = find(loop, id);
+  if (child == NULL) return true;
+  uint64_t now = cr_loop_now(loop);
+  bool allowed = cr_chatter_allows(&child->chatter, bytes, now);
+  if (cr_chatter_came(&child->chatter, CR_CHATTER_OUTPUT, bytes, now))
+    cr_connection_hold(child->connection, true);
+  look_later(child);
+  return allowed;
 }
 
 void cr_child_close(cr_loop *loop, cr_id id) {

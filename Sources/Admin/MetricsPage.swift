@@ -32,6 +32,12 @@ struct MetricsPage {
       "sluice_log_lines_dropped_total", "counter",
       "Lines of the log that were dropped since nobody read them fast enough.")
     add("sluice_log_lines_dropped_total", state.logLosses.count)
+    describe(
+      "sluice_upstream_log_lines_dropped_total", "counter",
+      "Lines of a server's stderr that the log does not have, since they came faster than limits.stderr_rate.")
+    for upstream in state.upstreams {
+      add("sluice_upstream_log_lines_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogLines)
+    }
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
   }

@@ -107,6 +107,8 @@ enum Grammar {
       .size("write_low_water", \.writeLowWater, in: 0...gibibyte),
       .size("stdio_buffer", \.stdioBuffer, in: 4096...gibibyte),
       .size("stderr_line", \.stderrLine, in: 80...mebibyte),
+      .size("stderr_rate", \.stderrRate, in: 0...gibibyte),
+      .size("stderr_burst", \.stderrBurst, in: 1024...gibibyte),
       .value("memory", \.memory, expected: "`auto` or \(Quantity.sizeForm), at least 1MiB") { text in
         if text == "auto" { return .some(nil) }
         return Quantity.size(text).flatMap { (mebibyte...1024 * gibibyte).contains($0) ? .some($0) : nil }

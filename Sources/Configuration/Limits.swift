@@ -51,6 +51,11 @@ extension GatewayConfiguration {
     package var stdioBuffer = 1 << 20
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10
+    /// Bytes per second of a child's stderr in the log, along with what is no message on its stdout (`stderr_rate`); 0: any.
+    /// What comes faster is left out and counted; a child that writes 16 times as fast has to wait. Default: 64 KiB.
+    package var stderrRate = 64 << 10
+    /// Bytes of that which may come at once (`stderr_burst`). Default: 1 MiB.
+    package var stderrBurst = 1 << 20
     /// Bytes that one worker buffers for all its peers before it sheds new work (`memory`): 503. Nil, written `auto`: half of
     /// the least of what the machine has and cgroups and rlimits allow, shared out among the workers.
     package var memory: Int?

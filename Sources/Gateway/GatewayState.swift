@@ -106,9 +106,10 @@ package final class GatewayState: Sendable {
 
   /// Sessions alive, upstreams that are served, and those of them that answer.
   package var sessionCount: Int { sessions.size }
-  package var upstreams: [(alias: String, isReady: Bool)] {
+  package var upstreams: [(alias: String, isReady: Bool, droppedLogLines: UInt64)] {
     clusters.map { cluster in
-      if case .ready = cluster.health { (cluster.alias, true) } else { (cluster.alias, false) }
+      let isReady = if case .ready = cluster.health { true } else { false }
+      return (cluster.alias, isReady, cluster.droppedLogLines.load(ordering: .relaxed))
     }
   }
 

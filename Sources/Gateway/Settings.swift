@@ -82,6 +82,8 @@ package final class Settings: Sendable {
     childOptions.maximumLine = configuration.limits.result
     childOptions.maximumLogLine = configuration.limits.stderrLine
     childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
+    childOptions.chatterRate = configuration.limits.stderrRate
+    childOptions.chatterBurst = configuration.limits.stderrBurst
     childOptions.descriptors = childDescriptors
     self.childOptions = childOptions
     var loopLimits = EventLoop.Options()

@@ -243,6 +243,15 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     logger.log(level: level, "\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
   }
 
+  package func childDropped(_ child: ConnectionID, tag: UInt64, lines: UInt64, bytes: UInt64) {
+    guard let link = links[UInt32(value(of: tag))] else { return }
+    link.cluster.droppedLogLines.add(lines, ordering: .relaxed)
+    let what = "\(lines) lines (\(bytes) bytes) of its stderr, or of what is no message on its stdout, were left out"
+    logger.warning(
+      "\(link.cluster.alias): \(what), as they came faster than limits.stderr_rate",
+      metadata: ["server": "\(link.cluster.alias)"])
+  }
+
   package func childExited(
     _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
   ) {

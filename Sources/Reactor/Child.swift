@@ -25,6 +25,9 @@ extension EventLoop {
     package var grace: UInt32 = 2000
     /// Its soft limit on descriptors; 0: ours.
     package var descriptors: UInt64 = 0
+    /// Bytes per second that it may say beside messages, 0: any number; and how many of them at once.
+    package var chatterRate = 0
+    package var chatterBurst = 0
 
     package init() {}
   }
@@ -42,6 +45,8 @@ extension EventLoop {
         options.max_log_line = limits.maximumLogLine
         options.grace = limits.grace
         options.descriptors = limits.descriptors
+        options.chatter_rate = UInt64(limits.chatterRate)
+        options.chatter_burst = UInt64(limits.chatterBurst)
         guard let directory else { return unsafe cr_child_start(raw, &options, tag) }
         return unsafe directory.withCString { directory in
           unsafe options.directory = directory
@@ -59,6 +64,12 @@ extension EventLoop {
     withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(cr_child_write(raw, child.rawValue, pieces, count))
     }
+  }
+
+  /// A line of its output is no message, and counts with what it says on stderr. Whether that is within its rate; if not,
+  /// the line is counted as left out.
+  package func childChatters(_ child: ConnectionID, bytes: Int) -> Bool {
+    unsafe cr_child_chatters(raw, child.rawValue, bytes)
   }
 
   /// Closes its standard input; SIGTERM after its grace, SIGKILL after it once more.

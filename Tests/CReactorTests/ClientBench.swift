@@ -23,16 +23,24 @@ final class ClientBench {
     var signal: Int32 = 0
   }
 
+  struct Dropped: Equatable {
+    var lines: UInt64
+    var bytes: UInt64
+  }
+
   private(set) var answers = [UInt64: [Answer]]()
   private(set) var lines = [UInt64: [String]]()
   /// What was told of lines that were too long.
   private(set) var overlong = [UInt64: [String]]()
   private(set) var logs = [UInt64: [String]]()
+  /// What was told to be left out of what a child said beside messages.
+  private(set) var dropped = [UInt64: [Dropped]]()
   private(set) var ends = [UInt64: End]()
   private(set) var drained = Set<UInt64>()
   /// Runs within the handlers of these events.
   var onHead: ((cr_id) -> Void)?
   var onPiece: ((cr_id, _ last: Bool) -> Void)?
+  var onLine: ((cr_id, _ length: Int) -> Void)?
 
   private(set) var loop: OpaquePointer!
 
@@ -94,7 +102,7 @@ final class ClientBench {
 
   func start(
     _ arguments: [String], environment: [String] = ["PATH=/usr/bin:/bin"], directory: String? = nil,
-    maxLine: Int = 1 << 20, grace: UInt32 = 2000, tag: UInt64 = 1
+    maxLine: Int = 1 << 20, grace: UInt32 = 2000, chatter: (rate: UInt64, burst: UInt64) = (0, 0), tag: UInt64 = 1
   ) -> cr_id {
     withCStrings(arguments) { arguments in
       withCStrings(environment) { environment in
@@ -102,7 +110,7 @@ final class ClientBench {
         defer { free(directory) }
         var options = cr_child_options(
           arguments: arguments, environment: environment, directory: directory, max_line: maxLine, max_log_line: 0,
-          grace: grace, descriptors: 0)
+          grace: grace, descriptors: 0, chatter_rate: chatter.rate, chatter_burst: chatter.burst)
         return cr_child_start(loop, &options, tag)
       }
     }
@@ -162,8 +170,10 @@ final class ClientBench {
       end.sent = sent
       ClientBench.of(context).ends[tag] = end
     }
-    handlers.child_line = { context, _, tag, line in
-      ClientBench.of(context).lines[tag, default: []].append(ClientBench.string(line))
+    handlers.child_line = { context, id, tag, line in
+      let bench = ClientBench.of(context)
+      bench.lines[tag, default: []].append(ClientBench.string(line))
+      bench.onLine?(id, line.length)
     }
     handlers.child_overlong = { context, _, tag, part, ended in
       ClientBench.of(context).overlong[tag, default: []].append(
@@ -171,6 +181,9 @@ final class ClientBench {
     }
     handlers.child_log = { context, _, tag, line in
       ClientBench.of(context).logs[tag, default: []].append(ClientBench.string(line))
+    }
+    handlers.child_dropped = { context, _, tag, lines, bytes in
+      ClientBench.of(context).dropped[tag, default: []].append(Dropped(lines: lines, bytes: bytes))
     }
     handlers.child_exited = { context, _, tag, error, status, signal in
       var end = ClientBench.end(error)

@@ -173,6 +173,92 @@ struct ProcessTests {
     #expect(bench.ends[1]?.signal == SIGKILL)
   }
 
+  @Test("whose input is backed up has the same time: SIGTERM, and SIGKILL only 2 s later")
+  func ladderWithBackedUpInput() {
+    let bench = ClientBench(manualClock: true)
+    let child = bench.shell("trap 'echo terminated' TERM; echo ready; while :; do sleep 0.01; done")
+    bench.run { bench.lines[1] == ["ready"] }
+    let chunk = String(repeating: "x", count: 100_000)
+    for _ in 0..<20 { bench.write(child, chunk) }
+    cr_child_close(bench.loop, child)
+    cr_loop_advance(bench.loop, 2000)
+    bench.run { bench.lines[1]?.count == 2 || bench.ends[1] != nil }
+    #expect(bench.lines[1] == ["ready", "terminated"])
+    cr_loop_advance(bench.loop, 1999)
+    for _ in 0..<100 { _ = cr_loop_step(bench.loop) }
+    #expect(bench.ends.isEmpty)
+    cr_loop_advance(bench.loop, 1)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.signal == SIGKILL)
+    #expect(bench.ends[1]?.domain == Self.noError)
+  }
+
+  @Test("goes from phase to phase as the table says, and no other way")
+  func phases() {
+    let ends = [PEER_CHILD_DRAINING, PEER_CHILD_ABANDONED]
+    let legal: [(peer_child_phase, [peer_child_phase])] = [
+      (PEER_CHILD_STARTING, [PEER_CHILD_FAILED, PEER_CHILD_RUNNING]), (PEER_CHILD_FAILED, [PEER_CHILD_GONE]),
+      (PEER_CHILD_RUNNING, [PEER_CHILD_ASKED, PEER_CHILD_KILLED] + ends),
+      (PEER_CHILD_ASKED, [PEER_CHILD_TERMINATED, PEER_CHILD_KILLED] + ends),
+      (PEER_CHILD_TERMINATED, [PEER_CHILD_KILLED] + ends), (PEER_CHILD_KILLED, ends),
+      (PEER_CHILD_DRAINING, [PEER_CHILD_GONE]), (PEER_CHILD_ABANDONED, [PEER_CHILD_GONE]), (PEER_CHILD_GONE, []),
+    ]
+    #expect(legal.count == Int(peer_child_phases()))
+    for (from, next) in legal {
+      for to in legal.map(\.0) {
+        #expect(peer_child_may(from, to) == next.contains(to), "from \(from) to \(to)")
+      }
+    }
+  }
+
+  @Test("says as much on stderr as its rate allows; the rest is left out, and counted to the line")
+  func chatter() {
+    let bench = ClientBench(manualClock: true)
+    let say = "for i in $(seq 100); do echo $(printf %096d $i) >&2; done"  // 97 bytes each
+    let child = bench.start(["sh", "-c", "\(say); read go; \(say)"], chatter: (970, 1940))
+    bench.run { cr_loop_count(bench.loop).bytes_in == 9700 }
+    #expect(bench.logs[1]?.count == 20)
+    #expect(bench.dropped.isEmpty)
+    cr_loop_advance(bench.loop, 4999)
+    _ = cr_loop_step(bench.loop)
+    #expect(bench.dropped.isEmpty)
+    cr_loop_advance(bench.loop, 1)
+    bench.run { bench.dropped[1] != nil }
+    #expect(bench.dropped[1] == [ClientBench.Dropped(lines: 80, bytes: 7760)])
+    bench.write(child, "go\n")
+    // 5 s would have brought 4,850 bytes, but there is room for 1,940.
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.logs[1]?.count == 40)
+    #expect(bench.dropped[1]?.count == 2)
+    #expect(bench.dropped[1]?.last == ClientBench.Dropped(lines: 80, bytes: 7760))
+  }
+
+  @Test("that floods a stream waits until it is read again", arguments: [1, 2])
+  func flood(stream: Int) {
+    let bench = ClientBench(manualClock: true)
+    let (rate, burst) = (UInt64(4096), UInt64(8192))
+    var complaints = 0
+    bench.onLine = { id, length in if cr_child_chatters(bench.loop, id, length + 1) { complaints += 1 } }
+    let script = "head -c 1000000 /dev/zero | tr '\\0' '\\n' >&$1"
+    _ = bench.start(["sh", "-c", script, "sh", "\(stream)"], chatter: (rate, burst))
+    var read: UInt64 { cr_loop_count(bench.loop).bytes_in }
+    bench.run { read >= 16 * burst }
+    for _ in 0..<200 {
+      _ = cr_loop_step(bench.loop)
+      poll(nil, 0, 1)
+    }
+    // What was on its way in one read comes beside it.
+    #expect(read <= 16 * burst + 65536)
+    bench.run {
+      cr_loop_advance(bench.loop, 100)
+      return bench.ends[1] != nil
+    }
+    #expect(bench.ends[1]?.status == 0)
+    let told = stream == 1 ? complaints : bench.logs[1]?.count ?? 0
+    #expect(told >= 8192)
+    #expect(UInt64(told) + (bench.dropped[1] ?? []).reduce(0) { $0 + $1.lines } == 1_000_000)
+  }
+
   @Test("takes its whole group along when it is killed")
   func killsGroup() {
     let bench = ClientBench()

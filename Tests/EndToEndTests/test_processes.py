@@ -83,9 +83,21 @@ for line in sys.stdin:
 """
 
 
+def test_what_a_child_says_too_fast_is_left_out_of_the_log(make_gateway: Callable[..., Gateway]) -> None:
+    command = {"command": wire_command()[0], "args": ["-c", CHATTY], "era": "legacy"}
+    limits = {"stderr_rate": 1, "stderr_burst": "2KiB"}
+    gateway = make_gateway(settings={"servers": {"chatty": command}, "limits": limits})
+    session = LegacySession(gateway.port)
+    for _ in range(7):
+        assert "result" in session.call("say").message
+    gateway.stop()
+    assert gateway.log.count("chatty: said") == 2
+    assert "chatty: 5 lines (5030 bytes) of its stderr" in gateway.log
+
+
 def test_a_log_that_nobody_reads_holds_up_no_call_and_no_end(make_gateway: Callable[..., Gateway]) -> None:
     command = {"command": wire_command()[0], "args": ["-c", CHATTY], "era": "legacy"}
-    gateway = make_gateway(settings={"servers": {"chatty": command}})
+    gateway = make_gateway(settings={"servers": {"chatty": command}, "limits": {"stderr_rate": 0}})
     gateway.stop()
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)

@@ -355,7 +355,7 @@ def test_a_child_that_does_not_read_is_not_fed_without_end(make_gateway: Callabl
         "        print(json.dumps({'jsonrpc': '2.0', 'id': message['id'],\n"
         "                          'error': {'code': -32601, 'message': 'no'}}), flush=True)\n"
     )
-    gateway = make_gateway({"deaf": python_child(program)})
+    gateway = make_gateway(settings={"servers": {"deaf": python_child(program)}, "drain_timeout": "1s"})
     session = LegacySession(gateway.port)
     before = resident_bytes(gateway.pid)
     held = []

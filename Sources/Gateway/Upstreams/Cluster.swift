@@ -73,6 +73,8 @@ final class Cluster: Sendable {
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
+  /// Lines of its children that the log does not have, since they came faster than `limits.stderr_rate`.
+  let droppedLogLines = Atomic<UInt64>(0)
   private let retired = Atomic<Bool>(false)
 
   init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {

@@ -112,7 +112,10 @@ final class Link {
   // MARK: From the upstream
 
   func received(_ line: RawSpan) {
-    guard line.trimmed.byteCount > 0 else { return }
+    guard line.trimmed.byteCount > 0 else {
+      _ = mayComplain(of: line)
+      return
+    }
     let envelopes = scanner
     let envelope = envelopes.scan(line, depth: worker.settings.depth)
     switch envelope.kind {
@@ -128,10 +131,17 @@ final class Link {
         worker.on(call.worker) { $0.linkMalformed(call, reference, why) }
         return
       }
+      guard mayComplain(of: line) else { return }
       worker.logger.warning(
         "\(cluster.alias) \(isChild ? "wrote something on stdout" : "sent something") that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
       )
     }
+  }
+
+  /// Whether the log shall hear of a line that is no message. A child's counts with its stderr.
+  private func mayComplain(of line: RawSpan) -> Bool {
+    guard case .child(let child) = wire else { return true }
+    return worker.loop.childChatters(child, bytes: line.byteCount + 1)
   }
 
   /// A message that is larger than a result may be: how it begins, and later how it ends. True once it is known whose it

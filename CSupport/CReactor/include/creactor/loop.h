@@ -60,6 +60,9 @@ typedef struct cr_handlers {
      ended, how it ends (up to 128 bytes). */
   void (*child_overlong)(void *context, cr_id child, uint64_t tag, cwire_span part, bool ended);
   void (*child_log)(void *context, cr_id child, uint64_t tag, cwire_span line);
+  /* So much of what it said beside messages came faster than its rate and was left out; told every
+     few seconds while that goes on, and at its end. */
+  void (*child_dropped)(void *context, cr_id child, uint64_t tag, uint64_t lines, uint64_t bytes);
   /* The child is reaped and its pipes are drained; nothing of it follows. Also sent when it could
      not be started (error set, status -1). */
   void (*child_exited)(void *context, cr_id child, uint64_t tag, cr_error error, int64_t status,

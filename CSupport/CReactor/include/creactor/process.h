@@ -17,11 +17,13 @@ typedef struct cr_child_options {
   const char *const *arguments;   /* NULL-terminated; [0] is looked up in the child's PATH */
   const char *const *environment; /* NULL-terminated, whole */
   const char *directory;          /* NULL: ours */
-  size_t max_line;      /* bytes of one line of output; a longer one is skipped, and a child
-                           that goes on for 16 times as much is ended */
-  size_t max_log_line;  /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
-  uint32_t grace;       /* ms of each step of an orderly end */
-  uint64_t descriptors; /* soft limit for it; 0: ours */
+  size_t max_line;        /* bytes of one line of output; a longer one is skipped, and a child
+                             that goes on for 16 times as much is ended */
+  size_t max_log_line;    /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
+  uint32_t grace;         /* ms of each step of an orderly end */
+  uint64_t descriptors;   /* soft limit for it; 0: ours */
+  uint64_t chatter_rate;  /* bytes per second that it may say beside messages; 0: any number */
+  uint64_t chatter_burst; /* bytes of that at once */
 } cr_child_options;
 
 /* Starts a child as leader of its own session and process group with pipes on 0, 1, 2, no other
@@ -31,6 +33,10 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
 /* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a
    child that closes its input or output is ended in order, as there is no talking to it. */
 cr_write cr_child_write(cr_loop *loop, cr_id child, const cwire_span *pieces, size_t count);
+/* Policy says of a line of its output, from within `child_line`, that it is no message: so many
+   bytes count with what it says on standard error. Whether that is within its rate; if not, leave
+   the line out: it is counted for `child_dropped`. */
+bool cr_child_chatters(cr_loop *loop, cr_id child, size_t bytes);
 /* Orderly end: closes standard input after what is queued, SIGTERM to the group after its grace,
    SIGKILL after it once more. Whatever is left of the group when the child itself has ended is
    ended too; its output is read to the end, but not for longer than 1 s. `child_exited` follows,

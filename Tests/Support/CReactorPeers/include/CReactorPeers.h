@@ -98,4 +98,19 @@ typedef struct peer_starved {
 } peer_starved;
 bool peer_listener_starved(peer_starved *out);
 
+/* The phases of a child (process_phase.h), by the same names and in the same order. */
+typedef enum peer_child_phase {
+  PEER_CHILD_STARTING,
+  PEER_CHILD_FAILED,
+  PEER_CHILD_RUNNING,
+  PEER_CHILD_ASKED,
+  PEER_CHILD_TERMINATED,
+  PEER_CHILD_KILLED,
+  PEER_CHILD_DRAINING,
+  PEER_CHILD_ABANDONED,
+  PEER_CHILD_GONE,
+} peer_child_phase;
+uint32_t peer_child_phases(void);
+bool peer_child_may(peer_child_phase from, peer_child_phase to);
+
 #endif
