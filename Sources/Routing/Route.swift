@@ -25,6 +25,16 @@ package struct Route: Sendable, Equatable {
   }
 }
 
+/// Whose a resource is that an upstream speaks of.
+package enum ResourceClaim: Sendable, Equatable {
+  /// The upstream's, and clients of the merged view know it by this URI.
+  case own(exposed: [UInt8])
+  /// Another server's: by this URI clients know something else.
+  case anothers
+  /// No list, template or prefix says.
+  case nobodys
+}
+
 extension ByteBuffer {
   /// Appends the text of a name or URI after a cut.
   package mutating func append(_ text: RawSpan, cutting slice: Slice) {

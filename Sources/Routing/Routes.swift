@@ -180,6 +180,31 @@ package final class Routes: Sendable {
     return route(resource: uri, view: view, learned: learned())
   }
 
+  /// Whose a resource is that an upstream speaks of without being asked, by the upstream's own URI for it. The same lists,
+  /// templates and prefixes decide as for a read; what results have linked to does not.
+  package func claim(of uri: RawSpan, by number: Int) -> ResourceClaim {
+    guard let upstream = catalogue.place(ofUpstream: number) else { return .anothers }
+    if let place = resources.find(uri, scope: upstream + 1) {
+      return .own(exposed: catalogue.entries(.resources)[place].exposed)
+    }
+    guard resources.find(uri) == nil, ResourceTag.alias(in: uri) == nil else { return .anothers }
+    guard let owner = formalOwner(of: uri) else {
+      return resourceServers == [upstream] ? .own(exposed: uri.array) : .nobodys
+    }
+    if owner != upstream {
+      var budget = Self.comparisons
+      // Clients know what a marked template makes under the same mark.
+      let isMarked = patterns.contains { pattern in
+        pattern.isMarked && pattern.upstream == upstream && pattern.template.matches(uri, budget: &budget)
+      }
+      guard isMarked else { return .anothers }
+      var marked = ByteBuffer(capacity: uri.byteCount + 64)
+      ResourceTag.append(uri, alias: catalogue.upstreams[upstream].alias, to: &marked)
+      return .own(exposed: marked.bytes.array)
+    }
+    return .own(exposed: uri.array)
+  }
+
   private func markedRoute(_ uri: RawSpan) -> Route? {
     guard let named = ResourceTag.alias(in: uri) else { return nil }
     for (upstream, alias) in aliases.enumerated() where uri[named].equals(alias.rawBytes) {

@@ -60,6 +60,10 @@ def serve(make_gateway: Make, *servers: Claimant, **settings: Any) -> Gateway:
     return make_gateway(settings={"servers": entries, **settings})
 
 
+def updated(uri: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+
+
 def reader(session: LegacySession, uri: str) -> str:
     """Which server a resource was read from."""
     answer = session.post(rpc("resources/read", {"uri": uri})).message
@@ -99,3 +103,22 @@ def test_the_first_server_of_the_configuration_owns_what_templates_take_and_the_
 
     assert eventually(lambda: "evil__more" in names())
     assert gateway.log.count(told) == 1
+
+
+def test_a_change_of_another_servers_resource_is_told_by_that_server_alone(
+    make_gateway: Make, claim: Callable[..., Claimant]
+) -> None:
+    files = claim("files", listed=("file:///a", "both://1"), templates=("db://{id}",))
+    evil = claim("evil", listed=("own://1", "both://1", "file:///a/mine"))
+    session = LegacySession(serve(make_gateway, files, evil).port)
+    assert session.post(rpc("resources/subscribe", {"uri": "own://1"})).message["result"] == {}
+    listening, _ = session.listen()
+    with listening:
+        assert eventually(lambda: len(evil.streams) == 2), evil.streams
+        mine = next(whose for whose in evil.sessions_of("resources/subscribe") if whose in evil.streams)
+        # Listed, made by a template or below a listed resource of the other, or nobody's; and what both list under its mark.
+        for uri in ["file:///a", "db://1", "file:///a/b", "new://1", "own://1", "own://1/part", "both://1", "file:///a/mine"]:
+            evil.push(mine, updated(uri))
+        events = (json.loads(event["data"]) for event in listening.stream() if event.get("data"))
+        told = [next(events)["params"]["uri"] for _ in range(4)]
+    assert told == ["own://1", "own://1/part", "both://1?sluice-server=evil", "file:///a/mine"]

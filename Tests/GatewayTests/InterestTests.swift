@@ -7,10 +7,11 @@ import Wire
 
 /// Who hears of which resource, and under which name (PROTOCOL sections 13 and 21.2).
 @Suite struct InterestTests {
-  private func update(_ uri: String, upstream: Int = 0) -> ResourceUpdate {
+  private func update(_ uri: String, upstream: Int = 0, _ claim: ResourceClaim = .nobodys) -> ResourceUpdate {
     let message = #"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"x":1.10,"uri":"\#(uri)"}}"#
     return ResourceUpdate(
-      upstream: upstream, alias: "own", revision: .r20260728, uri: Array(uri.utf8), message: Array(message.utf8))
+      upstream: upstream, alias: "own", revision: .r20260728, uri: Array(uri.utf8), claim: claim,
+      message: Array(message.utf8))
   }
 
   private func interest(_ uri: String, of upstream: Int = 0) -> ResourceInterest {
@@ -18,11 +19,16 @@ import Wire
   }
 
   /// Under which names those hear of a change who named resources of upstream 0; each is one of `named`, name by URI.
-  private func names(_ uri: String, among named: [String: String], upstream: Int = 0) -> [String] {
+  private func names(
+    _ uri: String, among named: [String: String], upstream: Int = 0, _ claim: ResourceClaim = .nobodys,
+    seeing view: CatalogueView = .all
+  ) -> [String] {
     var audience = Audience<String>()
     for (name, own) in named { audience.add(name, interest(own), as: Array(name.utf8)) }
     var told: [String] = []
-    update(uri, upstream: upstream).forEach(of: audience.groups(of: upstream, Array(uri.utf8))) { _, name in
+    let update = update(uri, upstream: upstream, claim)
+    update.forEach(of: audience.groups(of: upstream, Array(uri.utf8))) { _, named, interest in
+      guard let name = update.name(for: named, interest, seeing: view) else { return }
       told.append(String(decoding: name, as: UTF8.self))
     }
     return told.sorted()
@@ -46,6 +52,18 @@ import Wire
     #expect(names("a://x", among: ["a://x/": "a://x/"]) == [])
   }
 
+  @Test("a change below what was asked for is not told as one of another server's resource")
+  func anothers() {
+    let below = ["a://x": "a://x"]
+    #expect(names("a://x/y", among: below, .anothers) == [])
+    #expect(names("a://x/y", among: below, .own(exposed: Array("marked".utf8))) == ["marked"])
+    // What bears the mark of its server is told apart, and so is what was named itself.
+    #expect(names("a://x/y", among: ["a://x?sluice-server=own": "a://x"], .anothers) == ["a://x/y?sluice-server=own"])
+    #expect(names("a://x/y", among: ["a://x/y": "a://x/y"], .anothers) == ["a://x/y"])
+    // Who sees no other server takes nothing for another's.
+    #expect(names("a://x/y", among: below, .anothers, seeing: .only(upstream: 0)) == ["a://x/y"])
+  }
+
   @Test("whoever named several resources that a change concerns is told once, by the nearest name", arguments: [0, 40])
   func once(others: Int) {
     var audience = Audience<Int>()
@@ -56,7 +74,9 @@ import Wire
     audience.add(2, interest("a://x/"), as: Array("a://x/".utf8))
     audience.add(3, interest("a://x/y/z"), as: Array("a://x/y/z".utf8))
     var told: [Int: String] = [:]
-    update("a://x/y").forEach(of: audience.groups(of: 0, Array("a://x/y".utf8))) { member, name in
+    let update = update("a://x/y")
+    update.forEach(of: audience.groups(of: 0, Array("a://x/y".utf8))) { member, named, interest in
+      let name = update.name(for: named, interest, seeing: .all) ?? []
       #expect(told[member] == nil)
       told[member] = String(decoding: name, as: UTF8.self)
     }

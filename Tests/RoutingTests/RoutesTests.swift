@@ -148,6 +148,31 @@ import Wire
     #expect(Self.resource(only, "new://1", learned: Self.learned([("new://1", 1)])) == Route(upstream: 1))
   }
 
+  @Test("a resource that a server speaks of is its own by its lists, templates and prefixes, or another's, or nobody's")
+  func claims() {
+    let lists = [
+      Self.lists("a", .resources, ["f:///data/", "f:///1"]), Self.lists("b", .resources, ["f:///1", "g:///b"]),
+      Self.lists("c", .templates, ["db://{x}", "t://{x}"]), Self.lists("d", .templates, ["t://{x}"]),
+    ]
+    func claim(_ uri: String, _ upstream: Int, only: [Int] = []) -> ResourceClaim {
+      Self.routes(lists, resourceServers: only).claim(of: Array(uri.utf8).rawBytes, by: upstream)
+    }
+    func own(_ uri: String) -> ResourceClaim { .own(exposed: Array(uri.utf8)) }
+    #expect(claim("f:///1", 0) == own("f:///1"))
+    #expect(claim("f:///1", 1) == own("f:///1?sluice-server=b"))
+    #expect(claim("f:///1", 2) == .anothers)
+    #expect(claim("f:///data/x", 0) == own("f:///data/x"))
+    #expect(claim("f:///data/x", 1) == .anothers)
+    #expect(claim("db://1", 2) == own("db://1"))
+    #expect(claim("db://1", 0) == .anothers)
+    #expect(claim("t://1", 2) == own("t://1"))
+    #expect(claim("t://1", 3) == own("t://1?sluice-server=d"))
+    #expect(claim("new://1", 0) == .nobodys)
+    #expect(claim("new://1", 0, only: [0]) == own("new://1"))
+    #expect(claim("new://1?sluice-server=b", 0) == .anothers)
+    #expect(claim("f:///1", 9) == .anothers)
+  }
+
   @Test("a URI or a listed prefix of any length and any number of slashes costs little to route")
   func long() {
     let slashes = String(repeating: "/", count: 8192)

@@ -116,8 +116,10 @@ extension Worker {
 
   func tellListens(_ update: ResourceUpdate) {
     var notifications: [(name: [UInt8], ListenNotification?)] = []
-    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, name in
-      guard let listen = listens[stream], listen.isAcknowledged else { return }
+    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, named, interest in
+      guard let listen = listens[stream], listen.isAcknowledged,
+        let name = update.name(for: named, interest, seeing: listen.view)
+      else { return }
       if notifications.last?.name != name, !notifications.contains(where: { $0.name == name }) {
         notifications.append((name, ListenNotification(update, named: name)))
       }

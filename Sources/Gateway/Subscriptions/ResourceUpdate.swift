@@ -1,5 +1,6 @@
 import MCP
 import Reactor
+import Routing
 import Wire
 
 /// A change of a resource, as its upstream told it.
@@ -9,22 +10,43 @@ struct ResourceUpdate: Sendable {
   let revision: Revision
   /// The upstream's own URI.
   let uri: [UInt8]
+  /// Whose it is where all servers are seen.
+  let claim: ResourceClaim
   let message: [UInt8]
 
-  /// The URI by which somebody knows the resource who named it, or what it lies below, like this.
-  func name(for named: [UInt8], _ interest: ResourceInterest) -> [UInt8] {
-    if interest.uri == uri { return named }
-    return named == interest.uri ? uri : marked
+  /// How somebody named the resource, or what it lies below.
+  struct Named {
+    /// The resource itself, not what it lies below.
+    var isItself: Bool
+    /// By a URI that bears the mark of its server.
+    var isMarked: Bool
   }
 
-  /// Calls `tell` for each of an audience once.
+  /// The URI by which who subscribed to it, or to what it lies below, knows the resource; nil for who would take it for
+  /// another server's. Who looks at its server alone knows all by the server's own URIs.
+  func name(for named: Named, seeing view: CatalogueView) -> [UInt8]? {
+    if named.isMarked { return marked }
+    if named.isItself || view != .all { return uri }
+    switch claim {
+    case .own(let exposed): return exposed
+    case .anothers: return nil
+    case .nobodys: return uri
+    }
+  }
+
+  func name(for named: [UInt8], _ interest: ResourceInterest, seeing view: CatalogueView) -> [UInt8]? {
+    if interest.uri == uri { return named }
+    return name(for: Named(isItself: false, isMarked: named != interest.uri), seeing: view)
+  }
+
+  /// Calls `tell` for each of an audience once, with what it named.
   func forEach<Member: Hashable>(
-    of groups: [Audience<Member>.Group], _ tell: (Member, _ name: [UInt8]) -> Void
+    of groups: [Audience<Member>.Group], _ tell: (Member, _ named: [UInt8], ResourceInterest) -> Void
   ) {
     for (place, group) in groups.enumerated() {
       for (member, named) in group.members {
         guard !groups[..<place].contains(where: { $0.members[member] != nil }) else { continue }
-        tell(member, name(for: named, group.interest))
+        tell(member, named, group.interest)
       }
     }
   }

@@ -13,64 +13,67 @@ extension Worker {
   }
 
   /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told
-  /// on the gateway's own listen.
+  /// on the gateway's own listen. What a server says of another's resources is nobody's news.
   func resourceUpdated(_ cluster: Cluster, _ envelope: Envelope, _ binding: UpstreamSession?) {
-    guard let place = envelope.member(Param.uri)?.value, let uri = JSON.bytes(envelope.message[place]),
-      let upstream = cluster.profile?.revision
+    guard let token = envelope.value(Param.uri), let uri = JSON.bytes(token), let upstream = cluster.profile?.revision
     else { return }
-    let isModern = upstream.era == .modern
-    if !isModern, let owner = binding?.owner {
-      guard let binding, let session = gateway.sessions.find(owner) else { return }
-      // Whatever it says there is for that client, subscribed or not.
-      let isMarked = binding.subscribers(of: uri)[session.id] == true
-      emit(marked(envelope, place, cluster, isMarked).rawBytes, to: session)
-      return
-    }
-    if !isModern, let binding {
-      tellSubscribers(of: binding, envelope, place, uri)
+    let session = binding?.owner.flatMap(gateway.sessions.find)
+    let routes = gateway.catalogue(for: session).routes
+    let update = ResourceUpdate(
+      upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri,
+      claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array)
+    if upstream.era == .modern {
+      tellSessions(update)
+    } else if let binding {
+      if binding.owner != nil {
+        if let session { tell(update, to: session, binding) }
+        return
+      }
+      tellSubscribers(of: binding, update)
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
       if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
     }
-    let update = ResourceUpdate(
-      upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri, message: envelope.message.array)
-    if isModern { tellSessions(update) }
     for worker in 0..<gateway.workerCount { on(worker) { $0.tellListens(update) } }
+  }
+
+  /// A client hears what its own conversation says of that server's resources, subscribed or not.
+  private func tell(_ update: ResourceUpdate, to session: Session, _ binding: UpstreamSession) {
+    let named = binding.subscribers(of: update.uri)[session.id]
+    var name: [UInt8]?
+    if let named {
+      name = update.name(for: named, seeing: session.view)
+    } else if session.view != .all {
+      name = update.uri
+    } else if case .own(let exposed) = update.claim {
+      name = exposed
+    }
+    guard let name else { return }
+    var message = ByteBuffer(capacity: update.message.count + 64)
+    if update.append(to: &message, named: name, client: session.revision) { emit(message.bytes, to: session) }
   }
 
   /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.
   private func tellSessions(_ update: ResourceUpdate) {
     let notifications = ResourceNotifications(update)
-    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, name in
-      guard let session = gateway.sessions.find(id) else { return }
+    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, named, interest in
+      guard let session = gateway.sessions.find(id),
+        let name = update.name(for: named, interest, seeing: session.view)
+      else { return }
       notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
     }
     notifications.finish(on: self)
   }
 
   /// Sessions that subscribed in a conversation that they share.
-  private func tellSubscribers(of binding: UpstreamSession, _ envelope: Envelope, _ place: Slice, _ uri: [UInt8]) {
-    var announcements: [Bool: Announcement] = [:]
-    for (id, isMarked) in binding.subscribers(of: uri) {
-      guard let session = gateway.sessions.find(id) else { continue }
-      let announcement =
-        announcements[isMarked] ?? Announcement(marked(envelope, place, binding.cluster, isMarked))
-      announcements[isMarked] = announcement
-      announcement.tell(session, on: self)
+  private func tellSubscribers(of binding: UpstreamSession, _ update: ResourceUpdate) {
+    let notifications = ResourceNotifications(update)
+    for (id, named) in binding.subscribers(of: update.uri) {
+      guard let session = gateway.sessions.find(id), let name = update.name(for: named, seeing: session.view) else {
+        continue
+      }
+      notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
     }
-    for announcement in announcements.values { announcement.finish(on: self) }
-  }
-
-  /// The message with the URI as the client knows it.
-  private func marked(_ envelope: Envelope, _ place: Slice, _ cluster: Cluster, _ isMarked: Bool) -> [UInt8] {
-    guard isMarked, let contents = JSON.contents(of: envelope.message[place]) else { return envelope.message.array }
-    var token = ByteBuffer()
-    token.append("\"")
-    ResourceTag.append(contents, alias: cluster.alias, to: &token)
-    token.append("\"")
-    var message = ByteBuffer(capacity: envelope.message.byteCount + 64)
-    splice.reset()
-    splice.replace(place, with: token.bytes)
-    return splice.write(envelope.message, into: &message) ? message.bytes.array : envelope.message.array
+    notifications.finish(on: self)
   }
 
   /// A message that carries no sign of whom it is for: everybody whose conversation it is. Where that may be several

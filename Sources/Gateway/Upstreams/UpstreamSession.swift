@@ -264,12 +264,18 @@ final class UpstreamSession: Sendable {
     }
   }
 
-  /// Who subscribed to a URI, or to what it lies below [10].
-  func subscribers(of uri: [UInt8]) -> [SessionID: Bool] {
+  /// Who subscribed to a URI, or to what it lies below [10], and how each named it.
+  func subscribers(of uri: [UInt8]) -> [SessionID: ResourceUpdate.Named] {
     conversation.withLock { conversation in
       conversation.subscribers.reduce(into: [:]) { found, entry in
         guard Self.covers(entry.key, uri) else { return }
-        found.merge(entry.value) { $0 || $1 }
+        let isItself = entry.key == uri
+        for (session, isMarked) in entry.value {
+          var named = found[session] ?? ResourceUpdate.Named(isItself: false, isMarked: false)
+          named.isItself = named.isItself || isItself
+          named.isMarked = named.isMarked || isMarked
+          found[session] = named
+        }
       }
     }
   }
