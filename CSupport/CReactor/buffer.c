@@ -1,5 +1,6 @@
 #include "buffer.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ cr_buffer *cr_buffer_take(cr_buffer_pool *pool, size_t capacity) {
   if (buffer) {
     pool->classes[class].free = buffer->next;
     pool->classes[class].count--;
+    ASAN_UNPOISON_MEMORY_REGION(buffer->bytes, buffer->capacity);
   } else {
     size_t bytes = class >= 0 ? class_bytes[class] : capacity;
     if (bytes > SIZE_MAX - sizeof *buffer) return NULL;
@@ -56,6 +58,8 @@ void cr_buffer_give(cr_buffer_pool *pool, cr_buffer *buffer) {
     free(buffer);
     return;
   }
+  /* Who reads what was given back would read another connection's bytes. */
+  ASAN_POISON_MEMORY_REGION(buffer->bytes, buffer->capacity);
   buffer->next = pool->classes[class].free;
   pool->classes[class].free = buffer;
   pool->classes[class].count++;

@@ -18,9 +18,11 @@ struct cr_memory_peer {
   const struct cr_intercept *intercept; /* until `arrived` was told */
   uint64_t written;
   uint32_t attempts;
-  const uv_buf_t *pieces; /* of the write under way: a copy */
+  size_t window;          /* untaken bytes beyond which no more are accepted; 0: any number */
+  const uv_buf_t *pieces; /* of the write under way: a copy, but not of their bytes */
   unsigned piece_count;
   size_t piece_done;
+  stream promised; /* their bytes as they were when the write began */
   bool reading, writing, closing;
   bool peer_ended, peer_reset; /* by the test */
   bool ended;                  /* by the gateway */
@@ -62,6 +64,7 @@ static void free_if_done(cr_memory_peer *peer) {
   if (peer->connection || !peer->abandoned) return;
   free(peer->inbound.bytes);
   free(peer->outbound.bytes);
+  free(peer->promised.bytes);
   free((void *)(uintptr_t)peer->pieces);
   free(peer);
 }
@@ -70,11 +73,17 @@ static void wake(cr_memory_peer *peer) {
   if (peer->connection) cr_loop_make_ready(peer->connection->loop, peer->connection);
 }
 
-/* How many of `length` bytes the plan lets through now; negative: the connection is reset. */
+/* How many of `length` bytes the plan lets through now; UV_EAGAIN: none; other negatives: the
+ * connection is reset. */
 static ssize_t allowed(cr_memory_peer *peer, size_t length) {
   const cr_fault_plan *faults = &peer->faults;
   if (peer->peer_reset) return UV_ECONNRESET;
   size_t most = faults->max_write && faults->max_write < length ? faults->max_write : length;
+  if (peer->window && !peer->abandoned) {
+    size_t untaken = left(&peer->outbound);
+    if (untaken >= peer->window) return UV_EAGAIN;
+    if (most > peer->window - untaken) most = peer->window - untaken;
+  }
   if (faults->reset_after == 0) return (ssize_t)most;
   uint64_t until = faults->reset_after - peer->written;
   if (most < until) return (ssize_t)most;
@@ -122,6 +131,12 @@ static int memory_write(cr_connection *connection, uv_write_t *request, const uv
   uv_buf_t *copy = malloc(count * sizeof *copy);
   if (!copy) return UV_ENOMEM;
   memcpy(copy, pieces, count * sizeof *copy);
+  peer->promised.begin = peer->promised.end = 0;
+  for (unsigned index = 0; index < count; index++) {
+    if (append(&peer->promised, pieces[index].base, pieces[index].len)) continue;
+    free(copy);
+    return UV_ENOMEM;
+  }
   peer->pieces = copy;
   peer->piece_count = count;
   peer->piece_done = 0;
@@ -159,6 +174,14 @@ static void end_write(cr_connection *connection, int status) {
   connection->transport->wrote(connection, status);
 }
 
+/* The bytes of a write stay put until `wrote`: a kernel sends whatever is there by then, be it
+ * another connection's. The last `count` bytes that went out must be those that were given. */
+static void check_promise(cr_memory_peer *peer, size_t count) {
+  if (peer->abandoned || count == 0) return;
+  const uint8_t *sent = peer->outbound.bytes + peer->outbound.end - count;
+  if (memcmp(sent, peer->promised.bytes + peer->piece_done, count) != 0) abort();
+}
+
 static void run_write(cr_connection *connection) {
   cr_memory_peer *peer = connection->memory;
   if (peer->stalled) return;
@@ -166,10 +189,12 @@ static void run_write(cr_connection *connection) {
   for (unsigned index = 0; index < peer->piece_count; index++)
     length += peer->pieces[index].len;
   ssize_t taken = transfer(peer, peer->pieces, peer->piece_count, peer->piece_done);
+  if (taken == UV_EAGAIN) return;
   if (taken < 0) {
     end_write(connection, (int)taken);
     return;
   }
+  check_promise(peer, (size_t)taken);
   peer->piece_done += (size_t)taken;
   if (peer->piece_done == length)
     end_write(connection, 0);
@@ -317,7 +342,13 @@ size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity) 
   size_t length = left(&peer->outbound) < capacity ? left(&peer->outbound) : capacity;
   if (length) memcpy(out, peer->outbound.bytes + peer->outbound.begin, length);
   consume(&peer->outbound, length);
+  if (length && peer->window && peer->writing) wake(peer);
   return length;
+}
+
+void cr_memory_peer_window(cr_memory_peer *peer, size_t bytes) {
+  peer->window = bytes;
+  wake(peer);
 }
 
 void cr_memory_peer_stall(cr_memory_peer *peer, bool stalled) {

@@ -33,6 +33,10 @@ void cr_memory_peer_plan(cr_memory_peer *peer, const cr_fault_plan *faults);
 size_t cr_memory_peer_take(cr_memory_peer *peer, uint8_t *out, size_t capacity);
 /* While it is stalled the peer takes nothing of what the gateway writes. */
 void cr_memory_peer_stall(cr_memory_peer *peer, bool stalled);
+/* Beyond so many bytes that were not taken the peer accepts no more, as a socket does; 0: any
+ * number.
+ */
+void cr_memory_peer_window(cr_memory_peer *peer, size_t bytes);
 /* How often the gateway has tried to write: the system calls of a socket. */
 uint32_t cr_memory_peer_writes(const cr_memory_peer *peer);
 bool cr_memory_peer_ended(const cr_memory_peer *peer);
