@@ -68,6 +68,8 @@ static void out_of_memory(cr_connection *connection) {
   cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
 }
 
+static void server_eof(cr_connection *connection);
+
 static void hand_over(cr_connection *connection, const cwire_http1_head *head, cwire_span body) {
   cr_loop *loop = connection->loop;
   if (cr_loop_sheds(loop)) {
@@ -81,6 +83,10 @@ static void hand_over(cr_connection *connection, const cwire_http1_head *head, c
   connection->server_state = state;
   loop->events++;
   loop->handlers.request(loop->context, cr_connection_id(connection), head, body);
+  /* The end came while this request waited. */
+  if (connection->eof && !connection->closing && connection->protocol == &cr_http_server &&
+      connection->server_state & BUSY)
+    server_eof(connection);
 }
 
 /* The body is whole: the head is parsed again from its copy, as its spans died with the read
@@ -282,8 +288,9 @@ static void server_eof(cr_connection *connection) {
     cr_connection_close_flushed(connection);
   } else if (connection->server_state & BUSY) {
     loop->handlers.peer_ended(loop->context, cr_connection_id(connection), connection->tag);
-  } else if (!connection->deferred && !held_back(connection)) {
-    /* Between requests, or within one that will never be whole. */
+  } else if (!connection->deferred && !connection->full) {
+    /* Between requests, or within one that will never be whole. While the queue is full, whole ones
+     * may wait for it to drain, and `server_run` comes back to the end behind them. */
     cr_connection_close_flushed(connection);
   }
 }

@@ -253,8 +253,9 @@ static size_t websocket_read(cr_connection *connection, cwire_span bytes) {
 static void websocket_eof(cr_connection *connection) {
   if (connection->websocket_state & (WS_CLOSE_SENT | WS_FAILED)) {
     cr_connection_close_flushed(connection);
-  } else if (!connection->paused && !(connection->kept && held_back(connection))) {
-    cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
+  } else if (!connection->paused && !(connection->kept && connection->full)) {
+    /* What is kept while the queue is full may be whole messages, which come before the end. */
+    cr_connection_cut_off(connection);
   }
 }
 

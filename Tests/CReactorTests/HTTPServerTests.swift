@@ -101,6 +101,41 @@ struct HTTPServerTests {
     #expect(gateway.open == 0)
   }
 
+  @Test("an end that comes while requests wait for a slow reader is taken after them")
+  func slowPipeliningThenEnd() throws {
+    let gateway = MemoryGateway()
+    let body = String(repeating: "x", count: 60_000)
+    gateway.answer = { gateway, id, _ in gateway.reply(id, body: body) }
+    let client = try #require(MemoryClient(gateway))
+    client.stall()
+    client.send(get + get + get)
+    #expect(gateway.requests.count == 2)
+    // The queue is below its high mark again, and not yet below the low one.
+    client.accept(61_000)
+    client.end()
+    client.accept(1_000_000)
+    #expect(client.take() == ok(body) + ok(body) + ok(body))
+    #expect(client.ended)
+    #expect(gateway.open == 0)
+  }
+
+  @Test("an end that came before a request was handed over is told behind it")
+  func endBeforeRequest() throws {
+    let gateway = MemoryGateway()
+    gateway.answer = { gateway, id, _ in _ = cr_set_tag(gateway.loop, id, 7) }
+    let client = try #require(MemoryClient(gateway))
+    client.send(get + get)
+    client.end()
+    #expect(gateway.events == ["peer ended 7"])
+    gateway.reply(gateway.connections[0], body: "x")
+    gateway.settle()
+    #expect(gateway.events == ["peer ended 7", "peer ended 7"])
+    gateway.reply(gateway.connections[1], body: "y")
+    gateway.settle()
+    #expect(client.take() == ok("x") + ok("y"))
+    #expect(gateway.open == 0)
+  }
+
   @Test("a client that sends requests and reads no answers is held back")
   func heldBack() throws {
     let gateway = MemoryGateway()

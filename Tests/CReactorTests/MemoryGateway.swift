@@ -219,6 +219,13 @@ final class MemoryClient {
   /// Takes nothing any more of what the gateway writes.
   func stall() { cr_memory_peer_stall(peer, true) }
 
+  /// Takes again, but accepts at most so many bytes that nobody has taken from it.
+  func accept(_ bytes: Int) {
+    cr_memory_peer_window(peer, bytes)
+    cr_memory_peer_stall(peer, false)
+    gateway.settle()
+  }
+
   /// How often the gateway has tried to write to it.
   var writes: UInt32 { cr_memory_peer_writes(peer) }
 

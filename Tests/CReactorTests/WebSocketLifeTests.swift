@@ -140,6 +140,29 @@ struct WebSocketLifeTests {
     #expect(gateway.buffered == 0)
   }
 
+  @Test("an end that comes while messages wait for a slow reader is told after them and their answers")
+  func slowReaderThenEnd() throws {
+    gateway.acceptWebSockets()
+    var messages = 0
+    gateway.message = { gateway, id, bytes, binary in
+      messages += 1
+      _ = gateway.sendMessage(id, bytes, binary: binary)
+    }
+    let peer = try #require(WebSocketPeer(gateway))
+    peer.client.stall()
+    let message = Frame.binary([UInt8](repeating: 7, count: 60_000))
+    peer.send(message, message, message)
+    #expect(messages == 2)
+    // The queue is below its high mark again, and not yet below the low one.
+    peer.client.accept(61_000)
+    peer.client.end()
+    peer.client.accept(1_000_000)
+    #expect(messages == 3)
+    #expect(peer.take() == [message, message, message])
+    #expect(gateway.events == ["drained 7", "closed 7"])
+    #expect(gateway.open == 0)
+  }
+
   @Test("policy is told when the queue is full, and when it has drained")
   func fullAndDrained() throws {
     gateway.acceptWebSockets()
