@@ -2,8 +2,53 @@
 
 #include <string.h>
 
+#include "check.h"
 #include "listener_private.h"
 #include "loop_private.h"
+
+/* ---- Phases ---- */
+
+static void enter(cr_connection *connection, cr_phase phase) {
+  cr_assert(cr_phase_may((cr_phase)connection->phase, phase));
+  connection->phase = (uint8_t)phase;
+}
+
+static void enter_sending(cr_connection *connection, cr_sending sending) {
+  cr_assert(cr_sending_may((cr_sending)connection->sending, sending));
+  connection->sending = (uint8_t)sending;
+}
+
+static void enter_receiving(cr_connection *connection, cr_receiving receiving) {
+  cr_assert(cr_receiving_may((cr_receiving)connection->receiving, receiving));
+  connection->receiving = (uint8_t)receiving;
+}
+
+/* Between these two runs a call that policy can make: nothing may be told from within. */
+static void call_begins(cr_loop *loop) {
+#ifdef DEBUG
+  loop->calls++;
+#else
+  (void)loop;
+#endif
+}
+
+static void call_ends(cr_loop *loop) {
+#ifdef DEBUG
+  cr_assert(loop->calls > 0);
+  loop->calls--;
+#else
+  (void)loop;
+#endif
+}
+
+/* Goes before each call of the protocol. */
+static void is_outside(const cr_connection *connection) {
+#ifdef DEBUG
+  cr_assert(connection->loop->calls == 0);
+#else
+  (void)connection;
+#endif
+}
 
 static uint32_t *count_of(cr_loop *loop, uint32_t kind) {
   if (kind == CR_KIND_DOWNSTREAM) return &loop->counts.downstream;
@@ -37,14 +82,16 @@ cr_id cr_connection_id(const cr_connection *connection) {
 cr_connection *cr_connection_find(cr_loop *loop, cr_id id) {
   if (id >> 56 != loop->options.worker) return NULL;
   cr_connection *connection = cr_slab_find(&loop->slab, id);
-  return connection && !connection->closing ? connection : NULL;
+  return connection && !cr_is_closing(connection) ? connection : NULL;
 }
 
 /* ---- Reading ---- */
 
 static void update_reading(cr_connection *connection) {
-  bool want = connection->connected && !connection->paused && !connection->held &&
-              !connection->eof && !connection->closing;
+  /* What comes while it ends is thrown away: unread, it would reset the connection. */
+  bool want = connection->phase == CR_FLUSHING ||
+              (connection->phase == CR_OPEN && !connection->paused && !connection->held);
+  if (cr_has_ended(connection)) want = false;
   if (want == (connection->reading != 0)) return;
   connection->reading = want;
   if (!want) {
@@ -72,8 +119,8 @@ void cr_read_resume(cr_loop *loop, cr_id id) {
   if (!connection) return;
   connection->paused = 0;
   update_reading(connection);
-  /* What was kept when the pause came is given again, but not from within this call. */
-  if (connection->kept) cr_connection_defer(connection);
+  /* What the pause kept from being told is told, but not from within this call. */
+  if (connection->kept || cr_has_ended(connection)) cr_connection_defer(connection);
 }
 
 static void drop_kept(cr_connection *connection) {
@@ -83,33 +130,50 @@ static void drop_kept(cr_connection *connection) {
 }
 
 void cr_connection_read_kept(cr_connection *connection) {
-  if (!connection->kept || connection->closing) return;
+  if (!connection->kept || cr_is_closing(connection)) return;
+  is_outside(connection);
   size_t used = connection->protocol->read(connection, cr_buffer_span(connection->kept));
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   connection->kept->begin += used;
   if (connection->kept->begin >= connection->kept->end) drop_kept(connection);
 }
 
+/* Tells the end, behind all that was kept; unless that brings about a pause. */
+static void tell_end(cr_connection *connection) {
+  if (connection->paused) return;
+  cr_connection_read_kept(connection);
+  if (connection->phase != CR_OPEN || connection->paused) return;
+  if (connection->receiving != CR_RECEIVING_ENDED) return;
+  enter_receiving(connection, CR_RECEIVING_TOLD);
+  if (connection->protocol->eof)
+    connection->protocol->eof(connection);
+  else
+    cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
+}
+
+/* The end or an error. */
+static void received_end(cr_connection *connection, int status) {
+  if (status != UV_EOF) {
+    cr_connection_close(connection, cr_error_uv(status));
+    return;
+  }
+  if (cr_has_ended(connection)) return;
+  enter_receiving(connection, CR_RECEIVING_ENDED);
+  update_reading(connection);
+  if (connection->phase == CR_OPEN) tell_end(connection);
+}
+
 void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t count) {
   cr_loop *loop = connection->loop;
-  if (connection->closing || count == 0) return;
+  if (cr_is_closing(connection) || count == 0) return;
   loop->events++;
   if (count < 0) {
-    if (count != UV_EOF) {
-      cr_connection_close(connection, cr_error_uv((int)count));
-      return;
-    }
-    if (connection->eof) return;
-    connection->eof = 1;
-    update_reading(connection);
-    if (connection->protocol->eof)
-      connection->protocol->eof(connection);
-    else
-      cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
+    received_end(connection, (int)count);
     return;
   }
   loop->counts.bytes_in += (uint64_t)count;
   connection->last_activity = (uint32_t)cr_loop_time(loop);
+  if (connection->phase == CR_FLUSHING) return;
   cwire_span input = cwire_span_make(bytes, (size_t)count);
   if (connection->kept) {
     if (!cr_buffer_append(&loop->buffers, &connection->kept, input)) {
@@ -119,8 +183,9 @@ void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t c
     cr_connection_read_kept(connection);
     return;
   }
+  is_outside(connection);
   size_t used = connection->protocol->read(connection, input);
-  if (connection->closing || used >= input.length) return;
+  if (cr_is_closing(connection) || used >= input.length) return;
   input = cwire_span_make(bytes + used, input.length - used);
   if (!cr_buffer_append(&loop->buffers, &connection->kept, input)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
@@ -131,6 +196,16 @@ void cr_connection_received(cr_connection *connection, uint8_t *bytes, ssize_t c
 
 size_t cr_connection_queued(const cr_connection *connection) {
   return connection->queue ? connection->queue->bytes + connection->queue->held : 0;
+}
+
+bool cr_connection_progressed(cr_connection *connection) {
+  cr_write_queue *queue = connection->queue;
+  if (!queue) return false;
+  const cr_transport *transport = connection->transport;
+  uint64_t taken = transport->taken ? transport->taken(connection) : queue->consumed;
+  bool progressed = taken != queue->progress_taken;
+  queue->progress_taken = taken;
+  return progressed;
 }
 
 static bool ensure_queue(cr_connection *connection) {
@@ -144,12 +219,25 @@ static void drop_queue_if_empty(cr_connection *connection) {
   connection->queue = NULL;
 }
 
+#ifdef DEBUG
+/* Whether the bytes of the write under way are those that it began with. */
+static bool is_intact(const cr_write_queue *queue) {
+  uv_buf_t pieces[CR_GATHER];
+  size_t bytes;
+  unsigned count = cr_write_queue_gather(queue, pieces, CR_GATHER, &bytes);
+  return cr_imprint(pieces, count, queue->in_flight) == queue->imprint;
+}
+#endif
+
 /* Hands the head of the queue to the transport, if there is one and no write is under way. */
 static void start_write(cr_connection *connection) {
   cr_write_queue *queue = connection->queue;
   if (!queue || queue->in_flight > 0 || queue->bytes == 0) return;
   uv_buf_t pieces[CR_GATHER];
   unsigned count = cr_write_queue_gather(queue, pieces, CR_GATHER, &queue->in_flight);
+#ifdef DEBUG
+  queue->imprint = cr_imprint(pieces, count, queue->in_flight);
+#endif
   int status = connection->transport->write(connection, &queue->request, pieces, count);
   if (status < 0) {
     queue->in_flight = 0;
@@ -249,20 +337,28 @@ static cr_write write_answer(cr_connection *connection) {
 }
 
 static bool writable(const cr_connection *connection) {
-  return !connection->closing && !connection->shut && !connection->shutting &&
-         !connection->close_flushed;
+  return connection->phase <= CR_OPEN && connection->sending == CR_SENDING_OPEN;
+}
+
+static cr_write write_now(cr_connection *connection, const cr_piece *pieces, size_t count) {
+  connection->loop->events++;
+  piece_cursor cursor = {.pieces = pieces, .count = count};
+  bool waits =
+      connection->phase == CR_OPENING || (connection->queue && connection->queue->in_flight);
+  if (!waits) write_through(connection, &cursor);
+  if (cr_is_closing(connection)) return CR_WRITE_OK;
+  if (!queue_rest(connection, &cursor)) return CR_WRITE_OK;
+  if (!waits) start_write(connection);
+  return cr_is_closing(connection) ? CR_WRITE_OK : write_answer(connection);
 }
 
 cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, size_t count) {
   if (!writable(connection)) return CR_WRITE_STALE;
-  connection->loop->events++;
-  piece_cursor cursor = {.pieces = pieces, .count = count};
-  bool waits = !connection->connected || (connection->queue && connection->queue->in_flight);
-  if (!waits) write_through(connection, &cursor);
-  if (connection->closing) return CR_WRITE_OK;
-  if (!queue_rest(connection, &cursor)) return CR_WRITE_OK;
-  if (!waits) start_write(connection);
-  return connection->closing ? CR_WRITE_OK : write_answer(connection);
+  cr_loop *loop = connection->loop;
+  call_begins(loop);
+  cr_write answer = write_now(connection, pieces, count);
+  call_ends(loop);
+  return answer;
 }
 
 cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pieces, size_t count) {
@@ -281,12 +377,12 @@ cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pie
 /* Goes on with an orderly end as far as it gets while nothing waits. */
 static void end_in_order(cr_connection *connection) {
   const cr_transport *transport = connection->transport;
-  if (connection->shutting && !connection->shut && connection->connected) {
-    connection->shut = 1;
+  if (connection->sending == CR_SENDING_FINISHING && cr_is_connected(connection)) {
+    enter_sending(connection, CR_SENDING_SHUT);
     transport->shutdown(connection);
   }
-  if (!connection->close_flushed || connection->closing) return;
-  if (connection->connected && transport->part) transport->part(connection);
+  if (connection->phase != CR_FLUSHING) return;
+  if (transport->part) transport->part(connection);
   if (!connection->queue) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }
 
@@ -295,14 +391,15 @@ static void settle(cr_connection *connection) {
   size_t queued = cr_connection_queued(connection);
   if (connection->full && queued <= connection->loop->options.write_low_water) {
     connection->full = 0;
+    is_outside(connection);
     if (connection->protocol->drained) connection->protocol->drained(connection);
     queued = cr_connection_queued(connection);
   }
-  if (!connection->closing && queued == 0) end_in_order(connection);
+  if (!cr_is_closing(connection) && queued == 0) end_in_order(connection);
 }
 
 void cr_connection_set_held(cr_connection *connection, size_t bytes) {
-  if (connection->closing || (bytes == 0 && !connection->queue)) return;
+  if (cr_is_closing(connection) || (bytes == 0 && !connection->queue)) return;
   if (!ensure_queue(connection)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return;
@@ -322,9 +419,12 @@ void cr_connection_flushed(cr_connection *connection) {
 
 void cr_connection_wrote(cr_connection *connection, int status) {
   cr_write_queue *queue = connection->queue;
-  if (connection->closing || !queue) return;
+  if (cr_is_closing(connection) || !queue) return;
   cr_loop *loop = connection->loop;
   loop->events++;
+#ifdef DEBUG
+  cr_assert(is_intact(queue));
+#endif
   size_t bytes = queue->in_flight;
   queue->in_flight = 0;
   if (status < 0) {
@@ -337,22 +437,24 @@ void cr_connection_wrote(cr_connection *connection, int status) {
   cr_write_queue_consume(&loop->buffers, queue, bytes);
   drop_queue_if_empty(connection);
   start_write(connection);
-  if (!connection->closing) settle(connection);
+  if (!cr_is_closing(connection)) settle(connection);
 }
 
 void cr_connection_connected(cr_connection *connection, int status) {
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   connection->loop->events++;
   if (status < 0) {
     cr_connection_close(connection, cr_error_uv(status));
     return;
   }
-  connection->connected = 1;
+  enter(connection, CR_OPEN);
   update_reading(connection);
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   start_write(connection);
-  if (!connection->closing && connection->protocol->connected)
+  is_outside(connection);
+  if (!cr_is_closing(connection) && connection->protocol->connected)
     connection->protocol->connected(connection);
+  if (!cr_is_closing(connection) && !connection->queue) end_in_order(connection);
 }
 
 void cr_connection_defer(cr_connection *connection) {
@@ -360,31 +462,37 @@ void cr_connection_defer(cr_connection *connection) {
   cr_loop_make_ready(connection->loop, connection);
 }
 
+/* What was asked for by `cr_connection_defer`. */
+static void run_deferred(cr_connection *connection) {
+  connection->deferred = 0;
+  is_outside(connection);
+  if (connection->protocol->run) connection->protocol->run(connection);
+  if (connection->phase == CR_OPEN && connection->receiving == CR_RECEIVING_ENDED)
+    tell_end(connection);
+}
+
 void cr_connection_run(cr_connection *connection) {
-  if (connection->gone) {
+  if (connection->phase == CR_GONE) {
     cr_slab_give(&connection->loop->slab, connection);
     return;
   }
-  if (!connection->transport && connection->closing) {
+  if (!connection->transport && cr_is_closing(connection)) {
     cr_connection_released(connection);
     return;
   }
   if (connection->transport && connection->transport->run) {
     connection->transport->run(connection);
-    if (connection->gone || connection->kind == CR_KIND_FREE) return;
+    if (connection->phase == CR_GONE || connection->kind == CR_KIND_FREE) return;
   }
-  if (connection->closing) return;
-  if (connection->deferred) {
-    connection->deferred = 0;
-    if (connection->protocol->run) connection->protocol->run(connection);
-    if (connection->closing) return;
-  }
-  if (connection->connected && connection->queue && !connection->queue->in_flight) {
+  if (cr_is_closing(connection)) return;
+  if (connection->deferred) run_deferred(connection);
+  if (cr_is_closing(connection)) return;
+  if (cr_is_connected(connection) && connection->queue && !connection->queue->in_flight) {
     piece_cursor none = {0};
     write_through(connection, &none);
-    if (connection->closing) return;
+    if (cr_is_closing(connection)) return;
     start_write(connection);
-    if (connection->closing) return;
+    if (cr_is_closing(connection)) return;
   }
   if (connection->transport) settle(connection);
 }
@@ -392,41 +500,53 @@ void cr_connection_run(cr_connection *connection) {
 void cr_connection_set_timer(cr_connection *connection, uint64_t when) {
   if (when == 0)
     cr_loop_stop_timer(connection->loop, &connection->timer);
-  else if (!connection->closing)
+  else if (!cr_is_closing(connection))
     cr_loop_start_timer(connection->loop, &connection->timer, when);
 }
 
 /* ---- Ending ---- */
 
 void cr_connection_shutdown(cr_connection *connection) {
-  if (connection->closing || connection->shutting) return;
-  connection->shutting = 1;
-  if (connection->connected && !connection->queue) end_in_order(connection);
+  if (cr_is_closing(connection) || connection->sending != CR_SENDING_OPEN) return;
+  call_begins(connection->loop);
+  enter_sending(connection, CR_SENDING_FINISHING);
+  if (!connection->queue) end_in_order(connection);
+  call_ends(connection->loop);
 }
 
 void cr_connection_close_flushed(cr_connection *connection) {
-  if (connection->closing) return;
-  connection->close_flushed = 1;
-  if (!connection->queue) end_in_order(connection);
+  if (connection->phase >= CR_FLUSHING) return;
+  if (connection->phase == CR_OPENING) {
+    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+    return;
+  }
+  call_begins(connection->loop);
+  enter(connection, CR_FLUSHING);
+  if (connection->queue)
+    update_reading(connection);
+  else
+    end_in_order(connection);
+  call_ends(connection->loop);
 }
 
 void cr_connection_cut_off(cr_connection *connection) {
-  if (connection->closing) return;
-  if (!connection->connected || connection->kind != CR_KIND_DOWNSTREAM) {
+  if (cr_is_closing(connection)) return;
+  if (connection->kind != CR_KIND_DOWNSTREAM) {
     cr_connection_close(connection, cr_error_reason(CR_REASON_PEER_CLOSED));
     return;
   }
   connection->error = cr_error_reason(CR_REASON_PEER_CLOSED);
-  connection->eof = 1;
+  if (!cr_has_ended(connection)) enter_receiving(connection, CR_RECEIVING_ENDED);
   update_reading(connection);
   cr_connection_close_flushed(connection);
 }
 
 void cr_connection_close(cr_connection *connection, cr_error error) {
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   cr_loop *loop = connection->loop;
+  call_begins(loop);
   loop->events++;
-  connection->closing = 1;
+  enter(connection, CR_CLOSING);
   if (!cr_failed(connection->error)) connection->error = error;
   connection->reading = 0;
   cr_loop_stop_timer(loop, &connection->timer);
@@ -435,21 +555,21 @@ void cr_connection_close(cr_connection *connection, cr_error error) {
     connection->transport->close(connection, connection->reset);
   else
     cr_loop_make_ready(loop, connection);
+  call_ends(loop);
 }
 
 void cr_connection_released(cr_connection *connection) {
   cr_loop *loop = connection->loop;
   loop->events++;
+  is_outside(connection);
   connection->protocol->closed(connection, connection->error);
   drop_kept(connection);
   if (connection->queue) {
     cr_write_queue_give(loop, connection->queue);
     connection->queue = NULL;
   }
-  if (connection->ready)
-    connection->gone = 1;
-  else
-    cr_slab_give(&loop->slab, connection);
+  enter(connection, CR_GONE);
+  if (!connection->ready) cr_slab_give(&loop->slab, connection);
 }
 
 void cr_connection_broken(cr_connection *connection) {

@@ -25,6 +25,7 @@
 #include "creactor/http.h"
 #include "creactor/listener.h"
 #include "creactor/loop.h"
+#include "creactor/phase.h"
 #include "creactor/websocket.h"
 #include "timer_wheel.h"
 
@@ -75,6 +76,7 @@ typedef struct cr_protocol {
      connection keeps the rest (in a pooled buffer) and gives it again in front of the next bytes.
      The span is gone after the return. May close the connection; the answer is then ignored. */
   size_t (*read)(cr_connection *connection, cwire_span bytes);
+  /* The peer's end, behind all that it sent. Not told while policy pauses. */
   void (*eof)(cr_connection *connection);
   /* The queue fell below the low mark after a write had answered CR_WRITE_FULL. */
   void (*drained)(cr_connection *connection);
@@ -129,31 +131,39 @@ struct cr_connection {
   uint8_t peer[16]; /* downstream: IPv6 or IPv4-mapped */
   uint32_t slot;
   uint32_t generation;
-  uint32_t next;          /* free list and ready list: slot + 1, or 0 */
-  uint32_t last_activity; /* low 32 bits of the loop's clock */
-  cr_error error;         /* why it is closing */
-  uint32_t kind : 2;      /* cr_kind */
-  uint32_t reading : 1;   /* the transport was told to read */
-  uint32_t paused : 1;    /* by policy: `cr_read_pause` */
-  uint32_t held : 1;      /* by the protocol: `cr_connection_hold` */
-  uint32_t connected : 1;
-  uint32_t eof : 1;           /* the peer ended its sending side */
-  uint32_t shut : 1;          /* we ended ours */
+  uint32_t next;              /* free list and ready list: slot + 1, or 0 */
+  uint32_t last_activity;     /* low 32 bits of the loop's clock */
+  cr_error error;             /* why it is closing */
+  uint32_t kind : 2;          /* cr_kind */
+  uint32_t reading : 1;       /* the transport was told to read */
+  uint32_t paused : 1;        /* by policy: `cr_read_pause` */
+  uint32_t held : 1;          /* by the protocol: `cr_connection_hold` */
   uint32_t full : 1;          /* a write answered CR_WRITE_FULL and `drained` is due */
-  uint32_t close_flushed : 1; /* close as soon as nothing waits */
-  uint32_t closing : 1;       /* the id is stale; `closed` is still to come */
-  uint32_t shutting : 1;      /* end our sending side as soon as nothing waits */
   uint32_t reset : 1;         /* close so that the peer sees an error */
   uint32_t ready : 1;         /* in the loop's ready list */
-  uint32_t gone : 1;          /* released while in the ready list, which frees the slot */
   uint32_t deferred : 1;      /* `run` is asked for */
   uint32_t sent : 1;          /* a byte of ours reached the kernel since somebody cleared this */
   uint32_t server_state : 12; /* http_server.h; 0 for a WebSocket */
   uint16_t websocket_state;   /* websocket_private.h; 0 for all else */
   uint16_t close_code;        /* of the peer's close frame, or of ours if the peer's bytes failed */
+  /* creactor/phase.h says what may follow what; only connection.c changes them. */
+  uint8_t phase;     /* cr_phase */
+  uint8_t sending;   /* cr_sending */
+  uint8_t receiving; /* cr_receiving */
 };
 
 _Static_assert(sizeof(cr_connection) <= 400, "an idle connection is this and nothing else");
+
+static inline bool cr_is_closing(const cr_connection *connection) {
+  return connection->phase >= CR_CLOSING;
+}
+static inline bool cr_is_connected(const cr_connection *connection) {
+  return connection->phase == CR_OPEN || connection->phase == CR_FLUSHING;
+}
+/* The peer ended its sending side. */
+static inline bool cr_has_ended(const cr_connection *connection) {
+  return connection->receiving != CR_RECEIVING_OPEN;
+}
 
 /* ---- Life ---- */
 
@@ -180,7 +190,7 @@ extern const cr_transport cr_transport_memory;
 
 /* Ends it now. The first error given is the one that `protocol->closed` gets, later in the turn. */
 void cr_connection_close(cr_connection *connection, cr_error error);
-/* Ends it once nothing waits any more, with CR_REASON_LOCAL. */
+/* Ends it once nothing waits any more, with CR_REASON_LOCAL; at once if it was never connected. */
 void cr_connection_close_flushed(cr_connection *connection);
 /* Ends the sending side once nothing waits any more. */
 void cr_connection_shutdown(cr_connection *connection);
@@ -207,6 +217,8 @@ cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, 
 /* The same, but small pieces wait for the end of the turn, so that what one turn writes travels in
    one system call. */
 cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pieces, size_t count);
+/* Whether the peer has taken anything since this was last asked, of what has waited since then. */
+bool cr_connection_progressed(cr_connection *connection);
 /* Bytes that wait, in the queue or in the transport. */
 size_t cr_connection_queued(const cr_connection *connection);
 

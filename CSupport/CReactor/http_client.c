@@ -188,7 +188,7 @@ static bool read_head(cr_connection *connection, cwire_span *rest) {
   cr_loop_event(loop);
   loop->handlers.response(loop->context, cr_connection_id(connection), connection->tag, head);
   *rest = after;
-  if (connection->closing) return false;
+  if (cr_is_closing(connection)) return false;
   if (status == CWIRE_OK) finish(connection, cwire_span_make(NULL, 0), after.length == 0);
   return true;
 }
@@ -206,7 +206,7 @@ static void read_body(cr_connection *connection, cwire_span *rest) {
     if (piece.length == 0 || status < 0) continue;
     if (held.length > 0) {
       deliver(connection, held, false, false);
-      if (connection->closing) return;
+      if (cr_is_closing(connection)) return;
       if (connection->paused) {
         client->body = body_before;
         *rest = rest_before;
@@ -220,13 +220,13 @@ static void read_body(cr_connection *connection, cwire_span *rest) {
     return;
   }
   if (held.length > 0) deliver(connection, held, false, false);
-  if (status < 0 && !connection->closing) give_up(connection, status);
+  if (status < 0 && !cr_is_closing(connection)) give_up(connection, status);
 }
 
 static size_t on_read(cr_connection *connection, cwire_span bytes) {
   client *client = client_of(connection);
   cwire_span rest = bytes;
-  while (rest.length > 0 && !connection->closing && !connection->paused) {
+  while (rest.length > 0 && !cr_is_closing(connection) && !connection->paused) {
     if (!client->outstanding) {
       give_up(connection, CWIRE_HTTP1_BAD_STATUS_LINE); /* an answer to nothing */
     } else if (client->in_body) {
@@ -235,7 +235,7 @@ static size_t on_read(cr_connection *connection, cwire_span bytes) {
       break;
     }
   }
-  if (connection->closing) return bytes.length;
+  if (cr_is_closing(connection)) return bytes.length;
   size_t used = bytes.length - rest.length;
   if (connection->protocol != &protocol && rest.length > 0)
     used += connection->protocol->read(connection, rest);
@@ -245,8 +245,8 @@ static size_t on_read(cr_connection *connection, cwire_span bytes) {
 static void on_eof(cr_connection *connection) {
   client *client = client_of(connection);
   cr_connection_read_kept(connection);
-  if (connection->protocol != &protocol) return;         /* it takes care of the end itself */
-  if (connection->closing || connection->paused) return; /* `run` comes back to it */
+  if (connection->protocol != &protocol) return;               /* it takes care of the end itself */
+  if (cr_is_closing(connection) || connection->paused) return; /* `run` comes back to it */
   if (client->in_body && cwire_http1_body_end(&client->body) == CWIRE_OK) {
     finish(connection, cwire_span_make(NULL, 0), false);
   } else if (client->in_body) {
@@ -262,7 +262,7 @@ static void on_run(cr_connection *connection) {
   if (!client->begun) {
     client->begun = true;
     begin(client);
-  } else if (connection->eof) {
+  } else if (cr_has_ended(connection)) {
     on_eof(connection);
   } else {
     cr_connection_read_kept(connection);
@@ -343,8 +343,8 @@ cr_id cr_http_connect_for(cr_loop *loop, const cr_endpoint *endpoint, uint64_t t
  * and only after a pause. */
 static bool ended_while_idle(cr_connection *connection) {
   uint32_t quiet = (uint32_t)cr_loop_time(connection->loop) - connection->last_activity;
-  return connection->connected && quiet >= QUIET_MS && connection->transport->unread != NULL &&
-         connection->transport->unread(connection);
+  return cr_is_connected(connection) && quiet >= QUIET_MS &&
+         connection->transport->unread != NULL && connection->transport->unread(connection);
 }
 
 cr_write cr_http_send(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count,

@@ -40,10 +40,10 @@ static bool without_content(int status) {
 }
 
 void cr_http_linger(cr_connection *connection) {
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   cr_exchange_drop(connection);
   connection->server_state = LINGERING;
-  if (connection->eof) {
+  if (cr_has_ended(connection)) {
     cr_connection_close_flushed(connection);
     return;
   }
@@ -55,7 +55,7 @@ void cr_http_linger(cr_connection *connection) {
 
 void cr_http_answered(cr_connection *connection) {
   connection->tag = 0;
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   cr_exchange_drop(connection);
   if (!(connection->server_state & PERSIST)) {
     cr_http_linger(connection);
@@ -73,7 +73,8 @@ void cr_http_answered(cr_connection *connection) {
   }
   /* Requests that wait, and an end that waited for its answers, have their turn outside of this
    * call. */
-  if (connection->kept || connection->eof || connection->held) cr_connection_defer(connection);
+  if (connection->kept || cr_has_ended(connection) || connection->held)
+    cr_connection_defer(connection);
 }
 
 void cr_http_refuse(cr_connection *connection, int status) {
@@ -285,7 +286,7 @@ void cr_http_heartbeat(cr_connection *connection) {
     if (cr_connection_queued(connection) == 0) write_chunk(connection, &piece, 1, CR_GATHERED);
     exchange->written = now;
   }
-  if (!connection->closing)
+  if (!cr_is_closing(connection))
     cr_connection_set_timer(connection, exchange->written + exchange->interval);
 }
 
@@ -322,7 +323,7 @@ void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
     if (!connection || connection->kind == CR_KIND_FREE) continue;
     if (connection->kind == CR_KIND_CHILD) continue;
-    if (connection->closing || !connection->connected || !connection->queue) continue;
+    if (cr_is_closing(connection) || !cr_is_connected(connection) || !connection->queue) continue;
     if (!is_stalled(connection, now, timeout_ms, rate)) continue;
     connection->reset = 1;
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
@@ -337,7 +338,7 @@ void cr_close(cr_loop *loop, cr_id id) {
     cr_websocket_end(connection, CWIRE_WS_NORMAL, cwire_span_make("", 0));
   else if (connection->kind == CR_KIND_DOWNSTREAM)
     cr_http_linger(connection);
-  else if (connection->connected)
+  else if (cr_is_connected(connection))
     cr_connection_close_flushed(connection);
   else
     cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));

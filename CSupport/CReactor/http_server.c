@@ -222,7 +222,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     begin_collecting(connection, &body, cwire_span_make(input.base, (size_t)length));
     if (cr_loop_sheds(loop))
       cr_http_refuse(connection, 503);
-    else if (wants_continue && !connection->closing)
+    else if (wants_continue && !cr_is_closing(connection))
       send_continue(connection);
     return used;
   }
@@ -261,7 +261,7 @@ static bool held_back(const cr_connection *connection) {
 
 static size_t server_read(cr_connection *connection, cwire_span bytes) {
   size_t used = 0;
-  while (used < bytes.length && !connection->closing) {
+  while (used < bytes.length && !cr_is_closing(connection)) {
     cwire_span rest = cwire_span_make(bytes.base + used, bytes.length - used);
     if (connection->server_state & LINGERING) return used + throw_away(connection, rest);
     if (connection->server_state & BUSY || held_back(connection)) {
@@ -299,29 +299,24 @@ static void server_eof(cr_connection *connection) {
 static void server_run(cr_connection *connection) {
   cr_connection_read_kept(connection);
   if (connection->protocol != &cr_http_server) return;
-  if (connection->closing || connection->server_state & LINGERING) return;
+  if (cr_is_closing(connection) || connection->server_state & LINGERING) return;
   size_t kept = connection->kept ? connection->kept->end - connection->kept->begin : 0;
   if (connection->held && kept < connection->server.listener->limits.pipeline)
     cr_connection_hold(connection, false);
   bool waits = connection->server_state & BUSY || held_back(connection);
-  if (connection->eof && !waits) cr_connection_close_flushed(connection);
+  if (cr_has_ended(connection) && !waits) cr_connection_close_flushed(connection);
 }
 
 static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet) {
-  uint32_t idle = connection->server.listener->limits.idle_timeout;
   cr_exchange *exchange = cr_exchange_of(connection);
   if (!exchange) {
     cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
     return;
   }
-  bool over;
-  if (!connection->shut) {
-    over = quiet >= idle; /* the answer itself does not get through */
-  } else {
-    if (exchange->started == 0) exchange->started = now;
-    over = quiet >= LINGER_QUIET_MS || now - exchange->started >= LINGER_MS;
-  }
-  if (over)
+  /* Whether the answer gets through is `cr_close_stalled`'s to judge. */
+  bool waits = connection->queue != NULL || connection->sending != CR_SENDING_SHUT;
+  if (!waits && exchange->started == 0) exchange->started = now;
+  if (!waits && (quiet >= LINGER_QUIET_MS || now - exchange->started >= LINGER_MS))
     cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
   else
     cr_connection_set_timer(connection, now + LINGER_QUIET_MS);
@@ -357,7 +352,7 @@ static void end_idle(cr_connection *connection, uint64_t now) {
 }
 
 static void server_timer(cr_connection *connection) {
-  if (!connection->connected) { /* a handshake that takes too long */
+  if (!cr_is_connected(connection)) { /* a handshake that takes too long */
     cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
     return;
   }
@@ -393,7 +388,10 @@ static void server_timer(cr_connection *connection) {
     /* Before its first request a connection is not kept alive: it has yet to show what it is for.
      */
     uint32_t most = state & PERSIST ? limits->idle_timeout : limits->head_timeout;
-    if (quiet >= most)
+    /* A client that still reads its answer does not idle. */
+    if (connection->queue)
+      cr_connection_set_timer(connection, now + most);
+    else if (quiet >= most)
       cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
     else
       cr_connection_set_timer(connection, now + most - quiet);
@@ -402,7 +400,7 @@ static void server_timer(cr_connection *connection) {
 
 static void server_drained(cr_connection *connection) {
   cr_loop *loop = connection->loop;
-  if (!(connection->server_state & BUSY) && (connection->kept || connection->eof)) {
+  if (!(connection->server_state & BUSY) && (connection->kept || cr_has_ended(connection))) {
     cr_connection_defer(connection);
   }
   if (!(connection->server_state & STREAMING)) return;
@@ -436,9 +434,9 @@ void cr_http_drain(cr_loop *loop, uint32_t grace) {
   loop->drain_grace = grace;
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (!connection || connection->kind == CR_KIND_FREE || connection->closing) continue;
+    if (!connection || connection->kind == CR_KIND_FREE || cr_is_closing(connection)) continue;
     if (connection->protocol != &cr_http_server) continue;
-    if (!connection->connected) continue; /* a handshake; its first answer will be its last */
+    if (!cr_is_connected(connection)) continue; /* a handshake; its first answer will be its last */
     bool idle = !(connection->server_state & (BUSY | COLLECTING | LINGERING)) && !connection->kept;
     if (!idle) continue;
     if (grace == 0)

@@ -179,7 +179,7 @@ static void fire(void *context, cr_timer *timer) {
   case CR_TIMER_CONNECTION: {
     cr_connection *connection =
         (cr_connection *)(void *)((uint8_t *)timer - offsetof(cr_connection, timer));
-    if (!connection->closing && connection->protocol->timer)
+    if (!cr_is_closing(connection) && connection->protocol->timer)
       connection->protocol->timer(connection);
     break;
   }

@@ -96,6 +96,10 @@ struct cr_loop {
   uint8_t entropy[256];  /* from the kernel, for masks and keys */
   uint32_t entropy_left;
 
+#ifdef DEBUG
+  unsigned calls; /* of policy's that are under way in connection.c */
+#endif
+
   uint8_t read_buffer[CR_READ_BUFFER];
 };
 

@@ -101,7 +101,7 @@ static uint64_t now_of(const cr_child *child) {
 static void output_line(void *context, cwire_span line) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   cr_loop_event(loop);
   loop->handlers.child_line(loop->context, cr_connection_id(connection), connection->tag, line);
 }
@@ -109,7 +109,7 @@ static void output_line(void *context, cwire_span line) {
 static void output_overlong(void *context, cwire_span part, bool ended) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   cr_loop_event(loop);
   loop->handlers.child_overlong(loop->context, cr_connection_id(connection), connection->tag, part,
                                 ended);
@@ -119,7 +119,8 @@ static void log_line(void *context, cwire_span line) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
   cr_child *child = child_of(connection);
-  if (connection->closing || !cr_chatter_allows(&child->chatter, line.length + 1, now_of(child)))
+  if (cr_is_closing(connection) ||
+      !cr_chatter_allows(&child->chatter, line.length + 1, now_of(child)))
     return;
   cr_loop_event(loop);
   loop->handlers.child_log(loop->context, cr_connection_id(connection), connection->tag, line);

@@ -16,7 +16,8 @@ struct cr_memory_peer {
   stream inbound;                       /* toward the gateway */
   stream outbound;                      /* from it */
   const struct cr_intercept *intercept; /* until `arrived` was told */
-  uint64_t written;
+  uint64_t written;                     /* counts from the last plan on */
+  uint64_t taken;
   uint32_t attempts;
   size_t window;          /* untaken bytes beyond which no more are accepted; 0: any number */
   const uv_buf_t *pieces; /* of the write under way: a copy, but not of their bytes */
@@ -113,6 +114,7 @@ static ssize_t transfer(cr_memory_peer *peer, const uv_buf_t *pieces, unsigned c
     skip = 0;
   }
   peer->written += (uint64_t)take;
+  peer->taken += (uint64_t)take;
   return take;
 }
 
@@ -153,6 +155,10 @@ static int memory_read_start(cr_connection *connection) {
 
 static void memory_read_stop(cr_connection *connection) {
   connection->memory->reading = false;
+}
+
+static uint64_t memory_taken(cr_connection *connection) {
+  return connection->memory->taken;
 }
 
 static void memory_shutdown(cr_connection *connection) {
@@ -256,6 +262,7 @@ const cr_transport cr_transport_memory = {
     .read_stop = memory_read_stop,
     .shutdown = memory_shutdown,
     .close = memory_close,
+    .taken = memory_taken,
     .run = memory_run,
     .connected = cr_connection_connected,
     .received = cr_connection_received,

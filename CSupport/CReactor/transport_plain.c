@@ -150,7 +150,7 @@ static int attempt_next(attempt *attempt);
 static void attempt_closed(uv_handle_t *handle) {
   attempt *attempt = handle->data;
   cr_connection *connection = attempt->connection;
-  if (connection->closing) {
+  if (cr_is_closing(connection)) {
     free(attempt);
     cr_connection_released(connection);
     return;
@@ -162,9 +162,9 @@ static void attempt_closed(uv_handle_t *handle) {
 static void was_connected(uv_connect_t *request, int status) {
   attempt *attempt = (struct attempt *)(void *)request; /* the request is the first member */
   cr_connection *connection = attempt->connection;
-  if (connection->closing || status == 0 || attempt->index == attempt->count) {
+  if (cr_is_closing(connection) || status == 0 || attempt->index == attempt->count) {
     free(attempt);
-    if (connection->closing) return;
+    if (cr_is_closing(connection)) return;
     if (status == 0) uv_tcp_nodelay(&connection->tcp, 1);
     connection->transport->connected(connection, status);
     return;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "loop_private.h"
 #include "tls.h"
 
@@ -45,6 +46,9 @@ typedef enum stage {
 /* What only a connection has that waits for the kernel. */
 typedef struct cr_tls_wait {
   uv_write_t request; /* of the write below */
+#ifdef DEBUG
+  uint64_t imprint; /* of what it sends */
+#endif
   unsigned count;
   size_t skip; /* bytes of pieces[0 … count) that are encrypted */
   uv_buf_t pieces[CR_GATHER];
@@ -210,12 +214,16 @@ static void tell_held(cr_connection *connection) {
 /* Begins a write of `outgoing`, which it takes for itself. */
 static void write_below(cr_connection *connection, bool counted) {
   cr_tls *tls = tls_of(connection);
+  cr_assert(tls->sending == NULL);
   int status = UV_ENOMEM;
   if (begin_waiting(tls)) {
     tls->sending = tls->outgoing;
     tls->outgoing = NULL;
     tls->counted = counted;
     uv_buf_t piece = piece_of(tls->sending);
+#ifdef DEBUG
+    tls->wait->imprint = cr_imprint(&piece, 1, piece.len);
+#endif
     status = tls->below->write(connection, &tls->wait->request, &piece, 1);
     if (status < 0) drop(connection, &tls->sending);
   }
@@ -229,7 +237,7 @@ static void write_below(cr_connection *connection, bool counted) {
  * else by one `write`. */
 static void flush(cr_connection *connection, bool counted) {
   cr_tls *tls = tls_of(connection);
-  if (tls->outgoing == NULL || tls->sending != NULL || connection->closing) return;
+  if (tls->outgoing == NULL || tls->sending != NULL || cr_is_closing(connection)) return;
   uv_buf_t piece = piece_of(tls->outgoing);
   ssize_t taken = tls->below->try_write(connection, &piece, 1);
   if (taken == UV_EAGAIN) taken = 0;
@@ -269,7 +277,7 @@ static void flush_remarks(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
   if (tls->outgoing == NULL) return;
   flush(connection, false);
-  if (connection->closing || tls->outgoing == NULL) return;
+  if (cr_is_closing(connection) || tls->outgoing == NULL) return;
   tell_held(connection);
   update_reading(connection);
 }
@@ -337,7 +345,7 @@ static ssize_t tls_try_write(cr_connection *connection, const uv_buf_t *pieces, 
   if (tls->stage != STAGE_OPEN) return UV_EAGAIN;
   /* What OpenSSL wrote by itself while it read goes first. */
   if (tls->outgoing != NULL) flush(connection, false);
-  if (connection->closing) return UV_EPIPE;
+  if (cr_is_closing(connection)) return UV_EPIPE;
   if (tls->sending != NULL) return UV_EAGAIN;
   tls->direct = true;
   ssize_t taken = encrypt(connection, pieces, count, 0);
@@ -369,6 +377,7 @@ static int tls_write(cr_connection *connection, uv_write_t *request, const uv_bu
   (void)request; /* below, one of ours is used */
   cr_tls *tls = tls_of(connection);
   if (tls->stage == STAGE_ENDED) return UV_EPIPE;
+  cr_assert(!tls->writing_above);
   if (!begin_waiting(tls)) return UV_ENOMEM;
   memcpy(tls->wait->pieces, pieces, count * sizeof *pieces);
   tls->wait->count = count;
@@ -381,28 +390,32 @@ static int tls_write(cr_connection *connection, uv_write_t *request, const uv_bu
 
 static void shut_below_if_flushed(cr_connection *connection) {
   cr_tls *tls = tls_of(connection);
-  if (!tls->shutting || tls->sending != NULL || connection->closing) return;
+  if (!tls->shutting || tls->sending != NULL || cr_is_closing(connection)) return;
   tls->shutting = false;
   tls->below->shutdown(connection);
 }
 
 static void tls_wrote(cr_connection *connection, int status) {
   cr_tls *tls = tls_of(connection);
+#ifdef DEBUG
+  uv_buf_t piece = piece_of(tls->sending);
+  cr_assert(cr_imprint(&piece, 1, piece.len) == tls->wait->imprint);
+#endif
   drop(connection, &tls->sending);
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   if (status < 0) {
     cr_connection_close(connection, cr_error_uv(status));
     return;
   }
   flush(connection, false);
-  while (tls->writing_above && tls->sending == NULL && !connection->closing &&
+  while (tls->writing_above && tls->sending == NULL && !cr_is_closing(connection) &&
          encrypt_more(connection)) {
     flush(connection, true);
   }
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   tell_held(connection);
   update_reading(connection);
-  if (tls->sending != NULL || connection->closing) return;
+  if (tls->sending != NULL || cr_is_closing(connection)) return;
   shut_below_if_flushed(connection);
   bool told = tls->writing_above;
   tls->writing_above = false;
@@ -482,7 +495,7 @@ static void shake_hands(cr_connection *connection) {
   cr_error error = result == 1 || more ? CR_OK : tls_error(tls);
   /* An alert that tells the peer what is wrong goes out too. */
   flush_remarks(connection);
-  if (connection->closing || more) return;
+  if (cr_is_closing(connection) || more) return;
   if (cr_failed(error)) {
     tls->stage = STAGE_ENDED;
     cr_connection_close(connection, error);
@@ -545,7 +558,7 @@ static void first_bytes(cr_connection *connection, uint8_t first) {
 }
 
 static void deliver(cr_connection *connection, uint8_t *plain, size_t length) {
-  if (length > 0 && !connection->closing) {
+  if (length > 0 && !cr_is_closing(connection)) {
     cr_connection_received(connection, plain, (ssize_t)length);
   }
 }
@@ -556,7 +569,7 @@ static void decrypt(cr_connection *connection) {
   uint8_t plain[RECORD];
   size_t filled = 0;
   ERR_clear_error();
-  while (!connection->closing && tls->stage == STAGE_OPEN) {
+  while (!cr_is_closing(connection) && tls->stage == STAGE_OPEN) {
     /* Asking again for what can't be there would cost as much as the answer to a small message. */
     if (tls->incoming.length == 0 && !SSL_has_pending(tls->ssl)) break;
     size_t got = 0;
@@ -576,7 +589,7 @@ static void decrypt(cr_connection *connection) {
     int reason = SSL_get_error(tls->ssl, result);
     cr_error error = tls_error(tls);
     deliver(connection, plain, filled);
-    if (connection->closing || reason == SSL_ERROR_WANT_READ) return;
+    if (cr_is_closing(connection) || reason == SSL_ERROR_WANT_READ) return;
     if (reason == SSL_ERROR_ZERO_RETURN) {
       cr_connection_received(connection, NULL, UV_EOF);
     } else {
@@ -590,7 +603,7 @@ static void decrypt(cr_connection *connection) {
 
 static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t count) {
   cr_tls *tls = tls_of(connection);
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   if (count < 0) {
     /* An end that nobody signed may be a cut by somebody in between (RFC 8446 section 6.1). */
     bool signed_end = tls->ssl != NULL && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
@@ -602,10 +615,10 @@ static void tls_received(cr_connection *connection, uint8_t *bytes, ssize_t coun
   }
   if (tls->stage == STAGE_AWAITED) first_bytes(connection, bytes[0]);
   tls->incoming = cwire_span_make(bytes, (size_t)count);
-  if (tls->stage == STAGE_HANDSHAKE && !connection->closing) shake_hands(connection);
+  if (tls->stage == STAGE_HANDSHAKE && !cr_is_closing(connection)) shake_hands(connection);
   if (tls->stage == STAGE_OPEN) decrypt(connection);
   tls->incoming = cwire_span_make(NULL, 0);
-  if (!connection->closing) flush_remarks(connection);
+  if (!cr_is_closing(connection)) flush_remarks(connection);
 }
 
 static const cr_transport transport = {

@@ -89,13 +89,14 @@ void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *
   connection->last_activity = (uint32_t)now;
   cr_connection_set_timer(connection, settings->ping_interval ? now + settings->ping_interval : 0);
   /* An end that came with the handshake has its turn outside of this call. */
-  if (connection->eof || connection->held) cr_connection_defer(connection);
+  if (cr_has_ended(connection) || connection->held) cr_connection_defer(connection);
 }
 
 /* ---- The closing handshake ---- */
 
 static void await_end(cr_connection *connection) {
   uint32_t timeout = cr_websocket_settings_of(connection)->close_timeout;
+  (void)cr_connection_progressed(connection); /* from here on */
   cr_connection_set_timer(connection, cr_loop_time(connection->loop) + timeout);
 }
 
@@ -117,19 +118,19 @@ static void send_close(cr_connection *connection, unsigned code, cwire_span reas
 }
 
 void cr_websocket_end(cr_connection *connection, unsigned code, cwire_span reason) {
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   send_close(connection, code, reason);
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   /* The peer's answer lies behind all that it sent before. */
   connection->paused = 0;
   cr_connection_hold(connection, false);
-  if (connection->kept || connection->eof) cr_connection_defer(connection);
+  if (connection->kept || cr_has_ended(connection)) cr_connection_defer(connection);
 }
 
 void cr_websocket_fail(cr_connection *connection, unsigned code) {
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   send_close(connection, code, cwire_span_make("", 0));
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   connection->websocket_state |= WS_FAILED;
   connection->close_code = (uint16_t)code;
   cr_connection_shutdown(connection);
@@ -140,7 +141,7 @@ static void close_seen(cr_connection *connection, unsigned code) {
   connection->websocket_state |= WS_CLOSE_SEEN;
   connection->close_code = (uint16_t)code;
   send_close(connection, code, cwire_span_make("", 0));
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   if (connection->websocket_state & WS_CLIENT)
     await_end(connection);
   else
@@ -208,7 +209,7 @@ static size_t websocket_read(cr_connection *connection, cwire_span bytes) {
   if (state & WS_ENGAGED) reader = connection->websocket.engaged->reader;
 
   cwire_span rest = bytes;
-  while (rest.length > 0 && !connection->closing && !connection->paused) {
+  while (rest.length > 0 && !cr_is_closing(connection) && !connection->paused) {
     if (connection->websocket_state & WS_CLOSE_SEEN) {
       rest.length = 0; /* nothing may follow it */
       break;
@@ -235,7 +236,7 @@ static size_t websocket_read(cr_connection *connection, cwire_span bytes) {
     }
   }
   loop->gathering = NULL;
-  if (connection->closing) return bytes.length;
+  if (cr_is_closing(connection)) return bytes.length;
   if (cwire_ws_at_rest(&reader)) {
     disengage(connection);
   } else {
@@ -262,15 +263,16 @@ static void websocket_eof(cr_connection *connection) {
 /* The end of a pause, and of a time in which the peer did not read. */
 static void websocket_run(cr_connection *connection) {
   cr_connection_read_kept(connection);
-  if (connection->closing) return;
+  if (cr_is_closing(connection)) return;
   size_t kept = connection->kept ? connection->kept->end - connection->kept->begin : 0;
   if (connection->held && kept < WAITING_BYTES) cr_connection_hold(connection, false);
-  if (connection->eof && !connection->closing) websocket_eof(connection);
+  if (cr_has_ended(connection) && !cr_is_closing(connection)) websocket_eof(connection);
 }
 
 static void websocket_drained(cr_connection *connection) {
   cr_loop *loop = connection->loop;
-  if (connection->kept || connection->held || connection->eof) cr_connection_defer(connection);
+  if (connection->kept || connection->held || cr_has_ended(connection))
+    cr_connection_defer(connection);
   if (connection->websocket_state & WS_CLOSE_SENT) return;
   cr_loop_event(loop);
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
@@ -295,7 +297,11 @@ static bool has_unread(cr_connection *connection) {
 
 static void websocket_timer(cr_connection *connection) {
   if (connection->websocket_state & (WS_CLOSE_SENT | WS_FAILED)) {
-    cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
+    /* A peer that is still reading what comes before our close frame can't have answered it. */
+    if (cr_connection_progressed(connection))
+      await_end(connection);
+    else
+      cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
     return;
   }
   const cr_websocket_settings *settings = cr_websocket_settings_of(connection);

@@ -116,7 +116,7 @@ static cr_write put_frames(outgoing *message) {
     else
       answer = key ? put_masked_frame(message, head, key, length)
                    : put_plain_frame(message, head, length);
-    if (connection->closing) return CR_WRITE_OK;
+    if (cr_is_closing(connection)) return CR_WRITE_OK;
     message->opcode = CWIRE_WS_CONTINUATION;
     message->compressed = false;
   } while (message->left > 0);

@@ -16,10 +16,27 @@ typedef struct cr_write_queue {
      not looked yet. */
   uint64_t seen_taken;
   uint64_t seen_at;
+  uint64_t progress_taken; /* what `cr_connection_progressed` saw */
   struct cr_write_queue *next_free;
+#ifdef DEBUG
+  uint64_t imprint; /* of the bytes in flight */
+#endif
 } cr_write_queue;
 
 enum { CR_GATHER = 16 };
+
+#ifdef DEBUG
+/* A number that tells whether bytes are still what they were: of at most `most` bytes of the
+ * pieces. */
+static inline uint64_t cr_imprint(const uv_buf_t *pieces, unsigned count, size_t most) {
+  uint64_t print = 14695981039346656037u;
+  for (unsigned index = 0; index < count; index++) {
+    for (size_t at = 0; at < pieces[index].len && most > 0; at++, most--)
+      print = (print ^ (uint8_t)pieces[index].base[at]) * 1099511628211u;
+  }
+  return print;
+}
+#endif
 
 cr_write_queue *cr_write_queue_take(cr_loop *loop);
 /* Releases what is left in it. */

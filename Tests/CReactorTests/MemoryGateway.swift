@@ -128,6 +128,15 @@ final class MemoryGateway {
 
   var open: Int { Int(cr_loop_count(loop).downstream) }
 
+  /// Has a stalled peer take about a KiB.
+  func sip(_ peer: OpaquePointer) {
+    var slowly = cr_fault_plan(max_write: 128, again_every: 0, reset_after: 0)
+    cr_memory_peer_plan(peer, &slowly)
+    cr_memory_peer_stall(peer, false)
+    cr_loop_step(loop)
+    cr_memory_peer_stall(peer, true)
+  }
+
   @discardableResult
   func reply(
     _ id: cr_id, status: UInt16 = 200, type: String = "text/plain", headers: String = "", body: String...,
@@ -218,6 +227,8 @@ final class MemoryClient {
 
   /// Takes nothing any more of what the gateway writes.
   func stall() { cr_memory_peer_stall(peer, true) }
+  /// Takes about a KiB of it, and no more until the next call.
+  func sip() { gateway.sip(peer) }
 
   /// Takes again, but accepts at most so many bytes that nobody has taken from it.
   func accept(_ bytes: Int) {

@@ -141,11 +141,14 @@ final class SecureClient {
   /// Takes nothing any more of what the gateway writes, or does so again.
   func stall(_ stalled: Bool = true) { cr_memory_peer_stall(peer, stalled) }
 
+  /// Takes about a KiB of what the gateway writes, and no more until the next call.
+  func sip() { gateway.sip(peer) }
+
   /// Puts text into a record, which is not carried yet.
-  func seal(_ text: String) {
-    let bytes = Array(text.utf8)
-    _ = tls_client_write(tls, bytes, bytes.count)
-  }
+  func seal(_ text: String) { seal(Array(text.utf8)) }
+  func seal(_ bytes: [UInt8]) { _ = tls_client_write(tls, bytes, bytes.count) }
+  /// Puts a goodbye behind what is to be carried.
+  func part() { tls_client_shutdown(tls) }
 
   /// Carries what the client has to say, and lets the gateway work.
   func carry() {
@@ -157,6 +160,11 @@ final class SecureClient {
   func take() -> String {
     defer { output = [] }
     return String(decoding: output, as: UTF8.self).replacing(#/Date: [^\r]*\r\n/#, with: "")
+  }
+
+  func takeBytes() -> [UInt8] {
+    defer { output = [] }
+    return output
   }
 
   /// Says goodbye, then ends the transport below.
