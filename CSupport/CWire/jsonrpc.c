@@ -226,6 +226,20 @@ static cwire_jsonrpc_kind kind_of(const scanner *scan) {
   return CWIRE_JSONRPC_INVALID;
 }
 
+/* What the peer chose to call a message or its progress by, and gets back later. */
+static void judge_names(scanner *scan) {
+  cwire_jsonrpc_envelope *envelope = scan->envelope;
+  cwire_span token = cwire_jsonrpc_meta(envelope, CWIRE_MCP_META_PROGRESS_TOKEN).value;
+  if (token.length > CWIRE_JSONRPC_NAME_MAX) {
+    refuse(scan, CWIRE_JSONRPC_REASON_NAME_LENGTH, token.base);
+  }
+  if (envelope->id.length > CWIRE_JSONRPC_NAME_MAX) {
+    refuse(scan, CWIRE_JSONRPC_REASON_NAME_LENGTH, envelope->id.base);
+    /* Nor is it said back. */
+    envelope->id_kind = CWIRE_JSONRPC_ID_OTHER;
+  }
+}
+
 /* The rules that need all members of the message. */
 static void judge(scanner *scan) {
   cwire_jsonrpc_envelope *envelope = scan->envelope;
@@ -248,6 +262,7 @@ static void judge(scanner *scan) {
   if (envelope->kind != CWIRE_JSONRPC_ERROR && envelope->id_kind == CWIRE_JSONRPC_ID_NULL) {
     refuse(scan, CWIRE_JSONRPC_REASON_ID, envelope->id.base);
   }
+  judge_names(scan);
 }
 
 static void begin(scanner *scan, cwire_jsonrpc_envelope *envelope, cwire_span message,

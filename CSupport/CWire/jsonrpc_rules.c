@@ -98,6 +98,8 @@ const char *cwire_jsonrpc_reason_text(cwire_jsonrpc_reason reason) {
     return "members that do not belong together";
   case CWIRE_JSONRPC_REASON_DUPLICATE:
     return "a member occurs twice";
+  case CWIRE_JSONRPC_REASON_NAME_LENGTH:
+    return "id and progressToken may have 1,024 bytes";
   case CWIRE_JSONRPC_REASON_NOT_A_RESPONSE:
     return "not a response";
   case CWIRE_JSONRPC_REASON_RESULT_TYPE:

@@ -56,6 +56,25 @@ struct JSONRPCTests {
     }
   }
 
+  @Test("an id or a progress token may have 1,024 bytes, and a longer id is not said back")
+  func nameLengths() {
+    func scan(id: Int, token: Int) -> (cwire_jsonrpc_status, cwire_jsonrpc_reason, cwire_jsonrpc_id_kind) {
+      let (name, progress) = (String(repeating: "i", count: id - 2), String(repeating: "p", count: token - 2))
+      let message =
+        #"{"params":{"_meta":{"progressToken":"\#(progress)"}},"method":"ping","id":"\#(name)","jsonrpc":"2.0"}"#
+      var envelope = cwire_jsonrpc_envelope()
+      let status = cwire_jsonrpc_scan(&envelope, span(message), 10)
+      return (status, envelope.reason, envelope.id_kind)
+    }
+    #expect(scan(id: 1024, token: 1024).0 == CWIRE_JSONRPC_OK)
+    let (status, reason, kind) = scan(id: 1025, token: 2)
+    #expect(status == CWIRE_JSONRPC_INVALID_REQUEST && reason == CWIRE_JSONRPC_REASON_NAME_LENGTH)
+    #expect(kind == CWIRE_JSONRPC_ID_OTHER)
+    let token = scan(id: 3, token: 1025)
+    #expect(token.1 == CWIRE_JSONRPC_REASON_NAME_LENGTH && token.2 == CWIRE_JSONRPC_ID_STRING)
+    #expect(String(cString: cwire_jsonrpc_reason_text(reason)).contains("1,024"))
+  }
+
   @Test("a part of a message shows its id and kind as soon as they are there")
   func peek() {
     let whole = #"{"jsonrpc":"2.0","id":12,"result":{"content":["#

@@ -32,16 +32,20 @@ typedef enum cwire_jsonrpc_reason {
   CWIRE_JSONRPC_REASON_NOT_AN_OBJECT,
   CWIRE_JSONRPC_REASON_VERSION, /* `jsonrpc` is absent or is not "2.0" */
   CWIRE_JSONRPC_REASON_ID,      /* neither string nor integer; or null where that is not allowed */
-  CWIRE_JSONRPC_REASON_ID_ABSENT, /* a result without an id */
-  CWIRE_JSONRPC_REASON_METHOD,    /* not a string */
-  CWIRE_JSONRPC_REASON_PARAMS,    /* neither object nor array */
-  CWIRE_JSONRPC_REASON_ERROR,     /* `error` is not an object with an integer `code` */
-  CWIRE_JSONRPC_REASON_EMPTY,     /* neither method nor result nor error */
-  CWIRE_JSONRPC_REASON_AMBIGUOUS, /* two of method, result and error, or params in a response */
-  CWIRE_JSONRPC_REASON_DUPLICATE, /* a recognised key twice in one object */
+  CWIRE_JSONRPC_REASON_ID_ABSENT,   /* a result without an id */
+  CWIRE_JSONRPC_REASON_METHOD,      /* not a string */
+  CWIRE_JSONRPC_REASON_PARAMS,      /* neither object nor array */
+  CWIRE_JSONRPC_REASON_ERROR,       /* `error` is not an object with an integer `code` */
+  CWIRE_JSONRPC_REASON_EMPTY,       /* neither method nor result nor error */
+  CWIRE_JSONRPC_REASON_AMBIGUOUS,   /* two of method, result and error, or params in a response */
+  CWIRE_JSONRPC_REASON_DUPLICATE,   /* a recognised key twice in one object */
+  CWIRE_JSONRPC_REASON_NAME_LENGTH, /* an id or a progress token above the length below */
   CWIRE_JSONRPC_REASON_NOT_A_RESPONSE, /* a request where only a response may stand */
   CWIRE_JSONRPC_REASON_RESULT_TYPE,    /* a resultType that is not to pass */
 } cwire_jsonrpc_reason;
+
+/* The longest token of an id or of a progress token: whoever answers has to keep them. */
+enum { CWIRE_JSONRPC_NAME_MAX = 1024 };
 
 typedef enum cwire_jsonrpc_kind {
   CWIRE_JSONRPC_INVALID = 0,
