@@ -152,6 +152,7 @@ static void idled(uv_idle_t *handle) {
 static void prepared(uv_prepare_t *handle) {
   cr_loop *loop = handle->data;
   finish_phase(loop);
+  if (loop->options.memory > 0) cr_loop_relieve_in_time(loop);
   /* An active idle handle makes the coming wait a look. Idle callbacks cost nothing in kernel. */
   bool more = loop->ready_head != 0;
   if (more != (uv_is_active((uv_handle_t *)&loop->idle) != 0)) {
@@ -274,6 +275,7 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   atomic_init(&loop->mailbox, NULL);
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->shedding, false);
+  atomic_init(&loop->held, 0);
 
   int status = uv_loop_init(&loop->uv);
   if (status < 0) {
@@ -369,6 +371,14 @@ void cr_loop_shed(cr_loop *loop, bool shedding) {
   atomic_store_explicit(&loop->shedding, shedding, memory_order_relaxed);
 }
 
+void cr_loop_hold(cr_loop *loop, ptrdiff_t bytes) {
+  atomic_fetch_add_explicit(&loop->held, bytes, memory_order_relaxed);
+}
+
+bool cr_loop_is_shedding(const cr_loop *loop) {
+  return cr_loop_sheds(loop);
+}
+
 void cr_loop_trim(cr_loop *loop) {
   cr_slab_trim(&loop->slab);
   cr_http_server_clear(loop);
@@ -390,6 +400,7 @@ cr_loop_counts cr_loop_count(const cr_loop *loop) {
   cr_loop_counts counts = loop->counts;
   counts.timers = loop->policy_timers.active;
   counts.buffered = loop->buffers.bytes_out;
+  counts.held = cr_loop_taken(loop) - loop->buffers.bytes_out;
   return counts;
 }
 

@@ -77,6 +77,8 @@ struct cr_loop {
   _Atomic(cr_mail *) mailbox;
   atomic_bool stopping;
   atomic_bool shedding; /* by `cr_loop_shed` */
+  _Atomic(ptrdiff_t) held;
+  uint64_t relief_due; /* no earlier does the loop make room again */
   bool draining;
   uint64_t drain_began;
   uint32_t drain_grace; /* ms that an idle connection may still send a request */
@@ -120,12 +122,21 @@ void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
 /* Bytes that nobody can guess. */
 void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count);
 
+/* Bytes that are buffered and held for the peers of this loop. */
+static inline size_t cr_loop_taken(const cr_loop *loop) {
+  ptrdiff_t held = atomic_load_explicit(&loop->held, memory_order_relaxed);
+  return loop->buffers.bytes_out + (held > 0 ? (size_t)held : 0);
+}
+
 /* True while the peers of this loop, or the process, take more memory than they may: no new work is
    begun. */
 static inline bool cr_loop_sheds(const cr_loop *loop) {
-  return (loop->options.memory > 0 && loop->buffers.bytes_out > loop->options.memory) ||
+  return (loop->options.memory > 0 && cr_loop_taken(loop) > loop->options.memory) ||
          atomic_load_explicit(&loop->shedding, memory_order_relaxed);
 }
+
+/* relief.c: makes room if it is time to. For the end of a turn. */
+void cr_loop_relieve_in_time(cr_loop *loop);
 
 /* The current date as an HTTP field value, made once per second. */
 cwire_span cr_loop_date(cr_loop *loop);

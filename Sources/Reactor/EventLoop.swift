@@ -105,6 +105,12 @@ package final class EventLoop {
   /// Client connections of all listeners.
   package var downstreamCount: Int { unsafe Int(cr_loop_count(raw).downstream) }
 
+  /// Whether nothing new is begun now, since memory is short.
+  package var isShedding: Bool { unsafe cr_loop_is_shedding(raw) }
+
+  /// Ends client connections, those of who holds most first, until at most so many bytes are buffered. From a timer only.
+  package func relieve(toBytes most: Int) { unsafe cr_loop_relieve(raw, most) }
+
   /// Gives a connection the word that comes back as `tag`. False if it is gone.
   @discardableResult
   package func setTag(_ connection: ConnectionID, _ tag: UInt64) -> Bool {

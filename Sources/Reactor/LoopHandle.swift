@@ -35,6 +35,9 @@ package struct LoopHandle: @unchecked Sendable {
   /// While it sheds, the loop answers new connections and requests with 503.
   package func shed(_ shedding: Bool) { unsafe cr_loop_shed(loop, shedding) }
 
+  /// Counts memory that policy keeps for peers of the loop, or gives back (negative).
+  package func hold(_ bytes: Int) { unsafe cr_loop_hold(loop, bytes) }
+
   /// Lets the loop end after the turn it is in.
   package func stop() {
     unsafe cr_loop_stop(loop)

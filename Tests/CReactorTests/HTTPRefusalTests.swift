@@ -246,6 +246,59 @@ struct HTTPRefusalTests {
     #expect(MemoryClient(gateway) != nil)
   }
 
+  @Test("before all are refused those are ended for whom most is kept, and the others go on")
+  func relief() throws {
+    let gateway = MemoryGateway(limits: { $0.max_body = 3_000_000 }, options: { $0.memory = 2_600_000 })
+    func collect(_ count: Int) throws -> MemoryClient {
+      let client = try #require(MemoryClient(gateway))
+      client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(count + 1)\r\n\r\n")
+      client.send(String(repeating: "x", count: count))
+      return client
+    }
+    let (small, middle) = (try collect(30_000), try collect(200_000))
+    #expect(cr_loop_count(gateway.loop).relieved == 0)
+    let large = try collect(2_000_000)
+    gateway.advance(60)
+    #expect(large.take().hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(small.take() == "" && middle.take() == "")
+    #expect(cr_loop_count(gateway.loop).relieved == 1)
+    let late = try #require(MemoryClient(gateway))
+    late.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(late.take().hasPrefix("HTTP/1.1 200 OK\r\n"))
+    for client in [small, middle] {
+      client.send("y")
+      #expect(client.take().hasPrefix("HTTP/1.1 200 OK\r\n"))
+    }
+  }
+
+  @Test("an answer that nobody reads is cut to make room, and policy hears of it")
+  func reliefOfAnswers() throws {
+    let gateway = MemoryGateway(options: { $0.memory = 1_000_000 })
+    gateway.answer = { gateway, id, request in
+      cr_set_tag(gateway.loop, id, 7)
+      gateway.beginStream(id)
+      gateway.write(id, String(repeating: "x", count: request.target == "/large" ? 900_000 : 20_000))
+    }
+    let (large, small) = (try #require(MemoryClient(gateway)), try #require(MemoryClient(gateway)))
+    for client in [large, small] { client.stall() }
+    small.send("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+    large.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+    gateway.advance(60)
+    #expect(large.ended && !small.ended)
+    #expect(gateway.events.contains("closed 7"))
+  }
+
+  @Test("what policy keeps for peers counts beside what is buffered")
+  func held() throws {
+    let gateway = MemoryGateway(options: { $0.memory = 100_000 })
+    cr_loop_hold(gateway.loop, 100_001)
+    #expect(cr_loop_is_shedding(gateway.loop))
+    #expect(cr_loop_count(gateway.loop).held == 100_001)
+    #expect(MemoryClient(gateway) == nil)
+    cr_loop_hold(gateway.loop, -100_001)
+    #expect(MemoryClient(gateway) != nil)
+  }
+
   @Test("reading pauses behind so many bytes of requests to come, and goes on with the answer")
   func readAhead() throws {
     let gateway = MemoryGateway { $0.pipeline = 100 }

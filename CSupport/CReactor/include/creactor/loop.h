@@ -103,6 +103,18 @@ void cr_loop_stop(cr_loop *loop);
 /* While it sheds, nothing new is begun, whatever `memory` says: connections and requests get 503.
    Thread: any. */
 void cr_loop_shed(cr_loop *loop, bool shedding);
+/* Counts memory that policy keeps for peers of this loop, or gives back (negative), beside what the
+   loop buffers for them. Thread: any. */
+void cr_loop_hold(cr_loop *loop, ptrdiff_t bytes);
+/* Whether nothing new is begun now: more is buffered and held than `memory`, or `cr_loop_shed` says
+   so. */
+bool cr_loop_is_shedding(const cr_loop *loop);
+/* Makes room: ends client connections until what is buffered and held is at most `most`, as far as
+   that goes. The client (IPv4 address or IPv6 /64) for whom most is buffered comes first, and of
+   its connections the one with most. A body that is being collected is answered 503. The loop does
+   it by itself at seven eighths of `memory`, down to three quarters, so that one client can't have
+   all others refused. From a timer or a mailbox, not from within a handler of a connection. */
+void cr_loop_relieve(cr_loop *loop, size_t most);
 /* Gives back what is kept for the next use. For a quiet moment; from a timer, not from within a
    handler of a connection. */
 void cr_loop_trim(cr_loop *loop);
@@ -126,6 +138,8 @@ typedef struct cr_loop_counts {
   uint32_t downstream, upstream, children, timers;
   uint64_t bytes_in, bytes_out, accepted, passed_on, rejected;
   uint64_t buffered; /* bytes of pooled buffers that hold something for some peer, now */
+  uint64_t held;     /* by `cr_loop_hold` */
+  uint64_t relieved; /* connections ended to make room */
   uint64_t broken;   /* connections closed because an invariant of ours did not hold */
 } cr_loop_counts;
 cr_loop_counts cr_loop_count(const cr_loop *loop);
