@@ -75,6 +75,9 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var idleTimeout = Duration.seconds(1800)
     /// Sessions alive at once; one more is refused with 503 (`sessions.max`). Default: 100,000.
     package var maximum = 100_000
+    /// Of these, sessions of one client: of a principal, or of an address (an IPv6 /64) from which nobody known comes; one more
+    /// is refused with 503 (`sessions.per_client`). Nil, written `auto`: half of `max`.
+    package var perClient: Int?
     /// Bytes of events kept per session for `Last-Event-ID` (`sessions.replay`). Default: 1 MiB.
     package var replay = 1 << 20
     /// How long a broken stream may be resumed, and its call goes on (`sessions.resume_window`). Default: 2 min.

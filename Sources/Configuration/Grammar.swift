@@ -95,6 +95,8 @@ enum Grammar {
       .integer("batch", \.batch, in: 1...10_000),
       .size("pipeline", \.pipeline, in: 1024...64 * mebibyte),
       .integer("connections_per_address", \.connectionsPerAddress, in: 1...10_000_000),
+      .size("uri", \.uri, in: 256...mebibyte),
+      .size("subscriptions", \.subscriptions, in: 1024...gibibyte),
       .integer("streams_per_session", \.streamsPerSession, in: 1...10_000),
       .integer("in_flight", \.inFlight, in: 1...65_536),
       .duration("head_timeout", \.headTimeout),
@@ -106,6 +108,7 @@ enum Grammar {
       .size("write_high_water", \.writeHighWater, in: 4096...gibibyte),
       .size("write_low_water", \.writeLowWater, in: 0...gibibyte),
       .size("stdio_buffer", \.stdioBuffer, in: 4096...gibibyte),
+      .size("unread", \.unread, in: mebibyte...1024 * gibibyte),
       .size("stderr_line", \.stderrLine, in: 80...mebibyte),
       .size("stderr_rate", \.stderrRate, in: 0...gibibyte),
       .size("stderr_burst", \.stderrBurst, in: 1024...gibibyte),
@@ -113,6 +116,8 @@ enum Grammar {
         if text == "auto" { return .some(nil) }
         return Quantity.size(text).flatMap { (mebibyte...1024 * gibibyte).contains($0) ? .some($0) : nil }
       },
+      .size("list", \.list, in: 4096...2 * gibibyte),
+      .integer("list_entries", \.listEntries, in: 1...100_000_000),
       .integer("page_entries", \.pageEntries, in: 1...100_000),
       .size("page_size", \.pageSize, in: 4096...64 * mebibyte),
       .duration("connect_timeout", \.connectTimeout),
@@ -125,6 +130,10 @@ enum Grammar {
     [
       .duration("idle_timeout", \.idleTimeout, in: .seconds(1) ... .seconds(366 * 86_400)),
       .integer("max", \.maximum, in: 1...100_000_000),
+      .value("per_client", \.perClient, expected: "`auto` or a whole number from 1 to 100,000,000") { text in
+        if text == "auto" { return .some(nil) }
+        return Quantity.whole(text[...]).flatMap { (1...100_000_000).contains($0) ? .some($0) : nil }
+      },
       .size("replay", \.replay, in: 0...gibibyte),
       .duration("resume_window", \.resumeWindow, in: .zero ... .seconds(86_400)),
     ]

@@ -22,6 +22,10 @@ extension GatewayConfiguration {
     /// Connections from one IPv4 address or one IPv6 /64, counted over all workers (`connections_per_address`): 503.
     /// Default: 1,000.
     package var connectionsPerAddress = 1000
+    /// A URI that a client subscribes to or listens for (`uri`): -32602. Default: 8 KiB.
+    package var uri = 8 << 10
+    /// The URIs of all subscriptions of a session, and of one listen (`subscriptions`): -32602. Default: 1 MiB.
+    package var subscriptions = 1 << 20
     /// SSE streams that one session may hold open at once (`streams_per_session`): 409. Default: 32.
     package var streamsPerSession = 32
     /// Calls in flight to one endpoint from one worker (`in_flight`): -32603, to be retried. Default: 4,096.
@@ -49,6 +53,9 @@ extension GatewayConfiguration {
     /// Bytes queued toward one child process above which further calls are refused until it has read some
     /// (`stdio_buffer`): -32603, to be retried. Default: 1 MiB.
     package var stdioBuffer = 1 << 20
+    /// Results of children that one worker keeps for clients that do not read them (`unread`); above it those end that have
+    /// waited longest, of the client for whom most is kept: their connections are closed. Default: 64 MiB.
+    package var unread = 64 << 20
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10
     /// Bytes per second of a child's stderr in the log, along with what is no message on its stdout (`stderr_rate`); 0: any.
@@ -59,6 +66,11 @@ extension GatewayConfiguration {
     /// Bytes that one worker buffers for all its peers before it sheds new work (`memory`): 503. Nil, written `auto`: half of
     /// the least of what the machine has and cgroups and rlimits allow, shared out among the workers.
     package var memory: Int?
+    /// The lists of one upstream together (`list`): the server is left out of what has grown too large, and the log says so.
+    /// Default: 32 MiB.
+    package var list = 32 << 20
+    /// Entries of one list of an upstream (`list_entries`): the same. Default: 100,000.
+    package var listEntries = 100_000
     /// Entries on one page of a merged list (`page_entries`). Default: 1,000.
     package var pageEntries = 1000
     /// Bytes on one page of a merged list (`page_size`). Default: 512 KiB.

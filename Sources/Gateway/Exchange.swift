@@ -121,6 +121,8 @@ final class Exchange {
   var serverRevision = Revision.r20251125
   /// The raw contents of the URI that a read asked for.
   var requestedURI: [UInt8] = []
+  /// The URI that it adds to its session's subscriptions, until it is known that the server takes it.
+  var subscribing: [UInt8] = []
   var hasNonObjectOutput = false
   /// The client sees every server's resources, so that their URIs may collide.
   var looksAtAll = false
@@ -176,6 +178,7 @@ final class Exchange {
     clientRevision = Revision.r20251125
     serverRevision = Revision.r20251125
     requestedURI = []
+    subscribing = []
     hasNonObjectOutput = false
     looksAtAll = false
     marksResources = false

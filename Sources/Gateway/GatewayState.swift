@@ -39,6 +39,7 @@ package final class GatewayState: Sendable {
   private let snapshot: Mutex<ServedCatalogue>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
+  let holdings = Holdings()
   private let draining = Atomic<Bool>(false)
   private let succeeded = Atomic<Bool>(false)
   /// Workers that accept connections.
@@ -71,7 +72,7 @@ package final class GatewayState: Sendable {
     current = Mutex(settings)
     self.workerCount = workerCount
     outboxes = (0...workerCount).map { _ in EventOutbox() }
-    sessions = SessionTable(maximum: settings.configuration.sessions.maximum)
+    sessions = SessionTable(settings.sessionBounds)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()
     identity.append(Self.identity)
@@ -122,7 +123,7 @@ package final class GatewayState: Sendable {
 
   func adopt(_ settings: Settings) {
     current.withLock { $0 = settings }
-    sessions.maximum = settings.configuration.sessions.maximum
+    sessions.adopt(settings.sessionBounds)
     for loop in 0..<loopCount { post(to: loop) { $0.adopt(settings) } }
   }
 
@@ -148,6 +149,9 @@ package final class GatewayState: Sendable {
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
     for worker in 0..<workerCount { post(to: worker, job) }
   }
+
+  /// Counts memory that is kept for clients of that loop's.
+  func hold(_ bytes: Int, on loop: Int) { handles.withLock { $0[loop] }.hold(bytes) }
 
   /// Whether workers answer new connections and requests with 503. The control loop goes on, so that health can be seen.
   func shed(_ shedding: Bool) {
@@ -281,6 +285,8 @@ struct WorkerHandle: Sendable {
   func stop() { loop.stop() }
 
   func shed(_ shedding: Bool) { loop.shed(shedding) }
+
+  func hold(_ bytes: Int) { loop.hold(bytes) }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {

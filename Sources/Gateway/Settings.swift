@@ -30,6 +30,12 @@ package final class Settings: Sendable {
   let writeTimeout: UInt32
   let writeRate: UInt32
   let sessionIdleTimeout: UInt64
+  let sessionBounds: SessionCensus.Bounds
+  /// Bytes that may be kept for one party: a quarter of what a worker may have, so that nobody can use it up.
+  let partyMemory: Int
+  /// Bytes of a URI that a client listens for or subscribes to, and of all those of one listen or session.
+  let uriLimit: Int
+  let subscriptionLimit: Int
   let callsPerUpstream: Int
   let childBacklog: Int
   /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
@@ -75,6 +81,11 @@ package final class Settings: Sendable {
     sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
     writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
     writeRate = UInt32(clamping: configuration.limits.writeRate)
+    sessionBounds = SessionCensus.Bounds(
+      all: configuration.sessions.maximum,
+      each: configuration.sessions.perClient ?? max(1, configuration.sessions.maximum / 2))
+    uriLimit = configuration.limits.uri
+    subscriptionLimit = configuration.limits.subscriptions
     callsPerUpstream = configuration.limits.inFlight
     childBacklog = configuration.limits.stdioBuffer
     eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
@@ -98,6 +109,7 @@ package final class Settings: Sendable {
     webSocketLimits = Self.limits(
       configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
+    partyMemory = loopLimits.memory > 0 ? loopLimits.memory / 4 : .max
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits

@@ -176,6 +176,47 @@ import Wire
     #expect(interests.wanted(of: 0).isEmpty)
   }
 
+  @Test("who follows an upstream hears of what has changed, and of nothing that came and went meanwhile")
+  func following() {
+    let interests = Interests()
+    func interest(_ byte: UInt8) -> ResourceInterest { ResourceInterest(upstream: 0, uri: [byte]) }
+    func changes(_ follower: Int) -> [[[UInt8]]] {
+      let changes = interests.takeChanges(of: 0, as: follower)
+      return [changes.wanted.sorted { $0[0] < $1[0] }, changes.unwanted.sorted { $0[0] < $1[0] }]
+    }
+    interests.add([interest(1), interest(2)])
+    #expect(interests.follow(0, as: 7).wanted.count == 2)
+    #expect(changes(7) == [[], []])
+    interests.add([interest(1), interest(3), interest(4)])
+    interests.remove([interest(4), interest(2)])
+    #expect(interests.follow(0, as: 8).wanted.count == 2)
+    #expect(changes(7) == [[[3]], [[2]]])
+    #expect(changes(8) == [[], []], "it came later")
+    interests.remove([interest(1)])
+    #expect(changes(7) == [[], []], "somebody else still wants it")
+    interests.remove([interest(1)])
+    interests.add([interest(1)])
+    #expect(changes(7) == [[], []])
+    interests.unfollow(0, as: 7)
+    interests.add([interest(5)])
+    #expect(changes(7) == [[], []])
+    #expect(changes(8) == [[[5]], []])
+  }
+
+  @Test("what an upstream refuses is known as long as somebody wants it")
+  func refusals() {
+    let interests = Interests()
+    let (a, b) = (ResourceInterest(upstream: 0, uri: [1]), ResourceInterest(upstream: 0, uri: [2]))
+    interests.add([a, b])
+    interests.refuse(0, [[1], [9]])
+    #expect(interests.isRefused(a) && !interests.isRefused(b))
+    let subscriptions = [[7]: Subscription(interest: a), [8]: Subscription(interest: b)] as [[UInt8]: Subscription]
+    #expect(Array(interests.refused(among: subscriptions).keys) == [[7]])
+    interests.remove([a])
+    interests.add([a])
+    #expect(!interests.isRefused(a))
+  }
+
   @Test("what others must have done first fires once, with the last of them or when the time is up")
   func gatherings() {
     let complete = Gathering(2)

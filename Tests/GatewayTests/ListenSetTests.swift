@@ -7,11 +7,19 @@ import Testing
 struct ListenSetTests {
   private func uris(_ names: some Sequence<Int>) -> Set<[UInt8]> { Set(names.map { Array("r://\($0)".utf8) }) }
 
+  /// What is to be wanted now; the set hears of what is new in that.
+  private func settle(_ wanted: Set<[UInt8]>, _ set: inout ListenSet, _ before: inout Set<[UInt8]>) -> ListenSet.Change
+  {
+    defer { before = wanted }
+    return set.settle(
+      Interests.Changes(wanted: Array(wanted.subtracting(before)), unwanted: Array(before.subtracting(wanted))))
+  }
+
   /// Carries out what a set asks for, as an upstream that acknowledges everything.
   private func perform(_ change: ListenSet.Change, _ set: inout ListenSet, _ open: inout [Int: Set<[UInt8]>]) {
     for number in change.ended { open[number] = nil }
     for (number, uris) in change.opened {
-      open[number] = uris
+      open[number] = Set(uris)
       set.acknowledged(number)
     }
     for number in change.replaced {
@@ -24,9 +32,10 @@ struct ListenSetTests {
   func growth() {
     var set = ListenSet()
     var open: [Int: Set<[UInt8]>] = [:]
+    var before: Set<[UInt8]> = []
     var asked = 0
     for count in 1...2000 {
-      let change = set.settle(uris(0..<count))
+      let change = settle(uris(0..<count), &set, &before)
       asked += change.opened.reduce(0) { $0 + $1.uris.count }
       perform(change, &set, &open)
     }
@@ -41,12 +50,13 @@ struct ListenSetTests {
   func shrinking() {
     var set = ListenSet()
     var open: [Int: Set<[UInt8]>] = [:]
-    perform(set.settle(uris(0..<200)), &set, &open)
-    let few = set.settle(uris(0..<150))
+    var before: Set<[UInt8]> = []
+    perform(settle(uris(0..<200), &set, &before), &set, &open)
+    let few = settle(uris(0..<150), &set, &before)
     #expect(few.opened.isEmpty && few.ended.isEmpty, "some more than is wanted do not matter")
-    perform(set.settle(uris(0..<20)), &set, &open)
+    perform(settle(uris(0..<20), &set, &before), &set, &open)
     #expect(Array(open.values) == [uris(0..<20)])
-    let none = set.settle([])
+    let none = settle([], &set, &before)
     #expect(none.ended.count == 1 && none.opened.isEmpty)
     #expect(set.isEmpty)
   }
@@ -57,7 +67,8 @@ struct ListenSetTests {
     let wanted = uris(0..<40)
     var taken: Set<[UInt8]> = []
     var rounds = 0
-    var change = set.settle(wanted)
+    var before: Set<[UInt8]> = []
+    var change = settle(wanted, &set, &before)
     while !change.opened.isEmpty, rounds < 20 {
       rounds += 1
       for (number, uris) in change.opened {
@@ -69,20 +80,24 @@ struct ListenSetTests {
           taken.formUnion(uris)
         }
       }
-      change = set.settle(wanted)
+      change = settle(wanted, &set, &before)
     }
     #expect(taken == wanted.subtracting([Array("r://7".utf8)]))
-    #expect(set.settle(wanted).opened.isEmpty)
+    #expect(settle(wanted, &set, &before).opened.isEmpty)
+    #expect(set.refused == [Array("r://7".utf8)])
+    _ = settle([], &set, &before)
+    #expect(set.refused.isEmpty && set.isEmpty)
   }
 
   @Test("a change is taken from the listen that names the resource, or else what is nearest above it")
   func owners() {
     var set = ListenSet()
+    var before: Set<[UInt8]> = []
     let (parent, child) = (Array("a://x".utf8), Array("a://x/y".utf8))
     let others = uris(0..<2)
-    let first = set.settle(others.union([parent])).opened[0].number
+    let first = settle(others.union([parent]), &set, &before).opened[0].number
     set.acknowledged(first)
-    let addition = set.settle(others.union([parent, child]))
+    let addition = settle(others.union([parent, child]), &set, &before)
     let second = addition.opened[0].number
     #expect(addition.replaced.isEmpty)
     #expect(set.isTold(child, by: first), "until the other is acknowledged")

@@ -119,7 +119,7 @@ struct UpstreamSessionTests {
     upstream.subscribe(uri, ada, isMarked: false)
     upstream.subscribe(other, ada, isMarked: false)
     upstream.subscribe(other, bob, isMarked: false)
-    #expect(upstream.forget(ada) == [uri])
+    #expect(upstream.forget(ada, [uri, other, Array("file:///c".utf8)]) == [uri])
     #expect(upstream.subscriptions == [other])
   }
 

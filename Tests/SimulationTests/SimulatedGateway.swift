@@ -84,6 +84,7 @@ final class SimulatedGateway {
       if count != 0 { found.append("\(count) \(what)") }
     }
     expect("sessions", state.sessions.size)
+    expect("bytes held for clients", state.holdings.total)
     for cluster in state.clusters {
       expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.number).count)
     }
@@ -98,6 +99,7 @@ final class SimulatedGateway {
       expect("browsers \(name)", worker.browsers.count)
       expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
       expect("client connections \(name)", worker.loop.downstreamCount)
+      expect("bytes held \(name)", Int(worker.loop.counts.held))
       expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
     // What the control plane has open at the end goes with the process.

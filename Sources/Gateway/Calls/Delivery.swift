@@ -95,6 +95,7 @@ extension Worker {
   /// Frees an exchange and what was asked in its course.
   func finish(_ id: ExchangeID) {
     guard let exchange = exchanges.find(id) else { return }
+    if !exchange.subscribing.isEmpty { forgetSubscription(exchange) }
     exchange.session?.callEnded()
     if let reader = exchange.reader { giveBack(reader) }
     switch exchange.carrier {

@@ -14,6 +14,7 @@ extension Worker {
   /// An upstream's response goes to the client under the client's id.
   func deliver(_ id: ExchangeID, _ envelope: Envelope) {
     let exchange = exchanges[id]
+    if !exchange.subscribing.isEmpty, envelope.kind == .result { exchange.subscribing = [] }
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
     guard let cluster = exchange.cluster else { return finish(id) }
     let hop = hop(exchange)

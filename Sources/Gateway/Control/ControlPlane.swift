@@ -414,8 +414,6 @@ final class Supervisor {
   /// When one of these was opened, and how many before it ended soon.
   var listeningSince: UInt64 = 0
   var briefListens: UInt64 = 0
-  /// The resources that the upstream has been asked to tell of.
-  var subscribed: Set<[UInt8]> = []
   var failures: UInt64 = 0
   /// The upstream is left: nothing is begun any more.
   var isDismissed = false

@@ -12,13 +12,14 @@ extension ControlPlane {
 
   /// Opens the stream, and has the upstream tell of what somebody wants to hear.
   func startListening(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
-    supervisor.subscribed = []
+    let cluster = supervisor.cluster
     supervisor.listeningSince = worker.now
+    let wanted = gateway.interests.follow(cluster.number, as: cluster.id)
     if profile.revision.era == .modern {
-      await beginListens(supervisor, profile)
+      await beginListens(supervisor, profile, wanted)
     } else {
       openNotificationStream(supervisor, profile)
-      await settleInterests(supervisor, profile)
+      await settle(wanted, supervisor, profile)
     }
   }
 
@@ -30,23 +31,22 @@ extension ControlPlane {
       worker.loop.abort(connection)
     }
     endListens(supervisor)
-    supervisor.subscribed = []
+    gateway.interests.unfollow(supervisor.cluster.number, as: supervisor.cluster.id)
   }
 
   /// Has the upstream tell of exactly the resources that somebody wants to hear of now.
   func settleInterests(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
-    guard profile.offer.capabilities.contains(.resourcesSubscribe) else { return }
-    let wanted = gateway.interests.wanted(of: supervisor.cluster.number)
-    guard wanted != supervisor.subscribed else { return }
-    if profile.revision.era == .modern { return await settleListens(supervisor, profile, wanted) }
-    for uri in wanted.subtracting(supervisor.subscribed) {
-      await subscribe(supervisor, profile, .resourcesSubscribe, uri)
-    }
-    let others = Set(supervisor.binding?.subscriptions ?? [])
-    for uri in supervisor.subscribed.subtracting(wanted).subtracting(others) {
+    let cluster = supervisor.cluster
+    await settle(gateway.interests.takeChanges(of: cluster.number, as: cluster.id), supervisor, profile)
+  }
+
+  private func settle(_ changes: Interests.Changes, _ supervisor: Supervisor, _ profile: Cluster.Profile) async {
+    guard !changes.isEmpty, profile.offer.capabilities.contains(.resourcesSubscribe) else { return }
+    if profile.revision.era == .modern { return await settleListens(supervisor, profile, changes) }
+    for uri in changes.wanted { await subscribe(supervisor, profile, .resourcesSubscribe, uri) }
+    for uri in changes.unwanted where supervisor.binding?.isSubscribed(uri) != true {
       await subscribe(supervisor, profile, .resourcesUnsubscribe, uri)
     }
-    supervisor.subscribed = wanted
   }
 
   /// What was told while nobody listened is lost: whoever named a resource is told that it may have changed.
@@ -54,7 +54,7 @@ extension ControlPlane {
     makeUpForSilence(supervisor, gateway.interests.wanted(of: supervisor.cluster.number))
   }
 
-  func makeUpForSilence(_ supervisor: Supervisor, _ uris: Set<[UInt8]>) {
+  func makeUpForSilence(_ supervisor: Supervisor, _ uris: [[UInt8]]) {
     for uri in uris {
       var params = ByteBuffer(capacity: uri.count + 16)
       params.append("{\"uri\":")

@@ -26,13 +26,12 @@ final class OwnListens {
 /// What a listen asks for.
 private enum ListenPurpose {
   case lists(ListKinds)
-  case resources(ListenSet.Number, Set<[UInt8]>)
+  case resources(ListenSet.Number, [[UInt8]])
 
   var filter: ListenFilter {
     switch self {
     case .lists(let kinds): ListenFilter(kinds: kinds, resources: [])
-    case .resources(_, let uris):
-      ListenFilter(kinds: [], resources: uris.sorted { $0.lexicographicallyPrecedes($1) })
+    case .resources(_, let uris): ListenFilter(kinds: [], resources: uris)
     }
   }
 }
@@ -41,20 +40,20 @@ extension ControlPlane {
   /// How long what comes on a listen that another has replaced is compared with what comes on that one.
   private static var overlap: UInt64 { 100 }
 
-  func beginListens(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
+  func beginListens(_ supervisor: Supervisor, _ profile: Cluster.Profile, _ wanted: Interests.Changes) async {
     let offered = profile.offer.capabilities
     let all: ListKinds = [.tools, .prompts, .resources, .templates]
     let kinds = ListenFilter(kinds: all, resources: []).honoured(by: offered).kinds
     if !kinds.isEmpty { _ = await open(.lists(kinds), supervisor, profile) }
     guard offered.contains(.resourcesSubscribe) else { return }
-    await settleListens(supervisor, profile, gateway.interests.wanted(of: supervisor.cluster.number))
+    await settleListens(supervisor, profile, wanted)
   }
 
   /// Has the upstream asked for what is wanted now.
-  func settleListens(_ supervisor: Supervisor, _ profile: Cluster.Profile, _ wanted: Set<[UInt8]>) async {
+  func settleListens(_ supervisor: Supervisor, _ profile: Cluster.Profile, _ changes: Interests.Changes) async {
     let listens = supervisor.listens
-    supervisor.subscribed = wanted
-    var change = listens.set.settle(wanted)
+    let refused = listens.set.refused.count
+    var change = listens.set.settle(changes)
     var wasRefused = true
     while wasRefused {
       wasRefused = false
@@ -69,8 +68,10 @@ extension ControlPlane {
       }
       for number in change.replaced { replace(number, listens, supervisor) }
       // What was refused is asked for in smaller portions.
-      if wasRefused { change = listens.set.settle(wanted) }
+      if wasRefused { change = listens.set.settle(Interests.Changes()) }
     }
+    guard listens.set.refused.count != refused else { return }
+    gateway.interests.refuse(supervisor.cluster.number, listens.set.refused)
   }
 
   func endListens(_ supervisor: Supervisor) {

@@ -22,6 +22,13 @@ enum ReplyPath {
   /// The POST on this connection.
   case post(ConnectionID)
   case socket(SocketReply)
+
+  var connection: ConnectionID {
+    switch self {
+    case .post(let connection): connection
+    case .socket(let reply): reply.connection
+    }
+  }
 }
 
 /// The client WebSockets of one worker, by slot: the tag of a connection says which is its own.

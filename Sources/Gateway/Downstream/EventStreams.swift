@@ -25,6 +25,7 @@ extension Worker {
         connection, GatewayError(.streamTaken, message: "Conflict: the session has \(limit) streams open already"),
         id: nil, .legacy)
     }
+    session.noteUse()
     beginReading(connection, session)
     if gateway.isDraining { return sendAway(connection, session) }
     sessionListens(session)
@@ -109,9 +110,9 @@ extension Worker {
     }
     var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), principal: principal(of: connection), view: .all,
+      id: SessionID(worker: UInt8(index), using: &generator), party: party(of: connection), view: .all,
       handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: now)
-    guard !gateway.isDraining, gateway.sessions.insert(session) else {
+    guard !gateway.isDraining, admit(session) else {
       return refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: nil, .legacy)
     }
     _ = session.withState { $0.log.open(.standalone, connection) }

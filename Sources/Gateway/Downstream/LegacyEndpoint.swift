@@ -25,7 +25,7 @@ extension Worker {
       return refuse(
         connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
     }
-    guard let session = makeSession(for: principal(of: connection), view, envelope, revision) else {
+    guard let session = makeSession(for: party(of: connection), view, envelope, revision) else {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
@@ -47,16 +47,26 @@ extension Worker {
 
   /// nil if there are as many sessions as there may be.
   func makeSession(
-    for principal: Principal, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision,
+    for party: Party, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision,
     _ transport: Session.Transport = .streamableHTTP
   ) -> Session? {
     var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), principal: principal, view: view,
+      id: SessionID(worker: UInt8(index), using: &generator), party: party, view: view,
       handshake: Session.Handshake(revision, envelope), transport,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
-    guard gateway.sessions.insert(session) else { return nil }
-    return session
+    return admit(session) ? session : nil
+  }
+
+  /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.
+  func admit(_ session: Session) -> Bool {
+    switch gateway.sessions.insert(session, now: now) {
+    case .admitted: return true
+    case .inPlaceOf(let other):
+      if let unused = gateway.sessions.find(other) { end(unused) }
+      return true
+    case .full: return false
+    }
   }
 
   /// The InitializeResult, in body scratch.

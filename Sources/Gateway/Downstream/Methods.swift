@@ -203,24 +203,10 @@ extension Worker {
       fail(id, GatewayError(.serverNotCapable, server: cluster.alias))
       return false
     }
-    let named = text.array
-    let (interests, sessionID) = (gateway.interests, session.id)
     let subscription = subscribes ? Subscription(interest: interest, isCounted: isModern) : nil
-    let isTaken = session.withState { state in
-      let before = state.subscriptions[named]
-      guard state.subscribe(named, subscription) else { return false }
-      // Within the session's lock, so that who ends the session takes back what was counted here.
-      interests.replace(before, by: subscription, named: named, of: sessionID, among: state.subscriptions)
-      return true
-    }
-    guard isTaken else {
-      let error = GatewayError(
-        .invalidParams, message: "Invalid params: a session may have \(Session.mostSubscriptions) subscriptions")
-      fail(id, error)
+    if let refusal = account(for: subscription, named: text, in: session, exchanges[id]) {
+      fail(id, refusal)
       return false
-    }
-    let answer: @Sendable (Worker) -> Void = { worker in
-      if worker.exchanges.contains(id) { worker.answer(id, result: ("{}" as StaticString).bytes) }
     }
     guard isModern else {
       let binding = binding(for: exchanges[id], cluster)
@@ -229,10 +215,70 @@ extension Worker {
         return true
       }
       if binding.unsubscribe(interest.uri, session.id), !isWanted(interest, in: binding) { return true }
-      answer(self)
+      answer(id, result: ("{}" as StaticString).bytes)
       return false
     }
-    tellUpstreams(of: [interest], answer)
+    tellUpstreams(of: [interest]) { worker in
+      guard let exchange = worker.exchanges.find(id) else { return }
+      if subscribes, worker.gateway.interests.isRefused(interest) {
+        return worker.fail(
+          id, .refused(cluster, "it does not tell of changes of this resource"))
+      }
+      exchange.subscribing = []
+      worker.answer(id, result: ("{}" as StaticString).bytes)
+    }
     return false
+  }
+
+  /// Notes what a session subscribes to under that name, or that it does not any more (nil). Why not, if it can't.
+  private func account(
+    for subscription: Subscription?, named text: RawSpan, in session: Session, _ exchange: Exchange
+  ) -> GatewayError? {
+    if subscription != nil, text.byteCount > settings.uriLimit {
+      return GatewayError(
+        .invalidParams, message: "Invalid params: a URI to subscribe to may have \(settings.uriLimit) bytes")
+    }
+    let named = text.array
+    let home = Int(session.id.worker)
+    let bytes = subscription?.bytes(named: named) ?? 0
+    if subscription != nil, let refusal = take(bytes, for: session.party, on: home) { return refusal }
+    let (interests, sessionID, limit) = (gateway.interests, session.id, settings.subscriptionLimit)
+    let (before, isTaken) = session.withState { state -> (Subscription?, Bool) in
+      let before = state.subscriptions[named]
+      guard state.subscribe(named, subscription, atMost: limit) else { return (nil, false) }
+      // Within the session's lock, so that who ends the session takes back what was counted here.
+      interests.replace(before, by: subscription, named: named, of: sessionID, among: state.subscriptions)
+      return (before, true)
+    }
+    guard isTaken else {
+      giveBack(bytes, of: session.party, on: home)
+      return GatewayError(
+        .invalidParams,
+        message:
+          "Invalid params: a session may have \(Session.mostSubscriptions) subscriptions, with URIs of \(limit) bytes in all"
+      )
+    }
+    if let before { giveBack(before.bytes(named: named), of: session.party, on: home) }
+    if subscription != nil, before == nil { exchange.subscribing = named }
+    return nil
+  }
+
+  /// A subscription that came to nothing: the server refused it, or it can't be known what became of it.
+  func forgetSubscription(_ exchange: Exchange) {
+    let named = exchange.subscribing
+    exchange.subscribing = []
+    guard let session = exchange.session else { return }
+    let (interests, sessionID) = (gateway.interests, session.id)
+    let dropped = session.withState { state -> Subscription? in
+      guard let before = state.subscriptions[named] else { return nil }
+      _ = state.subscribe(named, nil, atMost: 0)
+      interests.replace(before, by: nil, named: named, of: sessionID, among: state.subscriptions)
+      return before
+    }
+    guard let dropped else { return }
+    giveBack(dropped.bytes(named: named), of: session.party, on: Int(sessionID.worker))
+    if dropped.isCounted { return tellUpstreams(of: [dropped.interest]) { _ in } }
+    guard let cluster = exchange.cluster else { return }
+    _ = (exchange.binding ?? binding(for: exchange, cluster)).unsubscribe(dropped.interest.uri, sessionID)
   }
 }

@@ -65,7 +65,7 @@ extension Worker {
     guard !gateway.isDraining else { return refuse(reply, GatewayError(.draining), id: envelope.id, .legacy) }
     guard
       let session = makeSession(
-        for: principal(of: socket.connection), socket.view, envelope, revision, .socket(socket.connection))
+        for: party(of: socket.connection), socket.view, envelope, revision, .socket(socket.connection))
     else {
       return refuse(
         reply, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)

@@ -23,12 +23,20 @@ extension Worker {
       for worker in 0..<gateway.workerCount { on(worker) { $0.abandonCalls(of: id) } }
     }
     for (cluster, open) in open { end(open, cluster) }
-    withdrawSubscriptions(of: session)
     if session.overlay != nil { control?.forgetOverlay(of: id) }
-    if !left.interests.isEmpty {
-      gateway.interests.dismiss(id, left.interests)
-      endInterest(left.interests)
+    if !left.subscriptions.isEmpty { end(left.subscriptions, of: session) }
+  }
+
+  private func end(_ subscriptions: [[UInt8]: Subscription], of session: Session) {
+    let shared = subscriptions.values.filter { !$0.isCounted }.map(\.interest)
+    if !shared.isEmpty { withdrawSubscriptions(shared, of: session.id) }
+    let interests = subscriptions.values.filter(\.isCounted).map(\.interest)
+    if !interests.isEmpty {
+      gateway.interests.dismiss(session.id, interests)
+      endInterest(interests)
     }
+    let bytes = subscriptions.reduce(0) { $0 + $1.value.bytes(named: $1.key) }
+    giveBack(bytes, of: session.party, on: Int(session.id.worker))
   }
 
   /// What a session that is gone has under way on this worker.

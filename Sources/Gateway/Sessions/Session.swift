@@ -48,16 +48,29 @@ package final class Session: Sendable {
     var upstreams: [PlainKey: UpstreamSession] = [:]
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] = [:]
+    /// Bytes of these URIs.
+    private var subscriptionBytes = 0
     /// What it sees, where that differs from what all see.
     var overlay: ServedCatalogue?
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
     var ended = false
 
-    /// Takes a subscription under that name, or takes it back. False where there are too many, or the session has ended.
-    mutating func subscribe(_ name: [UInt8], _ subscription: Subscription?) -> Bool {
-      let isRoom = !ended && (subscriptions.count < Session.mostSubscriptions || subscriptions[name] != nil)
-      guard subscription == nil || isRoom else { return false }
+    init(log: EventLog) { self.log = log }
+
+    /// Takes a subscription under that name, or takes it back. False where there are too many or they are too long, or the
+    /// session has ended.
+    mutating func subscribe(_ name: [UInt8], _ subscription: Subscription?, atMost bytes: Int) -> Bool {
+      let isKnown = subscriptions[name] != nil
+      if subscription != nil, !isKnown {
+        guard !ended, subscriptions.count < Session.mostSubscriptions, subscriptionBytes + name.count <= bytes else {
+          return false
+        }
+        subscriptionBytes += name.count
+      } else if subscription == nil, isKnown {
+        subscriptionBytes -= name.count
+      }
+      guard !ended || subscription == nil else { return false }
       subscriptions[name] = subscription
       return true
     }
@@ -68,8 +81,9 @@ package final class Session: Sendable {
 
   // There is one for each client, also of those that are idle: BudgetTests count its bytes.
   let id: SessionID
-  /// Who opened it: nobody else may go on with it.
-  let principal: Principal
+  /// Who opened it.
+  let party: Party
+  private let openedAt: UInt64
   private let isEventStream: Bool
   private let viewWord: UInt16
   private let handshake: Atomic<UInt32>
@@ -77,21 +91,26 @@ package final class Session: Sendable {
   private let touched: Atomic<UInt64>
   private let calls = Atomic<Int32>(0)
   private let isOverlaid = Atomic<Bool>(false)
+  private let isUsed = Atomic<Bool>(false)
   private let state: Mutex<State>
 
   init(
-    id: SessionID, principal: Principal, view: CatalogueView, handshake: Handshake,
+    id: SessionID, party: Party, view: CatalogueView, handshake: Handshake,
     _ transport: Transport = .streamableHTTP, replay: Int, resumeWindow: UInt64, now: UInt64
   ) {
     self.id = id
-    self.principal = principal
+    self.party = party
     viewWord = view.word
     self.handshake = Atomic(handshake.word)
     isEventStream = transport == .eventStream
     socketID = if case .socket(let connection) = transport { connection } else { .none }
     state = Mutex(State(log: EventLog(capacity: replay, resumeWindow: resumeWindow)))
     touched = Atomic(now)
+    openedAt = now
   }
+
+  /// Nobody else may go on with it.
+  var principal: Principal { party.principal }
 
   /// Which upstreams the client's URL names.
   var view: CatalogueView { CatalogueView(word: viewWord) }
@@ -148,8 +167,20 @@ package final class Session: Sendable {
 
   func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }
 
-  func callBegan() { calls.add(1, ordering: .relaxed) }
+  func callBegan() {
+    calls.add(1, ordering: .relaxed)
+    noteUse()
+  }
+
   func callEnded() { calls.subtract(1, ordering: .relaxed) }
+
+  /// Its client has made use of it: by a request or a stream, as `notifications/initialized` only completes its opening.
+  func noteUse() { if !isUsed.load(ordering: .relaxed) { isUsed.store(true, ordering: .relaxed) } }
+
+  /// What has been made of it so far.
+  var use: SessionCensus.Use {
+    isUsed.load(ordering: .relaxed) ? .used : .unused(since: openedAt)
+  }
 
   /// Nothing was heard for `idle` milliseconds, no call runs and nobody reads a stream.
   func isIdle(for idle: UInt64, now: UInt64) -> Bool {
@@ -186,16 +217,23 @@ package final class Session: Sendable {
     withState { $0.upstreams.removeValue(forKey: cluster.key) }
   }
 
-  /// Marks the session as ended; true for the first. Gives what is to be closed.
-  func end() -> (upstreams: [UpstreamSession], readers: [ConnectionID], interests: [ResourceInterest])? {
+  /// What an ended session leaves behind.
+  struct Remains {
+    var upstreams: [UpstreamSession]
+    var readers: [ConnectionID]
+    var subscriptions: [[UInt8]: Subscription]
+  }
+
+  /// Marks the session as ended; gives what is to be closed, once.
+  func end() -> Remains? {
     withState { state in
       guard !state.ended else { return nil }
       state.ended = true
       let upstreams = Array(state.upstreams.values)
       state.upstreams = [:]
-      let interests = state.subscriptions.values.filter(\.isCounted).map(\.interest)
+      let subscriptions = state.subscriptions
       state.subscriptions = [:]
-      return (upstreams, state.log.readers, interests)
+      return Remains(upstreams: upstreams, readers: state.log.readers, subscriptions: subscriptions)
     }
   }
 }

@@ -13,34 +13,38 @@ final class SessionTable: Sendable {
   }
 
   private let shards = (0..<shardCount).map { _ in Shard() }
-  private let count = Atomic<Int>(0)
-  private let most: Atomic<Int>
+  /// Asked where sessions are opened and ended, and nowhere else.
+  private let census: Mutex<(census: SessionCensus, bounds: SessionCensus.Bounds)>
 
-  init(maximum: Int) {
-    most = Atomic(maximum)
+  init(_ bounds: SessionCensus.Bounds) {
+    census = Mutex((SessionCensus(), bounds))
   }
 
   /// Sessions that there may be. Those that are there already stay.
-  var maximum: Int {
-    get { most.load(ordering: .relaxed) }
-    set { most.store(newValue, ordering: .relaxed) }
-  }
+  func adopt(_ bounds: SessionCensus.Bounds) { census.withLock { $0.bounds = bounds } }
 
   /// Sessions alive.
-  var size: Int { count.load(ordering: .relaxed) }
+  var size: Int { census.withLock { $0.census.count } }
 
-  /// False, and nothing is kept, when there are as many as there may be.
-  func insert(_ session: Session) -> Bool {
-    let isRoom = count.add(1, ordering: .relaxed).newValue <= maximum
-    let isKept =
-      isRoom
-      && shard(of: session.id).sessions.withLock { sessions in
-        guard sessions[session.id.key] == nil else { return false }
-        sessions[session.id.key] = session
-        return true
+  /// Keeps a session. With `inPlaceOf` another is to be ended for it; with `full` it is not kept.
+  func insert(_ session: Session, now: UInt64) -> SessionCensus.Admission {
+    let id = session.id
+    let isTransient = session.transport == .streamableHTTP
+    // Before it is counted: the census looks at what it knows.
+    let isKept = shard(of: id).sessions.withLock { sessions in
+      guard sessions[id.key] == nil else { return false }
+      sessions[id.key] = session
+      return true
+    }
+    guard isKept else { return .full }
+    let admission = census.withLock { state in
+      let bounds = state.bounds
+      return state.census.admit(id, of: session.party, isTransient: isTransient, within: bounds, now: now) { other in
+        find(other)?.use ?? .gone
       }
-    if !isKept { count.subtract(1, ordering: .relaxed) }
-    return isKept
+    }
+    if case .full = admission { _ = shard(of: id).sessions.withLock { $0.removeValue(forKey: id.key) } }
+    return admission
   }
 
   func find(_ id: SessionID) -> Session? {
@@ -52,7 +56,7 @@ final class SessionTable: Sendable {
     let removed = shard(of: id).sessions.withLock { sessions in
       sessions[id.key]?.id == id ? sessions.removeValue(forKey: id.key) : nil
     }
-    if removed != nil { count.subtract(1, ordering: .relaxed) }
+    if let removed { census.withLock { $0.census.leave(removed.party) } }
     return removed
   }
 

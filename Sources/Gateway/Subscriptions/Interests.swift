@@ -31,8 +31,49 @@ struct ResourceInterest: Hashable, Sendable {
 
 /// The resources that sessions and listens have named, each counted, because the upstream is asked to tell of it once
 /// and left alone when the last of them has gone.
+///
+/// Whoever has an upstream told follows it, and gets what has changed since it last asked: what a listen brings costs
+/// what it brings, not what all the others have named.
 final class Interests: Sendable {
-  private let counts = Mutex<[ResourceInterest: Int]>([:])
+  /// The upstream's own URIs that are wanted now and were not before, and the other way round.
+  struct Changes {
+    var wanted: [[UInt8]] = []
+    var unwanted: [[UInt8]] = []
+
+    var isEmpty: Bool { wanted.isEmpty && unwanted.isEmpty }
+  }
+
+  private struct Upstream {
+    var counts: [[UInt8]: Int] = [:]
+    /// By the id of the cluster that follows: in what its view differs from `counts`.
+    var differences: [Int: Set<[UInt8]>] = [:]
+    /// What the upstream does not tell of, though asked.
+    var refused: Set<[UInt8]> = []
+
+    mutating func add(_ uri: [UInt8]) {
+      counts[uri, default: 0] += 1
+      if counts[uri] == 1 { changed(uri) }
+    }
+
+    mutating func remove(_ uri: [UInt8]) {
+      guard let count = counts[uri] else { return }
+      counts[uri] = count > 1 ? count - 1 : nil
+      guard count == 1 else { return }
+      refused.remove(uri)
+      changed(uri)
+    }
+
+    private mutating func changed(_ uri: [UInt8]) {
+      // What came and went meanwhile is no difference.
+      for follower in Array(differences.keys) where differences[follower]?.remove(uri) == nil {
+        differences[follower]?.insert(uri)
+      }
+    }
+
+    var isIdle: Bool { counts.isEmpty && differences.isEmpty }
+  }
+
+  private let upstreams = Mutex<[Int: Upstream]>([:])
   /// The sessions among them.
   private let sessions = Mutex(Audience<SessionID>())
 
@@ -67,24 +108,78 @@ final class Interests: Sendable {
   }
 
   func add(_ interests: some Sequence<ResourceInterest>) {
-    counts.withLock { counts in
-      for interest in interests { counts[interest, default: 0] += 1 }
+    upstreams.withLock { upstreams in
+      for interest in interests { upstreams[interest.upstream, default: Upstream()].add(interest.uri) }
     }
   }
 
   func remove(_ interests: some Sequence<ResourceInterest>) {
-    counts.withLock { counts in
+    upstreams.withLock { upstreams in
       for interest in interests {
-        guard let count = counts[interest] else { continue }
-        counts[interest] = count > 1 ? count - 1 : nil
+        upstreams[interest.upstream]?.remove(interest.uri)
+        if upstreams[interest.upstream]?.isIdle == true { upstreams[interest.upstream] = nil }
       }
     }
   }
 
-  /// URIs that the gateway's own conversation with this upstream should bring news of.
-  func wanted(of upstream: Int) -> Set<[UInt8]> {
-    counts.withLock { counts in
-      counts.keys.reduce(into: []) { if $1.upstream == upstream { $0.insert($1.uri) } }
+  /// Whether the gateway's own conversation with the upstream should bring news of it.
+  func isWanted(_ interest: ResourceInterest) -> Bool {
+    upstreams.withLock { $0[interest.upstream]?.counts[interest.uri] != nil }
+  }
+
+  /// All URIs that the gateway's own conversation with this upstream should bring news of.
+  func wanted(of upstream: Int) -> [[UInt8]] {
+    upstreams.withLock { upstreams in upstreams[upstream].map { Array($0.counts.keys) } ?? [] }
+  }
+
+  // MARK: Following
+
+  /// Begins to follow: everything that is wanted of the upstream now.
+  func follow(_ upstream: Int, as cluster: Int) -> Changes {
+    upstreams.withLock { upstreams in
+      upstreams[upstream, default: Upstream()].differences[cluster] = []
+      upstreams[upstream]?.refused = []
+      return Changes(wanted: upstreams[upstream].map { Array($0.counts.keys) } ?? [])
+    }
+  }
+
+  func unfollow(_ upstream: Int, as cluster: Int) {
+    upstreams.withLock { upstreams in
+      upstreams[upstream]?.differences[cluster] = nil
+      if upstreams[upstream]?.isIdle == true { upstreams[upstream] = nil }
+    }
+  }
+
+  /// What has changed since the follower last asked.
+  func takeChanges(of upstream: Int, as cluster: Int) -> Changes {
+    upstreams.withLock { upstreams in
+      var changes = Changes()
+      guard let differences = upstreams[upstream]?.differences[cluster], !differences.isEmpty else { return changes }
+      upstreams[upstream]?.differences[cluster] = []
+      for uri in differences {
+        if upstreams[upstream]?.counts[uri] != nil { changes.wanted.append(uri) } else { changes.unwanted.append(uri) }
+      }
+      return changes
+    }
+  }
+
+  /// The upstream, asked for each of these alone, has refused.
+  func refuse(_ upstream: Int, _ uris: Set<[UInt8]>) {
+    upstreams.withLock { upstreams in
+      guard let counts = upstreams[upstream]?.counts else { return }
+      upstreams[upstream]?.refused = uris.filter { counts[$0] != nil }
+    }
+  }
+
+  func isRefused(_ interest: ResourceInterest) -> Bool {
+    upstreams.withLock { $0[interest.upstream]?.refused.contains(interest.uri) == true }
+  }
+
+  /// Those of them that are not told of.
+  func refused(among subscriptions: [[UInt8]: Subscription]) -> [[UInt8]: Subscription] {
+    upstreams.withLock { upstreams in
+      guard upstreams.contains(where: { !$0.value.refused.isEmpty }) else { return [:] }
+      return subscriptions.filter { upstreams[$1.interest.upstream]?.refused.contains($1.interest.uri) == true }
     }
   }
 }
@@ -94,4 +189,7 @@ struct Subscription: Sendable {
   var interest: ResourceInterest
   /// The gateway's own conversation brings the news, rather than the client's.
   var isCounted = true
+
+  /// What it takes to keep it, roughly: two URIs, and its places in the tables that know it.
+  func bytes(named name: [UInt8]) -> Int { name.count + interest.uri.count + 512 }
 }

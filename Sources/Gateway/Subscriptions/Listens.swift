@@ -7,21 +7,26 @@ final class Listen {
   let view: CatalogueView
   let subscriptionID: Token
   /// What of its wishes is honoured.
-  let filter: ListenFilter
+  fileprivate(set) var filter: ListenFilter
   /// The resources among them, by the URI that the client named.
-  let resources: [[UInt8]: Subscription]
+  fileprivate(set) var resources: [[UInt8]: Subscription]
+  /// Whose it is, and the bytes that are held for it.
+  fileprivate let party: Party
+  fileprivate let bytes: Int
   let path: ReplyPath
   /// Nothing of a subscription may come before its acknowledgement.
   var isAcknowledged = false
 
   init(
     _ view: CatalogueView, _ subscriptionID: Token, _ filter: ListenFilter, _ resources: [[UInt8]: Subscription],
-    _ path: ReplyPath
+    _ party: Party, bytes: Int, _ path: ReplyPath
   ) {
     self.view = view
     self.subscriptionID = subscriptionID
     self.filter = filter
     self.resources = resources
+    self.party = party
+    self.bytes = bytes
     self.path = path
   }
 }
@@ -57,6 +62,7 @@ extension Worker {
         message: "Invalid params: more than \(ListenFilter.mostResources) resources; split them among several listens")
       return refuse(path, error, id: envelope.id, .modern)
     }
+    if let refusal = tooLong(asked) { return refuse(path, refusal, id: envelope.id, .modern) }
     if case .socket(let reply) = path, listenCount(of: reply.connection) >= Self.listensPerSocket {
       let error = GatewayError(.overloaded, message: "this WebSocket has \(Self.listensPerSocket) listens already")
       return refuse(path, error, id: envelope.id, .modern)
@@ -74,10 +80,26 @@ extension Worker {
       resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
     }
     filter.resources.removeAll { resources[$0] == nil }
+    let party = party(of: path.connection)
+    let bytes = resources.reduce(256 + id.byteCount) { $0 + $1.value.bytes(named: $1.key) }
+    if let refusal = take(bytes, for: party, on: index) { return refuse(path, refusal, id: envelope.id, .modern) }
     let stream = begin(path)
-    listens[stream] = Listen(view, Token(id), filter, resources, path)
+    listens[stream] = Listen(view, Token(id), filter, resources, party, bytes: bytes, path)
     for (uri, subscription) in resources { listenAudience.add(stream, subscription.interest, as: uri) }
     beginInterest(resources.values.map(\.interest)) { $0.acknowledge(stream) }
+  }
+
+  private func tooLong(_ filter: ListenFilter) -> GatewayError? {
+    if filter.resources.contains(where: { $0.count > settings.uriLimit }) {
+      return GatewayError(
+        .invalidParams, message: "Invalid params: a URI to listen for may have \(settings.uriLimit) bytes")
+    }
+    guard filter.resources.reduce(0, { $0 + $1.count }) > settings.subscriptionLimit else { return nil }
+    return GatewayError(
+      .invalidParams,
+      message:
+        "Invalid params: the URIs of one listen may have \(settings.subscriptionLimit) bytes in all; split them among several"
+    )
   }
 
   /// Opens what the listen is told on.
@@ -106,12 +128,23 @@ extension Worker {
   private func acknowledge(_ stream: ListenStream) {
     guard let listen = listens[stream], !listen.isAcknowledged else { return }
     listen.isAcknowledged = true
+    leaveOutRefused(listen, stream)
     var honoured = ByteBuffer(capacity: 128)
     honoured.append(listen.filter)
     var message = ByteBuffer(capacity: 256)
     message.append(acknowledged: honoured.bytes, subscriptionID: listen.subscriptionID.bytes)
     write(message.bytes, on: stream)
     if gateway.isDraining { end(stream) }
+  }
+
+  /// What its server does not tell of is not honoured.
+  private func leaveOutRefused(_ listen: Listen, _ stream: ListenStream) {
+    let refused = gateway.interests.refused(among: listen.resources)
+    guard !refused.isEmpty else { return }
+    for uri in refused.keys { listen.resources[uri] = nil }
+    listen.filter.resources.removeAll { refused[$0] != nil }
+    for subscription in refused.values { listenAudience.remove(stream, subscription.interest) }
+    endInterest(refused.values.map(\.interest))
   }
 
   func tellListens(_ update: ResourceUpdate) {
@@ -167,6 +200,7 @@ extension Worker {
     guard let listen = listens.removeValue(forKey: stream) else { return false }
     for subscription in listen.resources.values { listenAudience.remove(stream, subscription.interest) }
     if case .socket(let reply) = listen.path { countListen(of: reply.connection, -1) }
+    giveBack(listen.bytes, of: listen.party, on: index)
     if !listen.resources.isEmpty { endInterest(listen.resources.values.map(\.interest)) }
     return true
   }

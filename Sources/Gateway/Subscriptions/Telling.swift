@@ -98,7 +98,7 @@ extension Worker {
 
   /// Whether a conversation that clients share brings news of a resource to listens as well.
   func isWanted(_ interest: ResourceInterest, in binding: UpstreamSession) -> Bool {
-    binding.cluster.isolation == .shared && gateway.interests.wanted(of: interest.upstream).contains(interest.uri)
+    binding.cluster.isolation == .shared && gateway.interests.isWanted(interest)
   }
 
   /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.

@@ -64,9 +64,11 @@ extension Worker {
   }
 
   /// A session is gone: conversations that it shared are told what nobody is subscribed to any more.
-  func withdrawSubscriptions(of session: Session) {
+  func withdrawSubscriptions(_ interests: [ResourceInterest], of session: SessionID) {
+    let byUpstream = Dictionary(grouping: interests, by: \.upstream)
     for upstream in gateway.sharedUpstreams {
-      let orphans = upstream.forget(session.id)
+      guard let own = byUpstream[upstream.cluster.number] else { continue }
+      let orphans = upstream.forget(session, own.map(\.uri))
       guard let open = upstream.current, open.revision.era == .legacy else { continue }
       for uri in orphans where !isWanted(ResourceInterest(upstream: upstream.cluster.number, uri: uri), in: upstream) {
         subscribe(upstream, open, .resourcesUnsubscribe, uri, Countdown {})

@@ -222,6 +222,13 @@ final class UpstreamSession: Sendable {
   /// URIs that somebody subscribed to.
   var subscriptions: [[UInt8]] { conversation.withLock { Array($0.subscribers.keys) } }
 
+  /// Whether somebody subscribed to it.
+  func isSubscribed(_ uri: [UInt8]) -> Bool { conversation.withLock { $0.subscribers[uri] != nil } }
+
+  func isSubscribed(_ uri: [UInt8], _ session: SessionID) -> Bool {
+    conversation.withLock { $0.subscribers[uri]?[session] != nil }
+  }
+
   func subscribe(_ uri: [UInt8], _ session: SessionID, isMarked: Bool) {
     conversation.withLock { conversation in
       if case .closed = conversation.state { return }
@@ -248,20 +255,9 @@ final class UpstreamSession: Sendable {
     }
   }
 
-  /// A session is gone. The URIs that nobody is subscribed to any more.
-  func forget(_ session: SessionID) -> [[UInt8]] {
-    conversation.withLock { conversation in
-      var orphans: [[UInt8]] = []
-      for (uri, sessions) in conversation.subscribers where sessions[session] != nil {
-        if sessions.count == 1 {
-          conversation.subscribers[uri] = nil
-          orphans.append(uri)
-        } else {
-          conversation.subscribers[uri]![session] = nil
-        }
-      }
-      return orphans
-    }
+  /// A session is gone that may have subscribed to these. Those of them that nobody is subscribed to any more.
+  func forget(_ session: SessionID, _ uris: some Sequence<[UInt8]>) -> [[UInt8]] {
+    uris.filter { isSubscribed($0, session) && unsubscribe($0, session) }
   }
 
   /// Who subscribed to a URI, or to what it lies below [10], and how each named it.
