@@ -84,8 +84,8 @@ static void hand_over(cr_connection *connection, const cwire_http1_head *head, c
   loop->events++;
   loop->handlers.request(loop->context, cr_connection_id(connection), head, body);
   /* The end came while this request waited. */
-  if (connection->eof && !connection->closing && connection->protocol == &cr_http_server &&
-      connection->server_state & BUSY)
+  if (cr_has_ended(connection) && !cr_is_closing(connection) &&
+      connection->protocol == &cr_http_server && connection->server_state & BUSY)
     server_eof(connection);
 }
 
