@@ -73,7 +73,8 @@ static holder *find_holders(cr_loop *loop, size_t *count) {
   *count = 0;
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection)) continue;
+    if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection))
+      continue;
     size_t bytes = buffered_for(connection);
     if (bytes < WORTH) continue;
     if (*count == room) {
@@ -114,7 +115,8 @@ void cr_loop_relieve(cr_loop *loop, size_t most) {
   size_t wanted = cr_loop_taken(loop) - most, freed = 0;
   for (size_t index = 0; index < count && freed < wanted; index++) {
     cr_connection *connection = cr_slab_at(&loop->slab, holders[index].slot);
-    if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection)) continue;
+    if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection))
+      continue;
     end(connection);
     freed += holders[index].bytes;
   }
