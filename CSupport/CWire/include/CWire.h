@@ -1,8 +1,10 @@
 #ifndef CWIRE_H
 #define CWIRE_H
 
+#include "cwire/address.h"
 #include "cwire/base64.h"
 #include "cwire/deflate.h"
+#include "cwire/forwarded.h"
 #include "cwire/hash.h"
 #include "cwire/http1.h"
 #include "cwire/http1_body.h"
@@ -12,6 +14,7 @@
 #include "cwire/jsonrpc.h"
 #include "cwire/jsonrpc_rewrite.h"
 #include "cwire/mcp_names.h"
+#include "cwire/proxy_protocol.h"
 #include "cwire/span.h"
 #include "cwire/splice.h"
 #include "cwire/sse.h"
