@@ -143,6 +143,9 @@ struct cr_connection {
   uint32_t ready : 1;         /* in the loop's ready list */
   uint32_t deferred : 1;      /* `run` is asked for */
   uint32_t sent : 1;          /* a byte of ours reached the kernel since somebody cleared this */
+  uint32_t trusted : 1;       /* client.h: its peer says whose requests these are */
+  uint32_t forwarded : 1;     /* client.h: and has said so */
+  uint32_t counted : 1;       /* client.h: among the connections of its client */
   uint32_t server_state : 12; /* http_server.h; 0 for a WebSocket */
   uint16_t websocket_state;   /* websocket_private.h; 0 for all else */
   uint16_t close_code;        /* of the peer's close frame, or of ours if the peer's bytes failed */

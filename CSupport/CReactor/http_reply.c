@@ -83,12 +83,14 @@ void cr_http_refuse(cr_connection *connection, int status) {
   connection->server_state = SERVING;
   reply_head head;
   const char *reason = cwire_http1_status_reason(status);
+  /* There is one thing that a client can have too much of here. */
+  if (status == 429) reason = "Too many connections from this address (connections_per_address)";
   cwire_span body = cwire_span_text(reason);
   put_head(connection, &head, status, cwire_span_text("text/plain"), (int64_t)body.length + 1);
   /* RFC 9110 section 15.5.6 demands it; CONNECT is the only method refused here. */
   cwire_span allowed = cwire_span_text("GET, HEAD, POST, DELETE, OPTIONS");
   if (status == 405) cwire_http1_put_field(&head.writer, CWIRE_FIELD_ALLOW, allowed);
-  if (status == 503)
+  if (status == 503 || status == 429)
     cwire_http1_put_field(&head.writer, CWIRE_FIELD_RETRY_AFTER, cwire_span_text("1"));
   cwire_http1_put_head_end(&head.writer);
   cr_piece pieces[] = {

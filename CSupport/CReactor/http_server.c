@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
 #include "listener_private.h"
 #include "transport_tls.h"
 
@@ -205,6 +206,10 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     return 0;
   }
   cr_exchange_drop(connection);
+  if (connection->trusted && !cr_client_asks(connection, head)) {
+    cr_http_refuse(connection, 429);
+    return input.length;
+  }
 
   cwire_http1_body body;
   cwire_span rest = cwire_span_make(input.base + length, input.length - (size_t)length);

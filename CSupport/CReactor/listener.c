@@ -13,9 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "http_server.h"
 #include "listener_private.h"
 #include "mailbox_private.h"
+#include "preface.h"
 #include "tls.h"
 #include "transport_tls.h"
 
@@ -73,38 +75,32 @@ static void free_if_done(cr_listener *listener) {
     place = &(*place)->next;
   *place = listener->next;
   cr_tls_context_free(listener->tls);
+  free(listener->trusted);
   free(listener);
 }
 
-static void count_out(cr_listener *listener, const uint8_t peer[16]) {
-  if (listener->addresses) cr_address_remove(listener->addresses, peer);
-  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
-}
-
-/* False if one of the limits says no; nothing is counted then. */
-static bool count_in(cr_listener *listener, const uint8_t peer[16]) {
+/* False if there are too many; nothing is counted then. */
+static bool count_in(cr_listener *listener) {
   uint32_t most = listener->limits.max_connections;
   uint32_t total = atomic_fetch_add_explicit(listener->total, 1, memory_order_relaxed) + 1;
-  if (most == 0 || total <= most) {
-    if (!listener->addresses) return true;
-    uint32_t count = cr_address_add(listener->addresses, peer);
-    if (count > 0 && count <= listener->limits.per_address) return true;
-    if (count > 0) cr_address_remove(listener->addresses, peer);
-  }
+  if (most == 0 || total <= most) return true;
   atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
   return false;
 }
 
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
-  if (cr_loop_sheds(loop) || !count_in(listener, peer)) return NULL;
+  if (cr_loop_sheds(loop) || !count_in(listener)) return NULL;
   cr_connection *connection = cr_connection_take(loop, CR_KIND_DOWNSTREAM, &cr_http_server);
-  if (!connection) {
-    count_out(listener, peer);
+  if (connection) {
+    connection->server.listener = listener;
+    cr_client_is(connection, peer);
+  }
+  if (!connection || !cr_client_count(connection)) {
+    if (connection) cr_connection_untake(connection);
+    atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
     return NULL;
   }
-  memcpy(connection->peer, peer, 16);
-  connection->server.listener = listener;
   listener->connections++;
   loop->counts.accepted++;
   /* Until the first request, whatever has to come before it. */
@@ -113,6 +109,12 @@ cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) 
 }
 
 bool cr_listener_secure(cr_connection *connection, const cr_transport *below) {
+  if (!connection->server.listener->proxied) return cr_listener_encrypt(connection, below);
+  cr_preface_attach(connection, below);
+  return true;
+}
+
+bool cr_listener_encrypt(cr_connection *connection, const cr_transport *below) {
   cr_listener *listener = connection->server.listener;
   if (!listener->tls) return true;
   if (!cr_tls_attach_server(connection, below, listener->tls)) return false;
@@ -129,7 +131,8 @@ void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context) {
 void cr_listener_forget(cr_connection *connection) {
   cr_listener *listener = connection->server.listener;
   cr_loop *loop = listener->loop;
-  count_out(listener, connection->peer);
+  cr_client_uncount(connection);
+  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
   if (listener->grouped) cr_group_count(loop->group, loop->group_index, -1);
   listener->connections--;
   connection->server.listener = NULL;
@@ -148,17 +151,14 @@ static void address_bytes(const struct sockaddr_storage *from, uint8_t peer[16])
   }
 }
 
-/* Says 503 without taking a slot. The request that may have come is read, or closing would reset
-   the connection before the client sees the answer. */
-static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor) {
-  static const char answer[] =
-      "HTTP/1.1 503 Service Unavailable\r\n"
-      "Content-Type: text/plain\r\nContent-Length: 24\r\nRetry-After: 1\r\n"
-      "Connection: close\r\n\r\nToo many connections now";
+/* Says so without taking a slot. The request that may have come is read, or closing would reset the
+   connection before the client sees the answer. */
+static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor,
+                      cwire_span answer) {
   loop->counts.rejected++;
   /* Over TLS it would take a handshake, which is what there is no room for. */
   bool plain = !listener || !listener->tls;
-  if (plain && send(descriptor, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+  if (plain && send(descriptor, answer.base, answer.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
     shutdown(descriptor, SHUT_WR);
     for (int turn = 0; turn < MOST_LAST_READS; turn++) {
       if (recv(descriptor, loop->read_buffer, sizeof loop->read_buffer, MSG_DONTWAIT) <= 0) break;
@@ -167,13 +167,29 @@ static void turn_away(cr_loop *loop, const cr_listener *listener, int descriptor
   close(descriptor);
 }
 
+static cwire_span too_many(void) {
+  return cwire_span_text("HTTP/1.1 503 Service Unavailable\r\n"
+                         "Content-Type: text/plain\r\nContent-Length: 24\r\nRetry-After: 1\r\n"
+                         "Connection: close\r\n\r\nToo many connections now");
+}
+
+static cwire_span no_proxy(void) {
+  return cwire_span_text("HTTP/1.1 403 Forbidden\r\n"
+                         "Content-Type: text/plain\r\nContent-Length: 74\r\n"
+                         "Connection: close\r\n\r\n"
+                         "This listener has proxy_protocol on, and you are none of "
+                         "trusted_proxies.\n");
+}
+
 /* Serves the connection here; it is counted in the group already. */
 static void adopt(cr_listener *listener, int descriptor, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
-  cr_connection *connection = cr_listener_admit(listener, peer);
+  /* Whoever may connect to it could say who they like, and one that is no proxy says nothing. */
+  bool stranger = listener->proxied && !cr_client_is_trusted(listener, peer);
+  cr_connection *connection = stranger ? NULL : cr_listener_admit(listener, peer);
   if (!connection) {
     if (loop->group) cr_group_count(loop->group, loop->group_index, -1);
-    turn_away(loop, listener, descriptor);
+    turn_away(loop, listener, descriptor, stranger ? no_proxy() : too_many());
     return;
   }
   if (!cr_listener_secure(connection, &cr_transport_plain)) {
@@ -193,7 +209,7 @@ static void passed(cr_loop *loop, cr_mail *mail) {
     listener = listener->next;
   if (!listener) {
     cr_group_count(loop->group, loop->group_index, -1);
-    turn_away(loop, NULL, descriptor);
+    turn_away(loop, NULL, descriptor, too_many());
     return;
   }
   adopt(listener, descriptor, mail->bytes);
@@ -248,7 +264,7 @@ static bool relieve(cr_listener *listener) {
   if (listener->reserve >= 0) {
     close(listener->reserve);
     int descriptor = accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor >= 0) turn_away(listener->loop, listener, descriptor);
+    if (descriptor >= 0) turn_away(listener->loop, listener, descriptor, too_many());
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0 && listener->reserve >= 0) return true;
   }
@@ -400,6 +416,18 @@ void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits)
   listener->limits = *limits;
 }
 
+bool cr_listener_set_proxies(cr_listener *listener, const cwire_network *networks, size_t count,
+                             bool proxy_protocol) {
+  cwire_network *copy = count > 0 ? malloc(count * sizeof *copy) : NULL;
+  if (count > 0 && !copy) return false;
+  if (count > 0) memcpy(copy, networks, count * sizeof *copy);
+  free(listener->trusted);
+  listener->trusted = copy;
+  listener->trusted_count = count;
+  listener->proxied = proxy_protocol;
+  return true;
+}
+
 void cr_listener_hold(cr_listener *listener, bool held) {
   listener->held = held;
   update_polling(listener);
@@ -451,7 +479,7 @@ uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
 
 bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
   const cr_connection *connection = downstream(loop, id);
-  if (connection) memcpy(out, connection->peer, 16);
+  if (connection) memcpy(out, cr_client_address(connection), 16);
   return connection != NULL;
 }
 

@@ -1,6 +1,8 @@
 #ifndef CREACTOR_LISTENER_PRIVATE_H
 #define CREACTOR_LISTENER_PRIVATE_H
 
+#include <cwire/address.h>
+
 #include "creactor/listener.h"
 #include "loop_private.h"
 
@@ -15,9 +17,12 @@ struct cr_listener {
   _Atomic(uint32_t) own_total; /* where there is no group */
   _Atomic(uint32_t) *total;    /* on all loops */
   cr_address_table *addresses; /* of the group or of the loop; NULL: no cap by address */
-  int descriptor;              /* -1: a memory listener */
-  int reserve;  /* given up for a moment when descriptors run out; -1: it is lost for now */
-  bool grouped; /* its connections are counted in the loop's group */
+  cwire_network *trusted;      /* whose word on a client's address counts; NULL: nobody's */
+  size_t trusted_count;
+  bool proxied;   /* its connections begin with the PROXY protocol */
+  int descriptor; /* -1: a memory listener */
+  int reserve;    /* given up for a moment when descriptors run out; -1: it is lost for now */
+  bool grouped;   /* its connections are counted in the loop's group */
   bool stopped;
   bool abandoned; /* the loop ends: nothing is passed on to it any more */
   bool held;      /* by policy: `cr_listener_hold` */
@@ -30,13 +35,16 @@ struct cr_listener {
 
 /* Makes a listener of the loop without a descriptor. */
 cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limits *limits);
-/* A slot for one more connection of that peer, counted against all limits; NULL if one of them says
+/* A slot for one more connection of that peer, counted against all limits, but for those of one
+   client if the peer is trusted; NULL if one of them says
    no. The caller opens its transport, or gives it up with `cr_listener_forget` and
    `cr_connection_untake`. */
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]);
-/* Puts TLS between the connection and its transport if the listener has it, and begins to wait for
- * the handshake. False without memory. */
+/* Puts what the listener has between the connection and its transport: the PROXY protocol, then
+   TLS, and begins to wait for them. False without memory. */
 bool cr_listener_secure(cr_connection *connection, const cr_transport *below);
+/* TLS alone, if the listener has it. */
+bool cr_listener_encrypt(cr_connection *connection, const cr_transport *below);
 /* Takes the connection out of all counts; the listener may be gone afterwards. */
 void cr_listener_forget(cr_connection *connection);
 void cr_listeners_close(cr_loop *loop);

@@ -361,6 +361,7 @@ void cr_loop_destroy(cr_loop *loop) {
   cr_websocket_clear(loop);
   cr_resolver_free(loop);
   cr_address_table_free(loop->addresses);
+  free(loop->clients);
   cr_policy_timers_clear(loop);
   cr_buffer_pool_clear(&loop->buffers);
   cr_slab_clear(&loop->slab);

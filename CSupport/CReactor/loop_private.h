@@ -85,6 +85,8 @@ struct cr_loop {
   bool destroying;      /* no handler is called any more */
 
   cr_listener *listeners;
+  uint8_t (*clients)[16];      /* client.h, by slot; NULL before a proxy has named one */
+  uint32_t client_room;        /* slots that it covers */
   cr_address_table *addresses; /* of a loop without a group; made with its first listener */
   struct cr_group *group;
   uint32_t group_index;

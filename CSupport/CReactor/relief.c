@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
 #include "http_server.h"
 #include "loop_private.h"
 #include "websocket_private.h"
@@ -36,8 +37,9 @@ static size_t buffered_for(const cr_connection *connection) {
 /* As the limit on connections counts them: an IPv4 address, or the /64 of an IPv6 address. */
 static void client_of(const cr_connection *connection, uint64_t client[2]) {
   static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  memcpy(client, connection->peer, 16);
-  if (memcmp(connection->peer, mapped, sizeof mapped) != 0) client[1] = 0;
+  const uint8_t *address = cr_client_address(connection);
+  memcpy(client, address, 16);
+  if (memcmp(address, mapped, sizeof mapped) != 0) client[1] = 0;
 }
 
 static int by_client(const void *first, const void *second) {

@@ -75,8 +75,9 @@ static bool add_elements(hop_ring *ring, cwire_span text) {
 }
 
 size_t cwire_forwarded_hops(const cwire_http1_head *head, cwire_span hops[CWIRE_FORWARDED_MOST]) {
-  hop_ring ring = {.added = 0};
+  hop_ring ring;
   cwire_span value;
+  ring.added = 0;
   bool listed = cwire_http1_has(head, CWIRE_FIELD_X_FORWARDED_FOR);
   cwire_http1_field field = listed ? CWIRE_FIELD_X_FORWARDED_FOR : CWIRE_FIELD_FORWARDED;
   if (!cwire_http1_has(head, field)) return 0;

@@ -98,11 +98,11 @@ extension Field {
   }
 
   /// A list of scalars that `parse` understands; in a variable they stand between commas.
-  static func list(
-    _ name: String, _ target: WritableKeyPath<Root, [String]>, expected: String, parse: @escaping (String) -> String?
+  static func list<Value>(
+    _ name: String, _ target: WritableKeyPath<Root, [Value]>, expected: String, parse: @escaping (String) -> Value?
   ) -> Field {
     leaf(name, isList: true) { node, root, reading in
-      var values: [String] = []
+      var values: [Value] = []
       for text in reading.texts(node, expected: "a list, each item \(expected)") {
         guard let value = parse(text.value) else {
           reading.mismatch(

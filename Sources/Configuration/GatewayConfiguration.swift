@@ -39,6 +39,9 @@ package struct GatewayConfiguration: Sendable, Equatable {
   /// written `auto`: `sluice-<port>.sock` in $XDG_RUNTIME_DIR, or `sluice-<user>-<port>.sock` in /tmp.
   package var takeoverSocket: String?
 
+  /// Proxies that say of whom a connection or a request is (`trusted_proxies`): by the PROXY protocol where a listener has
+  /// it on, else by `X-Forwarded-For` or `Forwarded`. Default: loopback.
+  package var trustedProxies: [TrustedProxy] = [.loopback]
   /// Listen beyond this machine where nobody is asked for a certificate (`allow_unauthenticated`). Default: false.
   package var allowUnauthenticated = false
 
@@ -49,6 +52,29 @@ package struct GatewayConfiguration: Sendable, Equatable {
     case conditional
     case always
     case never
+  }
+
+  /// An item of `trusted_proxies`.
+  package enum TrustedProxy: Sendable, Equatable {
+    case loopback
+    case network(IPNetwork)
+
+    init?(_ text: String) {
+      if text == "loopback" {
+        self = .loopback
+      } else if let network = IPNetwork(parsing: text) {
+        self = .network(network)
+      } else {
+        return nil
+      }
+    }
+
+    package var networks: [IPNetwork] {
+      switch self {
+      case .loopback: IPNetwork.loopback
+      case .network(let network): [network]
+      }
+    }
   }
 
   package struct Log: Sendable, Equatable {

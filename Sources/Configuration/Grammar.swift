@@ -39,6 +39,9 @@ enum Grammar {
         if text == "auto" { return .some(nil) }
         return text.hasPrefix("/") && text.utf8.count <= 96 ? .some(text) : nil
       },
+      .list(
+        "trusted_proxies", \.configuration.trustedProxies, expected: IPNetwork.form,
+        parse: GatewayConfiguration.TrustedProxy.init),
       .flag("allow_unauthenticated", \.configuration.allowUnauthenticated),
     ]
   }
@@ -61,6 +64,7 @@ enum Grammar {
           .list(
             "allowed_hosts", \.allowedHosts, expected: "a host name without a port, or `*`",
             parse: HostForm.allowedHost),
+          .flag("proxy_protocol", \.proxyProtocol),
           .listenerTLS(\.tls),
         ]),
       .section(
@@ -76,6 +80,7 @@ enum Grammar {
           .size("max_message_size", \.maxMessageSize, in: 1024...gibibyte),
           .duration("ping_interval", \.pingInterval, in: .seconds(1) ... .seconds(86_400)),
           .duration("pong_timeout", \.pongTimeout, in: .milliseconds(100) ... .seconds(86_400)),
+          .flag("proxy_protocol", \.proxyProtocol),
           .listenerTLS(\.tls),
         ]),
       .section(

@@ -19,8 +19,8 @@ extension GatewayConfiguration {
     /// Bytes of further requests read ahead on one connection while an earlier one is unanswered (`pipeline`); then reading
     /// pauses. Default: 64 KiB.
     package var pipeline = 64 << 10
-    /// Connections from one IPv4 address or one IPv6 /64, counted over all workers (`connections_per_address`): 503.
-    /// Default: 1,000.
+    /// Connections of one client, an IPv4 address or an IPv6 /64, counted over all workers (`connections_per_address`): 503,
+    /// or 429 where a trusted proxy names the client. A trusted proxy itself has no such bound. Default: 1,000.
     package var connectionsPerAddress = 1000
     /// A URI that a client subscribes to or listens for (`uri`): -32602. Default: 8 KiB.
     package var uri = 8 << 10

@@ -27,6 +27,9 @@ extension GatewayConfiguration {
       /// Names taken in `Host` besides the bound host and loopback names, without a port, lower-case
       /// (`listeners.http.allowed_hosts`); `*` takes any. Default: none.
       package var allowedHosts: [String] = []
+      /// Connections begin with a header of the PROXY protocol, and are taken from trusted proxies alone
+      /// (`listeners.http.proxy_protocol`). Default: false.
+      package var proxyProtocol = false
       /// Serve https instead of http (`listeners.http.tls`).
       package var tls: TLS?
 
@@ -58,6 +61,8 @@ extension GatewayConfiguration {
       /// A client that says nothing for so long after a ping is gone (`listeners.websocket.pong_timeout`).
       /// Default: 10 s.
       package var pongTimeout = Duration.seconds(10)
+      /// `listeners.websocket.proxy_protocol`.
+      package var proxyProtocol = false
       /// `listeners.websocket.tls`.
       package var tls: TLS?
 

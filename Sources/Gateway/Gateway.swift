@@ -144,6 +144,7 @@ package final class Gateway {
           made.append(try worker.loop.listen(host: host, port: port, group: group, label: label, limits: limits))
         }
         for listener in made {
+          state.settings.apply(to: listener, label, on: worker.loop)
           if group != nil { worker.loop.hold(listener, true) }
           if !listener.isLocal { exposedListeners.insert(name) }
           worker.listeners.append((label, listener))

@@ -46,6 +46,8 @@ package final class Settings: Sendable {
   /// Of the client listeners and, as far as they apply, of the admin listener.
   let httpLimits: HTTPLimits
   let webSocketLimits: HTTPLimits
+  /// Whose word on a client's address counts, on the client listeners.
+  private let proxies: [ClientNetwork]
   /// The largest message of `/debug/echo`.
   private static let largeMessage = 64 << 20
 
@@ -103,6 +105,9 @@ package final class Settings: Sendable {
     loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
     loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
     loopLimits.memory = configuration.limits.memory ?? Int(clamping: allowance.memory / 2) / loops
+    proxies = configuration.trustedProxies.flatMap(\.networks).map {
+      ClientNetwork(ClientAddress(high: $0.high, low: $0.low), bits: UInt8($0.bits))
+    }
     httpLimits = Self.limits(
       configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
@@ -118,6 +123,17 @@ package final class Settings: Sendable {
   /// Of the listener with that label.
   func limits(of label: UInt32) -> HTTPLimits {
     label == ListenerLabel.webSocket ? webSocketLimits : httpLimits
+  }
+
+  /// Has a listener with that label take what these settings say of it.
+  func apply(to listener: Listener, _ label: UInt32, on loop: EventLoop) {
+    loop.setLimits(listener, limits(of: label))
+    let listeners = configuration.listeners
+    switch label {
+    case ListenerLabel.http: loop.setProxies(listener, proxies, proxyProtocol: listeners.http.proxyProtocol)
+    case ListenerLabel.webSocket: loop.setProxies(listener, proxies, proxyProtocol: listeners.webSocket.proxyProtocol)
+    default: loop.setProxies(listener, proxies, proxyProtocol: false)
+    }
   }
 
   private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int, processors: Int)

@@ -356,7 +356,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   func adopt(_ settings: Settings) {
     self.settings = settings
     loop.adopt(settings.loopLimits)
-    for (label, listener) in listeners { loop.setLimits(listener, settings.limits(of: label)) }
+    for (label, listener) in listeners { settings.apply(to: listener, label, on: loop) }
   }
 
   // MARK: Other threads

@@ -18,6 +18,28 @@ package struct ClientAddress: Hashable, Sendable, BitwiseCopyable {
   package var holder: ClientAddress { isIPv4 ? self : ClientAddress(high: high, low: 0) }
 }
 
+/// The addresses that agree with one in their first bits.
+package struct ClientNetwork: Sendable {
+  package let first: ClientAddress
+  /// Of 128.
+  package let bits: UInt8
+
+  package init(_ first: ClientAddress, bits: UInt8) {
+    self.first = first
+    self.bits = bits
+  }
+
+  var raw: cwire_network {
+    var network = cwire_network()
+    network.bits = bits
+    unsafe withUnsafeMutableBytes(of: &network.address) { bytes in
+      unsafe bytes.storeBytes(of: first.high.bigEndian, as: UInt64.self)
+      unsafe bytes.storeBytes(of: first.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+    }
+    return network
+  }
+}
+
 extension EventLoop {
   /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
   package func clientAddress(of connection: ConnectionID) -> ClientAddress? {

@@ -123,6 +123,16 @@ extension EventLoop {
     unsafe cr_listener_set_limits(listener.raw, &limits)
   }
 
+  /// From these networks connections count for no client but whom they name: by a header of the PROXY protocol if they are
+  /// to begin with one, and then nobody else is let in; else by fields of each request. For connections to come.
+  package func setProxies(_ listener: Listener, _ networks: [ClientNetwork], proxyProtocol: Bool) {
+    let raw = networks.map(\.raw)
+    let isDone = unsafe raw.withUnsafeBufferPointer {
+      unsafe cr_listener_set_proxies(listener.raw, $0.baseAddress, $0.count, proxyProtocol)
+    }
+    if !isDone { fatalError("no memory for a listener's proxies") }
+  }
+
   /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
   package func hold(_ listener: Listener, _ held: Bool) { unsafe cr_listener_hold(listener.raw, held) }
 

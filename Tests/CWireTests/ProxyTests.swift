@@ -25,10 +25,11 @@ struct ProxyTests {
     }
     guard result > 0 else {
       if result == 0 { return ["unfinished"] }
-      return [result == Int(CWIRE_PROXY_TOO_LARGE.rawValue) ? "error too_large" : "error bad"]
+      return [result == CWIRE_PROXY_TOO_LARGE ? "error too_large" : "error bad"]
     }
     let rest = came[result...]
-    let source = proxy.known ? "source \(text(withUnsafeBytes(of: proxy.source) { Array($0) })) \(proxy.port)" : "nobody"
+    let source =
+      proxy.known ? "source \(text(withUnsafeBytes(of: proxy.source) { Array($0) })) \(proxy.port)" : "nobody"
     return [source] + (rest.isEmpty ? [] : ["rest \(FixtureText.escape(rest))"])
   }
 
@@ -47,7 +48,7 @@ struct ProxyTests {
   /// The hops of a request with these lines, the last one first, each as its address, or `?`.
   private func hops(_ lines: String...) -> [String] {
     let head = UnsafeMutablePointer<cwire_http1_head>.allocate(capacity: 1)
-    let hops = UnsafeMutablePointer<cwire_span>.allocate(capacity: Int(CWIRE_FORWARDED_MOST.rawValue))
+    let hops = UnsafeMutablePointer<cwire_span>.allocate(capacity: CWIRE_FORWARDED_MOST)
     defer {
       head.deallocate()
       hops.deallocate()
@@ -120,8 +121,10 @@ struct ProxyTests {
   @Test(
     "an address is in a network if it agrees in the bits that count",
     arguments: [
-      ("10.0.0.0", 104, "10.255.0.1", true), ("10.0.0.0", 104, "11.0.0.1", false), ("10.0.0.0", 105, "10.128.0.1", false),
-      ("10.0.0.0", 105, "10.127.0.1", true), ("192.0.2.1", 128, "192.0.2.1", true), ("192.0.2.1", 128, "192.0.2.2", false),
+      ("10.0.0.0", 104, "10.255.0.1", true), ("10.0.0.0", 104, "11.0.0.1", false),
+      ("10.0.0.0", 105, "10.128.0.1", false),
+      ("10.0.0.0", 105, "10.127.0.1", true), ("192.0.2.1", 128, "192.0.2.1", true),
+      ("192.0.2.1", 128, "192.0.2.2", false),
       ("::", 0, "192.0.2.1", true), ("::1", 128, "::1", true), ("::1", 128, "127.0.0.1", false),
       ("2001:db8::", 33, "2001:db8:7fff::1", true), ("2001:db8::", 33, "2001:db8:8000::1", false),
       ("192.0.2.0", 127, "192.0.2.1", true), ("192.0.2.0", 127, "192.0.2.2", false),

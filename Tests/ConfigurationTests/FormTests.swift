@@ -145,3 +145,56 @@ import Testing
     #expect(Suggestion.nearest(to: "tls", among: names) == nil)
   }
 }
+
+@Suite("Networks of proxies")
+struct NetworkTests {
+  @Test(
+    "are addresses, or addresses with a number of bits",
+    arguments: [
+      ("10.0.0.0/8", 0, 0xFFFF_0A00_0000, 104), ("192.0.2.1", 0, 0xFFFF_C000_0201, 128),
+      ("0.0.0.0/0", 0, 0xFFFF_0000_0000, 96),
+      ("::1", 0, 1, 128), ("::", 0, 0, 128), ("::/0", 0, 0, 0), ("2001:db8::/32", 0x2001_0DB8_0000_0000, 0, 32),
+      ("2001:db8::7:8", 0x2001_0DB8_0000_0000, 0x7_0008, 128),
+      ("1:2:3:4:5:6:7:8", 0x1_0002_0003_0004, 0x5_0006_0007_0008, 128),
+      ("::ffff:192.0.2.1", 0, 0xFFFF_C000_0201, 128), ("FE80::1/10", 0xFE80_0000_0000_0000, 1, 10),
+      ("1:2:3:4:5:6:7::", 0x1_0002_0003_0004, 0x5_0006_0007_0000, 128),
+      ("::2:3:4:5:6:7:8", 0x2_0003_0004, 0x5_0006_0007_0008, 128),
+      ("64:ff9b::192.0.2.33", 0x64_FF9B_0000_0000, 0xC000_0221, 128),
+    ] as [(String, UInt64, UInt64, Int)])
+  func networks(text: String, high: UInt64, low: UInt64, bits: Int) {
+    #expect(IPNetwork(parsing: text) == IPNetwork(high: high, low: low, bits: bits))
+  }
+
+  @Test(
+    "are nothing else",
+    arguments: [
+      "", "10.0.0", "10.0.0.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8",
+      "::/129", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8::", ":1", "1:", "12345::",
+      "g::",
+      "::1.2.3", "1.2.3.4::", "fe80::1%eth0", "[::1]", "proxy.example", "Loopback", "*",
+    ])
+  func others(text: String) {
+    #expect(IPNetwork(parsing: text) == nil)
+  }
+
+  @Test("are loopback unless something else is said, and none if so")
+  func configured() throws {
+    #expect(GatewayConfiguration().trustedProxies == [.loopback])
+    #expect(try load("trusted_proxies: []").configuration.trustedProxies == [])
+    let several = try load("trusted_proxies: [loopback, 10.0.0.0/8]\nlisteners: {http: {proxy_protocol: true}}")
+      .configuration
+    #expect(several.trustedProxies == [.loopback, .network(IPNetwork(parsing: "10.0.0.0/8")!)])
+    #expect(several.listeners.http.proxyProtocol && !several.listeners.webSocket.proxyProtocol)
+    #expect(
+      try load("", environment: ["SLUICE_TRUSTED_PROXIES": "192.0.2.1, loopback"]).configuration.trustedProxies.count
+        == 2)
+    let found = mistakes("trusted_proxies: [10.0.0.0/8, nginx]")
+    #expect(found.count == 1)
+    #expect(found[0].found == "`nginx`" && found[0].expected == IPNetwork.form)
+  }
+
+  @Test("hold what an address of this machine looks like")
+  func loopback() {
+    #expect(IPNetwork.loopback == [IPNetwork(parsing: "127.0.0.0/8")!, IPNetwork(parsing: "::1/128")!])
+  }
+}

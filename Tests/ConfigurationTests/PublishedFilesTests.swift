@@ -64,7 +64,9 @@ import Testing
   private func defaults(of schema: SourceNode) -> String {
     switch schema.member("default")?.content {
     case .scalar(let text): return "\"\(text)\""
-    case .sequence: return "[]"
+    case .sequence(let items):
+      let texts = items.compactMap { item in if case .scalar(let text) = item.content { "\"\(text)\"" } else { nil } }
+      return "[\(texts.joined(separator: ", "))]"
     default: break
     }
     let members = (schema.member("properties")?.entries ?? []).filter { $0.key != "servers" && $0.key != "tls" }

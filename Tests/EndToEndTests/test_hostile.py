@@ -95,7 +95,8 @@ def flood(gateway: Gateway, sources: list[str], each: int) -> list[Connection]:
 
 def test_a_flood_from_one_address_leaves_room_for_others(make_gateway: Callable[..., Gateway]) -> None:
     """The cap counts over all workers, wherever the kernel puts a connection."""
-    settings = {"limits": {"connections_per_address": 40, "head_timeout": "1m"}}
+    limits = {"connections_per_address": 40, "head_timeout": "1m"}
+    settings = {"limits": limits, "trusted_proxies": []}
     gateway = make_gateway(settings=settings, workers=3)
     before = gateway.descriptors()
     with others_are_answered(gateway):
@@ -114,6 +115,7 @@ def test_a_flood_past_every_limit_is_refused_politely(make_gateway: Callable[...
     settings = {
         "listeners": {"http": {"max_connections": 100}},
         "limits": {"connections_per_address": 30, "head_timeout": "1m", "idle_timeout": "1m"},
+        "trusted_proxies": [],
     }
     gateway = make_gateway(settings=settings, workers=2)
     before = gateway.descriptors()
@@ -238,8 +240,9 @@ def test_a_reader_must_keep_a_least_pace(
 
 @pytest.mark.parametrize("limit", ["listener", "address"])
 def test_sockets_beyond_the_limit_are_told_to_come_back(make_gateway: Callable[..., Gateway], limit: str) -> None:
-    limited = {"listeners": {"websocket": {"max_connections": 3}}}
-    gateway = make_gateway(settings=limited if limit == "listener" else {"limits": {"connections_per_address": 3}})
+    by_listener = {"listeners": {"websocket": {"max_connections": 3}}}
+    by_address = {"limits": {"connections_per_address": 3}, "trusted_proxies": []}
+    gateway = make_gateway(settings=by_listener if limit == "listener" else by_address)
     url = gateway.socket_url(port=gateway.websocket_port)
     with ExitStack() as held:
         sockets = [held.enter_context(Socket(url)) for _ in range(3)]
@@ -417,6 +420,7 @@ def test_after_floods_memory_is_where_it_was(make_gateway: Callable[..., Gateway
         "listeners": {"http": {"max_connections": 1000}},
         "limits": limits,
         "sessions": {"idle_timeout": "4s", "resume_window": "1s"},
+        "trusted_proxies": [],
     }
     gateway = make_gateway(settings=settings, workers=2)
     before = gateway.descriptors()

@@ -1,6 +1,8 @@
 #ifndef CREACTOR_LISTENER_H
 #define CREACTOR_LISTENER_H
 
+#include <cwire/address.h>
+
 #include "creactor/loop.h"
 #include "creactor/tls.h"
 
@@ -29,8 +31,8 @@ typedef struct cr_http_limits {
   uint32_t idle_timeout;    /* ms of a kept-alive connection without a request */
   uint32_t pipeline;        /* bytes of further requests read ahead of an answer that is due */
   uint32_t max_connections; /* of this label, on all loops of its group: 503 and close */
-  /* Connections of one peer (IPv4 address or IPv6 /64) with all listeners of the group: 503; 0: no
-     cap. */
+  /* Connections of one client (IPv4 address or IPv6 /64) with all listeners of the group: 503, and
+     429 where a proxy names the client; 0: no cap. */
   uint32_t per_address;
 } cr_http_limits;
 cr_http_limits cr_http_limits_default(void);
@@ -55,6 +57,12 @@ cr_error cr_listener_adopt(cr_listener **out, cr_loop *loop, cr_group *group, in
 int cr_listener_descriptor(const cr_listener *listener);
 /* Limits of connections and requests to come; those on their way go on under them too. */
 void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits);
+/* From these networks, which are copied, connections count for no client but whom they name: with
+   `proxy_protocol` by its header, which they must begin with then, and without which others are
+   turned away; else by a field of each request (cwire/forwarded.h). For connections to come. False
+   without memory: it stays as it was. */
+bool cr_listener_set_proxies(cr_listener *listener, const cwire_network *networks, size_t count,
+                             bool proxy_protocol);
 /* The port at which a TCP socket listens; 0 if it does not. */
 uint16_t cr_socket_port(int descriptor);
 /* True if the socket listens at that address (port 0: at any port of it); `port` gets its own. */
