@@ -94,6 +94,7 @@ typedef enum cr_kind {
   CR_KIND_CHILD
 } cr_kind;
 
+struct cr_connector;   /* connector.h: a connection that is being made */
 struct cr_exchange;    /* http_server: what one request needs beyond the flags below */
 struct cr_memory_peer; /* memory: the far end */
 struct cr_websocket;   /* websocket_private.h: what reading a message needs */
@@ -182,9 +183,10 @@ cr_connection *cr_connection_find(cr_loop *loop, cr_id id);
 
 /* A connected descriptor, which is taken over even on failure. Reading starts. */
 int cr_plain_open(cr_connection *connection, int descriptor);
-/* Tries the addresses in order; ends in `transport->connected`, later. They are copied. */
-int cr_plain_connect(cr_connection *connection, const struct sockaddr_storage *addresses,
-                     unsigned count);
+/* The same in two steps, for a connection that is still being made: until it is connected
+   `connector` (NULL: nobody) hears of its end. */
+void cr_plain_prepare(cr_connection *connection, struct cr_connector *connector);
+int cr_plain_connected(cr_connection *connection, int descriptor);
 /* True if the loop's client connections to `host` are intercepted: then this one is on its way. */
 bool cr_memory_connect(cr_connection *connection, const char *host);
 

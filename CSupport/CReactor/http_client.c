@@ -3,8 +3,8 @@
 #include <cwire/http1.h>
 #include <cwire/http1_body.h>
 
+#include "connector.h"
 #include "http_client.h"
-#include "resolver.h"
 #include "tls.h"
 #include "transport_tls.h"
 #include "websocket_private.h"
@@ -16,8 +16,6 @@
 enum { MAX_INTERIM = 16, BATCH = 16, QUIET_MS = 500 };
 
 typedef struct client {
-  cr_resolver_waiter waiter;
-  cr_connection *connection;
   cr_tls_context *tls;
   cr_upgrade *upgrade; /* the request asks for a WebSocket; else NULL */
   cwire_http1_body body;
@@ -40,7 +38,6 @@ static client *client_of(cr_connection *connection) {
 }
 
 static void client_free(client *client) {
-  cr_resolver_leave(&client->waiter);
   cr_tls_context_free(client->tls);
   free(client->upgrade);
   free(client);
@@ -48,54 +45,16 @@ static void client_free(client *client) {
 
 /* ---- Connecting ---- */
 
-static void connect_to(client *client, cr_addresses *addresses) {
-  for (unsigned i = 0; i < addresses->count; i++) {
-    struct sockaddr_storage *address = &addresses->list[i];
-    if (address->ss_family == AF_INET) {
-      ((struct sockaddr_in *)address)->sin_port = htons(client->port);
-    } else {
-      ((struct sockaddr_in6 *)address)->sin6_port = htons(client->port);
-    }
-  }
-  cr_connection *connection = client->connection;
-  if (client->tls != NULL && !cr_tls_attach_client(connection, &cr_transport_plain, client->tls,
-                                                   client->host, client->port)) {
+static void begin(cr_connection *connection) {
+  client *client = client_of(connection);
+  bool in_memory = cr_memory_connect(connection, client->host);
+  const cr_transport *below = in_memory ? &cr_transport_memory : &cr_transport_plain;
+  if (client->tls != NULL &&
+      !cr_tls_attach_client(connection, below, client->tls, client->host, client->port)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
-    return;
+  } else if (!in_memory) {
+    cr_connector_start(connection, client->host, client->port);
   }
-  cr_plain_connect(connection, addresses->list, addresses->count);
-}
-
-static cr_error resolver_error(int status) {
-  return (cr_error){CR_DOMAIN_RESOLVER, status};
-}
-
-static void resolved(cr_resolver_waiter *waiter, int status, const cr_addresses *addresses) {
-  client *client = (struct client *)waiter; /* its first member */
-  if (status != 0) {
-    cr_connection_close(client->connection, resolver_error(status));
-    return;
-  }
-  cr_addresses mine = *addresses;
-  connect_to(client, &mine);
-}
-
-static void begin(client *client) {
-  cr_connection *connection = client->connection;
-  if (cr_memory_connect(connection, client->host)) {
-    if (client->tls != NULL && !cr_tls_attach_client(connection, &cr_transport_memory, client->tls,
-                                                     client->host, client->port)) {
-      cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
-    }
-    return;
-  }
-  cr_addresses addresses;
-  client->waiter.done = resolved;
-  int status = cr_resolver_find(connection->loop, client->host, &addresses, &client->waiter);
-  if (status == 0)
-    connect_to(client, &addresses);
-  else if (status != UV_EAGAIN)
-    cr_connection_close(connection, resolver_error(status));
 }
 
 static void on_connected(cr_connection *connection) {
@@ -261,7 +220,7 @@ static void on_run(cr_connection *connection) {
   client *client = client_of(connection);
   if (!client->begun) {
     client->begun = true;
-    begin(client);
+    begin(connection);
   } else if (cr_has_ended(connection)) {
     on_eof(connection);
   } else {
@@ -326,7 +285,6 @@ cr_id cr_http_connect_for(cr_loop *loop, const cr_endpoint *endpoint, uint64_t t
   memcpy(client->host, host.base, host.length);
   client->port = endpoint->port;
   client->upgrade = upgrade;
-  client->connection = connection;
   client->tls = endpoint->tls == NULL ? NULL : cr_tls_context_retain(endpoint->tls);
   connection->state = client;
   connection->tag = tag;

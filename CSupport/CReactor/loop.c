@@ -348,9 +348,9 @@ void cr_loop_destroy(cr_loop *loop) {
   for (int turn = 0; turn < MOST_ENDING_TURNS && (loop->slab.used > 0 || loop->listeners); turn++) {
     if (!cr_loop_step(loop)) uv_sleep(1);
   }
+  cr_resolver_stop(loop);
   cr_mailbox_deliver(loop);
   cr_memory_forget(loop);
-  cr_resolver_stop(loop);
   uv_walk(&loop->uv, close_handle, NULL);
   while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
     continue;
@@ -360,6 +360,7 @@ void cr_loop_destroy(cr_loop *loop) {
   cr_http_server_clear(loop);
   cr_websocket_clear(loop);
   cr_resolver_free(loop);
+  cr_answered_free(loop->answered);
   cr_address_table_free(loop->addresses);
   free(loop->clients);
   cr_policy_timers_clear(loop);

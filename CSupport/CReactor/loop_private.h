@@ -42,6 +42,7 @@ typedef struct cr_policy_timers {
 } cr_policy_timers;
 
 struct cr_resolver;  /* resolver.c: whatever it keeps per loop */
+struct cr_answered;  /* addresses.c */
 struct cr_intercept; /* transport_memory.c */
 struct cr_exchange;
 struct cr_websocket;
@@ -92,6 +93,7 @@ struct cr_loop {
   uint32_t group_index;
   struct cr_intercept *intercepts; /* transport_memory.c */
   struct cr_resolver *resolver;
+  struct cr_answered *answered; /* addresses that were connected to; NULL until there is one */
 
   cr_loop_counts counts;
   uint64_t date_quarter;

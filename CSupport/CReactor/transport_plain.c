@@ -1,9 +1,9 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "connector.h"
 #include "loop_private.h"
 #include "socket_progress.h"
 
@@ -102,9 +102,8 @@ static void was_closed(uv_handle_t *handle) {
 }
 
 static void plain_close(cr_connection *connection, bool reset) {
-  /* Between two attempts to connect the handle is closing already; its callback goes on from here.
-   */
-  if (uv_is_closing(&connection->handle)) return;
+  cr_connector *connector = connection->handle.data;
+  if (connector != NULL) cr_connector_abandon(connector);
   if (reset && uv_tcp_close_reset(&connection->tcp, was_closed) == 0) return;
   uv_close(&connection->handle, was_closed);
 }
@@ -123,9 +122,13 @@ const cr_transport cr_transport_plain = {
     .wrote = cr_connection_wrote,
 };
 
-int cr_plain_open(cr_connection *connection, int descriptor) {
+void cr_plain_prepare(cr_connection *connection, cr_connector *connector) {
   if (!connection->transport) connection->transport = &cr_transport_plain;
   uv_tcp_init(&connection->loop->uv, &connection->tcp);
+  connection->handle.data = connector;
+}
+
+int cr_plain_connected(cr_connection *connection, int descriptor) {
   int status = uv_tcp_open(&connection->tcp, descriptor);
   if (status < 0) {
     close(descriptor);
@@ -136,71 +139,7 @@ int cr_plain_open(cr_connection *connection, int descriptor) {
   return 0;
 }
 
-/* ---- Connecting ---- */
-
-typedef struct attempt {
-  uv_connect_t request;
-  cr_connection *connection;
-  unsigned index, count;
-  struct sockaddr_storage addresses[];
-} attempt;
-
-static int attempt_next(attempt *attempt);
-
-static void attempt_closed(uv_handle_t *handle) {
-  attempt *attempt = handle->data;
-  cr_connection *connection = attempt->connection;
-  if (cr_is_closing(connection)) {
-    free(attempt);
-    cr_connection_released(connection);
-    return;
-  }
-  int status = attempt_next(attempt);
-  if (status < 0) connection->transport->connected(connection, status);
-}
-
-static void was_connected(uv_connect_t *request, int status) {
-  attempt *attempt = (struct attempt *)(void *)request; /* the request is the first member */
-  cr_connection *connection = attempt->connection;
-  if (cr_is_closing(connection) || status == 0 || attempt->index == attempt->count) {
-    free(attempt);
-    if (cr_is_closing(connection)) return;
-    if (status == 0) uv_tcp_nodelay(&connection->tcp, 1);
-    connection->transport->connected(connection, status);
-    return;
-  }
-  /* The next address needs a new socket, and libuv a closed handle for it. */
-  connection->handle.data = attempt;
-  uv_close(&connection->handle, attempt_closed);
-}
-
-static int attempt_next(attempt *attempt) {
-  cr_connection *connection = attempt->connection;
-  uv_tcp_init(&connection->loop->uv, &connection->tcp);
-  int status = UV_EADDRNOTAVAIL;
-  while (attempt->index < attempt->count) {
-    const struct sockaddr *address = (const struct sockaddr *)&attempt->addresses[attempt->index++];
-    status = uv_tcp_connect(&attempt->request, &connection->tcp, address, was_connected);
-    if (status == 0) return 0;
-  }
-  free(attempt);
-  return status;
-}
-
-int cr_plain_connect(cr_connection *connection, const struct sockaddr_storage *addresses,
-                     unsigned count) {
-  if (!connection->transport) connection->transport = &cr_transport_plain;
-  attempt *attempt = malloc(sizeof *attempt + count * sizeof *addresses);
-  int status = UV_ENOMEM;
-  if (attempt) {
-    attempt->connection = connection;
-    attempt->index = 0;
-    attempt->count = count;
-    if (count) memcpy(attempt->addresses, addresses, count * sizeof *addresses);
-    status = attempt_next(attempt);
-  } else {
-    uv_tcp_init(&connection->loop->uv, &connection->tcp);
-  }
-  if (status < 0) cr_connection_close(connection, cr_error_uv(status));
-  return status;
+int cr_plain_open(cr_connection *connection, int descriptor) {
+  cr_plain_prepare(connection, NULL);
+  return cr_plain_connected(connection, descriptor);
 }

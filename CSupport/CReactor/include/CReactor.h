@@ -1,6 +1,7 @@
 #ifndef CREACTOR_H
 #define CREACTOR_H
 
+#include "creactor/attempts.h"
 #include "creactor/error.h"
 #include "creactor/frame.h"
 #include "creactor/handover.h"

@@ -24,6 +24,12 @@ cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener, const cr_
 void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context);
 
+/* From now on names are looked up by this instead of the system's resolver: it writes the numeric
+   addresses of `host`, separated by spaces, and returns 0, or a negative UV_EAI code. Each call is
+   on a thread of its own, and may outlive the loop. */
+typedef int cr_lookup_function(void *context, const char *host, char *addresses, size_t capacity);
+void cr_memory_lookup(cr_loop *loop, cr_lookup_function *function, void *context);
+
 /* The test's end: bytes toward the gateway, bytes from it, orderly end, reset.
    `cr_memory_peer_plan` gives it faults from now on: a connection to an upstream begins without
    any. `cr_memory_peer_take` moves out up to `capacity` bytes written by the gateway. Freed by

@@ -1,0 +1,295 @@
+import CReactor
+import CReactorPeers
+import Foundation
+import Synchronization
+import Testing
+
+/// The names of one test and what they mean. A name that is `held` is answered once it is let go. Asked on threads of
+/// its own, and kept by those that ask.
+private final class Names: Sendable {
+  private struct State {
+    var addresses: [String: String]
+    var held: Set<String>
+    var asked: [String] = []
+  }
+
+  private let state: Mutex<State>
+
+  init(_ addresses: [String: String] = [:], held: Set<String> = []) {
+    state = Mutex(State(addresses: addresses, held: held))
+  }
+
+  /// What was looked up, in order.
+  var asked: [String] { state.withLock { $0.asked } }
+
+  func release(_ name: String) { state.withLock { _ = $0.held.remove(name) } }
+
+  func releaseAll() { state.withLock { $0.held = [] } }
+
+  private func find(_ name: String) -> String? {
+    state.withLock { $0.asked.append(name) }
+    while state.withLock({ $0.held.contains(name) }) { usleep(500) }
+    return state.withLock { $0.addresses[name] }
+  }
+
+  /// Has a loop look names up here. The loop's threads may outlive it, so this is never freed.
+  func serve(_ bench: ClientBench) {
+    cr_memory_lookup(
+      bench.loop,
+      { context, host, out, capacity in
+        let names = Unmanaged<Names>.fromOpaque(context!).takeUnretainedValue()
+        guard let found = names.find(String(cString: host!)) else { return -3008 }  // UV_EAI_NONAME
+        _ = found.withCString { strncpy(out!, $0, capacity - 1) }
+        return 0
+      }, Unmanaged.passRetained(self).toOpaque())
+  }
+}
+
+/// A loopback address that takes the first packet of a connection and never answers: a socket that listens, with a full
+/// queue.
+private final class SilentAddress {
+  private let descriptor: Int32
+  private var filler: Int32 = -1
+  let address: String
+  let port: UInt16
+
+  init?(_ address: String, port: UInt16) {
+    self.address = address
+    self.port = port
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var place = sockaddr_in()
+    place.sin_family = sa_family_t(AF_INET)
+    place.sin_port = port.bigEndian
+    inet_pton(AF_INET, address, &place.sin_addr)
+    let isBound = Self.with(&place) { bind(descriptor, $0, $1) == 0 } && listen(descriptor, 0) == 0
+    guard isBound else { return nil }
+    // A queue of none takes one.
+    filler = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard Self.with(&place, { connect(filler, $0, $1) == 0 }) else { return nil }
+  }
+
+  deinit {
+    close(filler)
+    close(descriptor)
+  }
+
+  /// Whether sockets have sent their first packet there and wait (SYN-SENT in `/proc/net/tcp`, which may miss one that
+  /// changes while it is read: ask until it says what it should).
+  var isAwaited: Bool {
+    let octets = address.split(separator: ".").map { String(format: "%02X", Int($0)!) }
+    let entry = " " + octets.reversed().joined() + ":" + String(format: "%04X", Int(port)) + " 02 "
+    // The kernel gives it in pieces, of which any may be short.
+    let file = open("/proc/self/net/tcp", O_RDONLY)
+    defer { close(file) }
+    var table = Data()
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = read(file, &piece, piece.count), count > 0 { table += piece[..<count] }
+    return table.range(of: Data(entry.utf8)) != nil
+  }
+
+  private static func with(_ place: inout sockaddr_in, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Bool) -> Bool {
+    withUnsafePointer(to: &place) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+    }
+  }
+}
+
+@Suite("A connection from a name", .timeLimit(.minutes(1)))
+struct ConnectorTests {
+  /// Turns the loop often enough for whatever is under way on this machine to happen.
+  private func turn(_ bench: ClientBench) {
+    for _ in 0..<50 {
+      cr_loop_step(bench.loop)
+      usleep(200)
+    }
+  }
+
+  @Test(
+    "goes on to the next address when one fails at once",
+    arguments: [
+      "::1 127.0.0.1",  // nobody listens
+      "2001:db8::1 127.0.0.1",  // there may be no way to it at all
+      "255.255.255.255 127.0.0.1", "127.0.0.2 ::1 127.0.0.1",
+    ])
+  func failsAtOnce(addresses: String) {
+    let peer = Peer()
+    let bench = ClientBench()
+    Names(["two.test": addresses]).serve(bench)
+    let id = bench.connect(to: peer.port, host: "two.test")
+    #expect(bench.exchange(id, "/", body: [65])?.text == "A")
+  }
+
+  @Test("does not wait for an address that is silent, and leaves nothing behind that asks there")
+  func silent() throws {
+    let peer = Peer()
+    let silent = try #require(SilentAddress("127.0.0.2", port: peer.port))
+    let bench = ClientBench(manualClock: true)
+    Names(["two.test": "127.0.0.2 127.0.0.1"]).serve(bench)
+    let id = bench.connect(to: peer.port, host: "two.test", timeout: 1000)
+    bench.send(id, "/", body: [65])
+    bench.run { silent.isAwaited }
+    cr_loop_advance(bench.loop, 249)
+    turn(bench)
+    #expect(peer.accepted == 0)
+    cr_loop_advance(bench.loop, 1)
+    bench.run { bench.answers[1]?.last?.isComplete == true }
+    bench.run { !silent.isAwaited }
+
+    // The address that has answered is asked first from then on, for ten minutes.
+    let second = bench.connect(to: peer.port, host: "two.test", tag: 2)
+    #expect(bench.exchange(second, "/", body: [66], tag: 2)?.text == "B")
+    cr_loop_advance(bench.loop, 10 * 60 * 1000)
+    let third = bench.connect(to: peer.port, host: "two.test", timeout: 1000, tag: 3)
+    bench.run { silent.isAwaited }
+    #expect(peer.accepted == 2)
+    cr_close(bench.loop, third)
+    bench.run { !silent.isAwaited }
+    #expect(cr_loop_count(bench.loop).upstream == 2)
+  }
+
+  @Test("has one time limit for all addresses together")
+  func limit() throws {
+    let peer = Peer()
+    let silent = try ["127.0.0.2", "127.0.0.3"].map { try #require(SilentAddress($0, port: peer.port)) }
+    let bench = ClientBench(manualClock: true)
+    Names(["silent.test": "127.0.0.2 127.0.0.3"]).serve(bench)
+    _ = bench.connect(to: peer.port, host: "silent.test", timeout: 500)
+    for _ in 0..<4 {
+      turn(bench)
+      #expect(bench.ends.isEmpty)
+      cr_loop_advance(bench.loop, 125)
+    }
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.code == Int32(CR_REASON_TIMED_OUT.rawValue))
+    _ = silent
+  }
+
+  @Test(
+    "says why when no address answers, or there is none",
+    arguments: [
+      ("refused.test", CR_DOMAIN_UV, -ECONNREFUSED), ("127.0.0.9", CR_DOMAIN_UV, -ECONNREFUSED),
+      ("unknown.test", CR_DOMAIN_RESOLVER, -3008), ("empty.test", CR_DOMAIN_RESOLVER, -3007),
+    ])
+  func noAnswer(host: String, domain: cr_domain, code: Int32) {
+    let peer = Peer()
+    let bench = ClientBench()
+    Names(["refused.test": "2001:db8::1 127.0.0.2 ::1", "empty.test": ""]).serve(bench)
+    _ = bench.connect(to: peer.port, host: host)
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.ends[1]?.domain == UInt16(domain.rawValue))
+    #expect(bench.ends[1]?.code == code)
+  }
+
+  @Test("asks whether a silent peer is still there")
+  func keepalive() throws {
+    let peer = Peer()
+    let bench = ClientBench()
+    #expect(bench.exchange(bench.connect(to: peer.port), "/", body: [65])?.text == "A")
+    let descriptor = try #require((3..<1024).first { remotePort(of: $0) == peer.port })
+    func option(_ level: Int32, _ name: Int32) -> Int32 {
+      var value: Int32 = -1
+      var length = socklen_t(MemoryLayout<Int32>.size)
+      getsockopt(descriptor, level, name, &value, &length)
+      return value
+    }
+    #expect(option(SOL_SOCKET, SO_KEEPALIVE) == 1)
+    #expect(option(Int32(IPPROTO_TCP), TCP_KEEPIDLE) == 30)
+    #expect(option(Int32(IPPROTO_TCP), TCP_KEEPINTVL) == 10)
+    #expect(option(Int32(IPPROTO_TCP), TCP_KEEPCNT) == 3)
+    #expect(option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT) == 60_000)
+    #expect(option(Int32(IPPROTO_TCP), TCP_NODELAY) == 1)
+  }
+
+  private func remotePort(of descriptor: Int32) -> UInt16? {
+    var place = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isConnected = withUnsafeMutablePointer(to: &place) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) == 0 }
+    }
+    return isConnected && place.sin_family == sa_family_t(AF_INET) ? UInt16(bigEndian: place.sin_port) : nil
+  }
+
+  // MARK: Looking up
+
+  @Test("names whose servers are silent hold up no other, and as many as there are threads for give way in order")
+  func slowNames() {
+    let slow = (1...33).map { "slow\($0).test" }
+    let names = Names(["quick.test": "127.0.0.1", "slow33.test": "127.0.0.1"], held: Set(slow))
+    defer { names.releaseAll() }
+    let peer = Peer()
+    let bench = ClientBench()
+    names.serve(bench)
+    let first = slow[..<31].enumerated().map { bench.connect(to: peer.port, host: $1, tag: 100 + UInt64($0)) }
+    bench.run { names.asked.count == 31 }
+    #expect(bench.exchange(bench.connect(to: peer.port, host: "quick.test"), "/", body: [65])?.text == "A")
+    // The last one that there is room for, and one that waits until somebody gives up.
+    _ = bench.connect(to: peer.port, host: slow[31], tag: 131)
+    bench.run { names.asked.count == 33 }
+    let queued = bench.connect(to: peer.port, host: slow[32], tag: 132)
+    turn(bench)
+    #expect(!names.asked.contains("slow33.test"))
+    cr_close(bench.loop, first[0])
+    bench.run { names.asked.contains("slow33.test") }
+    names.release("slow33.test")
+    #expect(bench.exchange(queued, "/", body: [66], tag: 132)?.text == "B")
+  }
+
+  @Test("those who ask for one name share its look-up, also one that the first has given up")
+  func shared() {
+    let names = Names(["a.test": "127.0.0.1"], held: ["a.test"])
+    defer { names.releaseAll() }
+    let peer = Peer()
+    let bench = ClientBench()
+    names.serve(bench)
+    let ids = (1...3).map { bench.connect(to: peer.port, host: "a.test", tag: $0) }
+    bench.run { names.asked.count == 1 }
+    for id in ids { cr_close(bench.loop, id) }
+    bench.run { cr_loop_count(bench.loop).upstream == 0 }
+    let late = bench.connect(to: peer.port, host: "a.test", tag: 4)
+    turn(bench)
+    names.releaseAll()
+    #expect(bench.exchange(late, "/", body: [65], tag: 4)?.text == "A")
+    #expect(bench.exchange(bench.connect(to: peer.port, host: "a.test", tag: 5), "/", tag: 5)?.status == 200)
+    #expect(names.asked == ["a.test"])
+  }
+
+  @Test("an answer that nobody has waited for is kept, a failure for a second")
+  func kept() {
+    let names = Names(["a.test": "127.0.0.1"], held: ["a.test"])
+    let peer = Peer()
+    let bench = ClientBench(manualClock: true)
+    names.serve(bench)
+    _ = bench.connect(to: peer.port, host: "none.test", tag: 1)
+    bench.run { bench.ends[1] != nil }
+    cr_loop_advance(bench.loop, 999)
+    _ = bench.connect(to: peer.port, host: "none.test", tag: 2)
+    bench.run { bench.ends[2] != nil }
+    #expect(names.asked == ["none.test"])
+    cr_loop_advance(bench.loop, 1)
+    _ = bench.connect(to: peer.port, host: "none.test", tag: 3)
+    bench.run { bench.ends[3] != nil }
+    #expect(names.asked == ["none.test", "none.test"])
+
+    let impatient = bench.connect(to: peer.port, host: "a.test", timeout: 10, tag: 4)
+    bench.run { names.asked.count == 3 }
+    cr_loop_advance(bench.loop, 10)
+    bench.run { bench.ends[4] != nil }
+    #expect(bench.send(impatient, "/") == CR_WRITE_STALE)
+    names.releaseAll()
+    turn(bench)
+    #expect(bench.exchange(bench.connect(to: peer.port, host: "a.test", tag: 5), "/", tag: 5)?.status == 200)
+    #expect(names.asked.count == 3)
+  }
+
+  @Test("a look-up that goes on does not hold up the end of its loop")
+  func end() {
+    let names = Names(held: ["slow.test"])
+    let bench = ClientBench()
+    names.serve(bench)
+    _ = bench.connect(to: 9, host: "slow.test")
+    bench.run { names.asked.count == 1 }
+    // Its thread is still asking when this returns, as it is let go only afterwards.
+    bench.destroy()
+    names.releaseAll()
+  }
+}
