@@ -105,6 +105,7 @@ extension Worker {
     guard session.transport != .eventStream, session.withState({ $0.log.isStandalone(connection) }) else { return }
     writeRetry(connection)
     streamReaders[connection] = nil
+    _ = session.withState { $0.log.detach(connection, now: now) }
     loop.setTag(connection, 0)
     loop.endStream(connection)
   }
