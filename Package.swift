@@ -83,7 +83,7 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CWire",
+        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CReactorPeers", "CWire",
         .product(name: "Logging", package: "swift-log"),
       ]),
   ],

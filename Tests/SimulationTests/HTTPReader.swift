@@ -67,6 +67,15 @@ struct HTTPReader {
     return message
   }
 
+  /// The first bytes of a message are there, or more of one whose length is known, and the others are not.
+  var isWithinMessage: Bool {
+    switch mode {
+    case .head: !buffer.isEmpty
+    case .length: current?.isComplete == false
+    case .chunked, .untilEnd: false
+    }
+  }
+
   /// What came behind the last message: after 101 it is no HTTP any more.
   mutating func takeRest() -> [UInt8] {
     defer { buffer = [] }

@@ -3,7 +3,7 @@ import CReactor
 @testable import Reactor
 
 /// The far end of an in-memory connection of a gateway's loop.
-final class MemoryPeer {
+class MemoryPeer {
   private let raw: OpaquePointer
 
   /// Takes over a peer that a loop made.
@@ -22,26 +22,45 @@ final class MemoryPeer {
   /// While it is stalled it takes nothing.
   func stall(_ stalled: Bool) { cr_memory_peer_stall(raw, stalled) }
 
-  func send(_ bytes: [UInt8]) {
+  /// Beyond so many bytes that were not taken it accepts none; 0: any number.
+  func accept(_ window: Int) { cr_memory_peer_window(raw, window) }
+
+  func send(_ bytes: [UInt8]) { sendBelow(bytes) }
+
+  /// What the gateway has written since the last call.
+  func take() -> [UInt8] { takeBelow(0) }
+
+  func end() { cr_memory_peer_end(raw) }
+
+  final func sendBelow(_ bytes: [UInt8]) {
     bytes.withUnsafeBufferPointer { cr_memory_peer_send(raw, cwire_span_make($0.baseAddress, $0.count)) }
   }
 
-  /// What the gateway has written since the last call.
-  func take() -> [UInt8] {
+  /// At most so many bytes, or with 0 all that the gateway has written.
+  final func takeBelow(_ most: Int) -> [UInt8] {
     var taken: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16 << 10)
-    while true {
-      let count = cr_memory_peer_take(raw, &buffer, buffer.count)
-      guard count > 0 else { return taken }
+    while most == 0 || taken.count < most {
+      let count = cr_memory_peer_take(raw, &buffer, most == 0 ? buffer.count : min(buffer.count, most - taken.count))
+      guard count > 0 else { break }
       taken += buffer[..<count]
     }
+    return taken
   }
 
   /// The gateway ended the connection, and everything it wrote was taken.
   var isEnded: Bool { cr_memory_peer_ended(raw) }
 
-  func end() { cr_memory_peer_end(raw) }
   func reset() { cr_memory_peer_reset(raw) }
+
+  // What a layer between knows.
+
+  /// Bytes went either way in the last `take`.
+  var hasMoved: Bool { false }
+  var problem: String? { nil }
+  /// The gateway said that this is the end, if there is a way to say so.
+  var isSigned: Bool { true }
+  func updateKeys() {}
 }
 
 /// A listener in memory.
@@ -49,16 +68,24 @@ struct MemoryListener {
   private let raw: OpaquePointer
   private let loop: OpaquePointer
 
-  init(_ loop: EventLoop, label: UInt32, limits: HTTPLimits) {
+  /// - Parameter identity: over TLS if there is one.
+  init(_ loop: EventLoop, label: UInt32, limits: HTTPLimits, identity: OpaquePointer? = nil) {
     var limits = limits.raw
     self.loop = loop.raw
     raw = cr_memory_listen(loop.raw, label, &limits)
+    if let identity { cr_listener_set_tls(raw, identity) }
   }
 
   /// A client connects; nil if it is turned away.
-  func accept(_ faults: cr_fault_plan) -> MemoryPeer? {
+  func accept(_ faults: cr_fault_plan) -> MemoryPeer? { connect(faults).map(MemoryPeer.init) }
+
+  func accept(_ faults: cr_fault_plan, _ habits: SecurePeer.Habits) -> SecurePeer? {
+    connect(faults).map { SecurePeer($0, habits) }
+  }
+
+  private func connect(_ faults: cr_fault_plan) -> OpaquePointer? {
     var faults = faults
-    return cr_memory_accept(loop, raw, &faults).map(MemoryPeer.init)
+    return cr_memory_accept(loop, raw, &faults)
   }
 
   func stop() { cr_listener_stop(raw) }

@@ -31,6 +31,8 @@ final class ScriptedUpstream {
   private var sessions: Set<String> = []
   private var nextSession = 1
   private var nextQuestion = 1
+  /// Calls that have arrived and were not refused unread, by what they are to say: each client's call says another thing.
+  private var arrived: Set<String> = []
   /// Calls that wait for the client's answer to a question, by the id of that question.
   private var questions: [String: (Connection, id: Any, text: String)] = [:]
   private var tick = 0
@@ -149,6 +151,7 @@ final class ScriptedUpstream {
   ) {
     let parameters = message["params"] as? [String: Any]
     let text = (parameters?["arguments"] as? [String: Any])?["text"] as? String ?? ""
+    if !arrived.insert(text).inserted { problems.append("a call that it had been sent before: \(text.prefix(20))") }
     let done = echo(id, text)
     switch misbehaves ? random.below(20) : 0 {
     case 0...3: reply(connection, 200, done)
@@ -173,8 +176,13 @@ final class ScriptedUpstream {
     case 9: plan(connection, .reset, random.below(5))
     case 10: plan(connection, .end, random.below(5))
     case 11: break  // never
-    case 12: reply(connection, [400, 429, 500, 502, 503][random.below(5)], nil)
+    case 12:
+      let status = [400, 429, 500, 502, 503][random.below(5)]
+      // As one that does not know what is asked of it: it may be asked in another way.
+      if status == 400 { arrived.remove(text) }
+      reply(connection, status, nil)
     case 13:
+      arrived.remove(text)
       if let session { sessions.remove(session) }
       refuse(connection, 404, id, -32600, "no such session")
     case 14: reply(connection, 200, echo(999_999, text))

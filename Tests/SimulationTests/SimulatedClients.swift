@@ -113,10 +113,13 @@ final class SimulatedConnection {
   var hasEnded = false
   /// Nothing more is sent.
   var isHalfClosed = false
+  /// When it may be closed for what it does not read, or for its silence; milliseconds of the gateway's clock.
+  let patience: UInt64
 
-  init(_ peer: MemoryPeer, worker: Int) {
+  init(_ peer: MemoryPeer, worker: Int, patience: UInt64) {
     self.peer = peer
     self.worker = worker
+    self.patience = patience
   }
 
   var isFree: Bool {

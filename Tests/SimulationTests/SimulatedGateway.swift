@@ -18,8 +18,10 @@ final class SimulatedGateway {
   let workers: [Worker]
   let controlWorker: Worker
   private let listeners: [MemoryListener]
+  private let secureListeners: [MemoryListener]
   private let control: ControlPlane
   private let doors = Doors()
+  private(set) var isDraining = false
 
   /// - Parameter upstreams: by alias; each is served at `http://<alias>.test/mcp`.
   init(workers count: Int, upstreams: [String: ScriptedUpstream]) throws {
@@ -45,6 +47,9 @@ final class SimulatedGateway {
     workers = Array(made[..<count])
     controlWorker = made[count]
     listeners = workers.map { MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits()) }
+    secureListeners = workers.map {
+      MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits(), identity: SimulatedIdentity.context)
+    }
     control = ControlPlane(gateway: state, roster: roster, worker: WorkerHandle(controlWorker), logger: logger)
     state.setControl(control)
     for worker in made {
@@ -57,7 +62,11 @@ final class SimulatedGateway {
 
   var loops: [Worker] { workers + [controlWorker] }
 
-  func accept(on worker: Int, _ faults: cr_fault_plan) -> MemoryPeer? { listeners[worker].accept(faults) }
+  /// - Parameter habits: of a client that speaks TLS.
+  func accept(on worker: Int, _ faults: cr_fault_plan, _ habits: SecurePeer.Habits?) -> MemoryPeer? {
+    guard let habits else { return listeners[worker].accept(faults) }
+    return secureListeners[worker].accept(faults, habits)
+  }
 
   func advance(_ milliseconds: UInt64) {
     for worker in loops { worker.loop.advance(milliseconds: milliseconds) }
@@ -66,15 +75,22 @@ final class SimulatedGateway {
   /// Every upstream has answered, and clients are let in.
   var isReady: Bool { doors.areOpen.load(ordering: .relaxed) }
 
-  func beginEnding() {
+  /// Answers what is there and what still comes, each as the last of its connection.
+  func drain() {
+    guard !isDraining else { return }
+    isDraining = true
     state.startDraining()
     for worker in workers { worker.startDraining() }
+  }
+
+  func beginEnding() {
+    drain()
     control.end()
   }
 
   func finishEnding() {
     for worker in loops { worker.closeEverything() }
-    for listener in listeners { listener.stop() }
+    for listener in listeners + secureListeners { listener.stop() }
   }
 
   /// What should be gone once every client is.

@@ -15,6 +15,7 @@ final class Simulation {
   private var broken: [SimulatedCall] = []
   private var calls: [SimulatedCall] = []
   private var nextID = 1
+  private var clock: UInt64 = 0
   private(set) var problems: [String] = []
   /// Results that came, by the way they came.
   private(set) var results: [SimulatedCall.Way: Int] = [:]
@@ -36,7 +37,11 @@ final class Simulation {
       return problems.append("the upstreams were never ready")
     }
     for upstream in upstreams.values { upstream.misbehaves = true }
-    for _ in 0..<steps where problems.isEmpty { act() }
+    let drains = random.chance(25) ? random.below(steps) : steps
+    for step in 0..<steps where problems.isEmpty {
+      if step == drains { gateway.drain() }
+      act()
+    }
     if problems.isEmpty { end() }
   }
 
@@ -71,7 +76,7 @@ final class Simulation {
     let patience = ContinuousClock.now + .seconds(300)
     while !condition(), problems.isEmpty, ContinuousClock.now < patience {
       settle()
-      gateway.advance(milliseconds)
+      advance(milliseconds)
       sched_yield()
     }
     return condition()
@@ -93,14 +98,15 @@ final class Simulation {
     case 51..<58: socketMessage()
     case 58..<60: listen()
     case 88..<93: listen()
-    case 93..<96: stall()
+    case 93..<95: stall()
+    case 95..<96: for connection in connections { connection.peer.updateKeys() }
     case 60..<64: deleteSession()
     case 64..<66: garbage()
     case 66..<74: vanish()
     case 74..<76: upstreams["alpha"]?.announce()
-    case 76..<84: gateway.advance(UInt64(random.below(300)))
-    case 84..<87: gateway.advance(UInt64(1000 + random.below(3000)))
-    case 87..<88: gateway.advance(UInt64(11_000 + random.below(10_000)))
+    case 76..<84: advance(UInt64(random.below(300)))
+    case 84..<87: advance(UInt64(1000 + random.below(3000)))
+    case 87..<88: advance(UInt64(11_000 + random.below(10_000)))
     default: for _ in 0..<random.below(20) { _ = turn() }
     }
     if random.chance(50) { _ = turn() }
@@ -112,7 +118,7 @@ final class Simulation {
     for connection in connections { connection.peer.stall(false) }
     settle()
     for _ in 0..<60 {
-      gateway.advance(500)
+      advance(500)
       settle()
     }
     for call in calls where !call.isOver { report("call \(call.id) got no answer, and its connection goes on") }
@@ -121,7 +127,7 @@ final class Simulation {
     for connection in connections where !connection.hasEnded { connection.peer.reset() }
     settle()
     for _ in 0..<70 {
-      gateway.advance(2000)
+      advance(2000)
       settle()
     }
     for leftover in gateway.leftovers(ended: false) { report("left over: \(leftover)") }
@@ -142,10 +148,23 @@ final class Simulation {
     let faults = cr_fault_plan(
       max_write: random.chance(15) ? UInt32(1 + random.below(100)) : 0, again_every: random.chance(15) ? 2 : 0,
       reset_after: random.chance(3) ? UInt64(1 + random.below(2000)) : 0)
-    guard let peer = gateway.accept(on: worker, faults) else { return nil }
-    let made = SimulatedConnection(peer, worker: worker)
+    guard let peer = gateway.accept(on: worker, faults, random.chance(30) ? habits() : nil) else { return nil }
+    // Sooner than the gateway's `write_timeout`; one that is to be reset may end at any time.
+    let patience = faults.reset_after > 0 ? 0 : clock + 25_000
+    let made = SimulatedConnection(peer, worker: worker, patience: patience)
     connections.append(made)
     return made
+  }
+
+  private func habits() -> SecurePeer.Habits {
+    SecurePeer.Habits(
+      slice: random.chance(50) ? 1 + random.below(1000) : 0, gulp: random.chance(30) ? 500 + random.below(8000) : 0,
+      window: random.chance(50) ? 200 + random.below(50_000) : 0, speaksOldTLS: random.chance(20))
+  }
+
+  private func advance(_ milliseconds: UInt64) {
+    clock += milliseconds
+    gateway.advance(milliseconds)
   }
 
   private func send(
@@ -418,6 +437,8 @@ final class Simulation {
 
   private func read(_ connection: SimulatedConnection) -> Bool {
     let bytes = connection.peer.take()
+    let moved = !bytes.isEmpty || connection.peer.hasMoved
+    if let problem = connection.peer.problem { report("a client was sent \(problem)") }
     if case .socket(let socket, isOpen: true) = connection.use {
       readSocket(connection, socket, bytes)
     } else if !bytes.isEmpty {
@@ -425,7 +446,7 @@ final class Simulation {
     }
     if case .abandoned = connection.use {
       connection.hasEnded = connection.peer.isEnded
-      return !bytes.isEmpty
+      return moved
     }
     if connection.peer.isEnded { connection.reader.end() }
     if let problem = connection.reader.problem { report("a client was sent \(problem)") }
@@ -441,10 +462,11 @@ final class Simulation {
       if case .abandoned = connection.use {} else { connection.use = .idle }
     }
     if connection.peer.isEnded {
+      judgeEnd(connection)
       lose(connection)
       connection.hasEnded = true
     }
-    return !bytes.isEmpty
+    return moved
   }
 
   private func lookAtEvents(_ connection: SimulatedConnection) {
@@ -498,6 +520,14 @@ final class Simulation {
     ["role": "assistant", "model": "m", "content": ["type": "text", "text": "yes"]]
   }
 
+  /// The gateway has ended a connection: in order, unless it lost its patience with a client that does not read.
+  private func judgeEnd(_ connection: SimulatedConnection) {
+    guard clock < connection.patience else { return }
+    if case .socket(_, isOpen: true) = connection.use { return }
+    if connection.reader.isWithinMessage { report("a connection ended within an answer") }
+    if case .idle = connection.use, !connection.peer.isSigned { report("a connection ended without a goodbye") }
+  }
+
   /// A whole HTTP answer.
   private func judge(_ message: HTTPMessage, _ connection: SimulatedConnection) {
     switch connection.use {
@@ -514,7 +544,9 @@ final class Simulation {
     case .stream(let session, let call):
       call?.isOver = true
       if message.status == 404 || message.status == 400 { forget(session, message) }
-    case .socket: if message.status != 101 { report("an upgrade was answered \(message.start)") }
+    case .socket:
+      if message.status == 101 || message.status == 503 && gateway.isDraining { return }
+      report("an upgrade was answered \(message.start)")
     case .acknowledgement, .abandoned: break
     case .idle: report("an answer came that nobody asked for: \(message.start)")
     }

@@ -22,10 +22,10 @@ static void add_extension(X509 *certificate, X509 *issuer, int kind, const char 
 }
 
 /* `issuer` NULL: a CA that signs itself. */
-static identity make(const char *name, const identity *issuer, const char *names, long from,
-                     long until) {
+static identity make_with(EVP_PKEY *key, const char *name, const identity *issuer,
+                          const char *names, long from, long until) {
   static atomic_long serial = 1; /* suites run at the same time */
-  identity made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
+  identity made = {.key = key, .certificate = X509_new()};
   X509 *certificate = made.certificate;
   X509 *signer = issuer == NULL ? certificate : issuer->certificate;
   X509_set_version(certificate, 2);
@@ -39,8 +39,14 @@ static identity make(const char *name, const identity *issuer, const char *names
   add_extension(certificate, signer, NID_basic_constraints,
                 issuer == NULL ? "critical,CA:TRUE" : "CA:FALSE");
   if (names != NULL) add_extension(certificate, signer, NID_subject_alt_name, names);
-  X509_sign(certificate, issuer == NULL ? made.key : issuer->key, EVP_sha256());
+  EVP_PKEY *signs = issuer == NULL ? made.key : issuer->key;
+  X509_sign(certificate, signs, EVP_PKEY_is_a(signs, "ED25519") ? NULL : EVP_sha256());
   return made;
+}
+
+static identity make(const char *name, const identity *issuer, const char *names, long from,
+                     long until) {
+  return make_with(EVP_EC_gen("P-256"), name, issuer, names, from, until);
 }
 
 static bool save(const identity *identity, const char *folder, const char *name) {
@@ -83,5 +89,16 @@ bool peer_certificates_make(const char *folder) {
   discard(&wildcard);
   discard(&client);
   discard(&intruder);
+  return saved;
+}
+
+bool peer_identity_make(const char *path) {
+  identity made =
+      make_with(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), "localhost", NULL, NULL, -DAY, DAY);
+  FILE *file = fopen(path, "w");
+  bool saved = file != NULL && PEM_write_X509(file, made.certificate) == 1 &&
+               PEM_write_PrivateKey(file, made.key, NULL, NULL, 0, NULL, NULL) == 1;
+  if (file != NULL) fclose(file);
+  discard(&made);
   return saved;
 }

@@ -54,8 +54,10 @@ tls_client *tls_client_make(const tls_client_options *options) {
   SSL_CTX_set_min_proto_version(context, version(options->oldest));
   SSL_CTX_set_max_proto_version(context, version(options->newest));
   if (options->ciphers != NULL) must(SSL_CTX_set_cipher_list(context, options->ciphers) == 1);
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-  must(SSL_CTX_load_verify_file(context, options->ca) == 1);
+  if (options->ca != NULL) {
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    must(SSL_CTX_load_verify_file(context, options->ca) == 1);
+  }
   if (options->certificate != NULL) {
     must(SSL_CTX_use_certificate_chain_file(context, options->certificate) == 1 &&
          SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) == 1);

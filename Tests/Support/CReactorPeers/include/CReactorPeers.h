@@ -41,11 +41,15 @@ void peer_stop(peer *peer);
    stranger. */
 bool peer_certificates_make(const char *folder);
 
+/* Writes a certificate that signs itself and its key, both into one file. The signatures have one
+   length, so that the same handshake has the same number of bytes each time. */
+bool peer_identity_make(const char *path);
+
 /* A TLS client without a socket: bytes in, bytes out. */
 typedef struct tls_client tls_client;
 
 typedef struct tls_client_options {
-  const char *ca;   /* PEM file */
+  const char *ca;   /* PEM file; NULL: any certificate will do */
   const char *name; /* what SNI says; NULL: nothing */
   const char *certificate, *key;
   const char *protocol; /* for ALPN; NULL: none */
