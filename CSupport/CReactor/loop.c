@@ -12,6 +12,7 @@
 #include "loop_private.h"
 #include "mailbox_private.h"
 #include "policy_timer.h"
+#include "process_spawn.h"
 #include "resolver.h"
 
 /* What is called when policy gave no function, or when the loop is being destroyed. */
@@ -301,6 +302,7 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   /* A write to a connection that the peer has reset is an error to handle, not the end of the
    * process. */
   signal(SIGPIPE, SIG_IGN);
+  cr_spawn_prepare();
   *out = loop;
   return CR_OK;
 }

@@ -33,7 +33,7 @@ typedef struct cr_child {
   cr_chatter chatter;
   cr_timer_task look; /* at what `chatter` waits for */
   pid_t pid;          /* 0 once reaped, or if it never ran */
-  int reaper;
+  cr_reaper *reaper;
   uint32_t grace;
   uint8_t phase; /* cr_child_phase */
   uint8_t open_handles;
@@ -79,7 +79,7 @@ static void signal_group(cr_child *child, int signal) {
 /* The end of a zombie and of all that is left of its group. */
 static void reap(cr_child *child) {
   signal_group(child, SIGKILL);
-  cr_reaper_tell(child->reaper, child->pid, false);
+  cr_reaper_remove(child->reaper, child->pid);
   int status = 0;
   pid_t got;
   do {
@@ -462,7 +462,7 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
   connection->tag = tag;
   child->connection = connection;
   child->status = -1;
-  child->reaper = cr_reaper_descriptor(loop->options.reaper);
+  child->reaper = loop->options.reaper;
   child->lines.max = options->max_line;
   child->grace = options->grace;
   size_t log_line = options->max_log_line > 0 ? options->max_log_line : LOG_LINE;

@@ -33,7 +33,8 @@ typedef struct plan {
       *shell;  /* arguments for a script without an interpreter line; [1] is still to be set */
   int ends[3]; /* its 0, 1, 2; all above 2 */
   int report;  /* writing end */
-  int reaper;
+  cr_reaper *reaper;
+  const char **environment;
 } plan;
 
 static const char *path_of(const char *const *environment) {
@@ -79,7 +80,7 @@ static void reset_signals(void) {
 
 static void execute(const plan *plan, const char *program) {
   char *const *arguments = (char *const *)plan->options->arguments;
-  char *const *environment = (char *const *)plan->options->environment;
+  char *const *environment = (char *const *)plan->environment;
   execve(program, arguments, environment);
   if (errno != ENOEXEC) return;
   plan->shell[1] = program;
@@ -125,10 +126,7 @@ static void become_program(const plan *plan) {
   /* A terminal of ours is none of its business: with a session of its own it can neither take
    * Ctrl-C from us nor ask for passwords on our terminal. */
   setsid();
-  /* Signals are still blocked; a reaper that is gone must not leave a SIGPIPE pending for exec. */
-  struct sigaction ignored = {.sa_handler = SIG_IGN};
-  sigaction(SIGPIPE, &ignored, NULL);
-  cr_reaper_tell(plan->reaper, getpid(), true);
+  if (!cr_reaper_add(plan->reaper, getpid())) fail(plan, CR_DOMAIN_UV, -EAGAIN);
 
   for (int i = 0; i < 3; i++) {
     if (dup2(plan->ends[i], i) < 0) fail(plan, CR_DOMAIN_UV, -errno);
@@ -198,8 +196,8 @@ static cr_error await_exec(int report) {
   return (cr_error){(uint16_t)result.domain, result.code};
 }
 
-static void reap_failed(pid_t pid, int reaper) {
-  cr_reaper_tell(reaper, pid, false);
+static void reap_failed(pid_t pid, cr_reaper *reaper) {
+  cr_reaper_remove(reaper, pid);
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
   }
 }
@@ -216,7 +214,30 @@ static const char **shell_arguments(const char *const *arguments) {
   return shell;
 }
 
-cr_error cr_spawn(cr_spawned *out, const cr_child_options *options, int reaper) {
+/* What it is to get, and the reaper's variable; in place of one that was handed down. */
+static const char **environment_of(const cr_child_options *options, const cr_reaper *reaper) {
+  size_t count = 0, name = strlen(CR_REAPER_VARIABLE);
+  while (options->environment[count] != NULL)
+    count++;
+  const char **environment = calloc(count + 2, sizeof *environment);
+  if (environment == NULL) return NULL;
+  size_t taken = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool is_reapers = strncmp(options->environment[i], CR_REAPER_VARIABLE, name) == 0;
+    if (reaper == NULL || !is_reapers) environment[taken++] = options->environment[i];
+  }
+  if (reaper != NULL) environment[taken] = cr_reaper_variable(reaper);
+  return environment;
+}
+
+void cr_spawn_prepare(void) {
+  struct sigaction now;
+  if (sigaction(SIGCHLD, NULL, &now) != 0) return;
+  bool discards = now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT) != 0;
+  if (discards) signal(SIGCHLD, SIG_DFL);
+}
+
+cr_error cr_spawn(cr_spawned *out, const cr_child_options *options, cr_reaper *reaper) {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* 0, 1, 2, and the report */
   cr_error error = CR_OK;
   *out = (cr_spawned){.pid = -1, .input = -1, .output = -1, .log = -1, .exit = -1};
@@ -224,7 +245,11 @@ cr_error cr_spawn(cr_spawned *out, const cr_child_options *options, int reaper) 
 
   plan plan = {.options = options, .path = path_of(options->environment), .reaper = reaper};
   plan.shell = shell_arguments(options->arguments);
-  if (plan.shell == NULL) return (cr_error){CR_DOMAIN_UV, -ENOMEM};
+  plan.environment = environment_of(options, reaper);
+  if (plan.shell == NULL || plan.environment == NULL) {
+    errno = ENOMEM;
+    goto system_error;
+  }
   for (int i = 0; i < 4; i++) {
     if (make_pipe(pipes[i]) != 0) goto system_error;
   }
@@ -266,5 +291,6 @@ cleanup:
     close_one(&pipes[i][1]);
   }
   free(plan.shell);
+  free(plan.environment);
   return error;
 }

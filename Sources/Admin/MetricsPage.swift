@@ -38,6 +38,10 @@ struct MetricsPage {
     for upstream in state.upstreams {
       add("sluice_upstream_log_lines_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogLines)
     }
+    describe(
+      "sluice_reaper_restarts_total", "counter",
+      "How often the process that ends children after a crash had died and was started again.")
+    add("sluice_reaper_restarts_total", state.reaperRestarts)
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
   }

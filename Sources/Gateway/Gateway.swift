@@ -71,7 +71,7 @@ package final class Gateway {
     }
     state = GatewayState(
       settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho,
-      logLosses: logLosses)
+      logLosses: logLosses, reaper: reaper)
     var options = settings.loopLimits
     options.reaper = reaper
     group = ListenerGroup(loops: count)

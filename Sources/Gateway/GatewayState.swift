@@ -19,6 +19,9 @@ package final class GatewayState: Sendable {
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
   package let logLosses: LogLosses
+  private let reaper: Reaper?
+  /// How often the process that ends children after a crash had to be started again.
+  package var reaperRestarts: UInt64 { reaper?.restarts ?? 0 }
   let heartbeatFrame: Frame
   /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
   /// upstreams, without and with each log level.
@@ -64,8 +67,9 @@ package final class GatewayState: Sendable {
 
   init(
     _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool,
-    logLosses: LogLosses = LogLosses()
+    logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil
   ) {
+    self.reaper = reaper
     self.debugEcho = debugEcho
     self.logLosses = logLosses
     self.contexts = Mutex(contexts)

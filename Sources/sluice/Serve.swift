@@ -127,8 +127,11 @@ private struct Service {
     Welcome(
       configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
     ).print()
+    var reaperDescriptor = reaper.descriptor
     while true {
-      switch signals.wait(watching: host?.descriptor) {
+      switch signals.wait(watching: host?.descriptor ?? -1, reaper: reaperDescriptor) {
+      case .reaperGone:
+        reaperDescriptor = restart(reaper)
       case .signal(let signal) where signal.isReload:
         reload(gateway)
       case .signal(let signal):
@@ -146,6 +149,24 @@ private struct Service {
         guard let ending else { continue }
         return drain(gateway, host, .nobody, because: ending.name)
       }
+    }
+  }
+
+  /// Starts the reaper again, which somebody or something has ended.
+  /// - Returns: what to watch; -1 if there is no reaper any more.
+  private func restart(_ reaper: Reaper) -> Int32 {
+    // Whoever ends it again and again shall not have all of this thread.
+    if reaper.restarts > 0 { System.sleep(milliseconds: 100) }
+    do throws(ReactorError) {
+      if try reaper.restart() {
+        logger.error("the process that ends children after a crash had died; there is another one now")
+      }
+      return reaper.descriptor
+    } catch {
+      logger.error(
+        "the process that ends children after a crash has died and can't be started again: \(error); a crash would leave them"
+      )
+      return -1
     }
   }
 

@@ -24,6 +24,8 @@ struct Signals {
     case signal(Received)
     /// Somebody connects to the descriptor that was watched.
     case readable
+    /// The reaper has died.
+    case reaperGone
   }
 
   private let descriptor: Int32
@@ -33,14 +35,18 @@ struct Signals {
     Signals(descriptor: try System.openSignals([SIGINT, SIGTERM, SIGHUP]))
   }
 
-  /// Waits for the next one, or for `watched` to be readable.
-  func wait(watching watched: Int32?) -> Event {
-    var entries = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
-    if let watched { entries.append(pollfd(fd: watched, events: Int16(POLLIN), revents: 0)) }
+  /// Waits for the next one, for `watched` to be readable, or for the end of the reaper. Without a descriptor (-1) of one of
+  /// them it is not waited for.
+  func wait(watching watched: Int32, reaper: Int32) -> Event {
+    var entries = [
+      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: watched, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: reaper, events: 0, revents: 0),
+    ]
     while true {
       guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
       if entries[0].revents != 0, let signal = take() { return .signal(signal) }
-      if entries.count > 1, entries[1].revents != 0 { return .readable }
+      if entries[1].revents != 0 { return .readable }
+      if entries[2].revents != 0 { return .reaperGone }
     }
   }
 

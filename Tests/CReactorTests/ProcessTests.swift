@@ -45,6 +45,9 @@ struct ProcessTests {
     #expect(bench.ends[1]?.status == -1)
   }
 
+  @Test("tells its exit status, whatever the one who started us does with SIGCHLD")
+  func ignoredSignal() { #expect(peer_status_with_sigchld_ignored(7) == 7) }
+
   @Test("that can't be started is told later, with what is missing")
   func notStarted() {
     let bench = ClientBench()

@@ -17,6 +17,33 @@ struct ReaperTests {
     #expect(descendants.allSatisfy(isGoneOrZombie))
   }
 
+  @Test(
+    "ends what left its child's group too: in a session of its own, as an orphan, without the environment",
+    arguments: [
+      "setsid sleep 1000 & echo $$ $!; wait", "echo $$ $(setsid sh -c 'sleep 1000 >/dev/null & echo $!'); read forever",
+      "env -i setsid sleep 1000 & echo $$ $!; wait",
+      "setsid sh -c \"trap '' TERM; while :; do sleep 1; done\" & echo $$ $!; wait",
+    ])
+  func strays(script: String) {
+    let (parent, descendants) = startParent(script, stops: false)
+    #expect(descendants.count == 2)
+    // Once both have gone where they go.
+    let hasLeft = { descendants.count == 2 && getsid(descendants[1]) != getsid(descendants[0]) }
+    while !hasLeft() && !Task.isCancelled { poll(nil, 0, 5) }
+    let other = Process()
+    other.executableURL = URL(filePath: "/usr/bin/sleep")
+    other.arguments = ["1000"]
+    #expect(throws: Never.self) { try other.run() }
+    defer {
+      kill(other.processIdentifier, SIGKILL)
+      other.waitUntilExit()
+    }
+    peer_parent_kill(parent)
+    while !descendants.allSatisfy(isGoneOrZombie) && !Task.isCancelled { poll(nil, 0, 5) }
+    #expect(descendants.allSatisfy(isGoneOrZombie))
+    #expect(other.isRunning)
+  }
+
   @Test("ends what is left on its list when it is stopped, and nothing else")
   func stopped() {
     let bench = ClientBench()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -33,7 +34,7 @@ def test_children_get_a_short_environment_and_their_own(make_gateway: Callable[.
     gateway = make_gateway({"child": entry}, env={"E2E_SECRET": "of the gateway", "OPENAI_API_KEY": "sk-x"})
     found = environment(LegacySession(gateway.port))
     assert found["values"] == {"E2E_OWN": "from the file"}
-    allowed = {"PATH", "HOME", "LANG", "LOGNAME", "USER", "SHELL", "TERM", "TMPDIR", "E2E_OWN", "LC_CTYPE"}
+    allowed = {"PATH", "HOME", "LANG", "LOGNAME", "USER", "SHELL", "TERM", "TMPDIR", "E2E_OWN", "LC_CTYPE", "_SLUICE_CHILD"}
     assert set(found["names"]) <= allowed, set(found["names"]) - allowed
     assert "PATH" in found["names"]
     assert found["group"] != os.getpgid(gateway.pid), "a child in the gateway's process group"
@@ -53,6 +54,29 @@ def test_a_child_private_to_a_session_ends_with_it(make_gateway: Callable[..., G
     one.delete()
     assert eventually(lambda: not alive(first), 8), "the child outlived its session"
     assert alive(second) and environment(two)["pid"] == second
+
+
+def test_a_reaper_that_was_killed_is_replaced_and_knows_all_children(make_gateway: Callable[..., Gateway]) -> None:
+    # A child that leaves a daemon behind, which no group and no parent leads to.
+    daemon = "import subprocess as s, sys; p = s.Popen(['sh', '-c', 'sleep 1000 & echo $!'], stdout=s.PIPE, start_new_session=True)"
+    script = f"{daemon}; print('daemon', p.stdout.readline().decode(), file=sys.stderr, flush=True); exec(open(sys.argv.pop(1)).read())"
+    gateway = make_gateway({"child": {"command": wire_command()[0], "args": ["-c", script, wire_command()[1]]}})
+    assert eventually(lambda: re.search(r"daemon (\d+)", gateway.log), 5)
+    daemons = [int(number) for number in re.findall(r"daemon (\d+)", gateway.log)]
+
+    def reapers() -> set[int]:
+        names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in gateway.children()}
+        return {pid for pid, name in names.items() if name == "sluice-reaper"}
+
+    (old,) = reapers()
+    os.kill(old, signal.SIGKILL)
+    assert eventually(lambda: "there is another one now" in gateway.log, 5)
+    assert gateway.metric("sluice_reaper_restarts_total") == 1
+    assert reapers() and old not in reapers()
+    children = [pid for pid in gateway.children() if alive(pid)]
+    assert all(alive(pid) for pid in daemons)
+    gateway.kill()
+    assert eventually(lambda: not any(alive(pid) for pid in children + daemons), 8)
 
 
 def test_stderr_of_a_child_is_logged(make_gateway: Callable[..., Gateway]) -> None:

@@ -5,10 +5,16 @@
 #include "creactor/loop.h"
 
 /* A tiny process, forked before any thread starts, that holds a pipe from us and the list of our
-   children's process groups. When the pipe ends, however we went, it ends the groups that are left
-   (SIGTERM, 2 s, SIGKILL) and itself. */
+   children's process groups. When the pipe ends, however we went, it ends the groups that are left,
+   what came of our children and left their groups (SIGTERM, 2 s, SIGKILL), and itself. */
 typedef struct cr_reaper cr_reaper;
 cr_error cr_reaper_start(cr_reaper **out);
+/* A descriptor for poll(2), which says POLLERR once the process has died; another one after each
+   `restart`. */
+int cr_reaper_descriptor(const cr_reaper *reaper);
+/* Another process for one that has died, with the same list; nothing if it lives (`started`:
+   false). One thread may call this, while others start children. */
+cr_error cr_reaper_restart(cr_reaper *reaper, bool *started);
 /* Ends the reaper in order, and what is still on its list; to be called when the loops that were
    given it are destroyed. */
 void cr_reaper_stop(cr_reaper *reaper);
@@ -27,8 +33,9 @@ typedef struct cr_child_options {
 } cr_child_options;
 
 /* Starts a child as leader of its own session and process group with pipes on 0, 1, 2, no other
-   descriptor and default signals. Failure comes by `child_exited`, later, never from within this
-   call (CR_REASON_NO_PROGRAM, CR_REASON_NO_DIRECTORY, else an errno). 0 if the loop is full. */
+   descriptor and default signals; if there is a reaper, with one more variable, `_SLUICE_CHILD`.
+   Failure comes by `child_exited`, later, never from within this call (CR_REASON_NO_PROGRAM,
+   CR_REASON_NO_DIRECTORY, else an errno). 0 if the loop is full. */
 cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t tag);
 /* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a
    child that closes its input or output is ended in order, as there is no talking to it. */

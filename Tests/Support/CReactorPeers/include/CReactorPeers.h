@@ -90,6 +90,10 @@ bool peer_parent_wait(int64_t pid);
 /* SIGKILL, and reaped. */
 void peer_parent_kill(int64_t pid);
 
+/* The exit status that is told of a child that ends with `status`, by a process that was started
+   with SIGCHLD ignored; -2 on failure. */
+int64_t peer_status_with_sigchld_ignored(int status);
+
 /* How many descriptors more than before a process has open after it has started `children`
    programs, half of which do not exist, and seen them end; -1 on failure. */
 int peer_descriptors_leaked(uint32_t children);
