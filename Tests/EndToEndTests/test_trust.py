@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness.gateway import Gateway
+from harness.handled import Handler, HandledUpstream
 from harness.processes import eventually
 from harness.scripted import ScriptedServer
 from harness.wire import LegacySession, rpc
@@ -122,3 +123,24 @@ def test_a_change_of_another_servers_resource_is_told_by_that_server_alone(
         events = (json.loads(event["data"]) for event in listening.stream() if event.get("data"))
         told = [next(events)["params"]["uri"] for _ in range(4)]
     assert told == ["own://1", "own://1/part", "both://1?sluice-server=evil", "file:///a/mine"]
+
+
+def test_progress_under_the_number_of_another_call_is_not_told(make_gateway: Make) -> None:
+    def report(handler: Handler, message: dict[str, Any]) -> None:
+        mine = message["params"]["_meta"]["progressToken"]
+        handler.begin_chunks("text/event-stream")
+        # Of the next call in its place, of the place beside it, of no call, and of the call whose stream it is.
+        for progress, token in enumerate([mine + (1 << 24), mine + 1, 0, "mine", mine]):
+            params = {"progressToken": token, "progress": progress}
+            note = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+            handler.chunk(f"data: {json.dumps(note)}\n\n".encode())
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}
+        handler.chunk(f"data: {json.dumps(answer)}\n\n".encode())
+        handler.end_chunks()
+
+    with HandledUpstream({"tools/call": report}) as upstream:
+        session = LegacySession(make_gateway({"up": {"url": upstream.url(), "type": "http"}}).port)
+        messages = session.call("do", meta={"progressToken": "mine"}).messages()
+    told = [message["params"] for message in messages if message.get("method") == "notifications/progress"]
+    assert told == [{"progressToken": "mine", "progress": 4}]
+    assert "result" in messages[-1]

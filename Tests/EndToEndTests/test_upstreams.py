@@ -532,3 +532,110 @@ def test_an_answer_of_a_child_above_the_limit_ends_its_call_alone(
         assert error["data"]["reason"] == "result_too_large", error
         assert "result" in LegacySession(gateway.port).call("small").message
     assert gateway.children() == children
+
+
+# --- calls that reached a server and were not answered ---------------------------------------------------------------
+
+
+def vanish(handler: Handler, message: dict[str, Any], after: str) -> None:
+    """Reads a call and closes, which is all that the gateway gets to see. A call named `fine` is answered."""
+    if message["params"]["name"] == "fine":
+        return handler.answer(message, {"content": [], "resultType": "complete"})
+    handler.server.arrived.append(message["params"]["arguments"])
+    match after:
+        case "its head":
+            handler.send_response(200)
+            handler.send_header("Content-Type", "application/json")
+            handler.send_header("Content-Length", "1000")
+            handler.end_headers()
+        case "an event":
+            handler.begin_chunks("text/event-stream")
+            note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}}
+            handler.chunk(f"data: {json.dumps(note)}\n\n".encode())
+    handler.wfile.flush()
+    handler.close_connection = True
+
+
+def open_session(handler: Handler, message: dict[str, Any]) -> None:
+    offer = {"capabilities": {"tools": {}}, "serverInfo": {"name": "scripted", "version": "1"}}
+    result = {"protocolVersion": message["params"]["protocolVersion"], **offer}
+    body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.send_header("Mcp-Session-Id", f"session-{message['id']}")
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def discovered(handler: Handler, message: dict[str, Any]) -> None:
+    handler.answer(
+        message,
+        {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 0},
+    )
+
+
+def listed(handler: Handler, message: dict[str, Any]) -> None:
+    handler.answer(message, {"resultType": "complete", "tools": [TOOL], "ttlMs": 0, "cacheScope": "private"})
+
+
+ERAS: dict[str, dict[str, Any]] = {
+    "legacy": {},
+    "legacy with a session": {"initialize": open_session},
+    "modern": {"server/discover": discovered, "tools/list": listed},
+}
+
+
+@pytest.mark.parametrize("after", ["nothing", "its head", "an event"])
+@pytest.mark.parametrize("era", ERAS)
+def test_a_call_that_was_sent_is_not_sent_again(make_gateway: Callable[..., Gateway], era: str, after: str) -> None:
+    """The server may have done what it was asked to: only the caller can know whether once more is once too often."""
+    handling = {**ERAS[era], "tools/call": lambda handler, message: vanish(handler, message, after)}
+    with HandledUpstream(handling) as upstream:
+        upstream.arrived = []
+        gateway = make_gateway({"up": {"url": upstream.url(), "type": "http"}}, workers=2)
+        session = LegacySession(gateway.port)
+        for turn in range(3):
+            # The connection is a new one, then one that has carried calls before.
+            for _ in range(turn):
+                assert "result" in session.call("fine").message
+            assert "error" in session.call("do", {"turn": turn}).message
+            assert "result" in session.call("fine").message
+        assert upstream.arrived == [{"turn": 0}, {"turn": 1}, {"turn": 2}]
+
+
+MORTAL = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    method = message["method"]
+    if method == "initialize":
+        result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "mortal", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in ("do", "fine")]}
+    elif method == "tools/call":
+        if message["params"]["name"] == "do":
+            with open(sys.argv[1], "a") as arrived:
+                arrived.write("do\\n")
+            sys.exit(3)
+        result = {"content": []}
+    else:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no"}}), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("isolation", ["shared", "session"])
+def test_a_call_that_a_child_died_of_is_not_sent_to_the_next_child(
+    make_gateway: Callable[..., Gateway], tmp_path: Path, isolation: str
+) -> None:
+    arrived = tmp_path / "arrived"
+    entry = stdio_entry(["python3", "-c", MORTAL, str(arrived)], isolation=isolation)
+    session = LegacySession(make_gateway(settings={"servers": {"mortal": entry}}, workers=2).port)
+    assert "error" in session.call("do").message
+    assert eventually(lambda: "result" in session.call("fine").message, 10, 0.1)
+    assert arrived.read_text() == "do\n"
