@@ -283,7 +283,7 @@ struct PrefaceTests {
     #expect(gateway.requests.count == 1)
     for _ in 0..<3 { #expect(try open(Self.local) == "HTTP/1.1 200") }
     for _ in 0..<3 { #expect(try open(Array("PROXY TCP4 10.1.1.1 10.1.1.2 1 2\r\n".utf8)) == "HTTP/1.1 200") }
-    clients.forEach { $0.reset() }
+    for client in clients { client.reset() }
     #expect(try open(Self.v2) == "HTTP/1.1 200")
   }
 
