@@ -85,7 +85,7 @@ static void hand_over(cr_connection *connection, const cwire_http1_head *head, c
   loop->events++;
   loop->handlers.request(loop->context, cr_connection_id(connection), head, body);
   /* The end came while this request waited. */
-  if (cr_has_ended(connection) && !cr_is_closing(connection) &&
+  if (connection->receiving == CR_RECEIVING_TOLD && !cr_is_closing(connection) &&
       connection->protocol == &cr_http_server && connection->server_state & BUSY)
     server_eof(connection);
 }

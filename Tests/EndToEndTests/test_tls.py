@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from harness.certificates import Authority
 from harness.client import Driver
 from harness.gateway import Gateway
 from harness.paths import binary, python
-from harness.processes import Child, eventually, free_port
+from harness.processes import Child, eventually, free_port, private_bytes
+from harness.tls_peer import TLSPeer
 from harness.upstreams import stdio_entry, wire_command
-from harness.wire import BOTH_TYPES, LEGACY, Connection, LegacySession, request, rpc
+from harness.wire import BOTH_TYPES, LEGACY, Connection, LegacySession, modern, modern_headers, request, rpc
 
 HEADERS = {"Accept": BOTH_TYPES, "MCP-Protocol-Version": LEGACY}
 
@@ -373,3 +376,132 @@ def test_files_of_an_upstream_that_cannot_be_used_are_named(tmp_path: Path, comm
     )
     assert outcome.returncode == 2, outcome.stderr
     assert f"{config}:1:" in outcome.stderr and f"cannot read root certificates from '{roots}'" in outcome.stderr
+
+
+# Clients that do not read, or slowly.
+
+
+def echo_request(text: str) -> bytes:
+    call = modern("tools/call", {"name": "echo", "arguments": {"text": text}})
+    headers = {"Accept": BOTH_TYPES, "Content-Type": "application/json", **modern_headers(call)}
+    return request("POST", "/mcp", headers, json.dumps(call).encode())
+
+
+CANARY = b"canary-of-somebody-else"
+
+
+def send_secrets(port: int, context: ssl.SSLContext, over: threading.Event) -> None:
+    """What others must not learn, in heads that the gateway keeps until they are whole."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    fields = b"".join(b"X-%d: Bearer %s\r\n" % (number, CANARY) for number in range(48))
+    while not over.is_set():
+        with socket.create_connection(("127.0.0.1", port), 20) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                for _ in range(20):
+                    secure.sendall(head + fields)
+                    time.sleep(0.001)
+                    secure.sendall(b"\r\n")
+                    assert secure.recv(65536)
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=[pytest.mark.heavy, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("version", [12, 13])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_client_that_pesters_and_does_not_read_learns_nothing_and_takes_little(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]],
+    workers: int, version: int, rounds: int,
+) -> None:
+    """4,200 key updates that ask for one, or questions for another handshake, behind a request with a long answer."""
+    gateway = make_gateway(settings=listener(pair(certificates["server"])), workers=workers)
+    # More than the kernel takes, so that a write is under way all the time.
+    text, over = "x" * 3_900_000, threading.Event()
+    others = [
+        threading.Thread(target=send_secrets, args=(gateway.port, authority.client_context(), over)) for _ in range(2)
+    ]
+    for thread in others:
+        thread.start()
+
+    def pester(times: int) -> tuple[int, int]:
+        """Bytes that the gateway holds more when it was pestered, and how many of the answer came."""
+        peer = TLSPeer(gateway.port, authority.ca, version, window=2048)
+        try:
+            peer.send(echo_request(text))
+            assert select.select([peer.socket], [], [], 20)[0]
+            time.sleep(0.2)
+            before = private_bytes(gateway.pid)
+            try:
+                for _ in range(times // 20):
+                    for _ in range(20):
+                        peer.pester(version)
+                    peer.flush()
+            except OSError:
+                pass  # it was sent away
+            time.sleep(0.1)
+            held, came = private_bytes(gateway.pid) - before, 0
+            while came < len(text) and not peer.error and select.select([peer.socket], [], [], 3)[0] and peer.receive():
+                came += peer.read().count(b"x")
+            assert CANARY not in peer.raw
+            assert peer.error in ("", "no renegotiation"), "a record that is none of this connection's"
+            return held, came
+        finally:
+            peer.close()
+
+    try:
+        # As often as is allowed: the answer is whole, or with TLS 1.2 whole until the client reads that it was refused.
+        assert pester(20)[1] > (len(text) if version == 13 else 1000) - 1
+        before = private_bytes(gateway.pid)
+        assert max(pester(4200)[0] for _ in range(rounds)) < 1 << 20
+        assert eventually(lambda: private_bytes(gateway.pid) < before + (1 << 20), 20)
+    finally:
+        over.set()
+        for thread in others:
+            thread.join()
+    assert "echo" in SecureSession(gateway.port, authority.client_context()).tools()
+
+
+def unsent(peer: TLSPeer) -> int:
+    """Bytes that the kernel has taken from the gateway for this peer, and that have not arrived."""
+    here = f"{peer.socket.getsockname()[1]:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return next(int(line.split()[4].split(":")[0], 16) for line in lines if line.split()[2].endswith(":" + here))
+
+
+@pytest.mark.parametrize("end", ["drain", "half-close", "last"])
+@pytest.mark.parametrize("pause", [0, pytest.param(0.1, marks=[pytest.mark.heavy, pytest.mark.timeout(300)])])
+@pytest.mark.parametrize("version", [13, pytest.param(12, marks=pytest.mark.heavy)])
+def test_answers_that_were_given_arrive_whole_whatever_ends_the_connection(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]],
+    version: int, pause: float, end: str,
+) -> None:
+    """To a client that reads nothing before the end begins: of the last answer the kernel has taken only a part."""
+    gateway = make_gateway(settings=listener(pair(certificates["server"])))
+    text = "x" * 40_000
+    peer = TLSPeer(gateway.port, authority.ca, version, window=4096)
+    try:
+        answers, taken = 0, 0
+        while True:
+            peer.send(echo_request(text))
+            answers += 1
+            if not eventually(lambda: unsent(peer) >= taken + 30_000, 0.3, 0.001):
+                break
+            taken = unsent(peer)
+        if end == "last":
+            peer.send(b"GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        elif end == "half-close":
+            peer.part()
+        else:
+            gateway.child.process.send_signal(signal.SIGTERM)
+            assert eventually(lambda: "draining" in gateway.log, 20)
+            time.sleep(1)  # so that the time of grace is over
+        for _ in range(200 if pause else 0):
+            assert peer.receive(1024)
+            time.sleep(pause)
+        got = b""
+        while peer.receive():
+            got += peer.read()
+        assert (got.count(text.encode()), peer.error) == (answers, "")
+        assert peer.was_told_goodbye
+    finally:
+        peer.close()
+    if end == "drain":
+        assert gateway.child.process.wait(20) == 0
