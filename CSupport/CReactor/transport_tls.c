@@ -575,6 +575,7 @@ static void decrypt(cr_connection *connection) {
     size_t got = 0;
     int result = SSL_read_ex(tls->ssl, plain + filled, sizeof plain - filled, &got);
     if (tls->restless) {
+      connection->loop->counts.restless++;
       cr_connection_close(connection, cr_error_reason(CR_REASON_RESTLESS));
       return;
     }

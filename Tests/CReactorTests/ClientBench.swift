@@ -221,7 +221,8 @@ final class Peer {
   }
 
   init(
-    _ replies: [Reply] = [], certificate: (Certificates, String)? = nil, clientCA: String? = nil, oldTLS: Bool = false
+    _ replies: [Reply] = [], certificate: (Certificates, String)? = nil, clientCA: String? = nil, oldTLS: Bool = false,
+    newKeys: UInt32 = 0
   ) {
     var strings = [UnsafeMutablePointer<CChar>]()
     defer { for string in strings { free(string) } }
@@ -238,7 +239,8 @@ final class Peer {
       var options = peer_options(
         replies: scripted.baseAddress, count: scripted.count,
         certificate: c(certificate.map { $0.0.path("\($0.1).pem") }),
-        key: c(certificate.map { $0.0.path("\($0.1).key") }), client_ca: c(clientCA), old_tls: oldTLS)
+        key: c(certificate.map { $0.0.path("\($0.1).key") }), client_ca: c(clientCA), old_tls: oldTLS,
+        new_keys: newKeys)
       return peer_start(&options)
     }
   }

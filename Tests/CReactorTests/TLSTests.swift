@@ -57,6 +57,30 @@ struct TLSTests {
     #expect(bench.drained == [1])
   }
 
+  @Test("new keys that a server asks for leave what is on its way what it is", arguments: [1, 20])
+  func newKeys(times: UInt32) {
+    let peer = Peer(certificate: (certificates, "localhost"), newKeys: times)
+    let tls = context().context
+    defer { cr_tls_context_free(tls) }
+    let bench = ClientBench()
+    let id = bench.connect(to: peer.port, tls: tls)
+    let body = (0..<8_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    #expect(bench.exchange(id, "/", body: body)?.body == body)
+    #expect(bench.exchange(id, "/", body: [1, 2, 3])?.body == [1, 2, 3])
+  }
+
+  @Test("a server that asks for new keys all the time is left")
+  func restless() {
+    let peer = Peer(certificate: (certificates, "localhost"), newKeys: 1000)
+    let tls = context().context
+    defer { cr_tls_context_free(tls) }
+    let bench = ClientBench()
+    let id = bench.connect(to: peer.port, tls: tls)
+    #expect(bench.exchange(id, "/", body: [UInt8](repeating: 7, count: 8_000_000)) == nil)
+    #expect(bench.ends[1]?.domain == UInt16(CR_DOMAIN_REACTOR.rawValue))
+    #expect(bench.ends[1]?.code == Int32(CR_REASON_RESTLESS.rawValue))
+  }
+
   @Test("hands on nothing while it is paused, and loses nothing")
   func paused() {
     let body = String(repeating: "0123456789", count: 30_000)

@@ -144,6 +144,7 @@ struct TLSWriteTests {
     }
     #expect(rounds == 33)
     #expect(gateway.errors == [.reason(CR_REASON_RESTLESS)])
+    #expect(cr_loop_count(gateway.loop).restless == 1)
     if reads {
       client.receive(client.takeRaw())
       #expect(client.saidGoodbye)

@@ -23,6 +23,7 @@ struct peer {
   peer_reply *replies;
   size_t count;
   SSL_CTX *tls;
+  uint32_t new_keys;
   int listener;
   uint16_t port;
   pthread_t thread;
@@ -59,11 +60,24 @@ static const peer_reply *find_reply(const peer *peer, const char *head) {
   return NULL;
 }
 
+/* Asks for new keys while the client, whose bytes nobody reads, can't send on. */
+static void ask_for_keys(connection *connection) {
+  enum { FILLED_US = 50 * 1000 };
+  if (connection->peer->new_keys == 0) return;
+  usleep(FILLED_US);
+  for (uint32_t i = 0; i < connection->peer->new_keys; i++) {
+    SSL_key_update(connection->tls, SSL_KEY_UPDATE_REQUESTED);
+    if (SSL_do_handshake(connection->tls) != 1) break;
+  }
+  usleep(FILLED_US);
+}
+
 static bool echo(connection *connection, const char *start, size_t have, size_t length) {
   char head[96];
   char *body = malloc(length + 1);
   if (body == NULL) return false;
   memcpy(body, start, have);
+  ask_for_keys(connection);
   while (have < length) {
     ssize_t got = receive(connection, body + have, length - have);
     if (got <= 0) break;
@@ -151,6 +165,7 @@ peer *peer_start(const peer_options *options) {
   socklen_t length = sizeof address;
   if (peer == NULL) return NULL;
   peer->count = options->count;
+  peer->new_keys = options->new_keys;
   peer->replies = calloc(options->count + 1, sizeof *peer->replies);
   for (size_t i = 0; i < options->count; i++) {
     peer->replies[i] = options->replies[i];

@@ -141,6 +141,7 @@ typedef struct cr_loop_counts {
   uint64_t held;     /* by `cr_loop_hold` */
   uint64_t relieved; /* connections ended to make room */
   uint64_t broken;   /* connections closed because an invariant of ours did not hold */
+  uint64_t restless; /* connections closed for what they asked of TLS beside their data */
 } cr_loop_counts;
 cr_loop_counts cr_loop_count(const cr_loop *loop);
 

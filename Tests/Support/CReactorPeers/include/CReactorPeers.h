@@ -24,6 +24,7 @@ typedef struct peer_options {
   const char *certificate, *key; /* PEM files; NULL: no TLS */
   const char *client_ca;         /* PEM file; NULL: no client certificate is asked for */
   bool old_tls;                  /* TLS 1.2 at most */
+  uint32_t new_keys; /* TLS 1.3: how often it asks for them before it reads a body to echo */
 } peer_options;
 
 typedef struct peer peer;
