@@ -213,9 +213,8 @@ static bool encrypt_next(client *client) {
   return true;
 }
 
-static bool send_some(client *client) {
+static bool send_some(client *client, uint32_t most) {
   uint8_t bytes[4096];
-  uint32_t most = 1 + below(client, 4 * client->script->step);
   int count = BIO_read(client->out, bytes, (int)(most < sizeof bytes ? most : sizeof bytes));
   if (count <= 0) return false;
   cr_memory_peer_send(client->peer, cwire_span_make(bytes, (size_t)count));
@@ -310,12 +309,9 @@ static void flood(run *run, client *client) {
   size_t before = run->loop->buffers.bytes_out;
   for (int i = 0; i < CHANGES; i++) {
     change_key(client, true);
-    if (i % 64 == 0) {
-      while (send_some(client))
-        cr_loop_step(run->loop);
-    }
+    if (i % 64 == 0 && send_some(client, 4096)) cr_loop_step(run->loop);
   }
-  while (send_some(client))
+  while (send_some(client, 4096))
     cr_loop_step(run->loop);
   require(run->loop->buffers.bytes_out <= before + MOST);
 }
@@ -369,7 +365,7 @@ static bool operate(run *run, client *client, const trace *whole) {
 /* One turn of both ends. False if nothing moved. */
 static bool turn(run *run, client *client) {
   bool moved = encrypt_next(client);
-  if (send_some(client)) moved = true;
+  if (send_some(client, 1 + below(client, 4 * client->script->step))) moved = true;
   if (end_below(client)) moved = true;
   if (cr_loop_step(run->loop)) moved = true;
   if (take_some(client, &run->trace)) moved = true;
@@ -559,6 +555,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const uint8_t *choice = data + size - CHOICE;
   cwire_span input = cwire_span_make(data, size - CHOICE);
   script script = read_script(choice);
+  if (script.step < input.length / 64) script.step = (uint32_t)(input.length / 64);
   switch (choice[0] & 3) {
   case 0: /* all that the plain connection answers */
   case 1: {
