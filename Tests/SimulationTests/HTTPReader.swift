@@ -67,13 +67,9 @@ struct HTTPReader {
     return message
   }
 
-  /// The first bytes of a message are there, or more of one whose length is known, and the others are not.
+  /// Some of a message whose length is known is there, and the rest is not.
   var isWithinMessage: Bool {
-    switch mode {
-    case .head: !buffer.isEmpty
-    case .length: current?.isComplete == false
-    case .chunked, .untilEnd: false
-    }
+    if case .length = mode { current?.isComplete == false } else { false }
   }
 
   /// What came behind the last message: after 101 it is no HTTP any more.

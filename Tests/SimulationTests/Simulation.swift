@@ -471,8 +471,9 @@ final class Simulation {
 
   private func lookAtEvents(_ connection: SimulatedConnection) {
     guard let message = connection.reader.current, message.isEventStream else { return }
-    let events = message.events
-    for event in events.dropFirst(connection.seenEvents) {
+    for event in message.events.dropFirst(connection.seenEvents) {
+      connection.seenEvents += 1
+      let seen = connection.seenEvents
       switch connection.use {
       case .call(let call), .stream(_, .some(let call)):
         if let id = event.id { call.lastEventID = id }
@@ -486,8 +487,9 @@ final class Simulation {
       default:
         report("events came where none were asked for")
       }
+      // Answering it may have let a turn pass, and that one has looked at the others.
+      if connection.seenEvents != seen { return }
     }
-    connection.seenEvents = events.count
   }
 
   /// A message of a call's answer.
