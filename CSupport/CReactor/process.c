@@ -272,7 +272,7 @@ static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     cr_lines_feed(&child->log_lines, cwire_span_make(buffer->base, (size_t)count), &log_lines,
                   child->connection);
     if (is_closed(child)) return;
-    if (cr_chatter_came(&child->chatter, CR_CHATTER_LOG, (size_t)count, now_of(child)))
+    if (cr_chatter_came(&child->chatter, CR_CHATTER_LOG, (size_t)count, 0, now_of(child)))
       uv_read_stop(stream);
     look_later(child);
     return;
@@ -510,7 +510,7 @@ bool cr_child_chatters(cr_loop *loop, cr_id id, size_t bytes) {
   if (child == NULL) return true;
   uint64_t now = cr_loop_now(loop);
   bool allowed = cr_chatter_allows(&child->chatter, bytes, now);
-  if (cr_chatter_came(&child->chatter, CR_CHATTER_OUTPUT, bytes, now))
+  if (cr_chatter_came(&child->chatter, CR_CHATTER_OUTPUT, bytes, 1, now))
     cr_connection_hold(child->connection, true);
   look_later(child);
   return allowed;

@@ -3,6 +3,10 @@
 /* A stream is read this many times as fast as lines are told, then it rests. */
 enum { SURPLUS = 16 };
 
+/* What a line costs beside its bytes: it gets a time, a level and a name, and short ones are the
+ * dearest to look at. */
+enum { LINE_PRICE = 64 };
+
 enum {
   LONGEST_REST_MS = 500, /* less than what an ended child's pipes are drained for */
   REPORT_MS = 5000,
@@ -36,7 +40,7 @@ bool cr_chatter_allows(cr_chatter *chatter, size_t bytes, uint64_t now) {
   fill(told, now);
   /* What is longer than all that there can be costs all of it: no line is left out for its length.
    */
-  int64_t price = (int64_t)bytes * 1000;
+  int64_t price = (int64_t)(bytes + LINE_PRICE) * 1000;
   if (price > told->most) price = told->most;
   if (told->credit >= price) {
     told->credit -= price;
@@ -48,11 +52,12 @@ bool cr_chatter_allows(cr_chatter *chatter, size_t bytes, uint64_t now) {
   return false;
 }
 
-bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, uint64_t now) {
+bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, size_t lines,
+                     uint64_t now) {
   cr_bucket *read = &chatter->read[stream];
   if (read->rate == 0) return false;
   fill(read, now);
-  read->credit -= (int64_t)bytes * 1000;
+  read->credit -= (int64_t)(bytes + lines * LINE_PRICE) * 1000;
   if (read->credit >= 0 || chatter->rests[stream] != 0) return false;
   uint64_t rest = (uint64_t)-read->credit / read->rate + 1;
   chatter->rests[stream] = now + (rest < LONGEST_REST_MS ? rest : LONGEST_REST_MS);

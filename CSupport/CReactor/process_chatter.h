@@ -34,8 +34,10 @@ typedef struct cr_chatter {
 void cr_chatter_init(cr_chatter *chatter, uint64_t rate, uint64_t burst, uint64_t now);
 /* Whether a line of so many bytes, its end included, may be told. If not it is counted. */
 bool cr_chatter_allows(cr_chatter *chatter, size_t bytes, uint64_t now);
-/* So much came on a stream beside messages. True if it is to rest now. */
-bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, uint64_t now);
+/* So much came on a stream beside messages, in so many lines that somebody had to look at. True if
+   it is to rest now. */
+bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, size_t lines,
+                     uint64_t now);
 /* Ends the rest of a stream whose time has come. */
 bool cr_chatter_rested(cr_chatter *chatter, cr_chatter_stream stream, uint64_t now);
 /* When one of these times comes next; 0: never. */

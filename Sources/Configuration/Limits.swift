@@ -59,7 +59,8 @@ extension GatewayConfiguration {
     /// One line of a child's stderr in the log, the rest of it is cut (`stderr_line`). Default: 8 KiB.
     package var stderrLine = 8 << 10
     /// Bytes per second of a child's stderr in the log, along with what is no message on its stdout (`stderr_rate`); 0: any.
-    /// What comes faster is left out and counted; a child that writes 16 times as fast has to wait. Default: 64 KiB.
+    /// What comes faster is left out and counted; a child that writes 16 times as fast has to wait. A line counts 64 bytes
+    /// more than it has. Default: 64 KiB.
     package var stderrRate = 64 << 10
     /// Bytes of that which may come at once (`stderr_burst`). Default: 1 MiB.
     package var stderrBurst = 1 << 20

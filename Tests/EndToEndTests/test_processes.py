@@ -109,7 +109,7 @@ for line in sys.stdin:
 
 def test_what_a_child_says_too_fast_is_left_out_of_the_log(make_gateway: Callable[..., Gateway]) -> None:
     command = {"command": wire_command()[0], "args": ["-c", CHATTY], "era": "legacy"}
-    limits = {"stderr_rate": 1, "stderr_burst": "2KiB"}
+    limits = {"stderr_rate": 1, "stderr_burst": "3KiB"}
     gateway = make_gateway(settings={"servers": {"chatty": command}, "limits": limits})
     session = LegacySession(gateway.port)
     for _ in range(7):
