@@ -115,7 +115,7 @@ static void request(void *context, cr_id id, const cwire_http1_head *head, cwire
   if (head->upgrade) {
     cwire_span none = cwire_span_make("", 0);
     cr_websocket_accept(run->loop, id, head, &run->sockets, cwire_span_text("mcp"), none);
-  } else if (run->whims && how & 0x10000 && run->waiting_count < 16) {
+  } else if (run->whims && how & 0x10000 && run->waiting_count < 16 && !run->told_end) {
     run->waiting[run->waiting_count++] = id;
   } else {
     answer(run, id, how);
