@@ -78,8 +78,12 @@ extension Gateway {
 
 extension Worker {
   /// What has connected so far waits in the kernel's queue.
+  func holdListeners(_ held: Bool) {
+    for (_, listener) in listeners { loop.hold(listener, held) }
+  }
+
   func letClientsIn() {
-    for (_, listener) in listeners { loop.hold(listener, false) }
+    holdListeners(false)
     gateway.openDoors.add(1, ordering: .releasing)
   }
 

@@ -98,10 +98,15 @@ package final class Gateway {
 
   /// Serves. Clients may connect at once; they are answered as soon as every upstream has answered or
   /// `first_list_wait` is over, as until then the first list would lack what is about to come.
-  /// - Parameter opened: called once all workers let clients in, on one of them.
-  package func start(opened: @escaping @Sendable () -> Void = {}) throws(Failure) {
+  /// - Parameters:
+  ///   - relief: what is needed to take another process's place, which serves until then, the admin listener too.
+  ///   - opened: called once all workers let clients in, on one of them.
+  package func start(
+    relieving relief: Relief? = nil, opened: @escaping @Sendable () -> Void = {}
+  ) throws(Failure) {
     let listeners = state.configuration.listeners
     try listen([controlWorker], "admin", ListenerLabel.admin, host: listeners.admin.host, port: adminPort, group: nil)
+    if relief != nil { controlWorker.holdListeners(true) }
     try listen(workers, "http", ListenerLabel.http, host: listeners.http.host, port: httpPort, group: group)
     try listen(
       workers, "websocket", ListenerLabel.webSocket, host: listeners.webSocket.host, port: webSocketPort,
@@ -116,7 +121,9 @@ package final class Gateway {
     controlWorker.loop.startTimer(milliseconds: 0, token: Worker.TimerToken.glance.rawValue)
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     let handles = workers.map { WorkerHandle($0) }
-    control.begin {
+    let controlHandle = WorkerHandle(controlWorker)
+    control.begin(relief) {
+      controlHandle.post { $0.holdListeners(false) }
       let gathering = Gathering(handles.count)
       for handle in handles {
         handle.post {
@@ -126,6 +133,9 @@ package final class Gateway {
       }
     }
   }
+
+  /// The process whose place this one was to take is gone: this one serves as soon as it can.
+  package func relievesNobody() { control.relievesNobody() }
 
   /// Has these workers listen at an address, with the sockets that do so already or with new ones. Client listeners are
   /// held until there is something to serve.

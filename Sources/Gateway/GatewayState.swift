@@ -118,6 +118,13 @@ package final class GatewayState: Sendable {
     }
   }
 
+  /// Aliases of the servers that answer now. The demonstration is none.
+  package var servingAliases: [String] {
+    clusters.filter { cluster in
+      if case .ready = cluster.health { !cluster.isEmbedded } else { false }
+    }.map(\.alias)
+  }
+
   var loopCount: Int { workerCount + 1 }
 
   /// The settings of the moment. Workers have their own reference, so that nobody waits for a lock on the path of a

@@ -4,6 +4,7 @@ import Configuration
 import Gateway
 import Logging
 import Reactor
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -36,11 +37,28 @@ struct Serve: ParsableCommand {
 
   @OptionGroup var options: ConfigurationOptions
 
-  @Flag(help: "Take the listening sockets of the gateway that runs on the same port, which then drains.")
+  @Flag(
+    help: """
+      Take the listening sockets of the gateway that runs on the same port, which then drains. Gives up, with exit code \
+      1, if a server that answers there does not answer here: the other one goes on then.
+      """)
   var takeover = false
+
+  @Option(help: "Seconds that a takeover waits for the servers that answer there to answer here.")
+  var takeoverWait = 60
+
+  @Flag(help: "Take over even if servers that answer there do not answer here.")
+  var force = false
 
   @Flag(help: "Open /debug/echo on the MCP listener: a WebSocket that says back what it hears, for test suites.")
   var debugEcho = false
+
+  func validate() throws {
+    guard (0...86_400).contains(takeoverWait) else {
+      throw ValidationError("--takeover-wait is a number of seconds from 0 to 86400")
+    }
+    if force, !takeover { throw ValidationError("--force has a meaning with --takeover only") }
+  }
 
   func run() throws {
     let loaded = try options.loadWithCertificates()
@@ -114,7 +132,9 @@ private struct Service {
     ) { AdminServer($0) }
     let host = makeHost(gateway)
     defer { host?.withdraw() }
-    try gateway.start { [manager, logger, predecessor] in
+    let turn = Turn()
+    let relief = predecessor.map { makeRelief(of: $0, turn) }
+    try gateway.start(relieving: relief) { [manager, logger, predecessor] in
       if let host, !host.publish() { logger.warning("\(host.path) can't be made: no other process can take over") }
       do throws(ReactorError) {
         try predecessor?.ready()
@@ -123,7 +143,9 @@ private struct Service {
         logger.warning("process \(predecessor?.process ?? 0), whose place this one takes, has gone: \(error)")
       }
       manager.ready()
+      turn.state.withLock { $0 = .come }
     }
+    if let predecessor, let code = awaitTurn(turn, after: predecessor, gateway, host) { return code }
     Welcome(
       configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
     ).print()
@@ -139,7 +161,9 @@ private struct Service {
       case .readable:
         guard let host else { continue }
         var ending: Signals.Received?
-        let isTaken = host.handOver(gateway.listeningSockets, logger) {
+        let isTaken = host.handOver(
+          gateway.listeningSockets, serving: gateway.state.servingAliases, logger
+        ) {
           ending = nextEnding(gateway)
           return ending != nil
         }
@@ -167,6 +191,61 @@ private struct Service {
         "the process that ends children after a crash has died and can't be started again: \(error); a crash would leave them"
       )
       return -1
+    }
+  }
+
+  // MARK: Taking over
+
+  /// Whether this process serves in another's place.
+  private final class Turn: Sendable {
+    enum State {
+      case awaited
+      case come
+      /// Servers that answer there do not answer here.
+      case missed([String])
+    }
+
+    let state = Mutex(State.awaited)
+  }
+
+  /// What this process needs before the other one may end.
+  private func makeRelief(of predecessor: Takeover.Predecessor, _ turn: Turn) -> Relief {
+    var servers = command.force ? [] : predecessor.servers ?? []
+    if predecessor.servers == nil, !command.force {
+      logger.notice(
+        "process \(predecessor.process) is of an older version and does not say which servers answer: none is waited for"
+      )
+    }
+    let configured = Set(configuration.servers.map(\.alias))
+    servers.removeAll { !configured.contains($0) }
+    return Relief(servers: servers, patience: UInt64(command.takeoverWait) * 1000) { missing in
+      turn.state.withLock { $0 = .missed(missing) }
+    }
+  }
+
+  /// Waits until this process serves; gives the exit code if it never will. The other one goes on meanwhile.
+  private func awaitTurn(
+    _ turn: Turn, after predecessor: Takeover.Predecessor, _ gateway: Gateway, _ host: Takeover.Host?
+  ) -> ExitCode? {
+    var isAlone = false
+    while true {
+      switch turn.state.withLock({ $0 }) {
+      case .awaited: break
+      case .come: return nil
+      case .missed(let servers):
+        logger.error(
+          "\(servers.joined(separator: ", ")): answers in process \(predecessor.process), but not here within \(command.takeoverWait) s; that process goes on (--force takes over all the same)"
+        )
+        _ = drain(gateway, host, .nobody, because: "no takeover")
+        return ExitCode(1)
+      }
+      if let ending = nextEnding(gateway) { return drain(gateway, host, .nobody, because: ending.name) }
+      if isAlone {
+        System.sleep(milliseconds: 20)
+      } else if predecessor.isGone(within: 20) {
+        isAlone = true
+        gateway.relievesNobody()
+      }
     }
   }
 

@@ -13,10 +13,16 @@ import Reactor
 ///
 ///     new: sluice takeover 1
 ///     old: sluice takeover 1 sockets      (and a line with its listener for each descriptor)
+///     old: serving                        (and a line with its alias for each server that answers)
 ///     new: ready
+///
+/// An older version neither says nor reads which servers answer.
 enum Takeover {
   private static let greeting = "sluice takeover 1"
   private static let ready = "ready"
+  private static let serving = "serving"
+  /// The most aliases, of at most 32 bytes each, that fit into one word.
+  private static let mostServers = 400
   /// How long the other end may take to answer, in milliseconds.
   private static let patience: Int32 = 5000
   /// How often a gateway is looked for that is being replaced or ends, and how long in between, in milliseconds.
@@ -45,6 +51,17 @@ enum Takeover {
     fileprivate let socket: HandoverSocket
     let sockets: [ListeningSocket]
     let process: Int32
+    /// The servers that answer there; nil if it does not say.
+    let servers: [String]?
+
+    /// Whether it has ended, or hands nothing over any more. Waits for that for so many milliseconds.
+    func isGone(within milliseconds: Int32) -> Bool {
+      do throws(ReactorError) {
+        return try socket.receive(milliseconds: milliseconds) == nil
+      } catch {
+        return !error.isTimeout
+      }
+    }
 
     /// This process serves: the other one may drain.
     func ready() throws(ReactorError) { try socket.send(Takeover.ready) }
@@ -85,7 +102,15 @@ enum Takeover {
       throw Failure(description: "the gateway at \(path) does not hand over its sockets: \(answer.text)")
     }
     let sockets = zip(lines, answer.descriptors).map { ListeningSocket(listener: $0, descriptor: $1) }
-    return Predecessor(socket: socket, sockets: sockets, process: socket.peer)
+    return Predecessor(socket: socket, sockets: sockets, process: socket.peer, servers: servers(of: socket))
+  }
+
+  /// The word follows at once, or never.
+  private static func servers(of socket: HandoverSocket) -> [String]? {
+    guard let word = try? socket.receive(milliseconds: 500) else { return nil }
+    var lines = word.text.split(separator: "\n").map(String.init)
+    guard !lines.isEmpty, lines.removeFirst() == serving else { return nil }
+    return lines
   }
 
   // MARK: The running process
@@ -119,9 +144,12 @@ enum Takeover {
       while (try? socket.accept()) != nil {}
     }
 
-    /// Hands the sockets to who has come, and waits until that process serves. True if it does; false if it gave up or
-    /// failed, and this process goes on. `isInterrupted` is asked again and again whether something else is more urgent.
-    func handOver(_ sockets: [ListeningSocket], _ logger: Logger, isInterrupted: () -> Bool) -> Bool {
+    /// Hands the sockets to who has come, says which servers answer here, and waits until that process serves. True if
+    /// it does; false if it gave up or failed, and this process goes on. `isInterrupted` is asked again and again whether
+    /// something else is more urgent.
+    func handOver(
+      _ sockets: [ListeningSocket], serving servers: [String], _ logger: Logger, isInterrupted: () -> Bool
+    ) -> Bool {
       do throws(ReactorError) {
         let successor = try socket.accept()
         guard let hello = try hello(of: successor, isInterrupted) else { return false }
@@ -132,6 +160,8 @@ enum Takeover {
         logger.info("process \(successor.peer) wants to take over")
         let names = sockets.map { "\n" + $0.listener }.joined()
         try successor.send("\(Takeover.greeting) sockets\(names)", sockets.map(\.descriptor))
+        let lines = servers.prefix(Takeover.mostServers).map { "\n" + $0 }.joined()
+        try successor.send(Takeover.serving + lines)
         while !isInterrupted() {
           do throws(ReactorError) {
             guard let word = try successor.receive(milliseconds: Takeover.step) else { break }

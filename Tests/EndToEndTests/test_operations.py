@@ -232,6 +232,40 @@ def test_of_two_that_take_over_at_once_both_do(make_gateway: Make) -> None:
     assert call(gateway, "echo").status == 200
 
 
+def test_a_successor_whose_servers_do_not_answer_leaves_the_old_process_serving(make_gateway: Make) -> None:
+    gateway = make_gateway({"kept": wire(), "left": wire()})
+    gateway.wait_for("kept", "left")
+    session = LegacySession(gateway.port, path="/mcp/kept")
+    stream, _ = session.listen()
+    dead = {"mcpServers": {"kept": {"command": "false"}, "new": {"command": "false"}}}
+    command = list(gateway.command)
+    command[command.index("--mcp-json") + 1] = json.dumps(dead)
+    heir = Child([*command, "--takeover", "--takeover-wait", "1"], gateway.log_path.with_name("heir.log"))
+    assert heir.process.wait(20) == 1, heir.text()
+    assert f"kept: answers in process {gateway.pid}, but not here within 1 s" in heir.text()
+    assert eventually(lambda: "did not get to serve" in gateway.log, 5)
+    # Nothing was lost, not even what only listens.
+    assert gateway.admin_status("/readyz") == 200
+    assert session.post(rpc("tools/list", {}, 3)).status == 200
+    assert call(gateway, "kept__echo").status == 200
+    stream.close()
+    # Who wants it all the same can have it.
+    old = gateway.child
+    gateway.child = Child([*command, "--takeover", "--force"], gateway.log_path.with_name("forced.log"))
+    assert eventually(lambda: f"took over from process {old.pid}" in gateway.log, 20), gateway.log
+    assert old.process.wait(40) == 0
+
+
+def test_a_successor_waits_for_no_server_that_is_not_its_own(make_gateway: Make) -> None:
+    gateway = make_gateway({"kept": wire(), "left": wire()})
+    gateway.wait_for("kept", "left")
+    gateway.command[gateway.command.index("--mcp-json") + 1] = json.dumps(
+        {"mcpServers": {"kept": wire(), "new": {"command": "false"}}}
+    )
+    restart(gateway, 1)
+    gateway.wait_for("kept")
+
+
 def test_without_a_predecessor_a_takeover_is_a_start(make_gateway: Make) -> None:
     gateway = make_gateway(arguments=("--takeover",))
     assert "there is no gateway" in gateway.log

@@ -32,8 +32,10 @@ actor ControlPlane {
   private var conflicts: [ResourceConflict] = []
   private var mergeScheduled = false
   private var stopped = false
-  /// Lets clients in; nil once they are.
-  private var doors: (@Sendable () -> Void)?
+  /// When clients are let in, and what is called then; nil once that is settled.
+  private var doors: Doors?
+  private var openDoors: (@Sendable () -> Void)?
+  private var relief: Relief?
 
   init(gateway: GatewayState, roster: Roster, worker: WorkerHandle, logger: Logger) {
     self.gateway = gateway
@@ -46,19 +48,39 @@ actor ControlPlane {
   }
 
   /// Starts to look after every upstream, on the control loop. `openDoors` is called once, when every upstream has
-  /// answered or `first_list_wait` is over.
-  nonisolated func begin(_ openDoors: @escaping @Sendable () -> Void) {
-    gateway.post(to: gateway.workerCount) { _ in self.assumeIsolated { $0.start(openDoors) } }
+  /// answered or `first_list_wait` is over and nothing that `relief` needs is missing; or else what that says.
+  nonisolated func begin(_ relief: Relief? = nil, _ openDoors: @escaping @Sendable () -> Void) {
+    gateway.post(to: gateway.workerCount) { _ in self.assumeIsolated { $0.start(relief, openDoors) } }
   }
 
-  private func start(_ openDoors: @escaping @Sendable () -> Void) {
-    doors = openDoors
+  private func start(_ relief: Relief?, _ openDoors: @escaping @Sendable () -> Void) {
+    self.openDoors = openDoors
+    self.relief = relief
+    doors = Doors(needed: relief?.servers ?? [])
     Task {
       await pause(gateway.configuration.firstListWait.milliseconds)
       if mergeScheduled { merge() }
+      doors?.listWaitEnded()
       letClientsIn()
     }
+    if let relief {
+      Task {
+        await pause(relief.patience)
+        doors?.patienceEnded()
+        letClientsIn()
+      }
+    }
     for cluster in clusters { look(after: cluster) }
+  }
+
+  /// Nobody serves in this process's place any more: no server is waited for on that account.
+  nonisolated func relievesNobody() {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { plane in
+        plane.doors?.needNobody()
+        plane.letClientsIn()
+      }
+    }
   }
 
   /// Starts to look after an upstream, unless somebody does.
@@ -69,9 +91,17 @@ actor ControlPlane {
     Task { await supervise(supervisor) }
   }
 
+  /// Lets clients in if it is time.
   private func letClientsIn() {
-    doors?()
-    doors = nil
+    guard let doors, let openDoors else { return }
+    let down = clusters.filter { if case .ready = $0.health { false } else { true } }.map(\.alias)
+    let action = doors.look(down: Set(down), allHaveAnswered: allHaveAnswered)
+    if action == .wait { return }
+    let relief = relief
+    self.doors = nil
+    self.openDoors = nil
+    self.relief = nil
+    if case .giveUp(let missing) = action { relief?.gaveUp(missing) } else { openDoors() }
   }
 
   /// Nothing is looked after any more: what goes away from now on stays away.
@@ -328,7 +358,7 @@ actor ControlPlane {
       gateway.publish(new)
       tellConflicts(of: new)
     }
-    if allHaveAnswered { letClientsIn() }
+    letClientsIn()
     if !changed.isEmpty {
       worker.announceToSessions(changed)
       gateway.postToAll { $0.announce(changed) }

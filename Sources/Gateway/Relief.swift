@@ -1,0 +1,15 @@
+/// What a process that takes another's place needs before it may: until then the other one serves.
+package struct Relief: Sendable {
+  /// The servers that answer there, by alias. Those that are not configured here are no obstacle.
+  var servers: [String]
+  /// How long they are waited for, in milliseconds.
+  var patience: UInt64
+  /// Called once, on the control loop, instead of letting clients in: with those that do not answer here.
+  var gaveUp: @Sendable ([String]) -> Void
+
+  package init(servers: [String], patience: UInt64, gaveUp: @escaping @Sendable ([String]) -> Void) {
+    self.servers = servers
+    self.patience = patience
+    self.gaveUp = gaveUp
+  }
+}
