@@ -42,6 +42,12 @@ struct MetricsPage {
       "sluice_reaper_restarts_total", "counter",
       "How often the process that ends children after a crash had died and was started again.")
     add("sluice_reaper_restarts_total", state.reaperRestarts)
+    describe(
+      "sluice_upstream_lists_excessive", "gauge",
+      "1 while a server lists more than limits.list and limits.list_entries allow, and is served as it was before.")
+    for upstream in state.excessive {
+      add("sluice_upstream_lists_excessive{server=\"\(upstream.alias)\"}", upstream.hasExcess ? 1 : 0)
+    }
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
   }

@@ -67,9 +67,9 @@ extension GatewayConfiguration {
     /// Bytes that one worker buffers for all its peers before it sheds new work (`memory`): 503. Nil, written `auto`: half of
     /// the least of what the machine has and cgroups and rlimits allow, shared out among the workers.
     package var memory: Int?
-    /// The lists of one upstream together (`list`): the server is left out of what has grown too large, and the log says so.
-    /// Default: 32 MiB.
-    package var list = 32 << 20
+    /// The lists of one upstream together (`list`): a list beyond is left as it was before, which the log and
+    /// the metric `sluice_upstream_lists_excessive` say. Default: 16 MiB.
+    package var list = 16 << 20
     /// Entries of one list of an upstream (`list_entries`): the same. Default: 100,000.
     package var listEntries = 100_000
     /// Entries on one page of a merged list (`page_entries`). Default: 1,000.

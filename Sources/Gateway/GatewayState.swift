@@ -125,6 +125,9 @@ package final class GatewayState: Sendable {
     }.map(\.alias)
   }
 
+  /// Servers that list more than they may, and are served as they were before.
+  package var excessive: [(alias: String, hasExcess: Bool)] { clusters.map { ($0.alias, $0.hasExcess) } }
+
   var loopCount: Int { workerCount + 1 }
 
   /// The settings of the moment. Workers have their own reference, so that nobody waits for a lock on the path of a

@@ -36,6 +36,8 @@ package final class Settings: Sendable {
   /// Bytes of a URI that a client listens for or subscribes to, and of all those of one listen or session.
   let uriLimit: Int
   let subscriptionLimit: Int
+  /// Bytes of results that may wait on a worker for clients that do not read them, where nothing can be paused.
+  let unreadLimit: Int
   let callsPerUpstream: Int
   let childBacklog: Int
   /// Bytes of events that may wait for a slow reader when nothing upstream can be paused for it.
@@ -88,6 +90,7 @@ package final class Settings: Sendable {
       each: configuration.sessions.perClient ?? max(1, configuration.sessions.maximum / 2))
     uriLimit = configuration.limits.uri
     subscriptionLimit = configuration.limits.subscriptions
+    unreadLimit = configuration.limits.unread
     callsPerUpstream = configuration.limits.inFlight
     childBacklog = configuration.limits.stdioBuffer
     eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)

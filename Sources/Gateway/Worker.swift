@@ -45,6 +45,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
   var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
 
+  /// What waits for clients that do not read, though nothing can be paused for them.
+  var unread = UnreadResults()
+
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
 

@@ -111,7 +111,7 @@ package struct CatalogueBuilder {
       var own: Set<[UInt8]> = []
       for (pageIndex, page) in (list.pages[kind] ?? []).enumerated() {
         let page = page.rawBytes
-        guard let array = Self.array(kind, in: page) else { continue }
+        guard let array = Self.entries(of: kind, in: page) else { continue }
         var items = JSON.items(of: page[array])
         while let item = items.next() {
           let place = item.value.shifted(by: array.offset)
@@ -122,7 +122,8 @@ package struct CatalogueBuilder {
     }
   }
 
-  private static func array(_ kind: ListKind, in page: RawSpan) -> Slice? {
+  /// Where the array of entries lies in a page.
+  package static func entries(of kind: ListKind, in page: RawSpan) -> Slice? {
     let name: StaticString =
       switch kind {
       case .tools: "tools"

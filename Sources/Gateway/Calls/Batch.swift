@@ -1,3 +1,4 @@
+import MCP
 import Reactor
 import Wire
 
@@ -7,6 +8,8 @@ final class Batch {
   private let session: Session
   private var responses: [[UInt8]?]
   private var outstanding: Int
+  /// Bytes of the responses that wait for the last one.
+  private var gathered = 0
   private var stream: EventLog.StreamNumber?
 
   init(_ path: ReplyPath, _ session: Session, requests: Int) {
@@ -41,6 +44,10 @@ final class Batch {
 
   func complete(_ position: Int, _ response: [UInt8], on worker: Worker) {
     guard responses[position] == nil else { return }
+    // All that waits here together is one answer, and no larger than one may be.
+    let isTooMuch = gathered + response.count > worker.settings.resultLimit
+    let response = isTooMuch ? Self.refusal(of: response, worker) : response
+    gathered += response.count
     responses[position] = response
     outstanding -= 1
     if stream != nil { write(response.rawBytes, last: outstanding == 0, on: worker) }
@@ -65,6 +72,16 @@ final class Batch {
       worker.send(body.bytes, reply)
       if worker.gateway.isDraining { worker.closeIfDrained(reply.connection) }
     }
+  }
+
+  private static func refusal(of response: [UInt8], _ worker: Worker) -> [UInt8] {
+    let scanner = EnvelopeScanner()
+    let error = GatewayError(
+      .resultTooLarge,
+      message: "the answers to this batch together exceed \(worker.settings.resultLimit) bytes; call one by one")
+    var message = ByteBuffer(capacity: 256)
+    message.append(error, id: scanner.scan(response.rawBytes, depth: worker.settings.depth).id, to: .legacy)
+    return message.bytes.array
   }
 
   /// The session ended: nothing more is coming.

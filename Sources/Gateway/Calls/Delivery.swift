@@ -44,6 +44,9 @@ extension Worker {
       switch exchange.answer {
       case .undecided:
         respond(connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
+        if case .link = exchange.carrier, loop.queued(connection) > settings.loopLimits.writeHighWater {
+          noteUnread(connection, of: exchange.session)
+        }
       case .stream(let number):
         writeEvent(id, message, last: true)
         endEvents(number, exchange.session, connection)

@@ -198,10 +198,11 @@ extension Worker {
       guard case .post(let connection) = exchange.origin else { return }
       var event = ByteBuffer(capacity: message.byteCount + 32)
       event.append(event: message)
+      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id) else { return }
       // After the last event nothing more comes, and whoever sends it ends the exchange.
-      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id), !last,
-        loop.queued(connection) > settings.eventBacklog + event.count
-      else { return }
+      guard !last, loop.queued(connection) > settings.eventBacklog + event.count else {
+        return noteUnread(connection, of: exchange.session)
+      }
       // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
       loop.abort(connection)
       clientGone(id)

@@ -293,22 +293,58 @@ actor ControlPlane {
         alias: cluster.alias, revision: profile.revision, isHTTP: profile.transport == .streamableHTTP)
     fetched.revision = profile.revision
     fetched.isFresh = true
+    var excesses: [String] = []
+    var rest = kinds
     for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
       guard profile.offer.capabilities.isSuperset(of: kind.method.required) else {
         fetched.pages[kind] = []
+        rest.remove(ListKinds(kind))
         continue
       }
-      fetched.pages[kind] = try await pages(of: kind, cluster, supervisor.binding, profile)
+      let allowance = ListAllowance(listBounds, taken: fetched.bytes(without: rest))
+      switch try await pages(of: kind, cluster, supervisor.binding, profile, allowance) {
+      case .whole(let pages): fetched.pages[kind] = pages
+      case .tooMuch(let why):
+        // What it listed before stays served, and is not to be kept.
+        excesses.append(why)
+        fetched.isFresh = false
+      }
+      rest.remove(ListKinds(kind))
     }
     lists[cluster.id] = fetched
+    report(excesses, of: cluster)
+  }
+
+  var listBounds: ListAllowance.Bounds {
+    let limits = gateway.configuration.limits
+    return ListAllowance.Bounds(bytes: limits.list, entries: limits.listEntries)
+  }
+
+  private func report(_ excesses: [String], of cluster: Cluster) {
+    let isNews = cluster.noteExcess(!excesses.isEmpty)
+    for why in excesses {
+      logger.warning(
+        "\(cluster.alias): a list is left as it was before: \(why)", metadata: ["server": "\(cluster.alias)"])
+    }
+    if excesses.isEmpty, isNews {
+      logger.info("\(cluster.alias): its lists are within their bounds again", metadata: ["server": "\(cluster.alias)"])
+    }
   }
 
   /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
   private static let pageLimit = 1000
 
+  enum Fetched {
+    case whole([[UInt8]])
+    /// The server goes on without end, or beyond what its lists may come to.
+    case tooMuch(String)
+  }
+
   func pages(
-    of kind: ListKind, _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile
-  ) async throws(UpstreamFailure) -> [[UInt8]] {
+    of kind: ListKind, _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile,
+    _ allowance: ListAllowance
+  ) async throws(UpstreamFailure) -> Fetched {
+    var allowance = allowance
     var pages: [[UInt8]] = []
     var cursor: [UInt8]?
     var seen: Set<[UInt8]> = []
@@ -320,18 +356,20 @@ actor ControlPlane {
       let envelope = envelopes.scan(answer.rawBytes)
       guard envelope.kind == .result, let result = envelope.result else {
         // A server that has no such list after all.
-        if envelope.errorCode == -32601 { return [] }
+        if envelope.errorCode == -32601 { return .whole([]) }
         let why = envelope.errorMessage ?? "an error"
-        if pages.isEmpty, kind == .templates || kind == .prompts || kind == .resources { return [] }
+        if pages.isEmpty, kind == .templates || kind == .prompts || kind == .resources { return .whole([]) }
         throw UpstreamFailure("\(kind.method.name.text) failed: \(why)")
       }
+      if let why = allowance.add(result, kind) { return .tooMuch(why) }
       pages.append(result.array)
-      guard let next = envelope.value(ResultKey.nextCursor), JSON.kind(of: next) == .string,
-        seen.insert(next.array).inserted
-      else { break }
+      guard let next = envelope.value(ResultKey.nextCursor), JSON.kind(of: next) == .string else {
+        return .whole(pages)
+      }
+      guard seen.insert(next.array).inserted else { return .tooMuch("the cursors of its \(kind) go round in a circle") }
       cursor = next.array
     }
-    return pages
+    return .tooMuch("its \(kind) have more than \(Self.pageLimit) pages")
   }
 
   /// Merges soon, or at once: a swarm of changes makes one new catalogue.

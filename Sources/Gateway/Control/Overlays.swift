@@ -13,6 +13,15 @@ struct Overlay {
   /// what all see.
   static let most = 256
 
+  /// Bytes of what it has of its own.
+  var bytes: Int { lists.values.reduce(0) { $0 + $1.bytes(without: []) } }
+
+  /// The one to give up while all of them have more bytes than that.
+  static func leastRecent(of overlays: [SessionID: Overlay], besides: SessionID, atMost bytes: Int) -> SessionID? {
+    guard overlays.values.reduce(0, { $0 + $1.bytes }) > bytes else { return nil }
+    return overlays.filter { $0.key != besides }.min { $0.value.epoch < $1.value.epoch }?.key
+  }
+
   /// The one to give up for `newcomer`, when there are as many as there may be.
   static func leastRecent(of overlays: [SessionID: Overlay], for newcomer: SessionID) -> SessionID? {
     guard overlays.count >= most, overlays[newcomer] == nil else { return nil }
@@ -58,7 +67,8 @@ extension ControlPlane {
     for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
       guard profile.offer.capabilities.isSuperset(of: kind.method.required) else { continue }
       // A client whose conversation fails sees what all see.
-      guard let pages = try? await pages(of: kind, cluster, binding, profile) else { return }
+      let allowance = ListAllowance(listBounds, taken: shared.bytes(without: kinds))
+      guard case .whole(let pages) = try? await pages(of: kind, cluster, binding, profile, allowance) else { return }
       fetched[kind] = pages
     }
     guard let session = binding.owner.flatMap(gateway.sessions.find) else { return }
@@ -68,6 +78,9 @@ extension ControlPlane {
     own.pages.merge(fetched) { $1 }
     overlay.lists[cluster.id] = own
     overlays[session.id] = overlay
+    // Beyond what a few servers may list, who has seen no change for the longest time sees what all see.
+    let most = 4 * gateway.configuration.limits.list
+    while let old = Overlay.leastRecent(of: overlays, besides: session.id, atMost: most) { giveUp(old) }
     renew(session.id, since: gateway.catalogue)
   }
 

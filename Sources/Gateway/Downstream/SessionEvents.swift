@@ -79,7 +79,11 @@ extension Worker {
     // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a
     // reader that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
     let limit = session.transport == .eventStream ? settings.resultLimit : settings.configuration.sessions.replay
-    if loop.queued(reader) - event.frame.count > limit { letGo(reader, of: session) }
+    if loop.queued(reader) - event.frame.count > limit {
+      letGo(reader, of: session)
+    } else {
+      noteUnread(reader, of: session)
+    }
     if let source, session.withState({ !$0.log.readers.contains(reader) }) { clientGone(source) }
   }
 

@@ -102,8 +102,9 @@ extension Worker {
   }
 
   private func letGoIfBehind(_ connection: ConnectionID, _ length: Int) {
-    guard loop.queued(connection) - length > settings.resultLimit, let place = sockets.place(of: connection) else {
-      return
+    guard let place = sockets.place(of: connection) else { return }
+    guard loop.queued(connection) - length > settings.resultLimit else {
+      return noteUnread(connection, of: sockets[place]?.session)
     }
     closeSocket(place, .overloaded)
   }

@@ -76,6 +76,7 @@ final class Cluster: Sendable {
   /// Lines of its children that the log does not have, since they came faster than `limits.stderr_rate`.
   let droppedLogLines = Atomic<UInt64>(0)
   private let retired = Atomic<Bool>(false)
+  private let exceeds = Atomic<Bool>(false)
 
   init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
     number = name.number
@@ -118,6 +119,12 @@ final class Cluster: Sendable {
   }
 
   var isEmbedded: Bool { server == nil }
+
+  /// Whether it lists more than it may, and is served as it was before.
+  var hasExcess: Bool { exceeds.load(ordering: .relaxed) }
+
+  /// True if that is news.
+  func noteExcess(_ exceeds: Bool) -> Bool { self.exceeds.exchange(exceeds, ordering: .relaxed) != exceeds }
 
   /// Whether a part of a path is its alias.
   func isNamed(_ text: RawSpan) -> Bool {

@@ -72,6 +72,7 @@ final class Link {
   /// It does not take what waits for it already.
   private var isBehind: Bool {
     switch wire {
+    case .webSocket where unsent != nil: unsent!.reduce(0) { $0 + $1.count } > worker.settings.childBacklog
     case .child(let peer), .webSocket(let peer): worker.loop.queued(peer) > worker.settings.childBacklog
     case .eventStream: false
     }
