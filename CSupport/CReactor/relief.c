@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "http_server.h"
+#include "listener_private.h"
 #include "loop_private.h"
 #include "websocket_private.h"
 
