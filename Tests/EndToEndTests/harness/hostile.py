@@ -6,6 +6,7 @@ input ends; then it says how often it got through."""
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -209,11 +210,9 @@ def main() -> None:
     thread = threading.Thread(target=client.go_on, args=(attack,), daemon=True)
     thread.start()
     sys.stdin.read()
-    client.over.set()
-    for _ in range(1000):
-        client.room.release()
-    thread.join(10)
     print(json.dumps(client.counts), flush=True)
+    # With all that it holds, as a client goes that is killed.
+    os._exit(0)
 
 
 if __name__ == "__main__":
