@@ -149,9 +149,9 @@ extension Worker {
 
   func tellListens(_ update: ResourceUpdate) {
     var notifications: [(name: [UInt8], ListenNotification?)] = []
-    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, named, interest in
+    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, named, below in
       guard let listen = listens[stream], listen.isAcknowledged,
-        let name = update.name(for: named, interest, seeing: listen.view)
+        let name = update.name(for: named, below: below, seeing: listen.view)
       else { return }
       if notifications.last?.name != name, !notifications.contains(where: { $0.name == name }) {
         notifications.append((name, ListenNotification(update, named: name)))

@@ -34,21 +34,27 @@ struct ResourceUpdate: Sendable {
     }
   }
 
-  func name(for named: [UInt8], _ interest: ResourceInterest, seeing view: CatalogueView) -> [UInt8]? {
-    if interest.uri == uri { return named }
-    return name(for: Named(isItself: false, isMarked: named != interest.uri), seeing: view)
-  }
-
-  /// Calls `tell` for each of an audience once, with what it named.
+  /// Calls `tell` for each of an audience once, with what `name(for:below:seeing:)` wants to know. URIs are compared once
+  /// for all of a group.
   func forEach<Member: Hashable>(
-    of groups: [Audience<Member>.Group], _ tell: (Member, _ named: [UInt8], ResourceInterest) -> Void
+    of groups: [Audience<Member>.Group], _ tell: (Member, _ named: [UInt8], _ below: ResourceInterest?) -> Void
   ) {
     for (place, group) in groups.enumerated() {
+      let below = group.interest.uri == uri ? nil : group.interest
       for (member, named) in group.members {
         guard !groups[..<place].contains(where: { $0.members[member] != nil }) else { continue }
-        tell(member, named, group.interest)
+        tell(member, named, below)
       }
     }
+  }
+
+  /// The URI by which somebody knows the resource.
+  /// - Parameters:
+  ///   - named: what it subscribed to.
+  ///   - below: that as its server knows it, where it is not the resource itself.
+  func name(for named: [UInt8], below: ResourceInterest?, seeing view: CatalogueView) -> [UInt8]? {
+    guard let below else { return named }
+    return name(for: Named(isItself: false, isMarked: named != below.uri), seeing: view)
   }
 
   /// The URI under the mark that tells it from another server's.

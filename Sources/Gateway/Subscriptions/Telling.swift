@@ -55,9 +55,9 @@ extension Worker {
   /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.
   private func tellSessions(_ update: ResourceUpdate) {
     let notifications = ResourceNotifications(update)
-    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, named, interest in
+    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, named, below in
       guard let session = gateway.sessions.find(id),
-        let name = update.name(for: named, interest, seeing: session.view)
+        let name = update.name(for: named, below: below, seeing: session.view)
       else { return }
       notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
     }
