@@ -148,16 +148,19 @@ extension Worker {
   }
 
   func tellListens(_ update: ResourceUpdate) {
-    var notifications: [(name: [UInt8], ListenNotification?)] = []
+    // Most know it by one name, so the latest is looked at first.
+    var notifications: [(name: [UInt8], text: ListenNotification?)] = []
     update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, named, below in
       guard let listen = listens[stream], listen.isAcknowledged,
         let name = update.name(for: named, below: below, seeing: listen.view)
       else { return }
-      if notifications.last?.name != name, !notifications.contains(where: { $0.name == name }) {
-        notifications.append((name, ListenNotification(update, named: name)))
+      guard let place = notifications.lastIndex(where: { $0.name == name }) else {
+        let text = ListenNotification(update, named: name)
+        notifications.append((name, text))
+        if let text { write(text, on: stream, listen) }
+        return
       }
-      guard let notification = notifications.first(where: { $0.name == name })?.1 else { return }
-      write(notification, on: stream, listen)
+      if let text = notifications[place].text { write(text, on: stream, listen) }
     }
   }
 
