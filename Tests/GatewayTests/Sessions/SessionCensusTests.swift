@@ -79,7 +79,7 @@ struct SessionCensusTests {
 
   @Test("a session that its client's connection carries is not ended for another")
   mutating func transports() {
-    for _ in 0..<6 { open(UInt64.random(in: 10...12, using: &generator), at: 0, isTransient: false) }
+    for place in 0..<6 { open(10 + UInt64(place) % 3, at: 0, isTransient: false) }
     #expect(open(1, at: 1_000_000) == nil)
   }
 
