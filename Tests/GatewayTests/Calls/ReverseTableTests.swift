@@ -1,0 +1,64 @@
+import MCP
+import Testing
+
+@testable import Gateway
+
+/// Requests of servers on their way to clients, by the ids under which clients answer.
+@Suite struct ReverseTableTests {
+  private let cluster = Cluster(embedded: "demo", Cluster.Name(number: 0, id: 1))
+
+  private func session() -> Session {
+    var generator = SystemRandomNumberGenerator()
+    return Session(
+      id: SessionID(worker: 0, using: &generator), party: .principal(.anonymous), view: .all,
+      handshake: Session.Handshake(.r20251125), replay: 0, resumeWindow: 0, now: 0)
+  }
+
+  private func entry(_ session: Session, _ call: Int = 0) -> Reverse {
+    Reverse(
+      session: session, upstreamID: Token(Array("1".utf8).rawBytes), binding: nil, opened: nil, cluster: cluster,
+      exchange: ExchangeID(worker: 0, slot: call, generation: 1))
+  }
+
+  @Test("an answer counts once, and only from the session that was asked")
+  func once() throws {
+    var table = ReverseTable(worker: 3)
+    let (ann, bob) = (session(), session())
+    let made = table.make(entry(ann))
+    let id = try #require(made)
+    #expect(id.worker == 3)
+    #expect(table.take(id, from: bob) == nil)
+    #expect(table.take(id, from: ann) != nil)
+    #expect(table.take(id, from: ann) == nil)
+  }
+
+  @Test("a number that was used names nothing that comes later in its place")
+  func generations() throws {
+    var table = ReverseTable(worker: 0)
+    let ann = session()
+    var used: [ExchangeID] = []
+    for _ in 0..<100 {
+      let made = table.make(entry(ann))
+      let id = try #require(made)
+      for old in used { #expect(table.take(old, from: ann) == nil) }
+      #expect(!used.contains(id))
+      used.append(id)
+      #expect(table.take(id, from: ann) != nil)
+    }
+    #expect(Set(used.map(\.slot)).count == 1)
+  }
+
+  @Test("what was asked in the course of a call is taken with its ids, and its places are free again")
+  func withdrawn() throws {
+    var table = ReverseTable(worker: 0)
+    let ann = session()
+    let ids = (0..<4).compactMap { table.make(entry(ann, $0 % 2)) }
+    let taken = table.takeAll { $0.exchange.slot == 1 }
+    #expect(taken.map(\.id) == [ids[1], ids[3]])
+    #expect(table.take(ids[1], from: ann) == nil)
+    #expect(table.take(ids[0], from: ann) != nil)
+    let made = table.make(entry(ann))
+    let next = try #require(made)
+    #expect(!ids.contains(next) && next.slot < 4)
+  }
+}
