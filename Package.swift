@@ -78,7 +78,11 @@ let package = Package(
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
-      name: "GatewayTests", dependencies: ["Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire"],
+      name: "GatewayTests",
+      dependencies: [
+        "Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",

@@ -111,7 +111,8 @@ class Servers:
         port = self.ports[subject.name] = self.take_port()
         folder = self.folder / str(port)
         folder.mkdir()
-        environment = dict(subject.environment)
+        # What one run remembers is no other's business.
+        environment = {"SLUICE_STATE_DIR": "off"} | subject.environment
         if subject.tls:
             environment |= self.certificate()
         script = ROOT / "Benchmarks/Peers" / subject.program

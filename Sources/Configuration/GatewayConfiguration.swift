@@ -42,10 +42,36 @@ package struct GatewayConfiguration: Sendable, Equatable {
   /// Proxies that say of whom a connection or a request is (`trusted_proxies`): by the PROXY protocol where a listener has
   /// it on, else by `X-Forwarded-For` or `Forwarded`. Default: loopback.
   package var trustedProxies: [TrustedProxy] = [.loopback]
+
+  /// Where the gateway keeps what it should know after a restart (`state_dir`). Default: auto.
+  package var stateDirectory = StateDirectory.automatic
+
   /// Listen beyond this machine where nobody is asked for a certificate (`allow_unauthenticated`). Default: false.
   package var allowUnauthenticated = false
 
   package init() {}
+
+  package enum StateDirectory: Sendable, Equatable {
+    /// `$STATE_DIRECTORY` as systemd sets it, else `$XDG_STATE_HOME/sluice`, else `~/.local/state/sluice`.
+    case automatic
+    /// Nothing is kept.
+    case off
+    /// An absolute path.
+    case path(String)
+
+    /// Where that is; nil if nothing can be kept.
+    package func path(environment: [String: String]) -> String? {
+      func absolute(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
+      switch self {
+      case .off: return nil
+      case .path(let path): return path
+      case .automatic:
+        // systemd may name several, with colons between them.
+        if let own = absolute("STATE_DIRECTORY")?.split(separator: ":").first { return String(own) }
+        return absolute("XDG_STATE_HOME").map { "\($0)/sluice" } ?? absolute("HOME").map { "\($0)/.local/state/sluice" }
+      }
+    }
+  }
 
   package enum Prefix: String, Sendable, CaseIterable {
     /// `server__tool` when more than one server is configured, plain names otherwise.

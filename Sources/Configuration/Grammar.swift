@@ -42,6 +42,13 @@ enum Grammar {
       .list(
         "trusted_proxies", \.configuration.trustedProxies, expected: IPNetwork.form,
         parse: GatewayConfiguration.TrustedProxy.init),
+      .value("state_dir", \.configuration.stateDirectory, expected: "`auto`, `off` or an absolute path") { text in
+        switch text {
+        case "auto": .automatic
+        case "off": .off
+        default: text.hasPrefix("/") && !text.utf8.contains(0) ? .path(text) : nil
+        }
+      },
       .flag("allow_unauthenticated", \.configuration.allowUnauthenticated),
     ]
   }

@@ -31,10 +31,12 @@ package final class Gateway {
   }
 
   /// Binds and checks everything; nothing is served before `start`.
-  /// - Parameter inherited: sockets that listen already, from another process or a service manager.
+  /// - Parameters:
+  ///   - inherited: sockets that listen already, from another process or a service manager.
+  ///   - stateDirectory: where what should be known after a restart is kept; nil: nowhere.
   package init(
     _ configuration: GatewayConfiguration, debugEcho: Bool = false, reaper: Reaper?, logger: Logger,
-    logLosses: LogLosses = LogLosses(), inherited: [ListeningSocket] = [],
+    logLosses: LogLosses = LogLosses(), inherited: [ListeningSocket] = [], stateDirectory: String? = nil,
     admin: (GatewayState) -> any AdminService
   ) throws(Failure) {
     self.logger = logger
@@ -92,7 +94,12 @@ package final class Gateway {
       throw Failure(description: "\(error)")
     }
     controlWorker.adminService = admin(state)
-    control = ControlPlane(gateway: state, roster: roster, worker: WorkerHandle(controlWorker), logger: logger)
+    // Without a port of its own nothing tells one gateway's state from another's.
+    let journal = (listeners.http.port == 0 ? nil : stateDirectory).map { directory in
+      NameJournal(in: directory, port: listeners.http.port, logger: logger)
+    }
+    control = ControlPlane(
+      gateway: state, roster: roster, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)
     state.setControl(control)
   }
 

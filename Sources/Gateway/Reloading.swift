@@ -63,6 +63,7 @@ extension GatewayConfiguration {
     keep("listeners.admin.port", \.listeners.admin.port)
     keep("workers", \.workers)
     keep("takeover_socket", \.takeoverSocket)
+    keep("state_dir", \.stateDirectory)
     return changed
   }
 }

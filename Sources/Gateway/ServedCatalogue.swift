@@ -28,9 +28,12 @@ final class ServedCatalogue: Sendable {
     merge(clusters.map { _ in nil }, clusters, configuration, epoch: 0)
   }
 
-  /// - Parameter lists: by upstream, in the order of configuration; nil for one that has never answered.
+  /// - Parameters:
+  ///   - lists: by upstream, in the order of configuration; nil for one that has never answered.
+  ///   - known: what upstreams called their own before this gateway started, by alias.
   static func merge(
-    _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration, epoch: UInt64
+    _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration,
+    known: [String: KnownNames] = [:], epoch: UInt64
   ) -> ServedCatalogue {
     let policy: PrefixPolicy =
       switch configuration.prefix {
@@ -42,6 +45,7 @@ final class ServedCatalogue: Sendable {
     let complete = zip(lists, clusters).map { list, cluster in
       var list = list ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
       list.number = cluster.number
+      list.known = known[cluster.alias] ?? KnownNames()
       return list
     }
     var limits = CatalogueBuilder.PageLimits()
@@ -53,7 +57,10 @@ final class ServedCatalogue: Sendable {
     }
     let offers =
       [Offer(merging: answered, identity: identity)] + answered.map { Offer(merging: [$0], identity: identity) }
-    let withResources = answered.indices.filter { answered[$0].capabilities.contains(.resources) }
+    let withResources = answered.indices.filter { place in
+      answered[place].capabilities.contains(.resources)
+        || clusters[place].profile == nil && complete[place].known.hasResources
+    }
     return ServedCatalogue(
       catalogue, clusters, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))
   }

@@ -12,6 +12,8 @@ package struct UpstreamLists: Sendable, Equatable {
   package var isFresh: Bool
   /// The raw result objects of each page, in order.
   package var pages: [ListKind: [[UInt8]]]
+  /// What it called its own before this gateway started. Counts for lists that it has not answered yet.
+  package var known = KnownNames()
 
   package init(
     alias: String, revision: Revision, isHTTP: Bool, isFresh: Bool = true, pages: [ListKind: [[UInt8]]] = [:]
@@ -109,7 +111,13 @@ package struct CatalogueBuilder {
     var taken: Set<[UInt8]> = []
     for (upstream, list) in lists.enumerated() {
       var own: Set<[UInt8]> = []
-      for (pageIndex, page) in (list.pages[kind] ?? []).enumerated() {
+      guard let pages = list.pages[kind] else {
+        for token in list.known.tokens[kind] ?? [] {
+          keep(token, kind, upstream: upstream, alias: list.alias, own: &own, taken: &taken)
+        }
+        continue
+      }
+      for (pageIndex, page) in pages.enumerated() {
         let page = page.rawBytes
         guard let array = Self.entries(of: kind, in: page) else { continue }
         var items = JSON.items(of: page[array])
@@ -181,6 +189,21 @@ package struct CatalogueBuilder {
     sources[Int(kind.rawValue)].append(
       Source(
         upstream: upstream, page: page, place: place, entry: entry, renamed: renamed, isHiddenFromModern: isHidden))
+  }
+
+  /// Keeps a name for a server that has not answered yet: nobody sees it, but nobody else gets it, and calls to it go there.
+  private mutating func keep(
+    _ token: [UInt8], _ kind: ListKind, upstream: Int, alias: String, own: inout Set<[UInt8]>, taken: inout Set<[UInt8]>
+  ) {
+    guard let name = JSON.bytes(token.rawBytes), !name.isEmpty, own.insert(name).inserted else { return }
+    // That it was renamed is news when it is served.
+    let told = problems.count
+    let exposed = expose(name, kind, upstream: upstream, alias: alias, taken: &taken)
+    problems.removeSubrange(told...)
+    guard let exposed else { return }
+    entries[Int(kind.rawValue)].append(
+      CatalogueEntry(
+        upstream: upstream, exposed: exposed, own: name, ownToken: token, parameters: [], hasNonObjectOutput: false))
   }
 
   /// The name in the merged view: the first server in the configuration keeps a name that two want.

@@ -128,7 +128,7 @@ private struct Service {
     }
     let gateway = try Gateway(
       configuration, debugEcho: command.debugEcho, reaper: reaper, logger: logger, logLosses: losses,
-      inherited: sockets
+      inherited: sockets, stateDirectory: configuration.stateDirectory.path(environment: environment)
     ) { AdminServer($0) }
     let host = makeHost(gateway)
     defer { host?.withdraw() }

@@ -97,7 +97,7 @@ def gateway(built: Path, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             running.append(subprocess.Popen([PEERS / "responder", str(ports[-1]), era]))
             upstreams[alias] = {"url": f"http://127.0.0.1:{ports[-1]}/mcp"}
         port, admin = free_port(), free_port()
-        environment = dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1")
+        environment = dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1", SLUICE_STATE_DIR="off")
         counter = None
         if counting:
             path = tmp_path / "allocations"

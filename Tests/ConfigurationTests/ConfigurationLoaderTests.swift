@@ -70,6 +70,25 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(configuration.workers == 3)
   }
 
+  @Test("what is to be known after a restart is kept where the system or the configuration says")
+  func stateDirectory() throws {
+    func path(_ value: String, _ environment: [String: String]) throws -> String? {
+      try load("state_dir: \(value)").configuration.stateDirectory.path(environment: environment)
+    }
+    let home = ["HOME": "/home/ann"]
+    let own = ["XDG_STATE_HOME": "/state", "HOME": "/home/ann"]
+    #expect(try path("auto", home) == "/home/ann/.local/state/sluice")
+    #expect(try path("auto", own) == "/state/sluice")
+    #expect(try path("auto", own.merging(["STATE_DIRECTORY": "/var/lib/a:/var/lib/b"]) { $1 }) == "/var/lib/a")
+    // What is no absolute path says nothing, and a service without a home keeps nothing.
+    #expect(try path("auto", ["STATE_DIRECTORY": "a", "XDG_STATE_HOME": "", "HOME": "/h"]) == "/h/.local/state/sluice")
+    #expect(try path("auto", [:]) == nil)
+    #expect(try path("off", own) == nil)
+    #expect(try path("/elsewhere", own) == "/elsewhere")
+    #expect(try load("", environment: ["SLUICE_STATE_DIR": "off"]).configuration.stateDirectory == .off)
+    #expect(mistakes("state_dir: elsewhere").count == 1)
+  }
+
   @Test("a flag wins over a variable, a variable over the file, the file over the default")
   func precedence() throws {
     let yaml = "listeners: {http: {port: 1001}}\nlimits: {depth: 50, body: 2MiB}"
@@ -227,10 +246,11 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
   @Test("a misspelt variable is worth a warning")
   func misspeltVariable() throws {
     let loaded = try load(
-      "", environment: ["SLUICE_PROT": "1", "SLUICE_INPUT_PORT": "x", "SLUICE_LIMIT_BODY": "1", "SLUICE_WHATEVER": "1"])
+      "",
+      environment: ["SLUICE_PROT": "1", "SLUICE_INPUT_PORT": "x", "SLUICE_LIMIT_BODY": "1", "SLUICE_WHATSOEVER": "1"])
     #expect(loaded.diagnostics.map(\.suggestion) == ["SLUICE_LIMITS_BODY", "SLUICE_PORT", nil])
     #expect(loaded.diagnostics.map(\.severity) == [.warning, .warning, .warning])
-    #expect(loaded.diagnostics[2].description.hasPrefix("SLUICE_WHATEVER: warning: no such variable"))
+    #expect(loaded.diagnostics[2].description.hasPrefix("SLUICE_WHATSOEVER: warning: no such variable"))
   }
 
   @Test("variables that Kubernetes sets for a service called sluice are passed over")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.gateway import Gateway
 from harness.handled import Handler, HandledUpstream
-from harness.processes import eventually
+from harness.processes import Child, eventually
 from harness.scripted import ScriptedServer
 from harness.wire import LegacySession, rpc
 
@@ -144,3 +146,63 @@ def test_progress_under_the_number_of_another_call_is_not_told(make_gateway: Mak
     told = [message["params"] for message in messages if message.get("method") == "notifications/progress"]
     assert told == [{"progressToken": "mine", "progress": 4}]
     assert "result" in messages[-1]
+
+
+def test_a_server_that_is_down_at_the_start_keeps_the_names_that_it_had(
+    make_gateway: Make, claim: Callable[..., Claimant], folder: Path
+) -> None:
+    """Under `prefix: never` two servers may have the same name, and the first in the configuration has it plain."""
+    files, evil = claim("files", listed=("both://1",)), claim("evil", listed=("both://1", "own://1"))
+    state = folder / f"state-{files.port}"
+    settings: dict[str, Any] = {"prefix": "never", "first_list_wait": "100ms"}
+    settings["servers"] = {server.name: {"url": server.url, "type": "http"} for server in (files, evil)}
+
+    def names(session: LegacySession) -> list[str]:
+        return [tool["name"] for tool in session.post(rpc("tools/list")).message["result"]["tools"]]
+
+    first = make_gateway(settings=settings, env={"SLUICE_STATE_DIR": str(state)})
+    session = LegacySession(first.port)
+    assert names(session) == ["who", "evil__who"]
+    assert [reader(session, uri) for uri in ("both://1", "own://1")] == ["files", "evil"]
+    kept = state / f"names-{first.port}"
+    assert eventually(lambda: kept.exists() and '"server":"files"' in kept.read_text())
+    first.stop()
+
+    files.http.shutdown()
+    files.http.server_close()
+    again = Child(first.command, first.log_path, env=first.env)
+    try:
+        assert eventually(lambda: first.admin_status("/readyz") == 200)
+        session = LegacySession(first.port)
+        assert eventually(lambda: names(session) == ["evil__who"]), names(session)
+        error = session.call("who").message["error"]
+        assert error["data"]["server"] == "files", error
+        assert "result" in session.call("evil__who").message
+        assert [reader(session, uri) for uri in ("both://1", "both://1?sluice-server=evil")] == ["-32603", "evil"]
+        # Once it is not configured any more nothing is its own, now and later.
+        del settings["servers"]["files"]
+        Path(first.command[first.command.index("--config") + 1]).write_text(json.dumps(settings))
+        again.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: names(session) == ["who"])
+        assert reader(session, "both://1") == "evil"
+        assert eventually(lambda: kept.read_text().endswith('{"server":"files"}\n'))
+    finally:
+        again.kill()
+
+
+def test_a_state_that_can_not_be_kept_is_said_once_and_stops_nothing(
+    make_gateway: Make, claim: Callable[..., Claimant], folder: Path
+) -> None:
+    blocked = folder / "blocked"
+    blocked.write_text("")
+    server = claim("files")
+    servers = {"files": {"url": server.url, "type": "http"}}
+    gateway = make_gateway(servers, env={"SLUICE_STATE_DIR": str(blocked / "state")})
+    session = LegacySession(gateway.port)
+    assert "result" in session.call("who").message
+    assert eventually(lambda: "can't be kept for the next start" in gateway.log or "can't be read" in gateway.log)
+    server.tools.append("more")
+    for stream in list(server.streams):
+        server.push(stream, {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    assert eventually(lambda: len(session.post(rpc("tools/list")).message["result"]["tools"]) == 2)
+    assert gateway.log.count("can't be kept for the next start") + gateway.log.count("can't be read") == 1

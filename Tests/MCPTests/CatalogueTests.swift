@@ -84,6 +84,36 @@ import Wire
     #expect(catalogue.problems == [.renamed(alias: "b", kind: .tools, own: "x", exposed: "b__x")])
   }
 
+  @Test("a server that has not answered yet keeps the names that it had, unseen, and no other gets them")
+  func keptNames() {
+    let mine = Self.lists(
+      "a", tools: [Self.tool("x")], resources: [#"{"uri":"f:///1","name":"n"}"#],
+      templates: [#"{"uriTemplate":"t://{x}","name":"n"}"#])
+    let theirs = Self.lists(
+      "b", tools: [Self.tool("x"), Self.tool("y")], resources: [#"{"uri":"f:///1","name":"n"}"#],
+      templates: [#"{"uriTemplate":"t://{x}","name":"n"}"#])
+    func exposed(_ catalogue: Catalogue, _ kind: ListKind, of upstream: Int) -> [String] {
+      catalogue.entries(kind).filter { $0.upstream == upstream }.map { String(decoding: $0.exposed, as: UTF8.self) }
+    }
+    let before = Self.merge([mine, theirs], .never)
+    var silent = UpstreamLists(alias: "a", revision: .r20251125, isHTTP: false, isFresh: false)
+    silent.known = KnownNames(of: 0, in: before)
+    let after = Self.merge([silent, theirs], .never)
+    let bare = [
+      (ListKind.tools, #""name":"x""#), (.resources, #""uri":"f:///1""#), (.templates, #""uriTemplate":"t://{x}""#),
+    ]
+    for (kind, name) in bare {
+      #expect(Self.text(before, kind).contains(name) && !Self.text(after, kind).contains(name))
+      #expect(exposed(after, kind, of: 1) == exposed(before, kind, of: 1))
+      #expect(exposed(after, kind, of: 0) == exposed(before, kind, of: 0))
+    }
+    // What it says itself counts as soon as it says anything.
+    silent.pages = [.tools: [Array(#"{"tools":[]}"#.utf8)]]
+    #expect(exposed(Self.merge([silent, theirs], .never), .tools, of: 1) == ["x", "y"])
+    // Who comes first in the configuration has its names in any case.
+    #expect(exposed(Self.merge([theirs, silent], .never), .tools, of: 0) == ["x", "y"])
+  }
+
   @Test("a prefixed name that another server has by itself gets a suffix that stays the same")
   func collisionOfPrefixed() {
     let lists = [

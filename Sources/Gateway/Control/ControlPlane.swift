@@ -28,6 +28,9 @@ actor ControlPlane {
   /// Lists of clients' own conversations that are to be looked at.
   var staleOverlays: [ObjectIdentifier: ListKinds] = [:]
   var epoch: UInt64
+  /// What upstreams were last known to call their own, by alias, and where that is kept for the next start.
+  private var known: [String: KnownNames]
+  private let journal: NameJournal?
   /// Resources that two servers claim, as they were told last.
   private var conflicts: [ResourceConflict] = []
   private var mergeScheduled = false
@@ -37,10 +40,12 @@ actor ControlPlane {
   private var openDoors: (@Sendable () -> Void)?
   private var relief: Relief?
 
-  init(gateway: GatewayState, roster: Roster, worker: WorkerHandle, logger: Logger) {
+  init(gateway: GatewayState, roster: Roster, worker: WorkerHandle, journal: NameJournal? = nil, logger: Logger) {
     self.gateway = gateway
     self.roster = roster
     clusters = gateway.clusters
+    known = journal?.names ?? [:]
+    self.journal = journal
     self.worker = worker.unconfined
     self.logger = logger
     executor = worker.executor
@@ -70,6 +75,8 @@ actor ControlPlane {
         letClientsIn()
       }
     }
+    // Names that are known are kept for their servers from the beginning.
+    if !known.isEmpty { scheduleMerge(now: false) }
     for cluster in clusters { look(after: cluster) }
   }
 
@@ -395,6 +402,7 @@ actor ControlPlane {
     if !new.isSame(as: old) {
       gateway.publish(new)
       tellConflicts(of: new)
+      remember(new)
     }
     letClientsIn()
     if !changed.isEmpty {
@@ -402,6 +410,24 @@ actor ControlPlane {
       gateway.postToAll { $0.announce(changed) }
     }
     if !changed.isEmpty || !new.leadsToSame(as: old) { renewOverlays(since: old) }
+  }
+
+  /// Keeps the names of servers that have answered for the next start, and forgets those of servers that are gone.
+  private func remember(_ served: ServedCatalogue) {
+    guard let journal else { return }
+    for (place, cluster) in served.clusters.enumerated() where lists[cluster.id]?.isFresh == true && !cluster.isEmbedded
+    {
+      remember(KnownNames(of: place, in: served.catalogue), of: cluster.alias, in: journal)
+    }
+    for alias in Set(known.keys).subtracting(served.clusters.map(\.alias)) {
+      remember(KnownNames(), of: alias, in: journal)
+    }
+  }
+
+  private func remember(_ names: KnownNames, of alias: String, in journal: NameJournal) {
+    guard names != known[alias] ?? KnownNames() else { return }
+    known[alias] = names.isEmpty ? nil : names
+    journal.keep(names, of: alias)
   }
 
   /// Each is told once, for as long as it lasts.
@@ -414,7 +440,8 @@ actor ControlPlane {
 
   /// The catalogue that lists, by the id of their cluster, make together.
   func merged(_ lists: [Int: UpstreamLists], epoch: UInt64) -> ServedCatalogue {
-    ServedCatalogue.merge(clusters.map { lists[$0.id] }, clusters, gateway.configuration, epoch: epoch)
+    ServedCatalogue.merge(
+      clusters.map { lists[$0.id] }, clusters, gateway.configuration, known: known, epoch: epoch)
   }
 }
 

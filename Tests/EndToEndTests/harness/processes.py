@@ -14,6 +14,8 @@ from typing import Any
 
 # What tells the tests where things are would be settings to a gateway, and unknown ones.
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+# What one test's gateway remembers is no other's business; those that test it name a directory here.
+INHERITED["SLUICE_STATE_DIR"] = "off"
 
 
 def free_port() -> int:

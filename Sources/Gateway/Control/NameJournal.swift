@@ -1,0 +1,91 @@
+import Configuration
+import Logging
+import MCP
+import Reactor
+import Synchronization
+import Wire
+
+/// What servers last called their own, kept from one start of the gateway to the next. A file that is appended to, of
+/// which the last line about a server counts. Useless to lose: without it a server that is down at the start has no
+/// names until it answers.
+package final class NameJournal: Sendable {
+  /// Bytes of the largest file that is read. One that grows beyond twice what it has to hold is written afresh.
+  private static let most = 16 << 20
+  private static let slack = 1 << 20
+
+  private struct State {
+    var names: [String: KnownNames]
+    /// Servers whose names are to be written.
+    var news: Set<String> = []
+    var isWriting = false
+    /// What is there can't be read, and is left alone.
+    var isBroken = false
+    var hasFailed = false
+  }
+
+  private let file: StateFile
+  private let logger: Logger
+  private let state: Mutex<State>
+
+  /// Reads what there is.
+  /// - Parameter port: tells it from the journals of other gateways of the same user.
+  package init(in directory: String, port: Int, logger: Logger) {
+    file = StateFile("names-\(port)", in: directory)
+    self.logger = logger
+    var names: [String: KnownNames] = [:]
+    var isBroken = false
+    do throws(StateFile.Fault) {
+      let text = try file.read(most: Self.most)
+      names = KnownNames.read(text.rawBytes).filter { !$0.value.isEmpty }
+    } catch {
+      logger.warning("what servers were last called can't be read: \(error)")
+      isBroken = true
+    }
+    state = Mutex(State(names: names, isBroken: isBroken))
+  }
+
+  /// As they were when it was read, and as they were given since.
+  var names: [String: KnownNames] { state.withLock { $0.names } }
+
+  /// Keeps the names of a server; none: forgets it. Written elsewhere, and later: nobody waits for a disk.
+  func keep(_ names: KnownNames, of alias: String) {
+    let begins = state.withLock { state in
+      guard !state.isBroken else { return false }
+      state.names[alias] = names.isEmpty ? nil : names
+      state.news.insert(alias)
+      defer { state.isWriting = true }
+      return !state.isWriting
+    }
+    if begins { Task.detached { self.write() } }
+  }
+
+  /// Until there is nothing new: one at a time.
+  private func write() {
+    while true {
+      let (news, all) = state.withLock { state in
+        defer { state.news = [] }
+        if state.news.isEmpty { state.isWriting = false }
+        return (state.news, state.names)
+      }
+      guard !news.isEmpty else { return }
+      do throws(StateFile.Fault) {
+        // A line that another process left unfinished must not swallow the first of these.
+        let lines = news.sorted().flatMap { (all[$0] ?? KnownNames()).line(of: $0) }
+        let size = try file.append([0x0A] + lines)
+        guard size > Self.slack else { continue }
+        let whole = all.sorted { $0.key < $1.key }.flatMap { $0.value.line(of: $0.key) }
+        if size > Self.slack + 2 * whole.count { try file.replace(with: whole) }
+      } catch {
+        // Told once: what is kept is a convenience. It is tried again with the next change, which may find room.
+        let (isFirst, goesOn) = state.withLock { state in
+          state.isWriting = !state.news.isEmpty
+          state.news.formUnion(news)
+          defer { state.hasFailed = true }
+          return (!state.hasFailed, state.isWriting)
+        }
+        if isFirst { logger.warning("what servers are called can't be kept for the next start: \(error)") }
+        if !goesOn { return }
+      }
+    }
+  }
+}
