@@ -409,7 +409,8 @@ cr_loop_counts cr_loop_count(const cr_loop *loop) {
 }
 
 bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag) {
-  cr_connection *connection = cr_connection_find(loop, id);
+  cr_connection *connection =
+      id >> 56 == loop->options.worker ? cr_slab_find(&loop->slab, id) : NULL;
   if (connection) connection->tag = tag;
   return connection != NULL;
 }

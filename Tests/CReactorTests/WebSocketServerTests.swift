@@ -51,6 +51,21 @@ struct WebSocketServerTests {
     #expect(gateway.open == 1)
   }
 
+  @Test("an end that came with the answer to a handshake is told by the word given after it")
+  func brokenAnswer() throws {
+    gateway.acceptWebSockets()
+    let accept = gateway.upgrade
+    gateway.upgrade = { gateway, id, head in
+      accept?(gateway, id, head)
+      _ = cr_set_tag(gateway.loop, id, 7)
+    }
+    let client = try #require(
+      MemoryClient(gateway, faults: cr_fault_plan(max_write: 0, again_every: 0, reset_after: 1)))
+    client.send(WebSocketPeer.handshake())
+    #expect(gateway.events.last == "closed 7")
+    #expect(gateway.open == 0)
+  }
+
   @Test("a handshake must be answered while its request is")
   func stale() throws {
     gateway.acceptWebSockets()
