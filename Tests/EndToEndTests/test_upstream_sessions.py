@@ -242,7 +242,7 @@ def test_a_server_without_streams_is_subscribed_to_all_the_same(make_gateway: Ma
 def test_idle_sessions_end_with_all_that_was_theirs(make_gateway: Make, server: ScriptedServer) -> None:
     settings = {
         "servers": {"own": {"url": server.url, "type": "http"}},
-        "sessions": {"idle_timeout": "1s", "max": 2},
+        "sessions": {"idle_timeout": "1s", "max": 2, "per_client": 2},
     }
     port = make_gateway(settings=settings, workers=2).port
     one, two = LegacySession(port), LegacySession(port)

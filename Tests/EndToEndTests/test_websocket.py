@@ -366,7 +366,7 @@ def test_a_message_beyond_the_limit_ends_the_socket(
 
 
 def test_more_sessions_than_there_may_be_are_told_so(make_gateway: Callable[..., Gateway]) -> None:
-    gateway = make_gateway(settings={"sessions": {"max": 2}})
+    gateway = make_gateway(settings={"sessions": {"max": 2, "per_client": 2}})
     with Socket(gateway.socket_url()) as one, Socket(gateway.socket_url()) as two, Socket(gateway.socket_url()) as three:
         one.initialize()
         two.initialize()

@@ -311,9 +311,12 @@ actor ControlPlane {
       let allowance = ListAllowance(listBounds, taken: fetched.bytes(without: rest))
       switch try await pages(of: kind, cluster, supervisor.binding, profile, allowance) {
       case .whole(let pages): fetched.pages[kind] = pages
+      case .endless(let pages, let why):
+        fetched.pages[kind] = pages
+        excesses.append("\(kind) are taken as far as they came: \(why)")
       case .tooMuch(let why):
         // What it listed before stays served, and is not to be kept.
-        excesses.append(why)
+        excesses.append("\(kind) are left as they were before: \(why)")
         fetched.isFresh = false
       }
       rest.remove(ListKinds(kind))
@@ -331,7 +334,7 @@ actor ControlPlane {
     let isNews = cluster.noteExcess(!excesses.isEmpty)
     for why in excesses {
       logger.warning(
-        "\(cluster.alias): a list is left as it was before: \(why)", metadata: ["server": "\(cluster.alias)"])
+        "\(cluster.alias): its \(why)", metadata: ["server": "\(cluster.alias)"])
     }
     if excesses.isEmpty, isNews {
       logger.info("\(cluster.alias): its lists are within their bounds again", metadata: ["server": "\(cluster.alias)"])
@@ -343,7 +346,9 @@ actor ControlPlane {
 
   enum Fetched {
     case whole([[UInt8]])
-    /// The server goes on without end, or beyond what its lists may come to.
+    /// The server goes on without end, mostly by mistake: what it has told so far is likely all there is.
+    case endless([[UInt8]], String)
+    /// It goes beyond what its lists may come to.
     case tooMuch(String)
   }
 
@@ -373,10 +378,10 @@ actor ControlPlane {
       guard let next = envelope.value(ResultKey.nextCursor), JSON.kind(of: next) == .string else {
         return .whole(pages)
       }
-      guard seen.insert(next.array).inserted else { return .tooMuch("the cursors of its \(kind) go round in a circle") }
+      guard seen.insert(next.array).inserted else { return .endless(pages, "the cursors go round in a circle") }
       cursor = next.array
     }
-    return .tooMuch("its \(kind) have more than \(Self.pageLimit) pages")
+    return .endless(pages, "there are more than \(Self.pageLimit) pages")
   }
 
   /// Merges soon, or at once: a swarm of changes makes one new catalogue.

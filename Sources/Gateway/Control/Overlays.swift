@@ -68,8 +68,10 @@ extension ControlPlane {
       guard profile.offer.capabilities.isSuperset(of: kind.method.required) else { continue }
       // A client whose conversation fails sees what all see.
       let allowance = ListAllowance(listBounds, taken: shared.bytes(without: kinds))
-      guard case .whole(let pages) = try? await pages(of: kind, cluster, binding, profile, allowance) else { return }
-      fetched[kind] = pages
+      switch try? await pages(of: kind, cluster, binding, profile, allowance) {
+      case .whole(let pages), .endless(let pages, _): fetched[kind] = pages
+      case .tooMuch, nil: return
+      }
     }
     guard let session = binding.owner.flatMap(gateway.sessions.find) else { return }
     if let old = Overlay.leastRecent(of: overlays, for: session.id) { giveUp(old) }
