@@ -111,8 +111,8 @@ final class Exchange {
   var binding: UpstreamSession?
   var opened: UpstreamSession.Open?
   var reader: ResponseReader?
-  /// The message as the upstream shall get it, while it waits for a session.
-  var parked: [UInt8]?
+  /// Its message while it waits for a conversation; set by `park` and `unpark` alone.
+  var parked: ParkedMessage?
   /// The client's raw id and progress token; empty without one.
   let clientID = Scratch(capacity: 40)
   let progressToken = Scratch(capacity: 0)

@@ -20,7 +20,8 @@ extension Worker {
   }
 }
 
-/// Memory that is kept for clients until they, or their connections, are gone: what they listen for and subscribed to.
+/// Memory that is kept for clients until they, or their connections, are gone: what they listen for and subscribed to, and
+/// what they said while an upstream's conversation opens.
 /// Counted by party, so that none of them uses up what is there for all.
 final class Holdings: Sendable {
   private let bytes = Mutex<[Party: Int]>([:])
@@ -55,7 +56,7 @@ extension Worker {
     guard gateway.holdings.take(bytes, for: party, atMost: settings.partyMemory) else {
       return GatewayError(
         .overloaded,
-        message: "this client's subscriptions and listens take as much of the gateway's memory as one client may have",
+        message: "as much of the gateway's memory is kept for this client as one may have",
         retryAfterMilliseconds: 10_000)
     }
     gateway.hold(bytes, on: home)

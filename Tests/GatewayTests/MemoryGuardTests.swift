@@ -32,14 +32,41 @@ struct MemoryGuardTests {
     #expect(look(6 * Self.mebibyte) == .none)
   }
 
-  @Test("refuses work above nine tenths of the limit, and takes it again below eight")
+  private static func excess(_ bytes: UInt64, of used: UInt64) -> MemoryGuard.Action {
+    .relieve(MemoryGuard.Excess(bytes: bytes, used: used))
+  }
+
+  @Test("has room made above eight tenths of the limit, down to seven, before it refuses anything")
+  mutating func relieves() {
+    #expect(look(0, resident: 800) == .none)
+    #expect(look(0, resident: 801) == Self.excess(101, of: 801))
+    #expect(look(0, resident: 900) == Self.excess(200, of: 900))
+    #expect(look(0, resident: 700) == .none)
+    #expect(look(5 * Self.mebibyte, resident: 990) == .trim)
+    #expect(look(0, resident: 890, didTrim: true) == Self.excess(190, of: 890))
+    #expect(look(0, resident: 800) == .none)
+    #expect(!guardian.isShort && !guardian.isShedding)
+  }
+
+  @Test("refuses work above nine tenths of the limit, has room made all the while, and takes work again below eight")
   mutating func sheds() {
-    #expect(look(0, resident: 900) == .none)
+    #expect(look(0, resident: 900) == Self.excess(200, of: 900))
     #expect(look(0, resident: 901) == .shed(true))
-    #expect(look(0, resident: 850) == .none)
+    #expect(MemoryGuard.Excess(Allowance.Fill(used: 901, limit: 1000)) == MemoryGuard.Excess(bytes: 201, used: 901))
+    #expect(look(0, resident: 850) == Self.excess(150, of: 850))
     #expect(look(0, resident: 800) == .shed(false))
     #expect(look(5 * Self.mebibyte, resident: 950) == .trim)
     #expect(look(0, resident: 950, didTrim: true) == .shed(true))
+  }
+
+  @Test("asks all for the same part of what they keep, and those that keep little for nothing")
+  func shares() {
+    let excess = MemoryGuard.Excess(bytes: 200, used: 800)
+    #expect(excess.leaves(of: 400) == 300)
+    #expect(excess.leaves(of: 30) == 25)
+    #expect(excess.leaves(of: 25) == 25)
+    #expect(excess.leaves(of: 0) == 0)
+    #expect(MemoryGuard.Excess(bytes: 900, used: 800).leaves(of: 400) == 25)
   }
 
   @Test("refuses nothing where no bound is known")

@@ -107,6 +107,7 @@ extension Worker {
     case .none, .connection: break
     }
     uncount(id)
+    _ = unpark(exchange)
     exchanges.remove(id)
     withdrawReverses(of: id)
   }

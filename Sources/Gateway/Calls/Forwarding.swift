@@ -100,22 +100,22 @@ extension Worker {
     switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
     case .open(let open):
       if speaksTooHigh, profile.revision.era == .legacy {
-        exchange.parked = message.array
+        guard park(exchange, message) else { return }
         return settleLogLevel(binding, open) { [unowned self] in resumeParked(id, failure: nil) }
       }
       if exchange.method == .resourcesSubscribe {
         // What it brings must find an open stream.
-        exchange.parked = message.array
+        guard park(exchange, message) else { return }
         guard hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) else { return }
-        guard let message = exchange.parked else { return }
-        exchange.parked = nil
+        guard let message = unpark(exchange) else { return }
         return carry(exchange, message.rawBytes, open)
       }
       carry(exchange, message, open)
     case .waiting:
-      exchange.parked = message.array
+      _ = park(exchange, message)
     case .yours:
-      exchange.parked = message.array
+      _ = park(exchange, message)
+      // Others may wait for it by now.
       open(binding, profile)
     case .closed:
       fail(id, GatewayError(.sessionUnknown))
@@ -135,10 +135,9 @@ extension Worker {
 
   /// The conversation is open (or could not be opened): the exchange that waited goes on.
   func resumeParked(_ id: ExchangeID, failure: String?) {
-    guard let exchange = exchanges.find(id), let message = exchange.parked, let cluster = exchange.cluster else {
+    guard let exchange = exchanges.find(id), let cluster = exchange.cluster, let message = unpark(exchange) else {
       return
     }
-    exchange.parked = nil
     if let failure { return fail(id, .unavailable(cluster, failure, retryAfter: 1000)) }
     guard let profile = cluster.profile else {
       // The gateway's own questions come before it has said what the upstream is.

@@ -2,16 +2,39 @@ import Logging
 import Reactor
 
 /// Looks after the memory of the whole process, on the control loop: what peers have given back goes back to the system,
-/// and new work is refused before there is none left. `limits.memory` bounds what loops buffer; this sees the rest too,
-/// such as sessions and their events.
+/// those who hold most make room when it gets short, and new work is refused before there is none left. `limits.memory`
+/// bounds what loops buffer; this sees the rest too, such as sessions and their events.
 struct MemoryGuard {
   enum Action: Equatable {
     case none
     case trim
+    case relieve(Excess)
     case shed(Bool)
   }
 
+  /// What is to be given up of what is used.
+  struct Excess: Equatable {
+    var bytes: UInt64
+    var used: UInt64
+
+    /// Down to seven tenths.
+    init(_ fill: Allowance.Fill) { self.init(bytes: fill.used - min(fill.used, fill.limit / 10 * 7), used: fill.used) }
+
+    init(bytes: UInt64, used: UInt64) { (self.bytes, self.used) = (bytes, used) }
+
+    /// What a loop that keeps `kept` bytes is left with: each gives up the same part. A thirty-second of all that is used
+    /// is no part of the trouble and stays.
+    func leaves(of kept: Int) -> Int {
+      let small = Int(clamping: used / 32)
+      guard kept > small, used > 0 else { return kept }
+      let part = Double(min(bytes, used)) / Double(used)
+      return max(small, kept - Int(Double(kept) * part))
+    }
+  }
+
   private(set) var isShedding = false
+  /// The last look found that room has to be made.
+  private(set) var isShort = false
   /// Unused bytes after the last trim, or fewer since.
   private var floor = Int64.max
   /// The fewest ever.
@@ -26,8 +49,9 @@ struct MemoryGuard {
   /// in the turmoil can be now.
   private static let worthInQuiet: Int64 = 64 << 10
 
-  /// Refuses above nine tenths of the fullest bound, and takes work again below eight; where none is known nothing is
-  /// refused. What is only unused is given back first: `didTrim` says that this was done a moment ago.
+  /// Above eight tenths of the fullest bound room is to be made, down to seven; above nine, work is refused as well until no
+  /// more than eight are used, since what is given up may come too late. Where no bound is known nothing is asked. What is
+  /// only unused is given back first: `didTrim` says that this was done a moment ago.
   mutating func look(_ fill: Allowance.Fill, unused: Int64, didTrim: Bool) -> Action {
     if didTrim {
       floor = unused
@@ -42,10 +66,13 @@ struct MemoryGuard {
     lowest = min(lowest, unused)
     if !didTrim, unused >= floor + Self.worth { return .trim }
     guard fill.limit > 0 else { return .none }
-    let wanted = fill.exceeds(tenths: isShedding ? 8 : 9)
-    if wanted == isShedding { return .none }
-    isShedding = wanted
-    return .shed(wanted)
+    isShort = fill.exceeds(tenths: 8)
+    let sheds = fill.exceeds(tenths: isShedding ? 8 : 9)
+    if sheds != isShedding {
+      isShedding = sheds
+      return .shed(sheds)
+    }
+    return isShort ? .relieve(Excess(fill)) : .none
   }
 }
 
@@ -53,32 +80,61 @@ extension Worker {
   /// How often it is looked whether a full look is due. Between two looks at loopback's pace a peer can send less than what
   /// is left of the memory when half is in use.
   private static var glanceInterval: UInt64 { 500 }
+  /// The same while half is in use.
+  private static var fullInterval: UInt64 { 100 }
 
   /// A glance costs one read; on the control loop.
   func glanceAtMemory() {
     let use = System.memoryUse
-    if memoryGuard.isShedding || settings.allowance.fullest(use).exceeds(tenths: 5) { guardMemory() }
-    loop.startTimer(milliseconds: Self.glanceInterval, token: TimerToken.glance.rawValue)
+    let isFull = memoryGuard.isShort || settings.allowance.fullest(use).exceeds(tenths: 5)
+    if isFull { guardMemory() }
+    let interval = isFull ? Self.fullInterval : Self.glanceInterval
+    loop.startTimer(milliseconds: interval, token: TimerToken.glance.rawValue)
   }
 
   /// One look, by the control loop.
   func guardMemory() {
     var fill = memoryFill
+    let wasShort = memoryGuard.isShort
     var action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: false)
     if action == .trim {
       System.trimMemory()
       fill = memoryFill
       action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: true)
     }
-    guard case .shed(let shedding) = action else { return }
-    gateway.shed(shedding)
-    if shedding {
-      logger.error(
-        "memory is running out: new work is refused (503) until less than eight tenths of \(fill.limit >> 20) MiB are in use"
-      )
-    } else {
-      logger.notice("there is memory again: new work is taken")
+    switch action {
+    case .none, .trim: break
+    case .relieve(let excess):
+      if !wasShort {
+        let limit = fill.limit >> 20
+        logger.notice(
+          "memory is getting short: clients that hold most make room until seven tenths of \(limit) MiB are in use")
+      }
+      makeRoom(excess)
+    case .shed(let shedding):
+      gateway.shed(shedding)
+      if shedding {
+        makeRoom(MemoryGuard.Excess(fill))
+        logger.error(
+          "memory is running out: new work is refused (503) until less than eight tenths of \(fill.limit >> 20) MiB are in use"
+        )
+      } else {
+        logger.notice("there is memory again: new work is taken")
+      }
     }
+  }
+
+  /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
+  /// has most goes first.
+  private func makeRoom(_ excess: MemoryGuard.Excess) {
+    _ = gateway.sessions.giveUpReplays(excess.bytes)
+    gateway.postToAll { $0.give(excess) }
+  }
+
+  private func give(_ excess: MemoryGuard.Excess) {
+    let counts = loop.counts
+    let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
+    loop.relieve(toBytes: excess.leaves(of: kept))
   }
 
   private var memoryFill: Allowance.Fill {

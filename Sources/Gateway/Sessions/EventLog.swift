@@ -248,6 +248,20 @@ struct EventLog {
 
   // MARK: Bounds
 
+  /// Bytes of events of streams that nobody reads.
+  var unreadBytes: Int { streams.reduce(0) { $0 + ($1.reader == nil ? Int($1.bytes) : 0) } }
+
+  /// What streams that nobody reads have brought can't be replayed any more. The bytes that this frees.
+  mutating func forgetUnread() -> Int {
+    var freed: UInt32 = 0
+    for place in streams.indices where streams[place].reader == nil {
+      guard let last = streams[place].events.last else { continue }
+      freed += streams[place].forget(upTo: last.sequence)
+    }
+    bytes -= freed
+    return Int(freed)
+  }
+
   private mutating func makeRoom(sparing place: Int) {
     guard bytes > capacity else { return }
     let others = streams.indices.filter { $0 != place && !streams[$0].events.isEmpty }.sorted {

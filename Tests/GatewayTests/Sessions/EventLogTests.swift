@@ -236,4 +236,26 @@ struct EventLogTests {
       return
     }
   }
+
+  @Test("Where memory is short, what nobody reads is forgotten, and what is read is kept")
+  func forgetting() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let broken = log.open(.answer, one)
+    let read = log.open(.answer, two)
+    for stream in [broken, read] { _ = append("0123456789", to: stream, in: &log) }
+    #expect(log.unreadBytes == 0)
+    _ = log.detach(one, now: 0)
+    let waiting = log.unreadBytes
+    #expect(waiting > 10)
+    #expect(log.forgetUnread() == waiting)
+    #expect(log.unreadBytes == 0)
+    guard case .lost = log.resume(after: ("1-0" as StaticString).bytes, one, now: 1) else {
+      Issue.record("it was kept")
+      return
+    }
+    #expect(replayed(log.resume(after: ("2-0" as StaticString).bytes, two, now: 1))?.count == 1)
+    // What comes next is kept as before.
+    #expect(append("2", to: broken, in: &log) != nil)
+    #expect(replayed(log.resume(after: ("1-1" as StaticString).bytes, one, now: 1))?.count == 1)
+  }
 }
