@@ -21,30 +21,52 @@ extension Worker {
 }
 
 /// Memory that is kept for clients until they, or their connections, are gone: what they listen for and subscribed to, and
-/// what they said while an upstream's conversation opens.
-/// Counted by party, so that none of them uses up what is there for all.
+/// what they said while an upstream's conversation opens. Counted by party, so that none of them uses up what is there for
+/// all, and in all: it can't be taken back, so it must never come near the mark at which newcomers are refused.
 final class Holdings: Sendable {
-  private let bytes = Mutex<[Party: Int]>([:])
+  /// Bytes that one party may hold, and all of them together.
+  struct Bounds: Sendable {
+    var each: Int
+    var all: Int
+  }
 
-  /// False, and nothing is counted, if the party would hold more than `limit`.
-  func take(_ amount: Int, for party: Party, atMost limit: Int) -> Bool {
-    bytes.withLock { bytes in
-      let held = bytes[party] ?? 0
-      guard held + amount <= limit else { return false }
-      bytes[party] = held + amount
-      return true
+  enum Admission: Equatable {
+    case taken
+    /// The party would hold more than one may.
+    case tooMuch
+    /// All parties together would.
+    case full
+  }
+
+  private struct State {
+    var bytes: [Party: Int] = [:]
+    var total = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// Counts the bytes, unless they are too many.
+  func take(_ amount: Int, for party: Party, within bounds: Bounds) -> Admission {
+    state.withLock { state in
+      let held = state.bytes[party] ?? 0
+      guard held + amount <= bounds.each else { return .tooMuch }
+      guard state.total + amount <= bounds.all else { return .full }
+      state.bytes[party] = held + amount
+      state.total += amount
+      return .taken
     }
   }
 
   func give(_ amount: Int, of party: Party) {
-    bytes.withLock { bytes in
-      guard let held = bytes[party] else { return }
-      bytes[party] = held > amount ? held - amount : nil
+    state.withLock { state in
+      guard let held = state.bytes[party] else { return }
+      state.bytes[party] = held > amount ? held - amount : nil
+      state.total -= min(held, amount)
     }
   }
 
   /// Bytes held for everybody.
-  var total: Int { bytes.withLock { $0.values.reduce(0, +) } }
+  var total: Int { state.withLock { $0.total } }
 }
 
 extension Worker {
@@ -53,10 +75,17 @@ extension Worker {
     guard !loop.isShedding else {
       return GatewayError(.overloaded, message: "the gateway is short of memory", retryAfterMilliseconds: 1000)
     }
-    guard gateway.holdings.take(bytes, for: party, atMost: settings.partyMemory) else {
+    switch gateway.holdings.take(bytes, for: party, within: settings.holdings) {
+    case .taken: break
+    case .tooMuch:
       return GatewayError(
         .overloaded,
         message: "as much of the gateway's memory is kept for this client as one may have",
+        retryAfterMilliseconds: 10_000)
+    case .full:
+      return GatewayError(
+        .overloaded,
+        message: "as much of the gateway's memory is kept for all clients as they may have together",
         retryAfterMilliseconds: 10_000)
     }
     gateway.hold(bytes, on: home)

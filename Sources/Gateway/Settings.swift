@@ -31,8 +31,9 @@ package final class Settings: Sendable {
   let writeRate: UInt32
   let sessionIdleTimeout: UInt64
   let sessionBounds: SessionCensus.Bounds
-  /// Bytes that may be kept for one party: a quarter of what a worker may have, so that nobody can use it up.
-  let partyMemory: Int
+  /// Bytes that may be kept for one party, a quarter of what a worker may have, and for all, half of it: below the mark at
+  /// which newcomers are refused, however many clients hold as much as they may.
+  let holdings: Holdings.Bounds
   /// Bytes of a URI that a client listens for or subscribes to, and of all those of one listen or session.
   let uriLimit: Int
   let subscriptionLimit: Int
@@ -117,7 +118,8 @@ package final class Settings: Sendable {
     webSocketLimits = Self.limits(
       configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
-    partyMemory = loopLimits.memory > 0 ? loopLimits.memory / 4 : .max
+    let memory = loopLimits.memory
+    holdings = memory > 0 ? Holdings.Bounds(each: memory / 4, all: memory / 2) : Holdings.Bounds(each: .max, all: .max)
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits

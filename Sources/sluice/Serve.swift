@@ -135,7 +135,9 @@ private struct Service {
     let turn = Turn()
     let relief = predecessor.map { makeRelief(of: $0, turn) }
     try gateway.start(relieving: relief) { [manager, logger, predecessor] in
-      if let host, !host.publish() { logger.warning("\(host.path) can't be made: no other process can take over") }
+      if let host, let obstacle = host.publish(replacing: predecessor != nil) {
+        logger.warning("no other process can take over at \(host.path): \(obstacle)")
+      }
       do throws(ReactorError) {
         try predecessor?.ready()
         if let predecessor { logger.info("took over from process \(predecessor.process)") }

@@ -135,7 +135,17 @@ enum Takeover {
     }
 
     /// From now on whoever comes to the path comes here.
-    func publish() -> Bool { rename(temporary, path) == 0 }
+    /// - Parameter predecessor: whether the socket there is that of the process whose place this one takes.
+    /// - Returns: why not; nil if so. What others have put there stays.
+    func publish(replacing predecessor: Bool) -> String? {
+      var found = stat()
+      if lstat(path, &found) == 0 {
+        guard found.st_mode & S_IFMT == S_IFSOCK else { return "there is something else than a socket" }
+        // A socket that nobody listens on was left behind.
+        if !predecessor, (try? HandoverSocket.connect(to: path)) != nil { return "another process listens there" }
+      }
+      return rename(temporary, path) == 0 ? nil : "it can't be made"
+    }
 
     /// Leaves nothing behind, unless the path is somebody else's by now, and sends away who waits.
     func withdraw() {

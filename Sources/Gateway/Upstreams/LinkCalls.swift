@@ -18,17 +18,29 @@ struct LinkCalls {
     case calls([ExchangeID])
     /// No client has a call on its way: it concerns no client more than another.
     case unclaimed
-    /// Clients that are not the same principal have calls on their way, and it could be either's.
+    /// Clients that are not the same principal have used the link, and it could be of what either did.
     case nobody
   }
 
   private var callers: [ExchangeID: Caller] = [:]
+  /// Whose calls were the first on the link.
+  private var principal: Principal?
+  /// There were another's too. A server may speak of a call when it has ended, so this never passes.
+  private var isMixed = false
 
   var ids: some Sequence<ExchangeID> { callers.keys }
 
   func contains(_ call: ExchangeID) -> Bool { callers[call] != nil }
 
-  mutating func began(_ call: ExchangeID, of caller: Caller) { callers[call] = caller }
+  mutating func began(_ call: ExchangeID, of caller: Caller) {
+    callers[call] = caller
+    switch caller {
+    case .gateway: break
+    case .session(_, let own), .modern(_, let own):
+      isMixed = isMixed || principal.map { $0 != own } ?? false
+      principal = principal ?? own
+    }
+  }
 
   /// False if it was none of these.
   @discardableResult
@@ -45,20 +57,15 @@ struct LinkCalls {
   /// For whom a message is. It never reaches clients of two principals, since it is one's alone.
   /// - Parameter level: that of a log message, of which modern clients hear only if they asked to.
   func audience(ofLog level: LogLevel? = nil) -> Audience {
-    var principal: Principal?
+    guard !isMixed else { return .nobody }
     var sessions: [SessionID: ExchangeID] = [:]
     var calls: [ExchangeID] = []
     var isClaimed = false
     for (call, caller) in callers {
       switch caller {
       case .gateway: continue
-      case .session(let session, let own):
-        guard principal == nil || principal == own else { return .nobody }
-        principal = own
-        sessions[session] = call
-      case .modern(let wanted, let own):
-        guard principal == nil || principal == own else { return .nobody }
-        principal = own
+      case .session(let session, _): sessions[session] = call
+      case .modern(let wanted, _):
         if let level, wanted.map({ $0 > level }) ?? true { break }
         calls.append(call)
       }
