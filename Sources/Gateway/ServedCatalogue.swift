@@ -126,6 +126,8 @@ final class ServedCatalogue: Sendable {
       "\(alias): an entry of its \(kind) has no name and is left out"
     case .unusable(let alias, let kind):
       "\(alias): an entry of its \(kind) has an empty name, or one of more than 1,024 bytes, and is left out"
+    case .markedAsAnothers(let alias, let kind, let own, let other):
+      "\(alias): \(kind) \"\(own)\" has the mark of the server \(other) in its URI and is left out"
     case .badHeaderAnnotation(let alias, let tool, let reason):
       "\(alias): tool \"\(tool)\" is hidden from clients of 2026-07-28: \(reason)"
     }

@@ -35,6 +35,8 @@ package final class Catalogue: Sendable {
     case malformed(alias: String, kind: ListKind)
     /// Its identity is empty, or longer than any client could want.
     case unusable(alias: String, kind: ListKind)
+    /// Its URI carries the mark of another server, so a read of it would be that server's.
+    case markedAsAnothers(alias: String, kind: ListKind, own: String, other: String)
     /// Its `x-mcp-header` annotations break a rule, so modern clients don't see it.
     case badHeaderAnnotation(alias: String, tool: String, reason: String)
   }

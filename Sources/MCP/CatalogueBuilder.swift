@@ -172,10 +172,7 @@ package struct CatalogueBuilder {
         isHidden = true
       }
     }
-    guard let exposed = expose(name, kind, upstream: upstream, alias: alias, taken: &taken) else {
-      problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
-      return
-    }
+    guard let exposed = expose(name, kind, upstream: upstream, alias: alias, taken: &taken) else { return }
     var renamed: [UInt8]?
     if exposed != name {
       var contents = ByteBuffer()
@@ -206,11 +203,16 @@ package struct CatalogueBuilder {
         upstream: upstream, exposed: exposed, own: name, ownToken: token, parameters: [], hasNonObjectOutput: false))
   }
 
-  /// The name in the merged view: the first server in the configuration keeps a name that two want.
+  /// The name in the merged view: the first server in the configuration keeps a name that two want. Nil, and reported, if
+  /// it can have none.
   private mutating func expose(
     _ name: [UInt8], _ kind: ListKind, upstream: Int, alias: String, taken: inout Set<[UInt8]>
   ) -> [UInt8]? {
     let isResource = kind == .resources || kind == .templates
+    if isResource, let other = anothersMark(in: name.rawBytes, upstream: upstream) {
+      problems.append(.markedAsAnothers(alias: alias, kind: kind, own: name.rawBytes.text, other: other))
+      return nil
+    }
     let wanted = isResource || !prefixes ? name : ExposedName.prefixed(name, alias: alias)
     if taken.insert(wanted).inserted { return wanted }
     var candidates: [[UInt8]] = []
@@ -227,6 +229,17 @@ package struct CatalogueBuilder {
       problems.append(
         .renamed(alias: alias, kind: kind, own: name.rawBytes.text, exposed: candidate.rawBytes.text))
       return candidate
+    }
+    problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
+    return nil
+  }
+
+  /// The other server whose mark a URI or template carries. Only that server may be asked for it, and only that server's
+  /// entries may need it as their name.
+  private func anothersMark(in uri: RawSpan, upstream: Int) -> String? {
+    guard ResourceTag.alias(in: uri) != nil else { return nil }
+    for (place, other) in upstreams.enumerated() where place != upstream {
+      if ResourceTag.range(in: uri, alias: Array(other.alias.utf8).rawBytes) != nil { return other.alias }
     }
     return nil
   }

@@ -189,6 +189,43 @@ import Wire
     }
   }
 
+  @Test("what carries the mark of another server is left out and reported, and takes no name from that server")
+  func anothersMark() {
+    for (kind, member, uri) in [(ListKind.resources, "uri", "f:///1"), (.templates, "uriTemplate", "t://{x}")] {
+      func lists(_ alias: String, _ uris: [String]) -> UpstreamLists {
+        let entries = uris.map { #"{"\#(member)":"\#($0)","name":"n"}"# }
+        return kind == .resources
+          ? Self.lists(alias, resources: entries) : Self.lists(alias, templates: entries)
+      }
+      func exposed(_ catalogue: Catalogue) -> [String] {
+        catalogue.entries(kind).map { "\($0.upstream) " + String(decoding: $0.exposed, as: UTF8.self) }
+      }
+      let taken = [
+        "\(uri)?sluice-server=mid", "x:1?sluice-server=evil&sluice-server=good", "x:2?q=1&sluice-server=mid#f",
+      ]
+      let good = lists("good", [uri])
+      let mid = lists("mid", [uri])
+      // Marks of itself and of nobody are its own affair.
+      let evil = lists("evil", taken + ["x:3?sluice-server=evil", "x:4?sluice-server=middle"])
+      let catalogue = Self.merge([evil, good, mid])
+      #expect(
+        exposed(catalogue) == [
+          "0 x:3?sluice-server=evil", "0 x:4?sluice-server=middle", "1 \(uri)", "2 \(uri)?sluice-server=mid",
+        ])
+      #expect(
+        catalogue.problems
+          == zip(taken, ["mid", "good", "mid"]).map {
+            .markedAsAnothers(alias: "evil", kind: kind, own: $0, other: $1)
+          } + [.renamed(alias: "mid", kind: kind, own: uri, exposed: "\(uri)?sluice-server=mid")])
+      #expect(!Self.text(catalogue, kind).contains("sluice-server=good"))
+      // Nor does it keep such a name from before while it is silent.
+      var silent = UpstreamLists(alias: "evil", revision: .r20251125, isHTTP: false, isFresh: false)
+      silent.known = KnownNames(of: 0, in: Self.merge([evil]))
+      #expect(silent.known.tokens[kind]?.count == 5)
+      #expect(exposed(Self.merge([silent, good, mid])) == exposed(catalogue))
+    }
+  }
+
   @Test("each revision class sees the members that it knows")
   func revisions() {
     let entry = Self.tool(

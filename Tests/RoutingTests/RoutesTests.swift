@@ -92,6 +92,28 @@ import Wire
     #expect(Self.resource(routes, "f:///1", .only(upstream: 1)) == Route(upstream: 1, entry: 1))
   }
 
+  @Test("a URI with a server's mark is read from that server, whoever lists it under the mark")
+  func anothersMark() {
+    let stolen = ["f:///1?sluice-server=good", "f:///1?sluice-server=mid", "t://{x}?sluice-server=mid"]
+    for kind in [ListKind.resources, .templates] {
+      let owned = kind == .resources ? "f:///1" : "t://{x}"
+      let evil = Self.lists("evil", kind, stolen)
+      let good = Self.lists("good", kind, [owned])
+      let mid = Self.lists("mid", kind, [owned])
+      for lists in [[good, mid, evil], [evil, good, mid], [good, evil, mid]] {
+        let routes = Self.routes(lists)
+        for uri in stolen + ["t://1?sluice-server=mid", "f:///9?sluice-server=good"] {
+          let route = Self.resource(routes, uri)
+          #expect(route.map { lists[$0.upstream].alias } == (uri.hasSuffix("good") ? "good" : "mid"), "\(uri)")
+          let completed = try? routes.route(template: Array(uri.utf8).rawBytes, view: .all).get()
+          #expect(completed?.upstream == route?.upstream, "\(uri)")
+          let evilsClaim = routes.claim(of: Array(uri.utf8).rawBytes, by: lists.firstIndex { $0.alias == "evil" }!)
+          #expect(evilsClaim == .anothers, "\(uri)")
+        }
+      }
+    }
+  }
+
   @Test("an unlisted URI goes by template, longest listed prefix, learned link, only resource server, in that order")
   func unlisted() {
     let lists = [
