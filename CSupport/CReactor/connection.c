@@ -198,16 +198,6 @@ size_t cr_connection_queued(const cr_connection *connection) {
   return connection->queue ? connection->queue->bytes + connection->queue->held : 0;
 }
 
-bool cr_connection_progressed(cr_connection *connection) {
-  cr_write_queue *queue = connection->queue;
-  if (!queue) return false;
-  const cr_transport *transport = connection->transport;
-  uint64_t taken = transport->taken ? transport->taken(connection) : queue->consumed;
-  bool progressed = taken != queue->progress_taken;
-  queue->progress_taken = taken;
-  return progressed;
-}
-
 static bool ensure_queue(cr_connection *connection) {
   if (!connection->queue) connection->queue = cr_write_queue_take(connection->loop);
   return connection->queue != NULL;
@@ -395,7 +385,10 @@ static void settle(cr_connection *connection) {
     if (connection->protocol->drained) connection->protocol->drained(connection);
     queued = cr_connection_queued(connection);
   }
-  if (!cr_is_closing(connection) && queued == 0) end_in_order(connection);
+  if (cr_is_closing(connection) || queued > 0) return;
+  end_in_order(connection);
+  if (!cr_is_closing(connection) && connection->protocol->flushed)
+    connection->protocol->flushed(connection);
 }
 
 void cr_connection_set_held(cr_connection *connection, size_t bytes) {

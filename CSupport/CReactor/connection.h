@@ -80,6 +80,8 @@ typedef struct cr_protocol {
   void (*eof)(cr_connection *connection);
   /* The queue fell below the low mark after a write had answered CR_WRITE_FULL. */
   void (*drained)(cr_connection *connection);
+  /* Nothing waits; also told when nothing did before. */
+  void (*flushed)(cr_connection *connection);
   void (*timer)(cr_connection *connection);
   /* Asked for by `cr_connection_defer`. */
   void (*run)(cr_connection *connection);
@@ -222,8 +224,6 @@ cr_write cr_connection_write(cr_connection *connection, const cr_piece *pieces, 
 /* The same, but small pieces wait for the end of the turn, so that what one turn writes travels in
    one system call. */
 cr_write cr_connection_write_soon(cr_connection *connection, const cr_piece *pieces, size_t count);
-/* Whether the peer has taken anything since this was last asked, of what has waited since then. */
-bool cr_connection_progressed(cr_connection *connection);
 /* Bytes that wait, in the queue or in the transport. */
 size_t cr_connection_queued(const cr_connection *connection);
 

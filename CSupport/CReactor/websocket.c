@@ -94,9 +94,16 @@ void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *
 
 /* ---- The closing handshake ---- */
 
+/* A peer that is still reading what comes before our close frame can't have answered it: until
+   nothing waits any more, `cr_close_stalled` judges its reading as that of any other. */
 static void await_end(cr_connection *connection) {
+  if (cr_connection_queued(connection) > 0) {
+    connection->websocket_state |= WS_UNSENT;
+    cr_connection_set_timer(connection, 0);
+    return;
+  }
+  connection->websocket_state &= (uint16_t)~WS_UNSENT;
   uint32_t timeout = cr_websocket_settings_of(connection)->close_timeout;
-  (void)cr_connection_progressed(connection); /* from here on */
   cr_connection_set_timer(connection, cr_loop_time(connection->loop) + timeout);
 }
 
@@ -278,6 +285,10 @@ static void websocket_drained(cr_connection *connection) {
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
 }
 
+static void websocket_flushed(cr_connection *connection) {
+  if (connection->websocket_state & WS_UNSENT) await_end(connection);
+}
+
 /* Whether a byte has come since the ping that the timer now fires for. */
 static bool has_answered(const cr_connection *connection) {
   uint32_t timeout = cr_websocket_settings_of(connection)->pong_timeout;
@@ -297,8 +308,7 @@ static bool has_unread(cr_connection *connection) {
 
 static void websocket_timer(cr_connection *connection) {
   if (connection->websocket_state & (WS_CLOSE_SENT | WS_FAILED)) {
-    /* A peer that is still reading what comes before our close frame can't have answered it. */
-    if (cr_connection_progressed(connection))
+    if (cr_connection_queued(connection) > 0)
       await_end(connection);
     else
       cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
@@ -353,6 +363,7 @@ const cr_protocol cr_websocket_protocol = {
     .read = websocket_read,
     .eof = websocket_eof,
     .drained = websocket_drained,
+    .flushed = websocket_flushed,
     .timer = websocket_timer,
     .run = websocket_run,
     .closed = websocket_closed,

@@ -20,6 +20,7 @@ enum {
   WS_CLOSE_SEEN = 1 << 6,
   WS_FAILED = 1 << 7, /* what still comes can't be read: it is thrown away */
   WS_UNTOLD = 1 << 8, /* policy ended it and hears nothing more */
+  WS_UNSENT = 1 << 9, /* our close frame, or what comes before it, still waits for the peer */
   /* Window bits of what we deflate, 9 to 15. */
   WS_BITS_SHIFT = 12,
 };

@@ -14,7 +14,7 @@ cr_write_queue *cr_write_queue_take(cr_loop *loop) {
   if (!queue) return NULL;
   queue->head = queue->tail = NULL;
   queue->bytes = queue->in_flight = queue->held = queue->consumed = 0;
-  queue->seen_at = queue->progress_taken = 0;
+  queue->seen_at = 0;
   queue->next_free = NULL;
   return queue;
 }

@@ -16,7 +16,6 @@ typedef struct cr_write_queue {
      not looked yet. */
   uint64_t seen_taken;
   uint64_t seen_at;
-  uint64_t progress_taken; /* what `cr_connection_progressed` saw */
   struct cr_write_queue *next_free;
 #ifdef DEBUG
   uint64_t imprint; /* of the bytes in flight */

@@ -257,16 +257,70 @@ struct WebSocketLifeTests {
     #expect(gateway.events == [])
   }
 
-  @Test("a closing peer that does not read is left after the time-out, too")
-  func closingSlowReader() throws {
+  enum Closing: CaseIterable { case policy, drain, peer, violation }
+
+  /// A peer that has not read a message yet when the closing handshake begins.
+  private func beginClosing(_ cause: Closing) throws -> (WebSocketPeer, message: Frame) {
     let (peer, id) = try connect()
+    let message = Frame.binary([UInt8](repeating: 7, count: 30_000))
+    gateway.advance(1)
     peer.client.stall()
-    _ = gateway.sendMessage(id, [UInt8](repeating: 0, count: 1000))
-    peer.send(.close(1000))
+    _ = gateway.sendMessage(id, message.payload, binary: true)
+    switch cause {
+    case .policy: gateway.close(id, 1001)
+    case .drain: withSpans([""]) { cr_websocket_drain(gateway.loop, 1001, $0[0]) }
+    case .peer: peer.send(.close(1001))
+    case .violation: peer.send(.more("of nothing", final: true))
+    }
+    gateway.settle()
+    return (peer, message)
+  }
+
+  @Test("the time to answer a close frame begins when nothing waits any more", arguments: Closing.allCases)
+  func closingSlowReader(cause: Closing) throws {
+    let (peer, message) = try beginClosing(cause)
+    for _ in 0..<29 {
+      gateway.advance(1_000)
+      cr_close_stalled(gateway.loop, 30_000, 1)
+    }
     #expect(gateway.open == 1)
-    gateway.advance(5_000)
+    peer.client.accept(1_000_000)
+    #expect(peer.take() == [message, .close(cause == .violation ? 1002 : 1001)])
+    if cause != .peer {
+      gateway.advance(4_999)
+      #expect(gateway.open == 1)
+      gateway.advance(1)
+    }
     #expect(gateway.open == 0)
-    #expect(gateway.closeCodes == [1000])
+    #expect(gateway.buffered == 0)
+  }
+
+  @Test("a closing peer that takes some of it and pauses has its time from the last byte on")
+  func closingLastByte() throws {
+    let (peer, _) = try beginClosing(.policy)
+    gateway.advance(4_000)
+    peer.client.accept(20_000)
+    for _ in 0..<60 { gateway.advance(1_000) }
+    #expect(gateway.open == 1)
+    peer.client.accept(1_000_000)
+    gateway.advance(4_999)
+    #expect(gateway.open == 1)
+    gateway.advance(1)
+    #expect(gateway.open == 0)
+  }
+
+  @Test("a closing peer that never reads is closed as stalled", arguments: Closing.allCases)
+  func closingStalled(cause: Closing) throws {
+    _ = try beginClosing(cause)
+    cr_close_stalled(gateway.loop, 30_000, 1)
+    gateway.advance(29_999)
+    cr_close_stalled(gateway.loop, 30_000, 1)
+    #expect(gateway.open == 1)
+    gateway.advance(1)
+    cr_close_stalled(gateway.loop, 30_000, 1)
+    gateway.settle()
+    #expect(gateway.open == 0)
+    #expect(gateway.buffered == 0)
   }
 
   @Test("policy may close from within a message, while it pauses, and after the peer ended")

@@ -24,7 +24,7 @@ typedef struct cr_websocket_settings {
   uint32_t compression_threshold; /* messages above so many bytes are deflated */
   uint32_t ping_interval;         /* ms without a byte from the peer; 0: never */
   uint32_t pong_timeout;  /* ms after a ping without a byte from the peer; then it is closed */
-  uint32_t close_timeout; /* ms from our close frame to the peer's */
+  uint32_t close_timeout; /* ms to the peer's close frame, once nothing of ours waits any more */
 } cr_websocket_settings;
 cr_websocket_settings cr_websocket_settings_default(void);
 
