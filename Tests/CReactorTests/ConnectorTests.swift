@@ -32,8 +32,19 @@ private final class Names: @unchecked Sendable {
     return lock.withLock { state.addresses[name] }
   }
 
-  /// Has a loop look names up here. The loop's threads may outlive it, so this is never freed.
+  /// All that there were. A loop's threads may outlive it, so they are never freed.
+  private static let kept = Kept()
+
+  private final class Kept: @unchecked Sendable {
+    private let lock = NSLock()
+    private var all: [Names] = []
+
+    func append(_ names: Names) { lock.withLock { all.append(names) } }
+  }
+
+  /// Has a loop look names up here.
   func serve(_ bench: ClientBench) {
+    Self.kept.append(self)
     cr_memory_lookup(
       bench.loop,
       { context, host, out, capacity in
@@ -41,7 +52,7 @@ private final class Names: @unchecked Sendable {
         guard let found = names.find(String(cString: host!)) else { return -3008 }  // UV_EAI_NONAME
         _ = found.withCString { strncpy(out!, $0, capacity - 1) }
         return 0
-      }, Unmanaged.passRetained(self).toOpaque())
+      }, Unmanaged.passUnretained(self).toOpaque())
   }
 }
 

@@ -241,7 +241,9 @@ struct ProcessTests {
     let bench = ClientBench(manualClock: true)
     let (rate, burst) = (UInt64(4096), UInt64(8192))
     var complaints = 0
-    bench.onLine = { id, length in if cr_child_chatters(bench.loop, id, length + 1) { complaints += 1 } }
+    bench.onLine = { [unowned bench] id, length in
+      if cr_child_chatters(bench.loop, id, length + 1) { complaints += 1 }
+    }
     let script = "head -c 1000000 /dev/zero | tr '\\0' '\\n' >&$1"
     _ = bench.start(["sh", "-c", script, "sh", "\(stream)"], chatter: (rate, burst))
     var read: UInt64 { cr_loop_count(bench.loop).bytes_in }
