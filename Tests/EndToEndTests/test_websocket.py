@@ -379,7 +379,7 @@ def test_more_sessions_than_there_may_be_are_told_so(make_gateway: Callable[...,
 def test_a_reader_that_stopped_is_let_go(make_gateway: Callable[..., Gateway]) -> None:
     settings = {
         "servers": {"child": stdio_entry(reference_command("v2"))},
-        "limits": {"result": "1MiB"},
+        "limits": {"result": "1MiB", "write_timeout": "2s"},
         "listeners": {"websocket": {"compression": False}},
     }
     gateway = make_gateway(settings=settings)
