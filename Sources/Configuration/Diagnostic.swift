@@ -29,11 +29,16 @@ package struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
 
   /// `file:line:column: error: message`, as compilers write it, then one indented line for each further thing known.
   package var description: String {
-    var text = "\(position): \(severity.rawValue): \(message)"
-    if let expected { text += "\n    expected: \(expected)" }
-    if let found { text += "\n    found: \(found)" }
-    if let suggestion { text += "\n    did you mean `\(suggestion)`?" }
-    return text
+    lines.joined(separator: "\n")
+  }
+
+  /// The lines of `description`, whatever the operator's own words hold.
+  package var lines: [String] {
+    var lines = ["\(position): \(severity.rawValue): \(message)"]
+    if let expected { lines.append("    expected: \(expected)") }
+    if let found { lines.append("    found: \(found)") }
+    if let suggestion { lines.append("    did you mean `\(suggestion)`?") }
+    return lines
   }
 }
 

@@ -63,7 +63,7 @@ struct Serve: ParsableCommand {
   func run() throws {
     let loaded = try options.loadWithCertificates()
     let service = Service(self, loaded.configuration, signals: try Signals.block())
-    for diagnostic in loaded.diagnostics where diagnostic.severity != .note { service.say(diagnostic.description) }
+    for diagnostic in loaded.diagnostics where diagnostic.severity != .note { service.say(diagnostic) }
     let code = try service.run()
     if code != .success { throw code }
   }
@@ -93,8 +93,27 @@ private struct Service {
     logger = Logger(label: "sluice") { _ in LogWriter(log, output) }
   }
 
+  /// A remark on the configuration for who starts the process: as compilers write it, unless the log is for programs.
+  func say(_ diagnostic: Diagnostic) {
+    if log.format == .json { record(diagnostic) } else { say(diagnostic.description) }
+  }
+
   /// A line among those of the log, for who starts the process.
-  func say(_ line: String) { output.write(Array((line + "\n").utf8)) }
+  private func say(_ line: String) { output.write(Array((line + "\n").utf8)) }
+
+  /// Why nothing is served.
+  private func fail(_ reason: String) {
+    if log.format == .json { logger.critical("\(reason)") } else { say("sluice: \(reason)") }
+  }
+
+  /// A remark on the configuration in the log. A line of text holds no other line, so that each of its lines is a record
+  /// of its own there; an object holds them all.
+  private func record(_ diagnostic: Diagnostic) {
+    let level: Logger.Level = diagnostic.severity == .error ? .error : .warning
+    for text in log.format == .text ? diagnostic.lines : [diagnostic.description] {
+      logger.log(level: level, "\(text)")
+    }
+  }
 
   /// Serves until a signal or a successor ends it.
   /// - Returns: the exit code of the process.
@@ -103,11 +122,11 @@ private struct Service {
     do {
       return try serve()
     } catch let failure as Gateway.Failure {
-      say("sluice: \(failure)")
+      fail("\(failure)")
     } catch let failure as Takeover.Failure {
-      say("sluice: \(failure.description)")
+      fail(failure.description)
     } catch let fault as ServiceManager.Fault {
-      say("sluice: \(fault.description)")
+      fail(fault.description)
     }
     return ExitCode(1)
   }
@@ -296,12 +315,12 @@ private struct Service {
     do throws(ConfigurationError) {
       loaded = try ConfigurationLoader.load(command.options.inputs, environment: environment, files: .systemAgain)
     } catch {
-      for diagnostic in error.diagnostics where diagnostic.severity == .error { logger.error("\(diagnostic)") }
+      for diagnostic in error.diagnostics where diagnostic.severity == .error { record(diagnostic) }
       logger.error("SIGHUP: the configuration has mistakes; the old one stays in force")
       gateway.reloadFailed()
       return manager.ready()
     }
-    for diagnostic in loaded.diagnostics where diagnostic.severity == .warning { logger.warning("\(diagnostic)") }
+    for diagnostic in loaded.diagnostics where diagnostic.severity == .warning { record(diagnostic) }
     gateway.reload(loaded.configuration) { [manager, logger, log] result in
       switch result {
       case .success(let news):
