@@ -4,14 +4,19 @@ import Glibc
 package struct ConfigurationFiles: Sendable {
   /// The bytes of a file.
   package var read: @Sendable (_ path: String) throws(FileFault) -> [UInt8]
-  package var exists: @Sendable (_ path: String) -> Bool
+  /// What is at a path, links followed; nil: nothing that can be reached.
+  package var kind: @Sendable (_ path: String) -> Kind?
 
   package init(
     read: @escaping @Sendable (_ path: String) throws(FileFault) -> [UInt8],
-    exists: @escaping @Sendable (_ path: String) -> Bool
+    kind: @escaping @Sendable (_ path: String) -> Kind?
   ) {
     self.read = read
-    self.exists = exists
+    self.kind = kind
+  }
+
+  package enum Kind: Sendable {
+    case file, directory, socket, other
   }
 
   /// Why a file can't be read, in the words of the operating system.
@@ -26,22 +31,48 @@ package struct ConfigurationFiles: Sendable {
   /// The real ones.
   package static var system: ConfigurationFiles {
     ConfigurationFiles(
-      read: { path throws(FileFault) in try readWhole(path, again: false) }, exists: { access($0, F_OK) == 0 })
+      read: { path throws(FileFault) in try readWhole(path, again: false) }, kind: kind(of:))
   }
 
   /// The real ones another time. What a pipe or a terminal gave is gone: it would read as empty, or wait for more.
   package static var systemAgain: ConfigurationFiles {
-    ConfigurationFiles(read: { path throws(FileFault) in try readWhole(path, again: true) }, exists: system.exists)
+    ConfigurationFiles(read: { path throws(FileFault) in try readWhole(path, again: true) }, kind: kind(of:))
   }
 
-  /// Files that are given by their contents.
-  package static func inMemory(_ contents: [String: String]) -> ConfigurationFiles {
+  /// Files that are given by their contents, in the directories that their paths name.
+  package static func inMemory(_ contents: [String: String], sockets: Set<String> = []) -> ConfigurationFiles {
     ConfigurationFiles(
       read: { path throws(FileFault) in
         guard let text = contents[path] else { throw FileFault(reason: "No such file or directory") }
         return Array(text.utf8)
       },
-      exists: { contents[$0] != nil })
+      kind: { path in
+        if sockets.contains(path) { return .socket }
+        if contents[path] != nil { return .file }
+        let start = path == "/" ? path : "\(path)/"
+        return sockets.union(contents.keys).contains { $0.hasPrefix(start) } ? .directory : nil
+      })
+  }
+
+  private static func kind(of path: String) -> Kind? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return switch status.st_mode & S_IFMT {
+    case S_IFREG: .file
+    case S_IFDIR: .directory
+    case S_IFSOCK: .socket
+    default: .other
+    }
+  }
+
+  /// Why what is at a path can't be read as a file; nil if it may be.
+  func obstacle(toReading path: String) -> String? {
+    switch kind(path) {
+    case nil: "there is no file \(path)"
+    case .directory: "\(path) is a directory, not a file"
+    case .socket: "\(path) is a socket, not a file"
+    case .file, .other: nil
+    }
   }
 
   /// Bytes that a file may have: more is a mistake in the path, not a configuration.

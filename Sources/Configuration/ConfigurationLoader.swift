@@ -58,6 +58,8 @@ package enum ConfigurationLoader {
     assembly.readFlags()
     assembly.checkAcrossKeys()
     assembly.checkListenerFiles()
+    assembly.remark(assembly.draft.configuration.trustRemarks)
+    assembly.remark(assembly.draft.configuration.pathRemarks(files))
     assembly.checkExposure()
     assembly.freezeServers()
     return try assembly.finish()
@@ -290,8 +292,9 @@ private struct Assembly {
   mutating func checkListenerFiles() {
     for (name, tls) in draft.configuration.listeners.encrypted {
       let position = settings["listeners.\(name).tls"] ?? SourcePosition(file: "listeners.\(name).tls")
-      for file in tls.files where !files.exists(file) {
-        diagnostics.append(Diagnostic(.error, at: position, "there is no file \(file)"))
+      for file in tls.files {
+        guard let obstacle = files.obstacle(toReading: file) else { continue }
+        diagnostics.append(Diagnostic(.error, at: position, obstacle))
       }
     }
   }
@@ -313,11 +316,16 @@ private struct Assembly {
     }
   }
 
-  /// Places the complaint at the first of the keys that was set at all: one of them was, for the defaults agree.
   private mutating func check(_ holds: Bool, _ complaint: String, _ keys: String...) {
-    guard !holds else { return }
-    let position = keys.compactMap { settings[$0] }.first ?? SourcePosition(file: keys[0])
-    diagnostics.append(Diagnostic(.error, at: position, complaint))
+    if !holds { remark([Remark(.error, keys, complaint)]) }
+  }
+
+  /// Places each remark at the first of its keys that was set at all: one of them was, for the defaults agree.
+  mutating func remark(_ remarks: [Remark]) {
+    for remark in remarks {
+      let position = remark.keys.compactMap { settings[$0] }.first ?? SourcePosition(file: remark.keys[0])
+      diagnostics.append(Diagnostic(remark.severity, at: position, remark.message, expected: remark.expected))
+    }
   }
 
   mutating func freezeServers() {

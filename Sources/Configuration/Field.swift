@@ -38,19 +38,15 @@ extension Field {
     Field(name: name, leaves: [Leaf(path: [name], isList: isList, read: read)], read: read)
   }
 
-  /// A scalar that `parse` understands.
+  /// A scalar that `parse` understands; nil from it says that the form is wrong, an error also why.
   static func value<Value>(
     _ name: String, _ target: WritableKeyPath<Root, Value>, expected: String, choices: [String] = [],
-    parse: @escaping (String) -> Value?
+    parse: @escaping (String) throws(Unfit) -> Value?
   ) -> Field {
     leaf(name) { node, root, reading in
-      guard let text = reading.text(node, expected: expected) else { return }
-      guard let value = parse(text.value) else {
-        let shown = SourceNode(position: text.position, content: .scalar(text.value))
-        reading.mismatch(
-          shown, expected: expected, suggestion: Suggestion.nearest(to: text.value, among: choices))
-        return
-      }
+      guard let text = reading.text(node, expected: expected),
+        let value = reading.parsed(text, expected: expected, choices: choices, parse)
+      else { return }
       root[keyPath: target] = value
     }
   }
@@ -99,19 +95,12 @@ extension Field {
 
   /// A list of scalars that `parse` understands; in a variable they stand between commas.
   static func list<Value>(
-    _ name: String, _ target: WritableKeyPath<Root, [Value]>, expected: String, parse: @escaping (String) -> Value?
+    _ name: String, _ target: WritableKeyPath<Root, [Value]>, expected: String,
+    parse: @escaping (String) throws(Unfit) -> Value?
   ) -> Field {
     leaf(name, isList: true) { node, root, reading in
-      var values: [Value] = []
-      for text in reading.texts(node, expected: "a list, each item \(expected)") {
-        guard let value = parse(text.value) else {
-          reading.mismatch(
-            SourceNode(position: text.position, content: .scalar(text.value)), expected: expected)
-          continue
-        }
-        values.append(value)
-      }
-      root[keyPath: target] = values
+      root[keyPath: target] = reading.texts(node, expected: "a list, each item \(expected)")
+        .compactMap { reading.parsed($0, expected: expected, parse) }
     }
   }
 

@@ -85,14 +85,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     case loopback
     case network(IPNetwork)
 
-    init?(_ text: String) {
-      if text == "loopback" {
-        self = .loopback
-      } else if let network = IPNetwork(parsing: text) {
-        self = .network(network)
-      } else {
-        return nil
-      }
+    init(reading text: String) throws(Unfit) {
+      self = text == "loopback" ? .loopback : .network(try IPNetwork(reading: text))
     }
 
     package var networks: [IPNetwork] {

@@ -35,18 +35,18 @@ enum Grammar {
       },
       .value(
         "takeover_socket", \.configuration.takeoverSocket, expected: "`auto` or an absolute path of at most 96 bytes"
-      ) { text in
-        if text == "auto" { return .some(nil) }
-        return text.hasPrefix("/") && text.utf8.count <= 96 ? .some(text) : nil
+      ) { text throws(Unfit) in
+        text == "auto" ? .some(nil) : .some(try FilePath.absolute(text, most: 96, isDirectory: false))
       },
       .list(
         "trusted_proxies", \.configuration.trustedProxies, expected: IPNetwork.form,
-        parse: GatewayConfiguration.TrustedProxy.init),
-      .value("state_dir", \.configuration.stateDirectory, expected: "`auto`, `off` or an absolute path") { text in
+        parse: GatewayConfiguration.TrustedProxy.init(reading:)),
+      .value("state_dir", \.configuration.stateDirectory, expected: "`auto`, `off` or an absolute path") {
+        text throws(Unfit) in
         switch text {
         case "auto": .automatic
         case "off": .off
-        default: text.hasPrefix("/") && !text.utf8.contains(0) ? .path(text) : nil
+        default: .path(try FilePath.absolute(text, isDirectory: true))
         }
       },
       .flag("allow_unauthenticated", \.configuration.allowUnauthenticated),

@@ -20,26 +20,6 @@ enum HostForm {
         && parts.allSatisfy { Quantity.whole($0) != nil })
   }
 
-  /// An item of `allowed_hosts`.
-  static func allowedHost(_ text: String) -> String? {
-    text == "*" ? text : host(text)
-  }
-
-  /// An item of `allowed_origins`: what a browser sends, so scheme, host and a port that is not the default.
-  static func origin(_ text: String) -> String? {
-    if text == "*" || text == "null" { return text }
-    let lower = text.lowercased()
-    guard let separator = lower.firstRange(of: "://") else { return nil }
-    let scheme = lower[..<separator.lowerBound]
-    let rest = lower[separator.upperBound...]
-    guard !scheme.isEmpty, scheme.utf8.allSatisfy({ isAlphanumeric($0) || "-.+".utf8.contains($0) }),
-      let (name, port) = split(rest), !name.isEmpty
-    else { return nil }
-    let isDefault = (scheme == "https" && port == 443) || (scheme == "http" && port == 80)
-    let shown = name.contains(":") ? "[\(name)]" : name
-    return "\(scheme)://\(shown)" + (port.flatMap { isDefault ? nil : ":\($0)" } ?? "")
-  }
-
   /// Host and port of an authority without user information; nil when either is malformed.
   static func split(_ authority: Substring) -> (host: String, port: Int?)? {
     var name = authority
@@ -58,7 +38,7 @@ enum HostForm {
     return (host, port)
   }
 
-  private static func isName(_ text: String) -> Bool {
+  static func isName(_ text: String) -> Bool {
     guard !text.isEmpty, text.utf8.count <= 253, !isBrokenIPv4(text) else { return false }
     return text.utf8.allSatisfy {
       isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
@@ -81,7 +61,7 @@ enum HostForm {
       && zone.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
   }
 
-  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+  static func isAlphanumeric(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"):

@@ -28,11 +28,27 @@ struct Reading {
       Diagnostic(severity, at: position, message, expected: expected, found: found, suggestion: suggestion))
   }
 
-  mutating func mismatch(_ node: SourceNode, expected: String, suggestion: String? = nil) {
+  mutating func mismatch(
+    _ node: SourceNode, because reason: String? = nil, expected: String, suggestion: String? = nil
+  ) {
     let subject = path.isEmpty ? "the document" : "`\(dottedPath)`"
     report(
-      at: node.position, "\(subject) has the wrong form", expected: expected, found: node.summary,
-      suggestion: suggestion)
+      at: node.position, "\(subject) has the wrong form" + (reason.map { ": \($0)" } ?? ""), expected: expected,
+      found: node.summary, suggestion: suggestion)
+  }
+
+  /// What `parse` makes of a text; nil after the mistake was told.
+  mutating func parsed<Value>(
+    _ text: Located<String>, expected: String, choices: [String] = [], _ parse: (String) throws(Unfit) -> Value?
+  ) -> Value? {
+    let shown = SourceNode(position: text.position, content: .scalar(text.value))
+    do throws(Unfit) {
+      if let value = try parse(text.value) { return value }
+      mismatch(shown, expected: expected, suggestion: Suggestion.nearest(to: text.value, among: choices))
+    } catch {
+      mismatch(shown, because: error.reason, expected: expected, suggestion: error.suggestion)
+    }
+    return nil
   }
 
   /// The text of a scalar after substitution; anything else is a mistake.

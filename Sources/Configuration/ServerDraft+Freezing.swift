@@ -183,7 +183,7 @@ extension ServerDraft {
     func path(_ text: Located<String>?) -> String? {
       guard let text else { return nil }
       let path = resolve(text.value, home: reading.home)
-      if !files.exists(path) { reading.report(at: text.position, "there is no file \(path)") }
+      if let obstacle = files.obstacle(toReading: path) { reading.report(at: text.position, obstacle) }
       return path
     }
     return GatewayConfiguration.UpstreamTLS(

@@ -274,7 +274,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     inputs.file = "sluice.yaml"
     let files = ConfigurationFiles(
       read: { _ throws(ConfigurationFiles.FileFault) in Array("log:\n  # gr\u{fc}n ".utf8) + [0xFC, 0x0A] },
-      exists: { _ in true })
+      kind: { _ in .file })
     #expect {
       try ConfigurationLoader.load(inputs, environment: [:], files: files)
     } throws: { error in

@@ -113,18 +113,6 @@ import Testing
     #expect(url.masked(template: "https://${HOST}/team/hunter/mcp") == "https://h.example/team/hunter/mcp")
   }
 
-  @Test("origins and hosts are normalized or refused")
-  func origins() {
-    #expect(HostForm.origin("HTTPS://App.Example:443") == "https://app.example")
-    #expect(HostForm.origin("http://[::1]:80") == "http://[::1]")
-    #expect(HostForm.origin("vscode-webview://abc") == "vscode-webview://abc")
-    #expect(HostForm.origin("https://a.example/path") == nil)
-    #expect(HostForm.origin("a.example") == nil)
-    #expect(HostForm.allowedHost("[::1]") == "::1")
-    #expect(HostForm.allowedHost("a.example:80") == nil)
-    #expect(HostForm.allowedHost("*") == "*")
-  }
-
   @Test(
     "what looks like an IPv4 address is one", arguments: ["300.1.1.1", "1.2.3", "1.2.3.4.5", "1..3.4", "10.0.0.-1.1"])
   func noHosts(text: String) {

@@ -162,6 +162,88 @@ def test_a_check_prints_no_key(tmp_path: Path) -> None:
         assert "https://h.example/s/***/mcp" in outcome.stdout and "${HIDDEN}" in outcome.stdout
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"takeover_socket": "/"}, "the path of a directory"),
+        ({"takeover_socket": "FOLDER"}, "`takeover_socket` is the path of a directory"),
+        ({"takeover_socket": "sluice.sock"}, "not absolute"),
+        ({"takeover_socket": "/" + 100 * "x"}, "has 101 bytes and can have 96"),
+        ({"listeners": {"http": {"tls": {"cert": "FOLDER", "key": "FOLDER"}}}}, "is a directory, not a file"),
+        ({"listeners": {"http": {"allowed_origins": ["null"]}}}, "sandboxed frame"),
+        ({"listeners": {"http": {"allowed_origins": ["https://a.example/"]}}}, "did you mean `https://a.example`?"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_what_can_not_be_meant_is_a_mistake(
+    command: str, settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "sluice.yaml"
+    config.write_text(json.dumps(settings).replace("FOLDER", str(tmp_path)))
+    outcome = run(command, f"--config={config}", *(f"--{name}={free_port()}" for name in PORTS))
+    assert outcome.returncode == 2, outcome.stderr
+    assert said in outcome.stderr, outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_what_is_kept_goes_into_no_file(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    ports = [f"--{name}={free_port()}" for name in PORTS]
+    outcome = run(command, *ports, SLUICE_STATE_DIR=f"{file}/deeper")
+    assert outcome.returncode == 2, outcome.stderr
+    assert f"SLUICE_STATE_DIR: error: `state_dir` leads to {file}, which is no directory" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"takeover_socket": "/nowhere/sluice.sock"}, "there is no directory /nowhere"),
+        ({"listeners": {"http": {"allowed_origins": ["*"]}}}, "takes any page"),
+        ({"servers": {"a": {"command": "/usr", "cwd": "/nowhere"}}}, "there is no directory /nowhere for `a`"),
+        ({"servers": {"a": {"command": "/usr"}}}, "the command `/usr` of `a` is not there"),
+    ],
+    ids=str,
+)
+def test_what_is_hardly_meant_is_worth_a_word(settings: dict[str, Any], said: str, tmp_path: Path) -> None:
+    config = tmp_path / "sluice.yaml"
+    config.write_text(json.dumps(settings))
+    outcome = run("check", f"--config={config}")
+    assert outcome.returncode == 0, outcome.stderr
+    assert said in outcome.stdout, outcome.stdout
+
+
+def test_an_origin_of_ipv6_is_let_in_however_it_was_written(make_gateway: Make) -> None:
+    http = {"allowed_origins": ["https://[2001:DB8:0:0::7]:443"], "allowed_hosts": ["[2001:DB8:0::7]"]}
+    gateway = make_gateway(settings={"listeners": {"http": http}})
+    headers = {"Host": "[2001:db8::7]", "Origin": "https://[2001:db8::7]"}
+    with Connection(gateway.port) as connection:
+        assert connection.exchange(request("OPTIONS", "/mcp", headers, port=gateway.port), "OPTIONS").status == 204
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_mistake_in_a_reload_can_be_read(make_gateway: Make, form: str) -> None:
+    """Text has a record for each of its lines; an object holds them all."""
+    file = Reloadable(make_gateway, {"log": {"format": form}})
+    said = file.hang_up({"log": {"format": form}, "trusted_proxies": ["10.1.2.3/8"]}, word="the old one stays in force")
+    if form == "json":
+        records = [json.loads(line) for line in said.splitlines()]
+        assert any("\n    did you mean `10.0.0.0/8`?" in record["message"] for record in records), said
+        return
+    assert "\\n" not in said
+    lines = [line.split(" ", 2)[1:] for line in said.splitlines()]
+    assert ["error", "    did you mean `10.0.0.0/8`?"] in lines, said
+    assert sum(level == "error" for level, _ in lines) == 5, said
+
+
+def test_a_log_for_programs_has_objects_alone(make_gateway: Make) -> None:
+    gateway = make_gateway(settings={"log": {"format": "json"}, "trusted_proxies": ["0.0.0.0/0"]})
+    records = [json.loads(line) for line in gateway.log.splitlines() if line.startswith("{")]
+    assert any("`trusted_proxies` has 0.0.0.0/0" in record["message"] for record in records), gateway.log
+    assert not [line for line in gateway.log.splitlines() if "warning:" in line and not line.startswith("{")]
+
+
 def test_who_is_refused_for_a_while_hears_how_long(make_gateway: Make) -> None:
     """The gateway's own 503, not that of its sockets."""
     gateway = make_gateway(settings={"sessions": {"max": 1}})

@@ -14,6 +14,7 @@ import pytest
 from harness.gateway import Gateway
 from harness.processes import Child, eventually, free_port, listens
 from harness.wire import Connection, Response, modern, modern_headers, post_modern, request
+from test_posture import PORTS, run
 
 Make = Callable[..., Gateway]
 
@@ -90,6 +91,30 @@ def test_who_is_no_trusted_proxy_is_sent_away_from_such_a_listener(make_gateway:
         stranger.send(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n" + request("GET", "/mcp", port=gateway.port))
         response = stranger.response("GET")
     assert response.status == 403 and b"trusted_proxies" in response.body
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_listener_that_lets_nobody_in_is_a_mistake(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "sluice.yaml"
+    config.write_text(json.dumps({"listeners": {"http": {"proxy_protocol": True}}, "trusted_proxies": []}))
+    outcome = run(command, f"--config={config}", *(f"--{name}={free_port()}" for name in PORTS))
+    assert outcome.returncode == 2, outcome.stderr
+    assert "everybody would be refused" in outcome.stderr and "the addresses of your proxies" in outcome.stderr
+
+
+def test_a_network_with_bits_too_many_is_told_with_the_one_that_was_meant() -> None:
+    outcome = run("check", SLUICE_TRUSTED_PROXIES="10.1.2.3/8")
+    assert outcome.returncode == 2
+    assert "SLUICE_TRUSTED_PROXIES: error: " in outcome.stderr and "did you mean `10.0.0.0/8`?" in outcome.stderr
+
+
+def test_who_believes_anybody_is_warned_at_each_start(make_gateway: Make) -> None:
+    settings = {"trusted_proxies": ["0.0.0.0/0", "::/0"]}
+    gateway = make_gateway(settings=settings)
+    for network in settings["trusted_proxies"]:
+        assert f"warning: `trusted_proxies` has {network}: whoever comes from there" in gateway.log
+    outcome = run("check", SLUICE_TRUSTED_PROXIES="0.0.0.0/0")
+    assert outcome.returncode == 0 and "`trusted_proxies` has 0.0.0.0/0" in outcome.stdout
 
 
 # --- real ones -----------------------------------------------------------------------------------------------------------

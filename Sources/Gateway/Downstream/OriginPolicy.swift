@@ -18,13 +18,18 @@ struct OriginPolicy: Sendable {
     var hosts = ["localhost", "127.0.0.1", "[::1]"]
     let bound = host.lowercased()
     let isWildcard = bound == "0.0.0.0" || bound == "::" || bound == "*"
-    if !isWildcard { hosts.append(bound.utf8.contains(UInt8(ascii: ":")) ? "[\(bound)]" : bound) }
-    hosts += listener.allowedHosts
+    if !isWildcard { hosts.append(Self.bracketed(bound)) }
+    hosts += listener.allowedHosts.map(Self.bracketed)
     self.hosts = hosts.map { Array($0.utf8) }
     origins = listener.allowedOrigins.map { Array($0.utf8) }
     // Who binds to all addresses is reached by names that can't be known here.
     anyHost = listener.allowedHosts.contains("*") || (isWildcard && listener.allowedHosts.isEmpty)
     anyOrigin = listener.allowedOrigins.contains("*")
+  }
+
+  /// As `Host` has it.
+  private static func bracketed(_ host: String) -> String {
+    host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
   }
 
   func check(_ head: RequestHead) -> GatewayError? {

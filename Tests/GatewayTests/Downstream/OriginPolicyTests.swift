@@ -1,8 +1,8 @@
-import Configuration
 import MCP
 import Testing
 import Wire
 
+@testable import Configuration
 @testable import Gateway
 
 @Suite("Host and Origin")
@@ -70,8 +70,20 @@ struct OriginPolicyTests {
     ] {
       #expect(verdict(chosen, origin: origin) == .badOrigin)
     }
-    #expect(verdict(policy(origins: ["null"]), origin: "null") == nil)
     #expect(verdict(policy(origins: ["*"]), origin: "https://evil.example") == nil)
+  }
+
+  @Test(
+    "what the configuration makes of an origin is what browsers send",
+    arguments: [
+      ("HTTPS://App.Example:443", "https://app.example"), ("https://[2001:DB8:0:0::7]:443", "https://[2001:db8::7]"),
+      ("http://tool.example:0080", "http://tool.example"), ("https://[::ffff:192.0.2.1]", "https://[::ffff:c000:201]"),
+    ])
+  func oneForm(text: String, sent: String) throws {
+    let form = try #require(try HostForm.origin(text))
+    #expect(verdict(policy(origins: [form]), origin: sent) == nil)
+    let host = try #require(try HostForm.allowedHost("[2001:DB8:0::7]"))
+    #expect(verdict(policy(hosts: [host]), host: "[2001:db8::7]:4001") == nil)
   }
 
   @Test("an origin that comes twice is taken from nobody, and none at all is no browser")
@@ -116,6 +128,8 @@ struct OriginPolicyTests {
       #expect(verdict(chosen, host: bound == "::" ? "[::]" : bound) == .badHost)
     }
     #expect(verdict(policy(bound: "2001:db8::1"), host: "[2001:db8::1]:4001") == nil)
+    #expect(verdict(policy(hosts: ["2001:db8::7"]), host: "[2001:db8::7]:4001") == nil)
+    #expect(verdict(policy(hosts: ["2001:db8::7"]), host: "[2001:db8::8]") == .badHost)
     #expect(verdict(policy(hosts: ["*"]), host: "any.example") == nil)
   }
 
