@@ -95,6 +95,7 @@ extension GatewayError {
     case .upstreamRefused: return (200, -32603, .warning, "upstream_refused")
     case .upstreamInvalid: return (200, -32603, .warning, "upstream_invalid")
     case .upstreamUnready: return (200, -32603, .info, "upstream_unready")
+    case .upstreamBusy: return (200, -32603, .warning, "upstream_busy")
     case .upstreamCredentials: return (200, -32603, .error, "upstream_credentials")
     case .resultTooLarge: return (200, -32603, .warning, "result_too_large")
 
@@ -152,6 +153,7 @@ extension GatewayError {
     case .upstreamTimeout: "The server did not answer in time"
     case .upstreamClosed: "The server closed the connection before it answered"
     case .upstreamRefused: "The server refused the request"
+    case .upstreamBusy: "The server does not take more calls now"
     case .upstreamInvalid: "The server's answer is not valid"
     case .upstreamUnready: "The server is not ready"
     case .upstreamCredentials: "The server does not accept the gateway's credentials"

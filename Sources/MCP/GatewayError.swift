@@ -19,7 +19,7 @@ package struct GatewayError: Error, Sendable, Equatable {
     case serverNotCapable, clientNotCapable, notAcrossEras
     // The upstream.
     case upstreamUnreachable, upstreamTimeout, upstreamClosed, upstreamRefused, upstreamInvalid, upstreamUnready
-    case upstreamCredentials, resultTooLarge
+    case upstreamBusy, upstreamCredentials, resultTooLarge
     // The gateway.
     case overloaded, rateLimited, draining, cancelled, timedOut, internalFault
   }
@@ -74,7 +74,7 @@ extension GatewayError.Kind {
   var usualOrigin: GatewayError.Origin {
     switch self {
     case .upstreamUnreachable, .upstreamTimeout, .upstreamClosed, .upstreamRefused, .upstreamInvalid,
-      .upstreamUnready, .upstreamCredentials, .resultTooLarge:
+      .upstreamUnready, .upstreamBusy, .upstreamCredentials, .resultTooLarge:
       .upstream
     case .overloaded, .draining, .internalFault: .internal
     default: .downstream
@@ -83,7 +83,7 @@ extension GatewayError.Kind {
 
   var usualRetry: GatewayError.Retry {
     switch self {
-    case .upstreamUnready, .overloaded, .rateLimited, .draining, .sessionLimit: .safe
+    case .upstreamUnready, .upstreamBusy, .overloaded, .rateLimited, .draining, .sessionLimit: .safe
     case .upstreamUnreachable, .upstreamClosed: .ifNothingSent
     default: .never
     }

@@ -202,7 +202,7 @@ import Wire
   func upstreamFailures() {
     for kind: GatewayError.Kind in [
       .upstreamUnreachable, .upstreamTimeout, .upstreamClosed, .upstreamRefused, .upstreamInvalid, .upstreamUnready,
-      .upstreamCredentials, .resultTooLarge,
+      .upstreamBusy, .upstreamCredentials, .resultTooLarge,
     ] {
       for era in [Era.legacy, .modern] {
         let answer = GatewayError(kind).answer(to: era)

@@ -19,9 +19,10 @@ extension GatewayError {
       retryAfterMilliseconds: retryAfter.map { Int(clamping: $0) })
   }
 
+  /// Nothing of the call was sent: as many are in flight as may be, or it does not read what was sent before.
   static func busy(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(
-      .upstreamRefused, message: "server \"\(cluster.alias)\" is busy: \(why)", server: cluster.alias,
+      .upstreamBusy, message: "server \"\(cluster.alias)\" is busy: \(why)", server: cluster.alias,
       retryAfterMilliseconds: 1000)
   }
 
