@@ -44,8 +44,8 @@ static void no_message(void *context, cr_id id, uint64_t tag, cwire_span message
 static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
   (void)context, (void)id, (void)tag, (void)line;
 }
-static void no_drop(void *context, cr_id id, uint64_t tag, uint64_t lines, uint64_t bytes) {
-  (void)context, (void)id, (void)tag, (void)lines, (void)bytes;
+static void no_drop(void *context, cr_id id, uint64_t tag, cr_chatter_loss loss) {
+  (void)context, (void)id, (void)tag, (void)loss;
 }
 static void no_exit(void *context, cr_id id, uint64_t tag, cr_error error, int64_t status,
                     int signal) {
@@ -277,6 +277,10 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->shedding, false);
   atomic_init(&loop->held, 0);
+  atomic_init(&loop->relieved, 0);
+  atomic_init(&loop->relieved_bytes, 0);
+  atomic_init(&loop->relieved_from, 0);
+  atomic_init(&loop->restless, 0);
 
   int status = uv_loop_init(&loop->uv);
   if (status < 0) {
@@ -405,7 +409,19 @@ cr_loop_counts cr_loop_count(const cr_loop *loop) {
   counts.timers = loop->policy_timers.active;
   counts.buffered = loop->buffers.bytes_out;
   counts.held = cr_loop_taken(loop) - loop->buffers.bytes_out;
+  cr_loop_losses lost = cr_loop_lost(loop);
+  counts.relieved = lost.relieved;
+  counts.restless = lost.restless;
   return counts;
+}
+
+cr_loop_losses cr_loop_lost(const cr_loop *loop) {
+  return (cr_loop_losses){
+      .relieved = atomic_load_explicit(&loop->relieved, memory_order_relaxed),
+      .relieved_bytes = atomic_load_explicit(&loop->relieved_bytes, memory_order_relaxed),
+      .relieved_from = atomic_load_explicit(&loop->relieved_from, memory_order_relaxed),
+      .restless = atomic_load_explicit(&loop->restless, memory_order_relaxed),
+  };
 }
 
 bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag) {

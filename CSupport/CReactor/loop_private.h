@@ -79,6 +79,8 @@ struct cr_loop {
   atomic_bool stopping;
   atomic_bool shedding; /* by `cr_loop_shed` */
   _Atomic(ptrdiff_t) held;
+  /* cr_loop_losses: written by the loop's thread, read by any. */
+  _Atomic(uint64_t) relieved, relieved_bytes, relieved_from, restless;
   uint64_t relief_due; /* no earlier does the loop make room again */
   bool draining;
   uint64_t drain_began;

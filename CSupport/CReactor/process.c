@@ -126,8 +126,14 @@ static void log_line(void *context, cwire_span line) {
   loop->handlers.child_log(loop->context, cr_connection_id(connection), connection->tag, line);
 }
 
+static void log_cut(void *context, size_t bytes) {
+  cr_connection *connection = context;
+  cr_child *child = child_of(connection);
+  if (!cr_is_closing(connection)) cr_chatter_cut(&child->chatter, bytes, now_of(child));
+}
+
 static const cr_line_handlers output_lines = {.line = output_line, .overlong = output_overlong};
-static const cr_line_handlers log_lines = {.line = log_line};
+static const cr_line_handlers log_lines = {.line = log_line, .cut = log_cut};
 
 /* ---- What is said beside messages ---- */
 
@@ -144,12 +150,11 @@ static void report_dropped(cr_child *child) {
   cr_connection *connection = child->connection;
   cr_loop *loop = connection->loop;
   cr_chatter *chatter = &child->chatter;
-  uint64_t lines = chatter->lines, bytes = chatter->bytes;
-  chatter->lines = chatter->bytes = chatter->report = 0;
-  if (lines == 0) return;
+  cr_chatter_loss loss = {.lines = chatter->lines, .bytes = chatter->bytes, .cut = chatter->cut};
+  chatter->lines = chatter->bytes = chatter->cut = chatter->report = 0;
+  if (loss.lines == 0 && loss.cut == 0) return;
   cr_loop_event(loop);
-  loop->handlers.child_dropped(loop->context, cr_connection_id(connection), connection->tag, lines,
-                               bytes);
+  loop->handlers.child_dropped(loop->context, cr_connection_id(connection), connection->tag, loss);
 }
 
 static void look_now(cr_timer_task *task) {

@@ -52,6 +52,11 @@ bool cr_chatter_allows(cr_chatter *chatter, size_t bytes, uint64_t now) {
   return false;
 }
 
+void cr_chatter_cut(cr_chatter *chatter, size_t bytes, uint64_t now) {
+  chatter->cut += bytes;
+  if (chatter->report == 0) chatter->report = now + REPORT_MS;
+}
+
 bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, size_t lines,
                      uint64_t now) {
   cr_bucket *read = &chatter->read[stream];

@@ -28,12 +28,16 @@ typedef struct cr_chatter {
   cr_bucket read[CR_CHATTER_STREAMS];
   uint64_t rests[CR_CHATTER_STREAMS]; /* until when a stream is not read; 0: it is */
   uint64_t lines, bytes;              /* left out, and nobody was told yet */
+  uint64_t cut;                       /* bytes behind what is told of longer lines; as above */
   uint64_t report;                    /* when that is to be told; 0: there is nothing to tell */
 } cr_chatter;
 
 void cr_chatter_init(cr_chatter *chatter, uint64_t rate, uint64_t burst, uint64_t now);
 /* Whether a line of so many bytes, its end included, may be told. If not it is counted. */
 bool cr_chatter_allows(cr_chatter *chatter, size_t bytes, uint64_t now);
+/* So many bytes of a line were skipped since it is too long, whether its beginning was told or not.
+ */
+void cr_chatter_cut(cr_chatter *chatter, size_t bytes, uint64_t now);
 /* So much came on a stream beside messages, in so many lines that somebody had to look at. True if
    it is to rest now. */
 bool cr_chatter_came(cr_chatter *chatter, cr_chatter_stream stream, size_t bytes, size_t lines,

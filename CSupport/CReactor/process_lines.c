@@ -30,6 +30,11 @@ static void deliver(cwire_span line, const cr_line_handlers *handlers, void *con
   handlers->line(context, line);
 }
 
+/* Counts what is skipped of a line that is cut. */
+static void count_cut(size_t bytes, const cr_line_handlers *handlers, void *context) {
+  if (bytes > 0 && handlers->cut != NULL) handlers->cut(context, bytes);
+}
+
 static void deliver_kept(cr_lines *lines, const cr_line_handlers *handlers, void *context) {
   cwire_span line = cwire_span_make(lines->kept, lines->length);
   lines->length = 0;
@@ -54,12 +59,16 @@ static bool begin_skipping(cr_lines *lines, cwire_span part, const cr_line_handl
                            void *context) {
   size_t wanted = handlers->overlong == NULL ? lines->max : CR_LINE_HEAD;
   size_t more = wanted > lines->length ? wanted - lines->length : 0;
+  if (more > part.length) more = part.length;
   if (!keep(lines, cwire_span_take(part, more))) return false;
   lines->skipping = true;
   lines->skipped = 0;
   lines->tail_length = 0;
   if (handlers->overlong == NULL) {
+    /* Here it ends nothing, and is not delivered all the same. */
+    bool loses_one = lines->length > 0 && lines->kept[lines->length - 1] == '\r';
     deliver_kept(lines, handlers, context);
+    count_cut(part.length - more + loses_one, handlers, context);
     return true;
   }
   cwire_span head = cwire_span_make(lines->kept, lines->length);
@@ -78,7 +87,11 @@ static void end_skipping(cr_lines *lines, const cr_line_handlers *handlers, void
 /* Takes one line's further bytes; false if nothing more can be read. */
 static bool grow_line(cr_lines *lines, cwire_span part, const cr_line_handlers *handlers,
                       void *context) {
-  if (lines->skipping) return handlers->overlong == NULL || skip(lines, part);
+  if (lines->skipping && handlers->overlong == NULL) {
+    count_cut(part.length, handlers, context);
+    return true;
+  }
+  if (lines->skipping) return skip(lines, part);
   if (lines->length + part.length <= lines->max) return keep(lines, part);
   return begin_skipping(lines, part, handlers, context);
 }

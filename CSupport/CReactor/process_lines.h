@@ -23,6 +23,8 @@ typedef struct cr_line_handlers {
   /* A line longer than `max`: first how it begins, then, once it has come to its end, how it ends.
    * The rest of it is skipped. NULL: it is cut to `max` instead. */
   void (*overlong)(void *context, cwire_span part, bool ended);
+  /* Where lines are cut: so many further bytes of this one were skipped, its end not among them. */
+  void (*cut)(void *context, size_t bytes);
 } cr_line_handlers;
 
 /* False if memory is out, or a line is many times longer than it may be: nothing more can be read

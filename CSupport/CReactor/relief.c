@@ -101,7 +101,6 @@ static void cut(cr_connection *connection) {
 }
 
 static void end(cr_connection *connection) {
-  connection->loop->counts.relieved++;
   bool collecting = !cr_is_websocket(connection) && connection->server_state & COLLECTING;
   if (collecting && cr_connection_queued(connection) < WORTH)
     cr_http_refuse(connection, 503);
@@ -111,19 +110,28 @@ static void end(cr_connection *connection) {
     cut(connection);
 }
 
+static void count_relief(cr_loop *loop, uint64_t connections, size_t bytes, size_t taken) {
+  atomic_store_explicit(&loop->relieved_from, taken, memory_order_relaxed);
+  atomic_fetch_add_explicit(&loop->relieved_bytes, bytes, memory_order_relaxed);
+  atomic_fetch_add_explicit(&loop->relieved, connections, memory_order_relaxed);
+}
+
 void cr_loop_relieve(cr_loop *loop, size_t most) {
   if (cr_loop_taken(loop) <= most) return;
   size_t count;
   holder *holders = find_holders(loop, &count);
-  size_t wanted = cr_loop_taken(loop) - most, freed = 0;
+  size_t taken = cr_loop_taken(loop), wanted = taken - most, freed = 0;
+  uint64_t ended = 0;
   for (size_t index = 0; index < count && freed < wanted; index++) {
     cr_connection *connection = cr_slab_at(&loop->slab, holders[index].slot);
     if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection))
       continue;
     end(connection);
     freed += holders[index].bytes;
+    ended++;
   }
   free(holders);
+  if (ended > 0) count_relief(loop, ended, freed, taken);
 }
 
 void cr_loop_relieve_in_time(cr_loop *loop) {

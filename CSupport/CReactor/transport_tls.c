@@ -575,7 +575,7 @@ static void decrypt(cr_connection *connection) {
     size_t got = 0;
     int result = SSL_read_ex(tls->ssl, plain + filled, sizeof plain - filled, &got);
     if (tls->restless) {
-      connection->loop->counts.restless++;
+      atomic_fetch_add_explicit(&connection->loop->restless, 1, memory_order_relaxed);
       cr_connection_close(connection, cr_error_reason(CR_REASON_RESTLESS));
       return;
     }

@@ -39,6 +39,13 @@ struct MetricsPage {
       add("sluice_upstream_log_lines_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogLines)
     }
     describe(
+      "sluice_upstream_log_bytes_dropped_total", "counter",
+      "Bytes of those lines, and of what was cut off lines longer than limits.stderr_line.")
+    for upstream in state.upstreams {
+      add("sluice_upstream_log_bytes_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogBytes)
+    }
+    addLosses(state)
+    describe(
       "sluice_reaper_restarts_total", "counter",
       "How often the process that ends children after a crash had died and was started again.")
     add("sluice_reaper_restarts_total", state.reaperRestarts)
@@ -50,6 +57,22 @@ struct MetricsPage {
     }
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
     add("sluice_draining", state.isDraining ? 1 : 0)
+  }
+
+  /// Clients that were sent away for the good of others. The last loop is the one that serves operators.
+  private mutating func addLosses(_ state: GatewayState) {
+    let all = state.losses
+    let losses = all.enumerated().map { ($0 == all.count - 1 ? "control" : String($0), $1) }
+    describe(
+      "sluice_relieved_connections_total", "counter",
+      "Client connections that were ended to make room in memory, those of who held most.")
+    for (worker, lost) in losses { add("sluice_relieved_connections_total{worker=\"\(worker)\"}", lost.relieved) }
+    describe("sluice_relieved_bytes_total", "counter", "Bytes that were buffered for connections ended to make room.")
+    for (worker, lost) in losses { add("sluice_relieved_bytes_total{worker=\"\(worker)\"}", lost.relievedBytes) }
+    describe(
+      "sluice_tls_restless_connections_total", "counter",
+      "Connections that were closed since they asked more of TLS beside their data than anybody needs.")
+    for (worker, lost) in losses { add("sluice_tls_restless_connections_total{worker=\"\(worker)\"}", lost.restless) }
   }
 
   private mutating func describe(_ name: String, _ type: String, _ help: String) {

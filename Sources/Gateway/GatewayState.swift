@@ -111,10 +111,12 @@ package final class GatewayState: Sendable {
 
   /// Sessions alive, upstreams that are served, and those of them that answer.
   package var sessionCount: Int { sessions.size }
-  package var upstreams: [(alias: String, isReady: Bool, droppedLogLines: UInt64)] {
+  package var upstreams: [UpstreamFigures] {
     clusters.map { cluster in
       let isReady = if case .ready = cluster.health { true } else { false }
-      return (cluster.alias, isReady, cluster.droppedLogLines.load(ordering: .relaxed))
+      return UpstreamFigures(
+        alias: cluster.alias, isReady: isReady, droppedLogLines: cluster.droppedLogLines.load(ordering: .relaxed),
+        droppedLogBytes: cluster.droppedLogBytes.load(ordering: .relaxed))
     }
   }
 
@@ -171,6 +173,9 @@ package final class GatewayState: Sendable {
   func shed(_ shedding: Bool) {
     handles.withLock { for handle in $0.prefix(workerCount) { handle.shed(shedding) } }
   }
+
+  /// By loop; the control loop, which serves operators, comes last.
+  package var losses: [LoopLosses] { handles.withLock { $0.map(\.losses) } }
 
   var control: ControlPlane? { controlPlane.withLock { $0 } }
   func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
@@ -264,6 +269,14 @@ package final class GatewayState: Sendable {
   var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }
 }
 
+/// What there is to say of an upstream in figures.
+package struct UpstreamFigures: Sendable {
+  package var alias: String
+  package var isReady: Bool
+  package var droppedLogLines: UInt64
+  package var droppedLogBytes: UInt64
+}
+
 /// Where a worker is, until it ends. Not a weak reference: with one, every retain of the worker would take the slow way.
 final class WorkerPlace: @unchecked Sendable {  // read on the worker's loop, and before its thread and after it
   fileprivate unowned(unsafe) var worker: Worker?
@@ -301,6 +314,8 @@ struct WorkerHandle: Sendable {
   func shed(_ shedding: Bool) { loop.shed(shedding) }
 
   func hold(_ bytes: Int) { loop.hold(bytes) }
+
+  var losses: LoopLosses { loop.losses }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {

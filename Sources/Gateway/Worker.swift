@@ -81,6 +81,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   private var sweeping = false
   /// Used on the control loop alone.
   var memoryGuard = MemoryGuard()
+  /// Of each loop; used on the control loop alone.
+  var reliefWatches: [ReliefWatch] = []
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?
@@ -246,13 +248,12 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     logger.log(level: level, "\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
   }
 
-  package func childDropped(_ child: ConnectionID, tag: UInt64, lines: UInt64, bytes: UInt64) {
+  package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {
     guard let link = links[UInt32(value(of: tag))] else { return }
-    link.cluster.droppedLogLines.add(lines, ordering: .relaxed)
-    let what = "\(lines) lines (\(bytes) bytes) of its stderr, or of what is no message on its stdout, were left out"
-    logger.warning(
-      "\(link.cluster.alias): \(what), as they came faster than limits.stderr_rate",
-      metadata: ["server": "\(link.cluster.alias)"])
+    let cluster = link.cluster
+    cluster.droppedLogLines.add(loss.lines, ordering: .relaxed)
+    cluster.droppedLogBytes.add(loss.bytes + loss.cut, ordering: .relaxed)
+    logger.warning("\(cluster.alias): \(loss)", metadata: ["server": "\(cluster.alias)"])
   }
 
   package func childExited(

@@ -204,9 +204,9 @@ package final class EventLoop {
         unsafe $0.handler.childLog(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
       }
     }
-    unsafe table.child_dropped = { context, child, tag, lines, bytes in
+    unsafe table.child_dropped = { context, child, tag, loss in
       unsafe EventLoop.with(context) {
-        unsafe $0.handler.childDropped(ConnectionID(rawValue: child), tag: tag, lines: lines, bytes: bytes)
+        unsafe $0.handler.childDropped(ConnectionID(rawValue: child), tag: tag, ChatterLoss(loss))
       }
     }
     unsafe table.child_exited = { context, child, tag, error, status, signal in

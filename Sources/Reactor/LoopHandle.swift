@@ -38,6 +38,8 @@ package struct LoopHandle: @unchecked Sendable {
   /// Counts memory that policy keeps for peers of the loop, or gives back (negative).
   package func hold(_ bytes: Int) { unsafe cr_loop_hold(loop, bytes) }
 
+  package var losses: LoopLosses { LoopLosses(unsafe cr_loop_lost(loop)) }
+
   /// Lets the loop end after the turn it is in.
   package func stop() {
     unsafe cr_loop_stop(loop)

@@ -31,8 +31,8 @@ package protocol LoopHandler: AnyObject {
   func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool)
   /// A line of a child's standard error.
   func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan)
-  /// So many lines of what a child said beside its messages came faster than it may, and were left out.
-  func childDropped(_ child: ConnectionID, tag: UInt64, lines: UInt64, bytes: UInt64)
+  /// What was left out of what a child said beside its messages.
+  func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss)
   /// The child is gone, or could not be started (`error`).
   func childExited(_ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32)
 

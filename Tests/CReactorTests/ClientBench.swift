@@ -26,6 +26,7 @@ final class ClientBench {
   struct Dropped: Equatable {
     var lines: UInt64
     var bytes: UInt64
+    var cut: UInt64 = 0
   }
 
   private(set) var answers = [UInt64: [Answer]]()
@@ -182,8 +183,9 @@ final class ClientBench {
     handlers.child_log = { context, _, tag, line in
       ClientBench.of(context).logs[tag, default: []].append(ClientBench.string(line))
     }
-    handlers.child_dropped = { context, _, tag, lines, bytes in
-      ClientBench.of(context).dropped[tag, default: []].append(Dropped(lines: lines, bytes: bytes))
+    handlers.child_dropped = { context, _, tag, loss in
+      ClientBench.of(context).dropped[tag, default: []].append(
+        Dropped(lines: loss.lines, bytes: loss.bytes, cut: loss.cut))
     }
     handlers.child_exited = { context, _, tag, error, status, signal in
       var end = ClientBench.end(error)

@@ -236,6 +236,34 @@ struct ProcessTests {
     #expect(bench.dropped[1]?.last == ClientBench.Dropped(lines: 80, bytes: 7760))
   }
 
+  @Test("has every byte counted that is cut off a line of its log, whether the line ends or not")
+  func cutLines() {
+    let bench = ClientBench(manualClock: true)
+    func write(_ count: Int) -> String { "head -c \(count) /dev/zero | tr '\\0' x >&2" }
+    // One byte too many, one at the limit, and one that comes in pieces and never ends.
+    let script =
+      "\(write(8193)); echo >&2; \(write(8192)); echo >&2; \(write(8000)); read go; \(write(100_000)); read go"
+    let child = bench.start(["sh", "-c", script])
+    bench.run { cr_loop_count(bench.loop).bytes_in == 8193 + 8192 + 8000 + 2 }
+    cr_loop_advance(bench.loop, 5000)
+    bench.run { bench.dropped[1] != nil }
+    #expect(bench.dropped[1] == [ClientBench.Dropped(lines: 0, bytes: 0, cut: 1)])
+    bench.write(child, "go\n")
+    bench.run { cr_loop_count(bench.loop).bytes_in == 8193 + 8192 + 108_000 + 2 }
+    cr_loop_advance(bench.loop, 5000)
+    bench.run { bench.dropped[1]?.count == 2 }
+    #expect(bench.dropped[1]?.last == ClientBench.Dropped(lines: 0, bytes: 0, cut: 108_000 - 8192))
+    #expect(bench.logs[1]?.map(\.count) == [8192, 8192, 8192])
+    // A line that came too fast is left out as a whole: what was cut off it is no less missing.
+    _ = bench.start(["sh", "-c", "\(write(10_000)); echo >&2; \(write(10_000)); echo >&2"], chatter: (1, 8300), tag: 2)
+    bench.run { bench.ends[2] != nil }
+    #expect(bench.logs[2]?.map(\.count) == [8192])
+    #expect(bench.dropped[2] == [ClientBench.Dropped(lines: 1, bytes: 8193, cut: 2 * 1808)])
+    bench.write(child, "go\n")
+    bench.run { bench.ends[1] != nil }
+    #expect(bench.dropped[1]?.count == 2)
+  }
+
   @Test("that floods a stream waits until it is read again", arguments: [1, 2])
   func flood(stream: Int) {
     let bench = ClientBench(manualClock: true)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -397,3 +397,60 @@ def test_a_client_that_does_its_worst_in_a_cgroup_is_survived(make_gateway: Call
             print(f"cgroup version {group.version}: {group.peak / MIB:.0f} MiB at most")
         finally:
             gateway.stop()
+
+
+# --- what is told of it ----------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_makes_room_says_so_once_and_counts_it(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(settings={"limits": {"memory": "4MiB", "body_timeout": "60s"}})
+    counted = 'sluice_relieved_connections_total{worker="0"}'
+    assert gateway.metric(counted) == 0 and "makes room" not in gateway.log
+    head = request("POST", "/mcp", {"Content-Length": str(2 * MIB)}, port=gateway.port)
+    with ExitStack() as held:
+        # Buffers double: of 1, 1, 1, 0.5 and 0.125 MiB, which is between seven eighths and the whole.
+        for size in (600, 600, 600, 300, 100):
+            connection = held.enter_context(Connection(gateway.port))
+            with suppress(OSError):  # it may be the one that is ended
+                connection.send(head + b" " * (size << 10))
+        assert eventually(lambda: gateway.metric(counted) >= 1, 10)
+        assert eventually(lambda: "worker 0 makes room: it held " in gateway.log, 10)
+    assert eventually(lambda: "worker 0 has made room: " in gateway.log, 30)
+    ended = int(gateway.metric(counted))
+    freed = int(gateway.metric('sluice_relieved_bytes_total{worker="0"}'))
+    assert freed >= ended * (MIB // 8)
+    assert f"worker 0 has made room: {ended} connections, with {freed} bytes, were ended in all" in gateway.log
+    assert gateway.log.count("makes room") == 1
+    assert gateway.metric('sluice_relieved_connections_total{worker="control"}') == 0
+
+
+DEAF = """
+import json, sys, time
+for line in sys.stdin:
+    message = json.loads(line)
+    method, result = message["method"], {}
+    if method == "initialize":
+        result = {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "deaf", "version": "1"}}
+    elif method == "tools/list":
+        result = {"tools": [{"name": "say", "inputSchema": {"type": "object"}}]}
+    elif method == "tools/call":
+        time.sleep(3600)
+    if "id" in message:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+def test_a_child_that_does_not_read_is_busy_and_refuses_nothing(make_gateway: Callable[..., Gateway]) -> None:
+    command = {"command": sys.executable, "args": ["-c", DEAF], "era": "legacy"}
+    gateway = make_gateway(settings={"servers": {"deaf": command}, "limits": {"stdio_buffer": "4KiB"}})
+    gateway.wait_for("deaf")
+    session = LegacySession(gateway.port)
+    calls = [rpc("tools/call", {"name": "say", "arguments": {"x": "x" * 100_000}}, number) for number in range(8)]
+    with ExitStack() as held:
+        connections = [held.enter_context(Connection(gateway.port)) for _ in calls]
+        for connection, call in zip(connections, calls, strict=True):
+            connection.send(session.bytes_of(call))
+        error = connections[-1].response().message["error"]
+    assert error["code"] == -32603 and error["data"]["reason"] == "upstream_busy", error
+    assert error["data"]["retry_after_ms"] > 0 and "does not read its input" in error["message"]

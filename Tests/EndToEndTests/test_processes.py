@@ -119,6 +119,21 @@ def test_what_a_child_says_too_fast_is_left_out_of_the_log(make_gateway: Callabl
     assert "chatty: 5 lines (5030 bytes) of its stderr" in gateway.log
 
 
+def test_what_is_cut_off_a_line_is_counted_to_the_byte(make_gateway: Callable[..., Gateway]) -> None:
+    """Of a line that never ends, too."""
+    endless = CHATTY.replace('+ "\\n"', "")
+    assert endless != CHATTY
+    command = {"command": wire_command()[0], "args": ["-c", endless], "era": "legacy"}
+    gateway = make_gateway(settings={"servers": {"chatty": command}, "limits": {"stderr_line": "80"}})
+    session = LegacySession(gateway.port)
+    for _ in range(3):
+        assert "result" in session.call("say").message
+    cut = 3 * 1005 - 80
+    assert eventually(lambda: gateway.metric('sluice_upstream_log_bytes_dropped_total{server="chatty"}') == cut, 20)
+    assert gateway.metric('sluice_upstream_log_lines_dropped_total{server="chatty"}') == 0
+    assert f"chatty: {cut} bytes of its stderr were cut off, beyond limits.stderr_line" in gateway.log
+
+
 def test_a_log_that_nobody_reads_holds_up_no_call_and_no_end(make_gateway: Callable[..., Gateway]) -> None:
     command = {"command": wire_command()[0], "args": ["-c", CHATTY], "era": "legacy"}
     gateway = make_gateway(settings={"servers": {"chatty": command}, "limits": {"stderr_rate": 0}})

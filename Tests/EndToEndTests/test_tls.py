@@ -452,6 +452,10 @@ def test_a_client_that_pesters_and_does_not_read_learns_nothing_and_takes_little
         before = private_bytes(gateway.pid)
         assert max(pester(4200)[0] for _ in range(rounds)) < 1 << 20
         assert eventually(lambda: private_bytes(gateway.pid) < before + (1 << 20), 20)
+        if version == 13:
+            name = "sluice_tls_restless_connections_total"
+            cut = sum(gateway.metric(f'{name}{{worker="{worker}"}}') for worker in range(workers))
+            assert cut == rounds and gateway.metric(name + '{worker="control"}') == 0
     finally:
         over.set()
         for thread in others:

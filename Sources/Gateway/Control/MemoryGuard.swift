@@ -83,8 +83,9 @@ extension Worker {
   /// The same while half is in use.
   private static var fullInterval: UInt64 { 100 }
 
-  /// A glance costs one read; on the control loop.
+  /// A glance costs one read, and a few words of each loop; on the control loop.
   func glanceAtMemory() {
+    tellOfRelief()
     let use = System.memoryUse
     let isFull = memoryGuard.isShort || settings.allowance.fullest(use).exceeds(tenths: 5)
     if isFull { guardMemory() }
@@ -135,6 +136,23 @@ extension Worker {
     let counts = loop.counts
     let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
     loop.relieve(toBytes: excess.leaves(of: kept))
+  }
+
+  private func tellOfRelief() {
+    for (index, losses) in gateway.losses.enumerated() {
+      if index == reliefWatches.count { reliefWatches.append(ReliefWatch()) }
+      let name = index == gateway.workerCount ? "the control loop" : "worker \(index)"
+      switch reliefWatches[index].look(losses, now: now) {
+      case .none: break
+      case .began(let given):
+        logger.warning(
+          "\(name) makes room: it held \(losses.relievedFrom) bytes for its peers, so that \(given.connections) connections, with \(given.bytes) bytes, of the clients that hold most were ended; more may follow (limits.memory)"
+        )
+      case .ended(let given):
+        logger.notice(
+          "\(name) has made room: \(given.connections) connections, with \(given.bytes) bytes, were ended in all")
+      }
+    }
   }
 
   private var memoryFill: Allowance.Fill {

@@ -75,6 +75,8 @@ final class Cluster: Sendable {
   private let state = Mutex<Health>(.unknown)
   /// Lines of its children that the log does not have, since they came faster than `limits.stderr_rate`.
   let droppedLogLines = Atomic<UInt64>(0)
+  /// Bytes of those, and of what was cut off lines beyond `limits.stderr_line`.
+  let droppedLogBytes = Atomic<UInt64>(0)
   private let retired = Atomic<Bool>(false)
   private let exceeds = Atomic<Bool>(false)
 

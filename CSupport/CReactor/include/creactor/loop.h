@@ -17,6 +17,13 @@ typedef struct cr_loop cr_loop;
    A stale id is noticed, never dangling: calls on it answer CR_REASON_STALE and do nothing. */
 typedef uint64_t cr_id;
 
+/* What the log lacks of what a child said beside its messages. */
+typedef struct cr_chatter_loss {
+  uint64_t lines; /* that came faster than its rate */
+  uint64_t bytes; /* of those */
+  uint64_t cut;   /* bytes behind the limit of a line of its log, ends of lines not among them */
+} cr_chatter_loss;
+
 /* The one border between C and policy. Every function runs on the loop's thread, synchronously,
    may call any function of this library back, and must not keep a span beyond its return. None is
    called from within a function that policy calls: what such a call causes is told later in the
@@ -60,9 +67,9 @@ typedef struct cr_handlers {
      ended, how it ends (up to 128 bytes). */
   void (*child_overlong)(void *context, cr_id child, uint64_t tag, cwire_span part, bool ended);
   void (*child_log)(void *context, cr_id child, uint64_t tag, cwire_span line);
-  /* So much of what it said beside messages came faster than its rate and was left out; told every
-     few seconds while that goes on, and at its end. */
-  void (*child_dropped)(void *context, cr_id child, uint64_t tag, uint64_t lines, uint64_t bytes);
+  /* So much of what it said beside messages was left out; told every few seconds while that goes
+     on, and at its end. */
+  void (*child_dropped)(void *context, cr_id child, uint64_t tag, cr_chatter_loss loss);
   /* The child is reaped and its pipes are drained; nothing of it follows. Also sent when it could
      not be started (error set, status -1). */
   void (*child_exited)(void *context, cr_id child, uint64_t tag, cr_error error, int64_t status,
@@ -145,5 +152,15 @@ typedef struct cr_loop_counts {
   uint64_t restless; /* connections closed for what they asked of TLS beside their data */
 } cr_loop_counts;
 cr_loop_counts cr_loop_count(const cr_loop *loop);
+
+/* Clients that were sent away for the good of others, since the loop was made. */
+typedef struct cr_loop_losses {
+  uint64_t relieved;       /* connections ended to make room */
+  uint64_t relieved_bytes; /* what was buffered for them */
+  uint64_t relieved_from;  /* what was buffered and held for all when room was last made */
+  uint64_t restless;       /* as in `cr_loop_counts` */
+} cr_loop_losses;
+/* Thread: any. */
+cr_loop_losses cr_loop_lost(const cr_loop *loop);
 
 #endif
