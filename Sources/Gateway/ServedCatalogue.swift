@@ -126,6 +126,12 @@ final class ServedCatalogue: Sendable {
       "\(alias): an entry of its \(kind) has no name and is left out"
     case .unusable(let alias, let kind):
       "\(alias): an entry of its \(kind) has an empty name, or one of more than 1,024 bytes, and is left out"
+    case .mended(let alias, let kind, let faults):
+      "\(alias): some clients would refuse every server's list for what is wrong with its \(kind) \(faults.text); "
+        + "they are served mended"
+    case .notURI(let alias, let own):
+      "\(alias): the resource \"\(own)\" has no scheme in its URI, for which some clients would refuse every server's "
+        + "list, and is left out"
     case .markedAsAnothers(let alias, let kind, let own, let other):
       "\(alias): \(kind) \"\(own)\" has the mark of the server \(other) in its URI and is left out"
     case .badHeaderAnnotation(let alias, let tool, let reason):

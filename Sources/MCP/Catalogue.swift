@@ -26,7 +26,7 @@ package enum CatalogueView: Sendable, Hashable {
 /// read by every worker.
 package final class Catalogue: Sendable {
   /// Something in the upstreams' lists that could not be shown as it is.
-  package enum Problem: Sendable, Equatable {
+  package enum Problem: Sendable, Hashable {
     /// The name was taken, so the entry appears under another one.
     case renamed(alias: String, kind: ListKind, own: String, exposed: String)
     /// The entry came a second time from its server, or no free name was left.
@@ -35,10 +35,32 @@ package final class Catalogue: Sendable {
     case malformed(alias: String, kind: ListKind)
     /// Its identity is empty, or longer than any client could want.
     case unusable(alias: String, kind: ListKind)
+    /// Strict clients would have refused the whole list for these entries, so they are served otherwise.
+    case mended(alias: String, kind: ListKind, Faults)
+    /// A resource whose URI has no scheme, for which clients that parse URIs would refuse the whole list.
+    case notURI(alias: String, own: String)
     /// Its URI carries the mark of another server, so a read of it would be that server's.
     case markedAsAnothers(alias: String, kind: ListKind, own: String, other: String)
     /// Its `x-mcp-header` annotations break a rule, so modern clients don't see it.
     case badHeaderAnnotation(alias: String, tool: String, reason: String)
+  }
+
+  /// What was wrong with entries of one list, told as one: a server that makes a mistake makes it in all of them.
+  package struct Faults: Sendable, Hashable {
+    /// The first of them with what is wrong with each.
+    package private(set) var examples: [String] = []
+    package private(set) var count = 0
+
+    static let examplesLimit = 3
+
+    mutating func add(_ own: String, _ fault: String) {
+      count += 1
+      if examples.count < Self.examplesLimit { examples.append("\"\(own.prefix(80))\" (\(fault))") }
+    }
+
+    package var text: String {
+      examples.joined(separator: ", ") + (count > examples.count ? " and \(count - examples.count) more" : "")
+    }
   }
 
   /// A server behind the catalogue.

@@ -52,6 +52,8 @@ package struct CatalogueBuilder {
     var upstream: Int
     var page: Int
     var place: Slice
+    /// What is served instead of the bytes at that place.
+    var mended: [UInt8]?
     var entry: ListEntry
     /// Raw string contents that replace the identity in the merged view.
     var renamed: [UInt8]?
@@ -117,6 +119,7 @@ package struct CatalogueBuilder {
         }
         continue
       }
+      var faults = Catalogue.Faults()
       for (pageIndex, page) in pages.enumerated() {
         let page = page.rawBytes
         guard let array = Self.entries(of: kind, in: page) else { continue }
@@ -124,9 +127,11 @@ package struct CatalogueBuilder {
         while let item = items.next() {
           let place = item.value.shifted(by: array.offset)
           add(
-            page[place], at: place, page: pageIndex, kind, upstream: upstream, list: list, own: &own, taken: &taken)
+            page[place], at: place, page: pageIndex, kind, upstream: upstream, list: list, own: &own, taken: &taken,
+            &faults)
         }
       }
+      if faults.count > 0 { problems.append(.mended(alias: list.alias, kind: kind, faults)) }
     }
   }
 
@@ -145,10 +150,10 @@ package struct CatalogueBuilder {
 
   private mutating func add(
     _ raw: RawSpan, at place: Slice, page: Int, _ kind: ListKind, upstream: Int, list: UpstreamLists,
-    own: inout Set<[UInt8]>, taken: inout Set<[UInt8]>
+    own: inout Set<[UInt8]>, taken: inout Set<[UInt8]>, _ faults: inout Catalogue.Faults
   ) {
     let alias = list.alias
-    guard let entry = ListEntry(raw, kind: kind), let name = JSON.bytes(raw[entry.identity]) else {
+    guard let found = ListEntry(raw, kind: kind), let name = JSON.bytes(raw[found.identity]) else {
       problems.append(.malformed(alias: alias, kind: kind))
       return
     }
@@ -160,8 +165,39 @@ package struct CatalogueBuilder {
       problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
       return
     }
+    guard kind != .resources || Self.hasScheme(name) else {
+      problems.append(.notURI(alias: alias, own: name.rawBytes.text))
+      return
+    }
+    let mending = MendedEntry(raw, kind: kind)
+    if !mending.fault.isEmpty { faults.add(name.rawBytes.text, mending.fault) }
+    guard let mended = mending.bytes, let entry = ListEntry(mended.rawBytes, kind: kind) else {
+      return add(
+        Source(upstream: upstream, page: page, place: place, entry: found, isHiddenFromModern: false), raw, name, kind,
+        list, taken: &taken)
+    }
+    add(
+      Source(upstream: upstream, page: page, place: place, mended: mended, entry: entry, isHiddenFromModern: false),
+      mended.rawBytes, name, kind, list, taken: &taken)
+  }
+
+  /// Whether a resource's URI has a scheme: clients that parse URIs refuse a whole list for one that has none.
+  private static func hasScheme(_ uri: [UInt8]) -> Bool {
+    guard let colon = uri.firstIndex(of: UInt8(ascii: ":")), let first = uri.first else { return false }
+    func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
+    return isLetter(first)
+      && uri[..<colon].allSatisfy { isLetter($0) || (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E].contains($0) }
+  }
+
+  /// Gives an entry that can be shown its name in the merged view. `raw` is what is served of it.
+  private mutating func add(
+    _ source: Source, _ raw: RawSpan, _ name: [UInt8], _ kind: ListKind, _ list: UpstreamLists,
+    taken: inout Set<[UInt8]>
+  ) {
+    let alias = list.alias
+    let entry = source.entry
+    var source = source
     var parameters: [MirroredParameter] = []
-    var isHidden = false
     if kind == .tools, let schema = entry.inputSchema {
       switch MirroredParameters(schema: raw[schema]) {
       case .valid(let found): parameters = found
@@ -169,23 +205,21 @@ package struct CatalogueBuilder {
         problems.append(.badHeaderAnnotation(alias: alias, tool: name.rawBytes.text, reason: reason))
         // The upstream would want headers that nobody can send.
         if list.isHTTP, list.revision.era == .modern { return }
-        isHidden = true
+        source.isHiddenFromModern = true
       }
     }
+    let upstream = source.upstream
     guard let exposed = expose(name, kind, upstream: upstream, alias: alias, taken: &taken) else { return }
-    var renamed: [UInt8]?
     if exposed != name {
       var contents = ByteBuffer()
       contents.append(escaped: exposed.rawBytes)
-      renamed = contents.bytes.array
+      source.renamed = contents.bytes.array
     }
     entries[Int(kind.rawValue)].append(
       CatalogueEntry(
         upstream: upstream, exposed: exposed, own: name, ownToken: raw[entry.identity].array, parameters: parameters,
         hasNonObjectOutput: entry.hasNonObjectOutput(raw)))
-    sources[Int(kind.rawValue)].append(
-      Source(
-        upstream: upstream, page: page, place: place, entry: entry, renamed: renamed, isHiddenFromModern: isHidden))
+    sources[Int(kind.rawValue)].append(source)
   }
 
   /// Keeps a name for a server that has not answered yet: nobody sees it, but nobody else gets it, and calls to it go there.
@@ -292,13 +326,12 @@ package struct CatalogueBuilder {
       guard let page = lists[source.upstream].pages[kind]?[source.page] else { continue }
       let start = body.count
       if count > 0 { body.append(",") }
-      let raw = page.rawBytes[source.place]
       // An upstream's own view has its own names.
-      if upstream == nil, let renamed = source.renamed {
-        source.entry.write(
-          raw, kind: kind, for: revisions, identity: renamed.rawBytes, splice: &splice, into: &body)
+      let renamed = upstream == nil ? source.renamed : nil
+      if let mended = source.mended {
+        write(source.entry, mended.rawBytes, kind, for: revisions, renamed, splice: &splice, into: &body)
       } else {
-        source.entry.write(raw, kind: kind, for: revisions, identity: nil, splice: &splice, into: &body)
+        write(source.entry, page.rawBytes[source.place], kind, for: revisions, renamed, splice: &splice, into: &body)
       }
       count += 1
       if count > 1, body.count > limits.bytes || count > limits.entries {
@@ -313,5 +346,15 @@ package struct CatalogueBuilder {
     }
     pages.append(Catalogue.Page(body: body.bytes.array))
     return pages
+  }
+  private func write(
+    _ entry: ListEntry, _ raw: RawSpan, _ kind: ListKind, for revisions: RevisionClass, _ renamed: [UInt8]?,
+    splice: inout Splice, into body: inout ByteBuffer
+  ) {
+    if let renamed {
+      entry.write(raw, kind: kind, for: revisions, identity: renamed.rawBytes, splice: &splice, into: &body)
+    } else {
+      entry.write(raw, kind: kind, for: revisions, identity: nil, splice: &splice, into: &body)
+    }
   }
 }

@@ -402,7 +402,8 @@ actor ControlPlane {
     var new = merged(lists, epoch: epoch)
     // A client that is in the midst of a list goes on if it sees nothing new in it.
     if new.catalogue.listsSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
-    for problem in new.problems where !old.problems.contains(problem) { logger.warning("\(problem)") }
+    var told = Set(old.problems)
+    for problem in new.problems where told.insert(problem).inserted { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
     if !new.isSame(as: old) {
       gateway.publish(new)
