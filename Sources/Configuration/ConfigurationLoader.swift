@@ -131,29 +131,16 @@ private struct Assembly {
   private mutating func contents(of path: String, namedBy source: String) -> String? {
     do throws(ConfigurationFiles.FileFault) {
       let bytes = try files.read(path)
-      if let text = String(validating: bytes, as: UTF8.self) { return text }
-      diagnostics.append(Self.notUTF8(bytes, file: path))
+      // Some editors put a byte order mark in front of a text.
+      let text = bytes.starts(with: "\u{FEFF}".utf8) ? bytes.dropFirst(3) : bytes[...]
+      if let text = String(validating: text, as: UTF8.self) { return text }
+      diagnostics.append(.notUTF8(bytes, file: path))
     } catch {
       diagnostics.append(
         Diagnostic(
           .error, at: SourcePosition(file: path), "the file that \(source) names can't be read: \(error.reason)"))
     }
     return nil
-  }
-
-  /// Points at the first byte that is not of a character.
-  private static func notUTF8(_ bytes: [UInt8], file: String) -> Diagnostic {
-    var decoder = UTF8()
-    var input = bytes.makeIterator()
-    var (line, column, offset) = (1, 1, 0)
-    while case .scalarValue(let scalar) = decoder.decode(&input) {
-      offset += UTF8.width(scalar)
-      if scalar == "\n" { (line, column) = (line + 1, 1) } else { column += 1 }
-    }
-    let byte = String(bytes[min(offset, bytes.count - 1)], radix: 16, uppercase: true)
-    return Diagnostic(
-      .error, at: SourcePosition(file: file, line: line, column: column), "not a text in UTF-8",
-      expected: "a file that is saved as UTF-8", found: "the byte 0x\(byte)")
   }
 
   private func directory(of path: String) -> String {

@@ -42,6 +42,23 @@ package struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+extension Diagnostic {
+  /// A file that is no text, which points at the first byte that is not of a character.
+  static func notUTF8(_ bytes: [UInt8], file: String) -> Diagnostic {
+    var decoder = UTF8()
+    var input = bytes.makeIterator()
+    var (line, column, offset) = (1, 1, 0)
+    while case .scalarValue(let scalar) = decoder.decode(&input) {
+      offset += UTF8.width(scalar)
+      if scalar == "\n" { (line, column) = (line + 1, 1) } else { column += 1 }
+    }
+    let byte = String(bytes[min(offset, bytes.count - 1)], radix: 16, uppercase: true)
+    return Diagnostic(
+      .error, at: SourcePosition(file: file, line: line, column: column), "not a text in UTF-8",
+      expected: "a file that is saved as UTF-8", found: "the byte 0x\(byte)")
+  }
+}
+
 /// The configuration can't be served. Holds every remark that was collected, at least one of them an error.
 package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
   package var diagnostics: [Diagnostic]

@@ -76,8 +76,7 @@ extension ServerDraft {
     guard let file = environmentFile else { return [:] }
     let path = resolve(file.value, home: reading.home)
     do throws(ConfigurationFiles.FileFault) {
-      let text = String(decoding: try files.read(path), as: UTF8.self)
-      return EnvironmentFile.parse(text, file: path, into: &reading.diagnostics)
+      return EnvironmentFile.parse(try files.read(path), file: path, into: &reading.diagnostics)
     } catch {
       reading.report(at: file.position, "the environment file \(path) can't be read: \(error.reason)")
       return [:]
