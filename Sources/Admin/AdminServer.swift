@@ -14,7 +14,7 @@ package final class AdminServer: AdminService {
     guard head.method == .get || head.method == .head else {
       return reply(connection, 405, "method not allowed\n", on: worker, headers: "Allow: GET, HEAD\r\n")
     }
-    let path = head.path
+    let path = head.path.withoutLastSlash
     if path.equals("/healthz") || path.equals("/livez") {
       reply(connection, 200, "ok\n", on: worker)
     } else if path.equals("/readyz") {

@@ -138,6 +138,15 @@ extension RawSpan {
     }
   }
 
+  /// A path without the slash that may be at its end; the root stays what it is.
+  package var withoutLastSlash: RawSpan {
+    @_lifetime(copy self)
+    get {
+      guard byteCount > 1, self[byte: byteCount - 1] == UInt8(ascii: "/") else { return self }
+      return extracting(0..<(byteCount - 1))
+    }
+  }
+
   /// The value of a whole span of decimal digits that fits in 64 bits.
   package var decimal: UInt64? {
     guard byteCount > 0, byteCount <= 20 else { return nil }

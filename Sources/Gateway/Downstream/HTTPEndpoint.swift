@@ -17,9 +17,10 @@ extension Worker {
     case unknown
   }
 
-  /// The WebSocket listener serves nothing but WebSockets, and takes the root for them too.
+  /// The WebSocket listener serves nothing but WebSockets, and takes the root for them too. A slash at the end, which some
+  /// clients and people add, means nothing.
   private func path(_ bytes: RawSpan, onSocketListener: Bool) -> Path {
-    let path = path(bytes)
+    let path = path(bytes.withoutLastSlash)
     guard onSocketListener else { return path }
     if bytes.equals("/") { return .socket(.all) }
     if case .socket = path { return path }
@@ -33,7 +34,6 @@ extension Worker {
     if rest.byteCount == 0 { return .endpoint(.all) }
     guard rest[byte: 0] == UInt8(ascii: "/") else { return .unknown }
     rest = rest.extracting(1..<rest.byteCount)
-    if rest.byteCount == 0 { return .endpoint(.all) }
     if rest.equals("sse") { return .eventStream }
     if rest.equals("messages") { return .messages }
     if rest.equals("ws") { return .socket(.all) }
