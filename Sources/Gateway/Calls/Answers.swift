@@ -269,13 +269,11 @@ extension Worker {
   /// An HTTP answer that is not 2xx with a message.
   private func refused(_ id: ExchangeID, _ reader: ResponseReader) {
     let exchange = exchanges[id]
-    var hasLostSession = false
-    if reader.status == 404, let binding = exchange.binding, let open = exchange.opened,
-      !open.httpSession.isEmpty
-    {
+    var isLost = false
+    if let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, hasLostSession(reader) {
       _ = binding.lost(open)
       if repeatInNewSession(id, reader) { return }
-      hasLostSession = true
+      isLost = true
     }
     if case .local(let call) = exchange.origin {
       if reader.mode == .json, reader.collected.buffer.count > 0, reader.kind(answerScanner) == .error {
@@ -291,7 +289,7 @@ extension Worker {
     }
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
     guard let cluster = exchange.cluster else { return finish(id) }
-    if hasLostSession {
+    if isLost {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))
     }
     if isOfAnotherEra(id, reader) {
@@ -319,6 +317,35 @@ extension Worker {
       return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))
     }
     fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
+  }
+
+  /// Whether a refusal says that the upstream does not know the session that it was asked in.
+  private func hasLostSession(_ reader: ResponseReader) -> Bool {
+    guard reader.status != 404 else { return true }
+    guard (400..<500).contains(reader.status) else { return false }
+    let body = reader.bytes
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(body.rawBytes)
+    guard reader.mode == .json, envelope.kind == .error else {
+      return LostSession.isTold(status: reader.status, code: nil, text: body.rawBytes.text)
+    }
+    return LostSession.isTold(status: reader.status, code: envelope.errorCode, text: envelope.errorMessage ?? "")
+  }
+
+  /// Some servers say with 200 that they do not know the session. True if the call goes out again in a new one.
+  func repeatsInNewSession(_ id: ExchangeID, _ error: Envelope) -> Bool {
+    let exchange = exchanges[id]
+    guard !exchange.retried, let reader = exchange.reader, reader.status == 200, reader.mode == .json,
+      let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, let message = reader.kept,
+      let cluster = exchange.cluster, let profile = cluster.profile,
+      LostSession.isTold(status: 200, code: error.errorCode, text: error.errorMessage ?? "")
+    else { return false }
+    _ = binding.lost(open)
+    exchange.retried = true
+    // The answer that has come is read to its end without this call.
+    exchange.reader = nil
+    send(exchange, message.rawBytes, cluster, profile)
+    return true
   }
 
   /// Whether a refusal is one that a server of the upstream's era has no reason for: it may speak the other by now.

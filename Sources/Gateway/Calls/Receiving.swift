@@ -10,6 +10,8 @@ extension Worker {
     let envelopes = answerScanner
     let envelope = envelopes.scan(message, depth: settings.depth)
     switch envelope.kind {
+    case .error where repeatsInNewSession(id, envelope):
+      return
     case .result, .error:
       guard belongs(envelope, to: id) else { return }
       deliver(id, envelope)
@@ -45,6 +47,8 @@ extension Worker {
     let envelopes = answerScanner
     let envelope = envelopes.scan(message, depth: settings.depth)
     switch envelope.kind {
+    case .error where repeatsInNewSession(id, envelope):
+      return
     case .result, .error:
       let bytes = message.array
       let httpSession = exchange.reader?.httpSession ?? []
@@ -53,6 +57,8 @@ extension Worker {
       call.complete(.message(bytes, status: status, httpSession: httpSession))
     case .notification:
       call.onNotification?(message.array)
+    case .request where envelope.method == .ping:
+      if let id = envelope.id { answerUpstream(exchange, result: "{}", to: id) }
     case .request:
       answerUpstream(exchange, envelope, code: -32601, "the gateway itself has no \(envelope.methodName.text)")
     case .batch:

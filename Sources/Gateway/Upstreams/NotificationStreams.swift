@@ -90,6 +90,10 @@ extension Worker {
     case _ where !stream.accepted && !broken.lastEventID.isEmpty:
       // It does not know that event any more: from now on, then [6.4].
       broken.lastEventID = []
+    case 400 where broken.wasAccepted:
+      // So say servers that do not know the session any more, too.
+      if binding.lost(open) { reopen(binding) }
+      return
     default:
       // 405 and its like: it has nothing to say.
       return
