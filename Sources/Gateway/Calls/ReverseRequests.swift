@@ -78,8 +78,16 @@ extension Worker {
 
   // MARK: Our own answers to upstreams
 
+  /// The conversation that an exchange belongs to. While `initialize` is being answered it has no revision yet, but it may
+  /// have its name, and the server may ask things.
+  private func conversation(of exchange: Exchange) -> UpstreamSession.Open? {
+    if let open = exchange.opened { return open }
+    guard exchange.method == .initialize, let reader = exchange.reader else { return nil }
+    return UpstreamSession.Open(revision: .r20250326, httpSession: reader.httpSession, link: nil)
+  }
+
   func answerUpstream(_ exchange: Exchange, _ envelope: Envelope, code: Int, _ message: String) {
-    guard let id = envelope.id, let open = exchange.opened, let cluster = exchange.cluster else { return }
+    guard let id = envelope.id, let open = conversation(of: exchange), let cluster = exchange.cluster else { return }
     refuseUpstream(id, cluster, open, code: code, message)
   }
 
@@ -98,7 +106,7 @@ extension Worker {
   }
 
   func answerUpstream(_ exchange: Exchange, result: StaticString, to id: RawSpan) {
-    guard let open = exchange.opened, let cluster = exchange.cluster else { return }
+    guard let open = conversation(of: exchange), let cluster = exchange.cluster else { return }
     resultUpstream(result, id, cluster, open)
   }
 

@@ -52,7 +52,12 @@ final class Link {
     for message in waiting { write(message.rawBytes, nil) }
   }
 
-  private var open: UpstreamSession.Open? { binding.current }
+  /// The conversation that it carries. A server may ask things before that is open: right after `initialized`, or even
+  /// while it answers `initialize`.
+  private var open: UpstreamSession.Open {
+    if let open = binding.current, open.link == reference { return open }
+    return UpstreamSession.Open(revision: .newestLegacy, httpSession: [], link: reference)
+  }
 
   // MARK: Toward the upstream
 
@@ -235,9 +240,11 @@ final class Link {
   }
 
   private func asked(_ envelope: Envelope) {
-    guard let id = envelope.id, let open else { return }
+    guard let id = envelope.id else { return }
+    let open = open
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
     if let call = calls.onlyClients { return hand(envelope.message, to: call) }
+    if let owner = binding.owner { return worker.askedOutsideCalls(envelope, of: owner, cluster, open) }
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")

@@ -148,7 +148,7 @@ extension Worker {
         if let binding = stream.binding { broadcast(envelope, binding) }
       }
     case .request:
-      askedOutsideCalls(stream, envelope)
+      if let open = stream.open { askedOutsideCalls(envelope, of: stream.owner, stream.cluster, open) }
     case .batch:
       for element in Self.elements(of: message) { received(element.rawBytes, stream, connection) }
     case .result, .error, .invalid:
@@ -157,22 +157,23 @@ extension Worker {
   }
 
   /// A server's request that belongs to no call: its client gets it on a stream of its own, if it has one.
-  private func askedOutsideCalls(_ stream: UpstreamStream, _ envelope: Envelope) {
-    guard let id = envelope.id, let open = stream.open else { return }
-    if envelope.method == .ping { return resultUpstream("{}", id, stream.cluster, open) }
-    guard let session = stream.owner.flatMap(gateway.sessions.find), session.canBeAsked(envelope.method) else {
-      return refuseUpstream(
-        id, stream.cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
+  func askedOutsideCalls(
+    _ envelope: Envelope, of owner: SessionID?, _ cluster: Cluster, _ open: UpstreamSession.Open
+  ) {
+    guard let id = envelope.id else { return }
+    if envelope.method == .ping { return resultUpstream("{}", id, cluster, open) }
+    guard let session = owner.flatMap(gateway.sessions.find), session.canBeAsked(envelope.method) else {
+      return refuseUpstream(id, cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
     }
     let entry = Reverse(
-      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: stream.cluster, exchange: .none)
+      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: cluster, exchange: .none)
     guard let reverse = reverses.make(entry) else { return }
     splice.reset()
     if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
     var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
     if splice.write(envelope.message, into: &message), emit(message.bytes, to: session) { return }
     _ = reverses.take(reverse, from: session)
-    refuseUpstream(id, stream.cluster, open, code: -32601, "the client does not listen")
+    refuseUpstream(id, cluster, open, code: -32601, "the client does not listen")
   }
 
   // MARK: HTTP+SSE upstreams
