@@ -79,6 +79,8 @@ final class Exchange {
     case local(LocalCall)
     /// A call whose answer comes elsewhere: this only takes its message to an HTTP+SSE server.
     case carrying(ExchangeID, LinkReference)
+    /// A client's notification, which nobody answers.
+    case notice(Party)
     /// Nobody: the client is gone, or nothing is expected.
     case nobody
   }
@@ -154,6 +156,11 @@ final class Exchange {
 
   var isCarrying: Bool {
     if case .carrying = origin { true } else { false }
+  }
+
+  /// Its message has been handed over to an upstream, and that is all.
+  var isNotice: Bool {
+    if case .notice = origin { true } else { false }
   }
 
   var isInUse: Bool {

@@ -74,6 +74,14 @@ final class ServedCatalogue: Sendable {
       && catalogue.isSame(as: other.catalogue)
   }
 
+  /// The upstream that a view shows, by its place, if it shows no other.
+  func onlyServer(in view: CatalogueView) -> Int? {
+    switch view {
+    case .all: clusters.count == 1 ? 0 : nil
+    case .only(let number): catalogue.place(ofUpstream: number)
+    }
+  }
+
   func offer(_ view: CatalogueView) -> Offer {
     switch view {
     case .all: offers[0]

@@ -22,11 +22,11 @@ extension Method {
   }
 
   /// Whether a client may send it as a request in that revision. The task methods are left out: the gateway offers
-  /// tasks in no revision.
+  /// tasks in no revision. Of a method that no revision has its server knows whether it is there.
   package func isRequest(in revision: Revision) -> Bool {
     switch self {
     case .toolsList, .toolsCall, .resourcesList, .resourcesTemplatesList, .resourcesRead, .promptsList, .promptsGet,
-      .completionComplete:
+      .completionComplete, .other:
       true
     case .initialize, .ping, .resourcesSubscribe, .resourcesUnsubscribe, .loggingSetLevel: revision.era == .legacy
     case .serverDiscover, .subscriptionsListen: revision.era == .modern
@@ -38,7 +38,7 @@ extension Method {
   package func isServerRequest(in revision: Revision) -> Bool {
     guard revision.era == .legacy else { return false }
     switch self {
-    case .ping, .samplingCreateMessage, .rootsList: return true
+    case .ping, .samplingCreateMessage, .rootsList, .other: return true
     case .elicitationCreate: return revision.hasElicitation
     default: return false
     }

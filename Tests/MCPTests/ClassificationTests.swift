@@ -142,13 +142,18 @@ import Wire
   }
 
   @Test(
-    "removed, server-side and unknown methods are not found",
+    "removed and server-side methods are not found",
     arguments: [
       "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list",
-      "tasks/result", "sampling/createMessage", "roots/list", "elicitation/create", "no/such", "TOOLS/LIST",
+      "tasks/result", "sampling/createMessage", "roots/list", "elicitation/create",
     ])
   func methodNotFound(_ method: String) throws {
     #expect(try Exchange.modern(method).classified().refusal() == [404, -32601])
+  }
+
+  @Test("of a method that no revision has its server says whether it is there", arguments: ["no/such", "TOOLS/LIST"])
+  func otherMethods(_ method: String) throws {
+    #expect(try Exchange.modern(method).classified() == .modern(.other))
   }
 
   @Test("an envelope without a required key is refused as invalid params")

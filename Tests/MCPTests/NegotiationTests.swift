@@ -143,7 +143,7 @@ import Wire
       (.subscriptionsListen, false, true), (.promptsList, true, true), (.promptsGet, true, true),
       (.completionComplete, true, true), (.loggingSetLevel, true, false), (.samplingCreateMessage, false, false),
       (.elicitationCreate, false, false), (.rootsList, false, false), (.notifyProgress, false, false),
-      (.other, false, false), (.none, false, false),
+      (.other, true, true), (.tasksGet, false, false), (.none, false, false),
     ])
   func methods(_ method: Method, _ legacy: Bool, _ modern: Bool) {
     for revision in Revision.allCases {
@@ -158,6 +158,7 @@ import Wire
       #expect(Method.samplingCreateMessage.isServerRequest(in: revision) == isLegacy)
       #expect(Method.rootsList.isServerRequest(in: revision) == isLegacy)
       #expect(Method.ping.isServerRequest(in: revision) == isLegacy)
+      #expect(Method.other.isServerRequest(in: revision) == isLegacy)
       #expect(Method.elicitationCreate.isServerRequest(in: revision) == (isLegacy && revision >= .r20250618))
       #expect(!Method.toolsCall.isServerRequest(in: revision))
     }

@@ -154,6 +154,38 @@ import Wire
         + "Mcp-Param-Custom: c\r\n")
   }
 
+  @Test("a method stands in its header as it is meant")
+  func methodHeader() {
+    for (method, text, expected) in [
+      (Method.toolsCall, #"tools\/call"#, "tools/call"), (.other, #"x.y\/\u007a"#, "x.y/z"),
+      (.other, "vendor/foo", "vendor/foo"),
+    ] {
+      var buffer = ByteBuffer()
+      buffer.append(
+        modernHeaders: method, methodName: Array(text.utf8).rawBytes, name: nil, arguments: nil,
+        parameters: [MirroredParameter]().span, client: [])
+      #expect(buffer.bytes.text == "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: \(expected)\r\n")
+    }
+  }
+
+  @Test("a method that no revision has keeps its parameters, whatever they are called")
+  func otherMethods() {
+    let params = #""requestState":"s","inputResponses":{},"name":3"#
+    for (client, upstream, meta, expected) in [
+      (Revision.r20251125, Revision.r20250618, #"{"progressToken":"t"}"#, #"{"progressToken":9}"#),
+      (.r20260728, .r20251125, #"{"progressToken":"t",\#(Self.modernMeta)}"#, #"{"progressToken":9}"#),
+      (.r20251125, .r20260728, #"{"progressToken":"t"}"#, #"{\#(Translator.envelope),"progressToken":9}"#),
+    ] {
+      #expect(
+        Translator(.other, client, upstream).request(
+          #"{"jsonrpc":"2.0","id":"a","method":"x.y/z","params":{\#(params),"_meta":\#(meta)}}"#)
+          == #"{"jsonrpc":"2.0","id":55,"method":"x.y/z","params":{\#(params),"_meta":\#(expected)}}"#)
+    }
+    #expect(
+      Translator(.other, .r20251125, .r20251125).request(#"{"jsonrpc":"2.0","method":"vendor/told","params":[1]}"#)
+        == #"{"jsonrpc":"2.0","method":"vendor/told","params":[1]}"#)
+  }
+
   @Test("a legacy upstream gets its session, and the version header where its revision has one")
   func legacyHeaders() {
     for (revision, expected) in [

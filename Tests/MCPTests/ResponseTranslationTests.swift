@@ -132,6 +132,30 @@ import Wire
     }
   }
 
+  @Test("what a method that no revision has answers keeps its members, whatever they are called")
+  func otherMethods() {
+    let own = #""resultType":"vendor/partial","ttlMs":1,"cacheScope":"x","content":[{"type":"audio"}]"#
+    for client in Revision.allCases where client.era == .legacy {
+      let translator = Translator(.other, client, .r20251125)
+      #expect(translator.result("{\(own)}") == "{\(own)}")
+      for cut in [1, 60, 90] { #expect(translator.streamed("{\(own)}", cut: cut) == "{\(own)}") }
+    }
+    let modern = Translator(.other, .r20260728, .r20260728)
+    #expect(modern.result("{\(own)}") == #"{"_meta":{\#(Translator.stamp)},\#(own)}"#)
+    for cut in [1, 60, 90] { #expect(modern.streamed("{\(own)}", cut: cut).contains(own)) }
+    let rest = #""ttlMs":1,"cacheScope":"x","content":[{"type":"audio"}]"#
+    let up = Translator(.other, .r20260728, .r20251125)
+    #expect(up.result("{\(own)}") == #"{"resultType":"complete","_meta":{\#(Translator.stamp)},\#(rest)}"#)
+    for cut in [1, 60, 90] {
+      #expect(
+        up.streamed("{\(own)}", cut: cut) == #"{"resultType":"complete",\#(rest),"_meta":{\#(Translator.stamp)}}"#)
+    }
+    let down = Translator(.other, .r20251125, .r20260728)
+    let complete = #"{"resultType":"complete",\#(rest)}"#
+    #expect(down.result(complete) == "{\(rest)}")
+    for cut in [1, 60, 90] { #expect(down.streamed(complete, cut: cut) == "{\(rest)}") }
+  }
+
   // MARK: 21.4
 
   @Test("structured results are dropped before 2025-06-18, kept as text if there is no other")

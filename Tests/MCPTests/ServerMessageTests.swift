@@ -55,8 +55,9 @@ import Wire
     #expect(goesOn("notifications/elicitation/complete", .r20251125, .r20251125))
     #expect(!goesOn("notifications/elicitation/complete", .r20250618, .r20251125))
     #expect(!goesOn("notifications/elicitation/complete", .r20260728, .r20251125))
-    #expect(goesOn("notifications/vendor", .r20250618, .r20251125))
-    #expect(!goesOn("notifications/vendor", .r20260728, .r20251125))
+    for client in Revision.allCases {
+      for upstream in Revision.allCases { #expect(goesOn("notifications/vendor", client, upstream)) }
+    }
     #expect(!goesOn("notifications/subscriptions/acknowledged", .r20260728, .r20260728))
     #expect(!goesOn("notifications/cancelled", .r20251125, .r20251125))
     #expect(goesOn("notifications/message", .r20251125, .r20260728))
@@ -73,7 +74,7 @@ import Wire
       ("elicitation/create", #"{"mode":"url"}"#, .elicitationForm, false),
       ("elicitation/create", #"{"mode":"url"}"#, .elicitationURL, true), ("roots/list", "{}", .roots, true),
       ("roots/list", "{}", [], false), ("ping", "{}", [], true), ("tools/call", "{}", .relayable, false),
-      ("no/such", "{}", .relayable, false),
+      ("x.y/z", "{}", [], true), ("tasks/get", "{}", .relayable, false),
     ] as [(String, String, ClientCapabilities, Bool)])
   func questions(_ method: String, _ params: String, _ capabilities: ClientCapabilities, _ passes: Bool) {
     let bytes = Array(#"{"jsonrpc":"2.0","id":"s","method":"\#(method)","params":\#(params)}"#.utf8)

@@ -288,6 +288,7 @@ extension Worker {
       return call.complete(.status(status, retryAfter: retryAfter))
     }
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
+    if exchange.isNotice { return finish(id) }
     guard let cluster = exchange.cluster else { return finish(id) }
     if isLost {
       return fail(id, .refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0))

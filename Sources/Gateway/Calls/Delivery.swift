@@ -69,7 +69,7 @@ extension Worker {
       guard case .stream(let number) = exchange.answer else { break }
       writeEvent(id, message, last: true)
       endEvents(number, exchange.session, nil)
-    case .local, .free, .carrying:
+    case .local, .free, .carrying, .notice:
       break
     }
     finish(id)
@@ -159,7 +159,7 @@ extension Worker {
   /// Tells the upstream that nobody waits for the answer any more.
   func cancelUpstream(_ id: ExchangeID, reason: StaticString) {
     let exchange = exchanges[id]
-    guard exchange.method != .initialize, exchange.parked == nil else { return }
+    guard exchange.method != .initialize, exchange.parked == nil, !exchange.isNotice else { return }
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":")
     bodyScratch.buffer.append(decimal: id.rawValue)

@@ -153,6 +153,10 @@ extension Worker {
   func carry(_ exchange: Exchange, _ message: RawSpan, _ open: UpstreamSession.Open) {
     exchange.opened = open
     if let link = open.link {
+      if exchange.isNotice {
+        sendLink(link, message, nil)
+        return finish(exchange.id)
+      }
       exchange.carrier = .link(link)
       return sendLink(link, message, exchange.id)
     }

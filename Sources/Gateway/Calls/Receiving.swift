@@ -141,7 +141,7 @@ extension Worker {
     case .nobody:
       // The client left; if its stream had begun it may come back for what it missed.
       if case .stream = exchange.answer { writeEvent(id, message) }
-    case .free, .local, .carrying:
+    case .free, .local, .carrying, .notice:
       break
     }
   }

@@ -68,7 +68,8 @@ extension Worker {
     guard let exchange = exchanges.find(id), let cluster = exchange.cluster else { return }
     let envelopes = requestScanner
     let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)
-    call(exchange, exchange.looksAtAll ? .all : .only(upstream: cluster.number), envelope)
+    let view = exchange.looksAtAll ? CatalogueView.all : .only(upstream: cluster.number)
+    if envelope.method == .other { pass(exchange, view, envelope) } else { call(exchange, view, envelope) }
   }
 
   /// Remembers for the caller whose results named the URIs of a result, and marks those that another server owns as they

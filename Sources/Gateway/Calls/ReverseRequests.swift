@@ -15,6 +15,10 @@ extension Worker {
     if let fault {
       return answerUpstream(exchange, envelope, code: fault.answer(to: .legacy).code, fault.phrase)
     }
+    guard !isAmongSeveral(envelope, exchange.looksAtAll ? .all : .only(upstream: exchange.cluster?.number ?? 0)) else {
+      let refusal = GatewayError.amongSeveral(envelope.methodName.text, "this server for clients that know it")
+      return answerUpstream(exchange, envelope, code: -32601, refusal.phrase)
+    }
     guard let session = exchange.session, let cluster = exchange.cluster else { return }
     let entry = Reverse(
       session: session, upstreamID: Token(upstreamID), binding: exchange.binding, opened: exchange.opened,

@@ -95,8 +95,9 @@ extension Worker {
     switch Inbound.classify(head, envelope, scratch: &headScratch.buffer) {
     case .modern:
       serveModern(connection, view, head, envelope)
-    case .modernNotification:
-      respond(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
+    case .modernNotification(let method):
+      accept(connection)
+      if method == .other { passNotification(nil, view, envelope, .r20260728, from: party(of: connection)) }
     case .legacyInitialize(let revision):
       initialize(connection, view, head, envelope, revision)
     case .legacyRequest, .legacyNotification, .legacyResponse, .legacyBatch:

@@ -175,6 +175,8 @@ extension Worker {
     case .notifyProgress:
       // On what a server asked of the client; it keeps its token, so it can go to the session's own conversations.
       relayToUpstreams(of: session, envelope.message)
+    case .other:
+      passNotification(session, session.view, envelope, session.revision, from: session.party)
     default:
       break
     }

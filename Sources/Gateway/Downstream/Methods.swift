@@ -30,6 +30,7 @@ extension Worker {
       call(exchange, view, envelope)
     case .loggingSetLevel: setLevel(id, view, envelope)
     case .serverDiscover: discover(id, view)
+    case .other: pass(exchange, view, envelope)
     default:
       fail(id, GatewayError(.methodNotFound, message: "Method not found: \(envelope.methodName.text)"))
     }

@@ -11,7 +11,7 @@ extension Worker {
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
       return refuse(connection, fault, id: envelope.id, .modern)
     }
-    if envelope.method == .toolsCall { clientParameters = MirroredLine.all(of: head) }
+    if envelope.method == .toolsCall || envelope.method == .other { clientParameters = MirroredLine.all(of: head) }
     serve(.post(connection), nil, view, envelope, .r20260728)
     if !clientParameters.isEmpty { clientParameters = [] }
   }

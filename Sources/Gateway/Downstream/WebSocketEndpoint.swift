@@ -27,6 +27,8 @@ extension Worker {
       serve(.socket(reply), nil, socket.view, envelope, .r20260728)
     case .modernNotification(.notifyCancelled), .legacyNotification(.notifyCancelled, _):
       if let requestID = envelope.value(Param.requestID) { cancel(socket, requestID) }
+    case .modernNotification(.other):
+      passNotification(nil, socket.view, envelope, .r20260728, from: party(of: socket.connection))
     case .modernNotification, .stream, .terminate:
       break
     case .legacyInitialize(let revision):

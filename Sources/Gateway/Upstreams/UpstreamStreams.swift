@@ -165,6 +165,10 @@ extension Worker {
     guard let session = owner.flatMap(gateway.sessions.find), session.canBeAsked(envelope.method) else {
       return refuseUpstream(id, cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
     }
+    guard !isAmongSeveral(envelope, session.view) else {
+      let refusal = GatewayError.amongSeveral(envelope.methodName.text, "this server for clients that know it")
+      return refuseUpstream(id, cluster, open, code: -32601, refusal.phrase)
+    }
     let entry = Reverse(
       session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: cluster, exchange: .none)
     guard let reverse = reverses.make(entry) else { return }

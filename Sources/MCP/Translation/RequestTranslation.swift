@@ -61,8 +61,9 @@ package enum RequestTranslation {
       }
       return
     }
-    // What answers an upstream's question means nothing to one that can't have put it this way.
-    var removedParams = isModern ? ParamSet() : modernParams
+    // What answers an upstream's question means nothing to one that can't have put it this way. A method that no revision
+    // has may call its parameters as it likes.
+    var removedParams = isModern || hop.method == .other ? ParamSet() : modernParams
     let member = envelope.member(.meta as Param)
     if let member, JSON.kind(of: envelope.message[member.value]) == .object {
       splice.edit(object: member.value, removing: removed, of: envelope) { $0.append(inserted) }
@@ -103,14 +104,15 @@ package enum RequestTranslation {
 }
 
 extension ByteBuffer {
-  /// The MCP headers of a request to a modern HTTP upstream. `name` is the upstream's own name or URI, unescaped; of
+  /// The MCP headers of a request to a modern HTTP upstream. `methodName` is the method as the message writes it, perhaps
+  /// with escapes. `name` is the upstream's own name or URI, unescaped; of
   /// the client's `Mcp-Param-*` those that the tool's schema does not know are handed on.
   package mutating func append(
     modernHeaders method: Method, methodName: RawSpan, name: RawSpan?, arguments: RawSpan?,
     parameters: Span<MirroredParameter>, client: [MirroredLine]
   ) {
     append(header: .mcpProtocolVersion, Revision.newest.label)
-    append(header: .mcpMethod, methodName)
+    appendMethod(method, methodName)
     if let name, method.mirroredName != nil { append(header: HeaderField.mcpName.name, encoding: name) }
     if let arguments {
       var text = ByteBuffer()
@@ -126,6 +128,15 @@ extension ByteBuffer {
       for index in parameters.indices where line.names(parameters[index]) { isKnown = true }
       if !isKnown { append(header: line.name.rawBytes, line.value.rawBytes) }
     }
+  }
+
+  private mutating func appendMethod(_ method: Method, _ contents: RawSpan) {
+    guard method == .other else {
+      append(header: .mcpMethod, method.name)
+      return
+    }
+    var plain = ByteBuffer(capacity: contents.byteCount)
+    if JSON.unescape(contents, into: &plain) { append(header: .mcpMethod, plain.bytes) }
   }
 
   /// The MCP headers of a request to a legacy HTTP upstream after `initialize`.

@@ -69,7 +69,10 @@ package enum ResponseTranslation {
 
   /// Members that mean something on the upstream's hop alone.
   private static func removedFromResult(_ hop: Hop) -> ResultSet {
-    hop.client.era == .modern && hop.upstream.era == .modern ? ResultSet() : modernMembers
+    if hop.client.era == .modern, hop.upstream.era == .modern { return ResultSet() }
+    guard hop.method == .other else { return modernMembers }
+    // What a method that no revision has answers may call its members as it likes.
+    return hop.crossesEras ? ResultSet(.resultType) : ResultSet()
   }
 
   private static func dropsStructured(_ hop: Hop) -> Bool {
@@ -105,7 +108,7 @@ package enum ResponseTranslation {
     let isCall = hop.method == .toolsCall
     let addsCompletion = isModern && (hop.upstream.era == .legacy || envelope.member(.resultType) == nil)
     // What of it the upstream did say must not come twice.
-    if addsCompletion { removed = removed.union(modernMembers) }
+    if addsCompletion { removed = removed.union(hop.method == .other ? ResultSet(.resultType) : modernMembers) }
     let addsContent = isModern && hop.upstream.era == .legacy && isCall && envelope.member(.content) == nil
 
     var text: Slice?
@@ -146,10 +149,11 @@ package enum ResponseTranslation {
 
 /// What a modern upstream's `resultType` means to the client (PROTOCOL sections 11 and 12).
 enum ResultTypes {
-  /// Nil if the result may go on. Absence reads as `complete`.
+  /// Nil if the result may go on. Absence reads as `complete`. Within the modern era the types of a method that no revision
+  /// has are its own.
   static func fault(_ envelope: Envelope, _ hop: Hop, alias: String) -> GatewayError? {
     guard hop.upstream.era == .modern, let type = envelope.value(.resultType) else { return nil }
-    if JSON.isString(type, "complete") { return nil }
+    if JSON.isString(type, "complete") || hop.method == .other && hop.client.era == .modern { return nil }
     guard JSON.isString(type, "input_required"), hop.method.allowsInputRequired else {
       return GatewayError(
         .upstreamInvalid, message: "The server's result is of a type that the client can't know", server: alias)
@@ -166,7 +170,9 @@ enum ResultTypes {
 
   /// The same for a result that streams through: what is refused has to be there as a whole, to say why.
   static func passing(_ hop: Hop) -> ResponseEdits.ResultTypes {
-    hop.client.era == .modern && hop.method.allowsInputRequired ? [.complete, .inputRequired] : .complete
+    guard hop.client.era == .modern else { return .complete }
+    if hop.method == .other { return [] }
+    return hop.method.allowsInputRequired ? [.complete, .inputRequired] : .complete
   }
 
   /// The methods that an InputRequiredResult asks for, each once.

@@ -15,13 +15,10 @@ package enum ServerTranslation {
       splice.replace(token.value, with: progressToken)
       if !hop.client.hasProgressMessages { removed.insert(.message) }
     case .notifyMessage, .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged,
-      .notifyResourcesUpdated:
+      .notifyResourcesUpdated, .other:
       break
     case .notifyElicitationComplete:
       guard hop.client == .r20251125 else { return false }
-    // A method of somebody's own passes where nothing has to be translated.
-    case .other:
-      guard !hop.crossesEras else { return false }
     default: return false
     }
     editMeta(envelope, removed: removed, subscriptionID: subscriptionID, splice: &splice)
@@ -86,6 +83,8 @@ package enum ServerTranslation {
       needed = hasTools ? [.sampling, .samplingTools] : .sampling
     case .elicitationCreate: needed = JSON.isString(envelope.value(.mode), "url") ? .elicitationURL : .elicitationForm
     case .rootsList: needed = .roots
+    // What it needs the two have settled between themselves.
+    case .other: needed = []
     default: return GatewayError(.methodNotFound)
     }
     guard capabilities.isSuperset(of: needed) else {

@@ -1,0 +1,85 @@
+import MCP
+import Reactor
+import Routing
+import Wire
+
+/// Methods that no revision has, on which a client and a server have agreed between themselves. They pass as they are where
+/// a client looks at one server alone; among several nobody could tell which of them is meant.
+extension Worker {
+  /// Carries such a request to the server.
+  func pass(_ exchange: Exchange, _ view: CatalogueView, _ envelope: Envelope) {
+    let id = exchange.id
+    exchange.looksAtAll = view == .all
+    let catalogue = gateway.catalogue(for: exchange.session)
+    guard let place = catalogue.onlyServer(in: view) else {
+      return fail(id, .amongSeveral(envelope.methodName.text, "the server that has it"))
+    }
+    let cluster = catalogue.clusters[place]
+    guard Self.canCarry(envelope.methodName, cluster.profile) else {
+      return fail(id, GatewayError(.methodNotFound, message: "Method not found: its name can't stand in a header"))
+    }
+    forward(exchange, envelope, .none, cluster, .keep, plain: RawSpan(), catalogue.routes, place, .tools, nil)
+  }
+
+  /// Carries such a notification to the server that a client looks at. Nobody hears of it where there are several, or while
+  /// the server is away.
+  func passNotification(
+    _ session: Session?, _ view: CatalogueView, _ envelope: Envelope, _ client: Revision, from party: Party
+  ) {
+    let catalogue = gateway.catalogue(for: session)
+    guard let place = catalogue.onlyServer(in: view) else { return }
+    let cluster = catalogue.clusters[place]
+    guard case .ready(let profile) = cluster.health, !cluster.isEmbedded, Self.canCarry(envelope.methodName, profile),
+      stake(in: cluster).callsInFlight < settings.callsPerUpstream,
+      let exchange = beginExchange(.notice(party), session, envelope, client: client)
+    else { return }
+    let stake = stake(in: cluster)
+    stake.callsInFlight += 1
+    exchange.stake = stake
+    exchange.cluster = cluster
+    exchange.serverRevision = profile.revision
+    splice.reset()
+    RequestTranslation.request(
+      envelope, hop(exchange), id: exchange.id.rawValue, progressToken: nil, name: .keep, target: .none,
+      meta: gateway.requestMeta, splice: &splice)
+    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
+      return finish(exchange.id)
+    }
+    guard profile.revision.era == .modern, profile.transport == .streamableHTTP else {
+      return send(exchange, bodyBytes, cluster, profile)
+    }
+    headScratch.buffer.clear()
+    headScratch.buffer.append(cluster.requestHead)
+    headScratch.buffer.append(
+      modernHeaders: envelope.method, methodName: envelope.methodName, name: nil, arguments: nil,
+      parameters: [MirroredParameter]().span, client: [])
+    headScratch.buffer.append(contentLength: bodyScratch.count)
+    headScratch.buffer.appendHeadEnd()
+    post(exchange, bodyBytes, cluster)
+  }
+
+  /// Modern servers want the method in a header too, and only so much can stand there.
+  private static func canCarry(_ name: RawSpan, _ profile: Cluster.Profile?) -> Bool {
+    guard let profile, profile.revision.era == .modern, profile.transport == .streamableHTTP else { return true }
+    var plain = ByteBuffer(capacity: name.byteCount)
+    guard JSON.unescape(name, into: &plain), (1...1024).contains(plain.count) else { return false }
+    let bytes = plain.bytes
+    return (0..<bytes.byteCount).allSatisfy { (0x21...0x7E).contains(bytes[byte: $0]) }
+  }
+
+  /// Whether a server's request of such a method can't be put to a client that looks at several servers.
+  func isAmongSeveral(_ envelope: Envelope, _ view: CatalogueView) -> Bool {
+    envelope.method == .other && gateway.catalogue.onlyServer(in: view) == nil
+  }
+}
+
+extension GatewayError {
+  /// - Parameter whose: whose endpoint it is to be asked at.
+  static func amongSeveral(_ method: String, _ whose: String) -> GatewayError {
+    GatewayError(
+      .methodNotFound,
+      message: "Method not found: \(method); the gateway does not know it, and there are several servers behind this "
+        + "endpoint: use /mcp/{alias} of \(whose)")
+  }
+}
