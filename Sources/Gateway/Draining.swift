@@ -106,20 +106,26 @@ extension Worker {
 
   /// A client that only listens shall do so elsewhere, and not all at the same moment.
   func sendAway(_ connection: ConnectionID, _ session: Session) {
-    guard session.transport != .eventStream, session.withState({ $0.log.isStandalone(connection) }) else { return }
-    writeRetry(connection)
+    guard session.transport != .eventStream,
+      let number = session.withState({ $0.log.standalone(readBy: connection) })
+    else { return }
+    let retry = drainedRetry()
+    if session.revision.hasPriming {
+      if let frame = session.withState({ $0.log.prime(number, retry: retry) }) { loop.writeStream(connection, frame) }
+    } else {
+      writeRetry(connection, retry)
+    }
     streamReaders[connection] = nil
     _ = session.withState { $0.log.detach(connection, now: now) }
     loop.setTag(connection, 0)
     loop.endStream(connection)
   }
 
-  /// When to connect again (the `retry` field of an event stream).
-  func writeRetry(_ connection: ConnectionID) {
+  /// When to connect again, without an event.
+  func writeRetry(_ connection: ConnectionID, _ milliseconds: UInt64) {
     var retry = ByteBuffer(capacity: 24)
-    retry.append("retry: ")
-    retry.append(decimal: UInt64.random(in: 500...5000))
-    retry.append("\n\n")
+    retry.append(retry: milliseconds)
+    retry.append("\n")
     loop.writeStream(connection, retry.bytes)
   }
 

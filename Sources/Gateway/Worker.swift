@@ -67,6 +67,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   let bodyScratch = Scratch(capacity: 16 << 10)
   /// The `id` line of the event that is being written.
   let idLine = Scratch(capacity: 48)
+  /// When those who read event streams are to come back.
+  private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
   /// Memory for the next look into the outbox.
   var spareParcels: [EventParcel] = []
   var headBytes: RawSpan {
@@ -344,6 +346,17 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     let status = UInt16(error.answer(to: .legacy).status)
     reply(connection, status, "text/plain; charset=utf-8", headers: RawSpan(), bodyBytes)
   }
+
+  // MARK: Reconnection
+
+  /// Streams of clients that may come back at the same time, as far as this worker can tell.
+  private var streamCount: Int { streamReaders.count * gateway.workerCount }
+
+  /// The `retry` of a stream that begins, in milliseconds.
+  func usualRetry() -> UInt64 { reconnection.usual(among: streamCount) }
+
+  /// The `retry` of a stream that is closed because the gateway ends.
+  func drainedRetry() -> UInt64 { reconnection.drained(among: streamCount) }
 
   // MARK: Upstreams
 

@@ -169,10 +169,11 @@ extension Worker {
       exchange.answer = .stream(0)
       return true
     }
-    let primes = exchange.clientRevision.hasPriming
+    let retry = exchange.clientRevision.hasPriming ? usualRetry() : nil
     let (number, frame) = session.withState { state in
       let number = state.log.open(.answer, connection)
-      return (number, primes ? state.log.prime(number) : nil)
+      guard let retry else { return (number, nil as Frame?) }
+      return (number, state.log.prime(number, retry: retry))
     }
     exchange.answer = .stream(number)
     if let frame { loop.writeStream(connection, frame) }

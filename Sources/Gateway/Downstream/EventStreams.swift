@@ -28,6 +28,8 @@ extension Worker {
     session.noteUse()
     beginReading(connection, session)
     if gateway.isDraining { return sendAway(connection, session) }
+    // Without an id: SDK clients that come back with one that is forgotten by then do not try without.
+    if session.revision.hasPriming { writeRetry(connection, usualRetry()) }
     sessionListens(session)
   }
 
@@ -118,6 +120,7 @@ extension Worker {
     _ = session.withState { $0.log.open(.standalone, connection) }
     beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
+    event.append(retry: usualRetry())
     event.append("event: endpoint\ndata: /mcp/messages?session_id=")
     session.id.append(to: &event, key: gateway.sessionKey)
     event.append("\n\n")
@@ -155,14 +158,8 @@ extension Worker {
 
   /// The handshake comes after the stream: what the client said is kept beside the session.
   private func initializeEventStream(_ session: Session, _ envelope: Envelope) {
-    let revision = envelope.requestedRevision
-    shakeHands(session, revision, envelope)
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    bodyScratch.buffer.append(idOf: envelope)
-    bodyScratch.buffer.append(",\"result\":")
-    bodyScratch.buffer.append(initializeResult: gateway.catalogue.offer(session.view), revision: revision)
-    bodyScratch.buffer.append("}")
+    shakeHands(session, envelope.requestedRevision, envelope)
+    writeInitializeResult(envelope, session)
     emit(bodyBytes, to: session)
   }
 }

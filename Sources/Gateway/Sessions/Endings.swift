@@ -12,7 +12,9 @@ extension Worker {
     let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
     for reader in left.readers {
       on(reader.worker) { worker in
-        if worker.isClosing, worker.streamReaders[reader] === session { worker.writeRetry(reader) }
+        if worker.isClosing, worker.streamReaders[reader] === session {
+          worker.writeRetry(reader, worker.drainedRetry())
+        }
         worker.endReading(reader, of: session)
       }
     }

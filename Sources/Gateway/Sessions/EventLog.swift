@@ -122,11 +122,6 @@ struct EventLog {
   /// Somebody reads a stream for messages of no call.
   var isListened: Bool { streams.contains { $0.kind == .standalone && $0.reader != nil } }
 
-  /// Whether somebody reads messages of no call there.
-  func isStandalone(_ reader: ConnectionID) -> Bool {
-    streams.contains { $0.reader == reader && $0.kind == .standalone }
-  }
-
   var readers: [ConnectionID] { streams.compactMap(\.reader) }
 
   mutating func open(_ kind: Kind, _ reader: ConnectionID?) -> StreamNumber {
@@ -134,6 +129,11 @@ struct EventLog {
     nextStream += 1
     streams.append(Stream(number, kind, reader))
     return number
+  }
+
+  /// The stream that a connection reads for messages of no call.
+  func standalone(readBy reader: ConnectionID) -> StreamNumber? {
+    streams.first { $0.reader == reader && $0.kind == .standalone }?.number
   }
 
   /// The stream for a message of no call: one that is read if there is one, else one that may still be resumed.
@@ -188,11 +188,13 @@ struct EventLog {
     return buffer.bytes.array
   }
 
-  /// An event that only carries an id, so that a client that saw nothing yet can resume [SEP-1699].
-  mutating func prime(_ number: StreamNumber) -> Frame? {
+  /// An event that only carries an id, so that a client that saw nothing yet can resume, and when it may [SEP-1699].
+  /// - Parameter retry: milliseconds that it shall wait once its connection has ended.
+  mutating func prime(_ number: StreamNumber, retry: UInt64) -> Frame? {
     guard let place = place(of: number), let sequence = streams[place].takeSequence() else { return nil }
-    var buffer = ByteBuffer(capacity: 32)
+    var buffer = ByteBuffer(capacity: 48)
     Self.appendIDLine(&buffer, number, sequence)
+    buffer.append(retry: retry)
     buffer.append("data: \n\n")
     return Frame(copying: buffer.bytes)
   }
@@ -311,6 +313,13 @@ extension ByteBuffer {
     append("event: message\ndata: ")
     append(flattened: message)
     append("\n\n")
+  }
+
+  /// How many milliseconds a client shall wait before it connects again, as a line of an event.
+  mutating func append(retry milliseconds: UInt64) {
+    append("retry: ")
+    append(decimal: milliseconds)
+    append("\n")
   }
 
   /// A JSON message on one line: line ends, which can only stand between its tokens, become spaces.

@@ -114,8 +114,8 @@ struct EventLogTests {
   func priming() {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.answer, one)
-    let primer = log.prime(stream)
-    #expect(primer?.bytes.text == "id: 1-1\ndata: \n\n")
+    let primer = log.prime(stream, retry: 1200)
+    #expect(primer?.bytes.text == "id: 1-1\nretry: 1200\ndata: \n\n")
     _ = append("2", to: stream, in: &log)
     _ = append("3", to: stream, in: &log, last: true)
     _ = log.detach(one, now: 0)
@@ -137,7 +137,7 @@ struct EventLogTests {
     #expect(result != nil)
     let late = append("late", to: stream, in: &log)
     #expect(late == nil)
-    let primer = log.prime(stream)
+    let primer = log.prime(stream, retry: 1)
     #expect(primer == nil)
   }
 
