@@ -28,6 +28,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
   package var callTimeoutCeiling = Duration.seconds(600)
   /// How long a call may wait while a human is asked, instead of `callTimeout` (`interaction_timeout`). Default: 600 s.
   package var interactionTimeout = Duration.seconds(600)
+  /// How long a command that runs may take until it answers for the first time (`start_timeout`). Default: 5 min.
+  package var startTimeout = Duration.seconds(300)
   /// How long after the start the first list waits for an upstream that never answered (`first_list_wait`). Default: 3 s.
   package var firstListWait = Duration.seconds(3)
   /// What is logged, and how (`log`).

@@ -27,6 +27,7 @@ enum Grammar {
       .duration("call_timeout", \.configuration.callTimeout),
       .duration("call_timeout_ceiling", \.configuration.callTimeoutCeiling),
       .duration("interaction_timeout", \.configuration.interactionTimeout),
+      .duration("start_timeout", \.configuration.startTimeout),
       .duration("first_list_wait", \.configuration.firstListWait, in: .zero ... .seconds(3600)),
       .section("log", \.configuration.log, [.choice("level", \.level), .choice("format", \.format)]),
       .value("workers", \.configuration.workers, expected: "`auto` or a whole number from 1 to 256") { text in

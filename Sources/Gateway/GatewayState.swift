@@ -199,9 +199,9 @@ package final class GatewayState: Sendable {
   func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
   func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
 
-  /// Clients are let in, and at least one upstream has answered, so there is something to serve.
+  /// Clients are let in, and they see what at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
-    openDoors.load(ordering: .acquiring) == workerCount && clusters.contains { $0.profile != nil }
+    openDoors.load(ordering: .acquiring) == workerCount && catalogue.hasAnswers
   }
 
   // MARK: Conversations that clients share

@@ -12,14 +12,18 @@ final class ServedCatalogue: Sendable {
   var catalogue: Catalogue { routes.catalogue }
   /// By view: everything first, then each upstream alone.
   private let offers: [Offer]
+  /// At least one upstream has answered.
+  let hasAnswers: Bool
   let problems: [String]
 
   private init(
-    _ catalogue: Catalogue, _ clusters: [Cluster], resourceServers: [Int], offers: [Offer], problems: [String]
+    _ catalogue: Catalogue, _ clusters: [Cluster], resourceServers: [Int], offers: [Offer], hasAnswers: Bool,
+    problems: [String]
   ) {
     self.clusters = clusters
     routes = Routes(catalogue, resourceServers: resourceServers)
     self.offers = offers
+    self.hasAnswers = hasAnswers
     self.problems = problems
   }
 
@@ -52,17 +56,17 @@ final class ServedCatalogue: Sendable {
     limits.entries = configuration.limits.pageEntries
     limits.bytes = configuration.limits.pageSize
     let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, epoch: epoch, limits: limits)
-    let answered = clusters.map { cluster in
-      cluster.profile?.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])
-    }
+    let answers = clusters.map { $0.profile?.offer }
+    // A session is told once what there is: whatever a server that has not answered yet may bring is promised.
+    let promised = zip(answers, clusters).map { $0 ?? ServerOffer(alias: $1.alias, capabilities: .conceivable) }
     let offers =
-      [Offer(merging: answered, identity: identity)] + answered.map { Offer(merging: [$0], identity: identity) }
-    let withResources = answered.indices.filter { place in
-      answered[place].capabilities.contains(.resources)
-        || clusters[place].profile == nil && complete[place].known.hasResources
+      [Offer(merging: promised, identity: identity)] + promised.map { Offer(merging: [$0], identity: identity) }
+    let withResources = answers.indices.filter { place in
+      answers[place].map { $0.capabilities.contains(.resources) } ?? complete[place].known.hasResources
     }
     return ServedCatalogue(
-      catalogue, clusters, resourceServers: withResources, offers: offers, problems: catalogue.problems.map(Self.text))
+      catalogue, clusters, resourceServers: withResources, offers: offers,
+      hasAnswers: answers.contains { $0 != nil }, problems: catalogue.problems.map(Self.text))
   }
 
   /// Whether calls go to the same upstreams.
@@ -70,7 +74,7 @@ final class ServedCatalogue: Sendable {
 
   /// Whether clients would see no difference, and their calls would go to the same upstreams.
   func isSame(as other: ServedCatalogue) -> Bool {
-    leadsToSame(as: other) && offers == other.offers && problems == other.problems
+    leadsToSame(as: other) && offers == other.offers && hasAnswers == other.hasAnswers && problems == other.problems
       && catalogue.isSame(as: other.catalogue)
   }
 

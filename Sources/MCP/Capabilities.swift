@@ -83,6 +83,11 @@ package struct ServerCapabilities: OptionSet, Sendable, Hashable {
   package static let extensions = ServerCapabilities(rawValue: 1 << 10)
   package static let experimental = ServerCapabilities(rawValue: 1 << 11)
 
+  /// What a server may turn out to offer of which nothing is known yet.
+  package static let conceivable: ServerCapabilities = [
+    .tools, .prompts, .resources, .resourcesSubscribe, .logging, .completions,
+  ]
+
   /// Reads a ServerCapabilities object; empty for anything else.
   package init(parsing object: RawSpan) {
     var set: ServerCapabilities = []

@@ -53,4 +53,12 @@ package struct ListKinds: OptionSet, Sendable {
   package static let resources = ListKinds(.resources)
   package static let templates = ListKinds(.templates)
   package static let prompts = ListKinds(.prompts)
+
+  /// The lists of whose changes a server with these capabilities tells.
+  package init(announcedBy capabilities: ServerCapabilities) {
+    self = []
+    if capabilities.contains(.toolsListChanged) { insert(.tools) }
+    if capabilities.contains(.promptsListChanged) { insert(.prompts) }
+    if capabilities.contains(.resourcesListChanged) { formUnion([.resources, .templates]) }
+  }
 }

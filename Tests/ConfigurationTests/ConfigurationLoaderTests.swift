@@ -47,6 +47,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
       sessions: {max: 7, replay: 4MiB, resume_window: 1h}
       drain_timeout: 0
       first_list_wait: 250ms
+      start_timeout: 20s
       log: {level: debug, format: json}
       workers: 3
       """
@@ -65,6 +66,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(configuration.sessions.resumeWindow == .seconds(3600))
     #expect(configuration.drainTimeout == .zero)
     #expect(configuration.firstListWait == .milliseconds(250))
+    #expect(configuration.startTimeout == .seconds(20))
     #expect(configuration.log.level == .debug)
     #expect(configuration.log.format == .json)
     #expect(configuration.workers == 3)

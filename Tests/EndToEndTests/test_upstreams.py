@@ -319,7 +319,7 @@ def test_children_of_all_sorts_hold_nobody_back(make_gateway: Callable[..., Gate
         "floods": python_child("import sys, time; sys.stdout.write('y' * 80_000_000); sys.stdout.flush(); time.sleep(60)"),
         "deaf": python_child("import time; time.sleep(600)"),
     }
-    settings = {"servers": servers, "limits": {"probe_timeout": "1s"}}
+    settings = {"servers": servers, "start_timeout": "2s", "limits": {"probe_timeout": "1s"}}
     gateway = make_gateway(settings=settings, workers=2)
     session = LegacySession(gateway.port)
     started = time.monotonic()

@@ -41,8 +41,7 @@ extension ControlPlane {
     let transport = Cluster.Transport.streamableHTTP
     let draft = Cluster.Profile(
       transport: transport, revision: .newest, offer: ServerOffer(alias: supervisor.cluster.alias, capabilities: []))
-    let timeout = gateway.configuration.limits.probeTimeout.milliseconds
-    switch await outcome(supervisor.cluster, draft, nil, .serverDiscover, [], timeout) {
+    switch await outcome(supervisor.cluster, draft, nil, .serverDiscover, [], probeTimeout) {
     case .failed(let why):
       throw UpstreamFailure(why)
     case .status(let status, _):
@@ -74,7 +73,17 @@ extension ControlPlane {
     return nil
   }
 
+  private var probeTimeout: UInt64 { gateway.configuration.limits.probeTimeout.milliseconds }
+
   // MARK: Children and WebSockets
+
+  /// How long an answer to `server/discover` is waited for. Some servers of the legacy era never say a word to it, so it is
+  /// not long; but a modern one that is slow to start refuses the handshake that follows, and gets more time at each attempt.
+  private func patience(with supervisor: Supervisor, _ transport: Cluster.Transport) -> UInt64 {
+    guard transport == .stdio else { return probeTimeout }
+    let most = max(probeTimeout, gateway.configuration.startTimeout.milliseconds)
+    return min(probeTimeout << min(supervisor.failures, 8), most)
+  }
 
   /// The era of a child is probed on one that is thrown away: servers lock on their first message (PROTOCOL section 4).
   /// So is that of a WebSocket.
@@ -91,7 +100,9 @@ extension ControlPlane {
       return profile
     }
     var modern: Cluster.Profile?
-    if server.era != .legacy { modern = try await probeThrowaway(supervisor.cluster, transport) }
+    if server.era != .legacy {
+      modern = try await probeThrowaway(supervisor.cluster, transport, patience(with: supervisor, transport))
+    }
     guard let modern else {
       if server.era == .modern {
         throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
@@ -109,8 +120,8 @@ extension ControlPlane {
   func lookForUpgrade(_ supervisor: Supervisor) async {
     let found: Cluster.Profile?
     switch supervisor.cluster.profile?.transport {
-    case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio)
-    case .webSocket: found = try? await probeThrowaway(supervisor.cluster, .webSocket)
+    case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio, probeTimeout)
+    case .webSocket: found = try? await probeThrowaway(supervisor.cluster, .webSocket, probeTimeout)
     case .streamableHTTP: found = try? await discover(supervisor)
     default: return
     }
@@ -121,7 +132,7 @@ extension ControlPlane {
 
   /// nil if the server is of the legacy era. Throws if it can't be started or reached at all.
   private func probeThrowaway(
-    _ cluster: Cluster, _ transport: Cluster.Transport
+    _ cluster: Cluster, _ transport: Cluster.Transport, _ timeout: UInt64
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
     _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
@@ -133,7 +144,6 @@ extension ControlPlane {
     _ = binding.opened(open)
     let draft = Cluster.Profile(
       transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
-    let timeout = gateway.configuration.limits.probeTimeout.milliseconds
     let outcome = await outcome(cluster, draft, binding, .serverDiscover, [], timeout)
     let startFailure = link.startFailure
     link.close()

@@ -75,8 +75,15 @@ extension Worker {
     bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
     bodyScratch.buffer.append(idOf: envelope)
     bodyScratch.buffer.append(",\"result\":")
-    bodyScratch.buffer.append(initializeResult: gateway.catalogue.offer(session.view), revision: session.revision)
+    appendInitializeResult(of: session, to: &bodyScratch.buffer)
     bodyScratch.buffer.append("}")
+  }
+
+  /// What there is for a session by now, which holds for it from here on.
+  func appendInitializeResult(of session: Session, to buffer: inout ByteBuffer) {
+    let offer = gateway.catalogue.offer(session.view)
+    session.note(offer)
+    buffer.append(initializeResult: offer, revision: session.revision)
   }
 
   /// The session of that name, for the one who opened it.

@@ -54,7 +54,7 @@ extension Worker {
   private func initializeAgain(_ id: ExchangeID, _ session: Session?) {
     guard let session else { return fail(id, GatewayError(.methodNotFound)) }
     var result = ByteBuffer()
-    result.append(initializeResult: gateway.catalogue.offer(session.view), revision: session.revision)
+    appendInitializeResult(of: session, to: &result)
     answer(id, result: result.bytes)
   }
 

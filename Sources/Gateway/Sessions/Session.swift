@@ -92,6 +92,7 @@ package final class Session: Sendable {
   private let calls = Atomic<Int32>(0)
   private let isOverlaid = Atomic<Bool>(false)
   private let isUsed = Atomic<Bool>(false)
+  private let announced = Atomic<UInt8>(0)
   private let state: Mutex<State>
 
   init(
@@ -134,6 +135,14 @@ package final class Session: Sendable {
     return withState { Array($0.upstreams.values) }.compactMap { upstream in
       upstream.declare(settled.abilities).map { (upstream.cluster, $0) }
     }
+  }
+
+  /// The lists of whose changes the client was promised to hear: it must not hear of others.
+  var announcedLists: ListKinds { ListKinds(rawValue: announced.load(ordering: .relaxed)) }
+
+  /// What its client is being told that there is.
+  func note(_ offer: Offer) {
+    announced.store(ListKinds(announcedBy: offer.capabilities).rawValue, ordering: .relaxed)
   }
 
   /// Whether the client said that it can answer such a request.

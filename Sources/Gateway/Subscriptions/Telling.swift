@@ -156,7 +156,8 @@ extension Worker {
       var message = ByteBuffer(capacity: 96)
       message.append(changed: kind, subscriptionID: nil)
       let announcement = Announcement(message.bytes.array)
-      for session in sessions where Self.concerns(kind, changes[session.view]) {
+      for session in sessions
+      where Self.concerns(kind, changes[session.view]) && session.announcedLists.contains(ListKinds(kind)) {
         announcement.tell(session, on: self)
       }
       announcement.finish(on: self)

@@ -80,6 +80,14 @@ extension Worker {
     }
   }
 
+  private func handshakeTime(_ binding: UpstreamSession, _ link: Link?) -> UInt64 {
+    // A command may have to be downloaded before it runs, and as long as it lives it is on its way.
+    if let link, case .child = link.wire { return settings.configuration.startTimeout.milliseconds }
+    // A client that waits for its session gives a busy server the time that a call has.
+    let isProbe = binding.owner == nil
+    return isProbe ? settings.configuration.limits.probeTimeout.milliseconds : settings.callTimeout
+  }
+
   /// `initialize`, then `notifications/initialized`.
   func shakeHands(_ binding: UpstreamSession, _ link: Link?, _ completion: @escaping Completion) {
     let reference = link?.reference
@@ -98,10 +106,7 @@ extension Worker {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     exchanges[id].binding = binding
-    // A client that waits for its session gives a busy server the time that a call has.
-    let isProbe = binding.owner == nil
-    exchanges[id].deadline =
-      now + (isProbe ? settings.configuration.limits.probeTimeout.milliseconds : settings.callTimeout)
+    exchanges[id].deadline = now + handshakeTime(binding, link)
     var message = ByteBuffer(capacity: 256)
     message.append("{\"jsonrpc\":\"2.0\",\"id\":")
     message.append(decimal: id.rawValue)
