@@ -154,6 +154,15 @@ final class Exchange {
     }
   }
 
+  /// Whether a client waits for its answer, or may come back for it.
+  var isClients: Bool {
+    switch origin {
+    case .post, .batch, .eventStream, .socket: true
+    case .nobody: if case .undecided = answer { false } else { true }
+    case .free, .local, .carrying, .notice: false
+    }
+  }
+
   var isCarrying: Bool {
     if case .carrying = origin { true } else { false }
   }

@@ -220,7 +220,8 @@ package final class GatewayState: Sendable {
   private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
     shared.withLock { table in
       if let known = table[key] { return known }
-      let made = UpstreamSession(cluster: cluster, owner: nil, abilities: abilities)
+      let made = UpstreamSession(
+        cluster: cluster, owner: nil, abilities: abilities, isFollowed: key.abilities == nil)
       // Who was subscribed before the server changed still is.
       for (other, former) in table
       where other.abilities == key.abilities && other.principal == key.principal

@@ -74,28 +74,35 @@ struct UpstreamSessionTests {
     }
   }
 
-  @Test("A conversation has one stream at a time, and a new one gets its own")
+  @Test("A session is open once its stream is, and a new one gets its own")
   func hearing() {
     _ = upstream.access(waiter(1))
-    _ = upstream.opened(first)
-    guard case .yours = upstream.hear(first, waiter(1)), case .waiting = upstream.hear(first, waiter(2)) else {
-      Issue.record("two streams")
+    upstream.begun(first, opens: true)
+    #expect(upstream.isCurrent(first) && !upstream.isCurrent(second) && upstream.current == nil)
+    guard case .waiting = upstream.access(waiter(2)), case .waiting = upstream.hear(first, waiter(3)) else {
+      Issue.record("nobody waits")
       return
     }
-    #expect(upstream.heard(first).map(\.exchange.slot) == [1, 2])
-    guard case .settled = upstream.hear(first, nil) else {
-      Issue.record("a second stream")
+    #expect(upstream.heard(first).map(\.exchange.slot) == [3])
+    #expect(upstream.opened(first)?.map(\.exchange.slot) == [1, 2])
+    guard case .open = upstream.access(waiter(4)) else {
+      Issue.record("not open")
+      return
+    }
+    let end = NotificationStreamState.End(status: 0, wasAccepted: true, wasOfUse: true)
+    #expect(upstream.unheard(second, end) == nil)
+    #expect(upstream.unheard(first, end) == .again(after: 500))
+    guard case .unheard = upstream.access(waiter(5)), upstream.hear(first, waiter(5)) == .yours else {
+      Issue.record("a call goes out without a stream")
       return
     }
     _ = upstream.lost(first)
-    guard case .settled = upstream.hear(first, nil) else {
-      Issue.record("a stream of a conversation that is over")
-      return
-    }
-    _ = upstream.access(waiter(3))
+    #expect(upstream.hear(first, nil) == .settled, "a stream of a session that is over")
+    #expect(upstream.hearAgain(first) == nil)
+    _ = upstream.access(waiter(6))
     _ = upstream.opened(second)
-    guard case .yours = upstream.hear(second, nil) else {
-      Issue.record("the new conversation has no stream")
+    guard case .open = upstream.access(waiter(7)) else {
+      Issue.record("it has no stream to wait for")
       return
     }
   }

@@ -42,6 +42,16 @@ extension Worker {
     exchanges.find(id)?.reader !== reader
   }
 
+  /// The response to a call that came on the GET stream of its session: its own POST has nothing left to say.
+  func receive(_ id: ExchangeID, _ message: RawSpan, beside open: UpstreamSession.Open, _ cluster: Cluster) {
+    guard let exchange = exchanges.find(id), exchange.cluster === cluster, exchange.opened?.isSame(as: open) == true,
+      let reader = exchange.reader, reader.rewriter == nil
+    else { return }
+    let carrier = exchange.carrier
+    receive(id, message)
+    if case .connection(let connection) = carrier, isDone(id, reader) { linger(connection, cluster) }
+  }
+
   /// An upstream connection whose exchange is over: back to the pool, or closed.
   private func release(
     _ connection: ConnectionID, _ cluster: Cluster?, _ stake: UpstreamStake? = nil, reusable: Bool
@@ -272,6 +282,7 @@ extension Worker {
     var isLost = false
     if let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, hasLostSession(reader) {
       _ = binding.lost(open)
+      closeStream(of: open)
       if repeatInNewSession(id, reader) { return }
       isLost = true
     }
@@ -342,6 +353,7 @@ extension Worker {
       LostSession.isTold(status: 200, code: error.errorCode, text: error.errorMessage ?? "")
     else { return false }
     _ = binding.lost(open)
+    closeStream(of: open)
     exchange.retried = true
     // The answer that has come is read to its end without this call.
     exchange.reader = nil

@@ -103,14 +103,13 @@ extension Worker {
         guard park(exchange, message) else { return }
         return settleLogLevel(binding, open) { [unowned self] in resumeParked(id, failure: nil) }
       }
-      if exchange.method == .resourcesSubscribe {
-        // What it brings must find an open stream.
-        guard park(exchange, message) else { return }
-        guard hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) else { return }
-        guard let message = unpark(exchange) else { return }
-        return carry(exchange, message.rawBytes, open)
-      }
       carry(exchange, message, open)
+    case .unheard(let open):
+      // What the server asks or tells in the course of the call must find an open stream.
+      guard park(exchange, message) else { return }
+      if hear(binding, open, for: UpstreamSession.Waiter(worker: index, exchange: id)) {
+        resumeParked(id, failure: nil)
+      }
     case .waiting:
       _ = park(exchange, message)
     case .yours:

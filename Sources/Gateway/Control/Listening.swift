@@ -18,7 +18,7 @@ extension ControlPlane {
     if profile.revision.era == .modern {
       await beginListens(supervisor, profile, wanted)
     } else {
-      openNotificationStream(supervisor, profile)
+      await openNotificationStream(supervisor, profile)
       await settle(wanted, supervisor, profile)
     }
   }
@@ -80,17 +80,33 @@ extension ControlPlane {
 
   // MARK: Legacy upstreams
 
-  private func openNotificationStream(_ supervisor: Supervisor, _ profile: Cluster.Profile) {
+  /// Returns once the server has begun the stream of the gateway's own session, has refused it, or takes too long.
+  private func openNotificationStream(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
+    let cluster = supervisor.cluster
     guard profile.transport == .streamableHTTP, let open = supervisor.binding?.current else { return }
-    let stream = UpstreamStream(supervisor.cluster, .notifications, binding: supervisor.binding, open: open)
-    stream.ended = { [weak supervisor] status in
-      // 405 and its like: the server has nothing to tell.
-      guard status == 200 || status == 0 else { return }
-      guard let supervisor else { return }
-      supervisor.stream = nil
-      self.listenAgain(supervisor)
+    await withCheckedContinuation { continuation in
+      let opening = LocalOpening { continuation.resume() }
+      let stream = UpstreamStream(cluster, .notifications, binding: supervisor.binding, open: open)
+      stream.settled = {
+        cluster.note(.given)
+        opening.complete()
+      }
+      stream.ended = { [weak supervisor] status in
+        opening.complete()
+        guard let supervisor else { return }
+        supervisor.stream = nil
+        // 405 and its like: the server has nothing to tell.
+        guard status == 200 || status == 0 else { return cluster.noteRefusal(status) }
+        self.listenAgain(supervisor)
+      }
+      supervisor.stream = worker.openNotificationStream(stream)
+      if supervisor.stream == nil { return opening.complete() }
+      worker.after(milliseconds: Worker.streamHeadTime) {
+        guard !opening.isComplete else { return }
+        cluster.note(.slow)
+        opening.complete()
+      }
     }
-    supervisor.stream = worker.openNotificationStream(stream)
   }
 
   private func subscribe(

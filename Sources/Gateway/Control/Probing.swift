@@ -169,9 +169,11 @@ extension ControlPlane {
     let binding = ownBinding(cluster)
     supervisor.binding = binding
     if let open = binding.takeOpen() { worker.end(open, cluster) }
+    // It may be another server by now.
+    cluster.note(.unknown)
     let result = await withCheckedContinuation { continuation in
       switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
-      case .yours, .open:
+      case .yours, .open, .unheard:
         worker.establish(binding, transport, .legacy) { continuation.resume(returning: $0) }
       case .waiting, .closed:
         continuation.resume(returning: .failure(.failed("its conversation is being opened")))
@@ -212,7 +214,7 @@ extension ControlPlane {
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
   private func ownBinding(_ cluster: Cluster) -> UpstreamSession {
     if cluster.isolation == .shared { return gateway.sharedUpstream(cluster) }
-    return UpstreamSession(cluster: cluster, owner: nil, abilities: [])
+    return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
   }
 
   // MARK: Questions

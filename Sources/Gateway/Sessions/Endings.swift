@@ -45,10 +45,6 @@ extension Worker {
   private func abandonCalls(of session: SessionID) {
     for exchange in exchanges.ids(where: { $0.session?.id == session }) { abandon(exchange) }
     _ = reverses.takeAll { $0.session.id == session }
-    for (connection, stream) in upstreamStreams where stream.owner == session {
-      upstreamStreams[connection] = nil
-      loop.abort(connection)
-    }
   }
 
   /// A call of a session that is gone.
@@ -69,6 +65,7 @@ extension Worker {
 
   func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
     if let link = open.link { return on(link.worker) { $0.links[link.number]?.close() } }
+    closeStream(of: open)
     guard !open.httpSession.isEmpty, let id = exchanges.make(.nobody) else { return }
     exchanges[id].cluster = cluster
     exchanges[id].startedAt = now

@@ -80,6 +80,8 @@ final class Cluster: Sendable {
   private let retired = Atomic<Bool>(false)
   private let exceeds = Atomic<Bool>(false)
 
+  private let streamsWord = Atomic<UInt8>(Streams.unknown.rawValue)
+
   init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
     number = name.number
     id = name.id
@@ -163,6 +165,34 @@ final class Cluster: Sendable {
     same.position = server.position
     same.displayName = server.displayName
     return same == server
+  }
+
+  // MARK: GET streams
+
+  /// What is known of the GET streams of its sessions.
+  enum Streams: UInt8, Sendable {
+    case unknown
+    /// It has begun one.
+    case given
+    /// It does not begin one before it has something to say: that is not waited for.
+    case slow
+    /// It has none.
+    case none
+  }
+
+  var streams: Streams { Streams(rawValue: streamsWord.load(ordering: .relaxed)) ?? .unknown }
+
+  func note(_ streams: Streams) {
+    if streams != self.streams { streamsWord.store(streams.rawValue, ordering: .relaxed) }
+  }
+
+  /// It refused a stream with that HTTP status. One that it gave to others is refused for a reason of the moment.
+  func noteRefusal(_ status: Int) {
+    switch status {
+    case 405, 501: note(.none)
+    case 401, 403, 409: break
+    default: if streams != .given { note(.none) }
+    }
   }
 
   var isolation: GatewayConfiguration.Server.Isolation { server?.isolation ?? .shared }

@@ -41,7 +41,6 @@ extension Worker {
           return gateway.post(to: opener) { $0.end(open, binding.cluster) }
         }
         waiters = found
-        gateway.post(to: opener) { $0.conversationOpened(binding, open) }
       case .failure(let error):
         waiters = binding.failed()
         failure = error.text
@@ -140,7 +139,8 @@ extension Worker {
       if let link { links[link.number]?.close() }
       return completion(.failure(.failed("initialize was refused: \(why)")))
     }
-    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
+    let stream = link == nil && !httpSession.isEmpty ? StreamPlace() : nil
+    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link, stream: stream)
     let established = Established(
       open: open, offer: ServerOffer(alias: binding.cluster.alias, answer: envelope, revision: revision))
     let notification: StaticString = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
@@ -149,7 +149,11 @@ extension Worker {
       return restore(binding, established) { completion(.success(established)) }
     }
     // Servers refuse calls that overtake the notification on another connection, so its 202 is awaited.
-    let call = LocalCall { [self] _ in restore(binding, established) { completion(.success(established)) } }
+    let call = LocalCall { [self] _ in
+      openFirstStream(of: binding, open) { [self] in
+        restore(binding, established) { completion(.success(established)) }
+      }
+    }
     guard let id = beginLocal(call, binding.cluster, .notifyInitialized) else {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }

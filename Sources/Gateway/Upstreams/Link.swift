@@ -244,7 +244,7 @@ final class Link {
     let open = open
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
     if let call = calls.onlyClients { return hand(envelope.message, to: call) }
-    if let owner = binding.owner { return worker.askedOutsideCalls(envelope, of: owner, cluster, open) }
+    if binding.owner != nil { return worker.askOutsideCalls(envelope, binding, open) }
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")

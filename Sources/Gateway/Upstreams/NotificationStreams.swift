@@ -1,23 +1,51 @@
 import MCP
 import Reactor
+import Synchronization
 import Wire
 
-/// The GET streams of legacy upstream sessions, on which servers say what belongs to no call. The one of a client's own
-/// conversation opens once that client has something to hear there (DESIGN 9), at most one per upstream session.
+/// Where the GET stream of an upstream session is, for whoever ends the session.
+final class StreamPlace: Sendable {
+  private let word = Atomic<UInt64>(0)
+
+  func move(to connection: ConnectionID) { word.store(connection.rawValue, ordering: .releasing) }
+
+  /// The connection, once.
+  func take() -> ConnectionID? {
+    let connection = ConnectionID(rawValue: word.exchange(0, ordering: .acquiringAndReleasing))
+    return connection.isNone ? nil : connection
+  }
+}
+
+/// The GET streams of legacy upstream sessions, on which servers ask and tell what belongs to no call. A session has its
+/// stream before the first call goes out; one that broke is opened again when somebody listens, or by the next call. To
+/// the gateway's own sessions the control loop listens.
 extension Worker {
+  /// How long a server may take to begin a stream, in milliseconds.
+  static var streamHeadTime: UInt64 { 2000 }
+  /// That of one which takes longer: so that the request for its stream reaches it before the call does.
+  private static var streamHeadStart: UInt64 { 100 }
+  /// What lasted as long was of use, whether it brought anything or not.
+  private static var steadyTime: UInt64 { 1000 }
+
   /// A session listens now: what its own upstream conversations say outside of calls has somewhere to go.
   func sessionListens(_ session: Session) {
     for (binding, open) in session.openUpstreams { hear(binding, open) }
   }
 
-  /// A conversation was opened: it gets its stream if somebody waits for what comes on it.
-  func conversationOpened(_ binding: UpstreamSession, _ open: UpstreamSession.Open) {
-    if isHeard(binding) { hear(binding, open) }
+  /// Opens the stream of a session that the server has just given. `completion` is called when the server has begun it,
+  /// has refused it, or takes too long.
+  func openFirstStream(
+    of binding: UpstreamSession, _ open: UpstreamSession.Open, _ completion: @escaping () -> Void
+  ) {
+    let opens = !open.httpSession.isEmpty && !binding.isFollowed && binding.cluster.streams != .none
+    binding.begun(open, opens: opens)
+    guard opens else { return completion() }
+    openStream(of: binding, open, after: [], completion)
   }
 
-  /// Whether what a conversation says outside of calls is for anybody.
+  /// Whether what a conversation says outside of calls is for anybody, with no call on its way.
   private func isHeard(_ binding: UpstreamSession) -> Bool {
-    guard let owner = binding.owner else { return !binding.subscriptions.isEmpty }
+    guard let owner = binding.owner else { return true }
     guard let session = gateway.sessions.find(owner) else { return false }
     return session.withState { state in
       !state.ended
@@ -26,43 +54,51 @@ extension Worker {
   }
 
   /// Makes sure that a conversation has its stream, if it can have one. False if that takes a while: `waiter` will be
-  /// resumed. Links need none, and the gateway itself listens to what all share.
+  /// resumed.
   @discardableResult
   func hear(
     _ binding: UpstreamSession, _ open: UpstreamSession.Open, for waiter: UpstreamSession.Waiter? = nil
   ) -> Bool {
-    guard open.link == nil, !open.httpSession.isEmpty, binding.cluster.isolation != .shared else { return true }
     switch binding.hear(open, waiter) {
     case .settled:
       return true
     case .waiting:
       return false
     case .yours:
-      openStream(of: binding, open, nil)
+      openStream(of: binding, open, after: binding.lastEventID)
       return false
     }
   }
 
-  /// What is known of a stream that is to be taken up again.
-  private struct BrokenStream {
-    var lastEventID: [UInt8]
-    /// Attempts since the server last took it.
-    var failures: UInt64
-    /// The server did take it once, so that a refusal is no sign that it has no such streams.
-    var wasAccepted: Bool
-  }
-
   private func openStream(
-    of binding: UpstreamSession, _ open: UpstreamSession.Open, _ broken: BrokenStream?
+    of binding: UpstreamSession, _ open: UpstreamSession.Open, after lastEventID: [UInt8],
+    _ completion: (() -> Void)? = nil
   ) {
     let stream = UpstreamStream(binding.cluster, .notifications, binding: binding, open: open)
-    stream.lastEventID = broken?.lastEventID ?? []
-    stream.settled = { [unowned self] in settle(binding, open) }
-    stream.ended = { [unowned self, unowned stream] status in
+    stream.lastEventID = lastEventID
+    let opening = LocalOpening { [unowned self] in
       settle(binding, open)
-      streamEnded(stream, of: binding, open, status: status, broken)
+      completion?()
     }
-    if openNotificationStream(stream) == nil { stream.end(status: 0) }
+    stream.settled = { [unowned self, unowned stream] in
+      stream.acceptedAt = now
+      binding.cluster.note(.given)
+      opening.complete()
+    }
+    stream.ended = { [unowned self, unowned stream] status in
+      opening.complete()
+      streamEnded(stream, of: binding, open, status: status)
+    }
+    guard let connection = openNotificationStream(stream) else { return stream.end(status: 0) }
+    open.stream?.move(to: connection)
+    // Whoever ended the session meanwhile did not know of it.
+    guard binding.isCurrent(open) else { return closeStream(of: open) }
+    let isSlow = binding.cluster.streams == .slow
+    after(milliseconds: isSlow ? Self.streamHeadStart : Self.streamHeadTime) {
+      guard !opening.isComplete else { return }
+      binding.cluster.note(.slow)
+      opening.complete()
+    }
   }
 
   /// Who waited for the stream goes on, with it or without.
@@ -73,36 +109,34 @@ extension Worker {
   }
 
   private func streamEnded(
-    _ stream: UpstreamStream, of binding: UpstreamSession, _ open: UpstreamSession.Open, status: Int,
-    _ before: BrokenStream?
+    _ stream: UpstreamStream, of binding: UpstreamSession, _ open: UpstreamSession.Open, status: Int
   ) {
-    guard isHeard(binding) else { return binding.unheard(open) }
-    var broken = BrokenStream(
-      lastEventID: stream.lastEventID, failures: stream.accepted ? 0 : (before?.failures ?? 0) + 1,
-      wasAccepted: stream.accepted || before?.wasAccepted == true)
-    switch status {
-    case 0, 200, 429, 500...:
+    let wasOfUse = stream.hasSpoken || stream.acceptedAt.map { now >= $0 + Self.steadyTime } ?? false
+    let end = NotificationStreamState.End(
+      status: status, wasAccepted: stream.accepted, wasOfUse: wasOfUse, lastEventID: stream.lastEventID,
+      retry: stream.retry)
+    switch binding.unheard(open, end) {
+    case nil:
       break
-    case 404 where broken.wasAccepted:
-      // The upstream has ended the session: what was settled in it is settled again in a new one.
-      if binding.lost(open) { reopen(binding) }
-      return
-    case _ where !stream.accepted && !broken.lastEventID.isEmpty:
-      // It does not know that event any more: from now on, then [6.4].
-      broken.lastEventID = []
-    case 400 where broken.wasAccepted:
-      // So say servers that do not know the session any more, too.
-      if binding.lost(open) { reopen(binding) }
-      return
-    default:
-      // 405 and its like: it has nothing to say.
-      return
+    case .giveUp:
+      binding.cluster.noteRefusal(status)
+    case .sessionLost:
+      // What was settled in it is settled again in a new one.
+      if binding.lost(open), isHeard(binding) { reopen(binding) }
+    case .again(let delay):
+      after(milliseconds: delay) { [unowned self] in
+        guard isHeard(binding), let lastEventID = binding.hearAgain(open) else { return }
+        openStream(of: binding, open, after: lastEventID)
+      }
     }
-    let delay = stream.retry ?? min(UInt64(500) << min(broken.failures, 6), 30_000)
-    after(milliseconds: min(delay, 30_000)) { [unowned self, broken] in
-      guard let current = binding.current, current.isSame(as: open) else { return }
-      guard isHeard(binding) else { return binding.unheard(open) }
-      openStream(of: binding, open, broken)
+  }
+
+  /// Closes the stream of a session that is over.
+  func closeStream(of open: UpstreamSession.Open) {
+    guard let connection = open.stream?.take() else { return }
+    on(connection.worker) { worker in
+      guard worker.upstreamStreams.removeValue(forKey: connection) != nil else { return }
+      worker.loop.abort(connection)
     }
   }
 
@@ -125,5 +159,22 @@ extension Worker {
     if !lastEventID.isEmpty { headScratch.buffer.append(header: .lastEventID, lastEventID.rawBytes) }
     headScratch.buffer.appendHeadEnd()
     return openUpstreamStream(stream, head: headBytes)
+  }
+}
+
+/// What waits until a stream has begun, was refused or takes too long; whichever comes first.
+final class LocalOpening {
+  private var completion: (() -> Void)?
+
+  init(_ completion: @escaping () -> Void) {
+    self.completion = completion
+  }
+
+  var isComplete: Bool { completion == nil }
+
+  func complete() {
+    let completion = completion
+    self.completion = nil
+    completion?()
   }
 }

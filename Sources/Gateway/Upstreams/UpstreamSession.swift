@@ -11,6 +11,8 @@ final class UpstreamSession: Sendable {
     var httpSession: [UInt8]
     /// The worker's link that carries it, for children and HTTP+SSE.
     var link: LinkReference?
+    /// Where its GET stream is, on Streamable HTTP.
+    var stream: StreamPlace?
   }
 
   /// An exchange that waits for the conversation to open.
@@ -21,6 +23,8 @@ final class UpstreamSession: Sendable {
 
   enum Access {
     case open(Open)
+    /// It is open, but its stream is not: a call is to wait for that.
+    case unheard(Open)
     /// Somebody else opens it: the waiter will be called.
     case waiting
     /// The caller opens it, and then calls `opened` or `failed`.
@@ -29,33 +33,18 @@ final class UpstreamSession: Sendable {
     case closed
   }
 
-  /// Whether there is a stream on which the upstream says what belongs to no call.
-  enum Hearing {
-    /// There is one, or there can be none.
-    case settled
-    /// Somebody else opens it: the waiter will be called.
-    case waiting
-    /// The caller opens it, and then calls `heard`.
-    case yours
-  }
-
   private enum State {
     case idle
-    case opening([Waiter])
+    /// With the session, once the server has given one.
+    case opening([Waiter], Open?)
     case open(Open)
     case closed
-  }
-
-  private enum Stream {
-    case none
-    case opening([Waiter])
-    case settled
   }
 
   private struct Conversation {
     var state = State.idle
     var abilities: ClientCapabilities
-    var stream = Stream.none
+    var stream = NotificationStreamState()
     /// Who subscribed to which of the upstream's own URIs, and whether the client knows it under a marked one.
     var subscribers: [[UInt8]: [SessionID: Bool]] = [:]
     /// The lowest level from which on modern requests have asked for logs.
@@ -64,8 +53,15 @@ final class UpstreamSession: Sendable {
     mutating func takeOpen() -> Open? {
       guard case .open(let open) = state else { return nil }
       state = .idle
-      if case .settled = stream { stream = .none }
       return open
+    }
+
+    /// Whether it is the session that is open, or is being opened.
+    func isCurrent(_ seen: Open) -> Bool {
+      switch state {
+      case .open(let open), .opening(_, let open?): open.isSame(as: seen)
+      case .idle, .closed, .opening: false
+      }
     }
 
     func isOpen(as seen: Open) -> Bool {
@@ -78,11 +74,14 @@ final class UpstreamSession: Sendable {
   /// The client session it belongs to, with `isolation: session`. Its name alone: a weak reference would make every
   /// retain of the session take the slow way.
   let owner: SessionID?
+  /// The control loop listens to what it says outside of calls.
+  let isFollowed: Bool
   private let conversation: Mutex<Conversation>
 
-  init(cluster: Cluster, owner: SessionID?, abilities: ClientCapabilities) {
+  init(cluster: Cluster, owner: SessionID?, abilities: ClientCapabilities, isFollowed: Bool = false) {
     self.cluster = cluster
     self.owner = owner
+    self.isFollowed = isFollowed
     conversation = Mutex(Conversation(abilities: abilities.intersection(.relayable)))
   }
 
@@ -104,19 +103,22 @@ final class UpstreamSession: Sendable {
   func access(_ waiter: Waiter) -> Access {
     conversation.withLock { conversation in
       switch conversation.state {
-      case .open(let open): return .open(open)
-      case .opening(var waiters):
+      case .open(let open): return conversation.stream.isAwaited ? .unheard(open) : .open(open)
+      case .opening(var waiters, let open):
         waiters.append(waiter)
-        conversation.state = .opening(waiters)
+        conversation.state = .opening(waiters, open)
         return .waiting
       case .idle:
-        conversation.state = .opening([waiter])
+        conversation.state = .opening([waiter], nil)
         return .yours
       case .closed:
         return .closed
       }
     }
   }
+
+  /// Whether it is the session that is open, or is being opened.
+  func isCurrent(_ seen: Open) -> Bool { conversation.withLock { $0.isCurrent(seen) } }
 
   var current: Open? {
     conversation.withLock { if case .open(let open) = $0.state { open } else { nil } }
@@ -138,7 +140,6 @@ final class UpstreamSession: Sendable {
     conversation.withLock { conversation in
       guard conversation.isOpen(as: seen) else { return false }
       conversation.state = .idle
-      if case .settled = conversation.stream { conversation.stream = .none }
       return true
     }
   }
@@ -162,46 +163,48 @@ final class UpstreamSession: Sendable {
 
   private func finish(_ next: State) -> [Waiter]? {
     conversation.withLock { conversation in
-      guard case .opening(let waiters) = conversation.state else { return nil }
+      guard case .opening(let waiters, let begun) = conversation.state else { return nil }
       conversation.state = next
+      if case .open(let open) = next, begun?.isSame(as: open) != true { conversation.stream.begin(opens: false) }
       return waiters
     }
   }
 
   // MARK: Its stream
 
+  /// The server has given a session: before it counts as open the caller opens a stream for it, if it `opens` one.
+  func begun(_ open: Open, opens: Bool) {
+    conversation.withLock { conversation in
+      guard case .opening(let waiters, _) = conversation.state else { return }
+      conversation.state = .opening(waiters, open)
+      conversation.stream.begin(opens: opens)
+    }
+  }
+
   /// Asks for the stream of the conversation that the caller saw.
-  func hear(_ seen: Open, _ waiter: Waiter?) -> Hearing {
+  func hear(_ seen: Open, _ waiter: Waiter?) -> NotificationStreamState.Hearing {
+    conversation.withLock { $0.isCurrent(seen) ? $0.stream.want(waiter) : .settled }
+  }
+
+  /// It is time to open a stream that broke again. Where to take it up; nil if that is done or of no use.
+  func hearAgain(_ seen: Open) -> [UInt8]? {
     conversation.withLock { conversation in
-      guard conversation.isOpen(as: seen) else { return .settled }
-      switch conversation.stream {
-      case .settled: return .settled
-      case .opening(var waiters):
-        if let waiter { waiters.append(waiter) }
-        conversation.stream = .opening(waiters)
-        return .waiting
-      case .none:
-        conversation.stream = .opening(waiter.map { [$0] } ?? [])
-        return .yours
-      }
+      guard conversation.isCurrent(seen), conversation.stream.again() else { return nil }
+      return conversation.stream.lastEventID
     }
   }
 
-  /// The stream is there, or it turned out that there is none to be had.
+  /// Where to take up the stream that the caller opens.
+  var lastEventID: [UInt8] { conversation.withLock { $0.stream.lastEventID } }
+
+  /// The stream is there, or no longer waited for.
   func heard(_ seen: Open) -> [Waiter] {
-    conversation.withLock { conversation in
-      guard case .opening(let waiters) = conversation.stream else { return [] }
-      conversation.stream = conversation.isOpen(as: seen) ? .settled : .none
-      return waiters
-    }
+    conversation.withLock { $0.isCurrent(seen) ? $0.stream.settle() : [] }
   }
 
-  /// The stream broke and is not opened again: whoever needs it next opens it.
-  func unheard(_ seen: Open) {
-    conversation.withLock { conversation in
-      guard conversation.isOpen(as: seen), case .settled = conversation.stream else { return }
-      conversation.stream = .none
-    }
+  /// The stream has ended, or was refused. nil if the session is over too.
+  func unheard(_ seen: Open, _ end: NotificationStreamState.End) -> NotificationStreamState.Action? {
+    conversation.withLock { $0.isCurrent(seen) ? $0.stream.ended(end) : nil }
   }
 
   // MARK: Logs

@@ -22,6 +22,9 @@ final class UpstreamStream {
   /// The event that is coming in is too large and left out.
   var isSkipping = false
   var accepted = false
+  /// When, and whether anything came on it since.
+  var acceptedAt: UInt64?
+  var hasSpoken = false
   /// The id of the last event and the reconnection time that the server named, for taking the stream up again.
   var lastEventID: [UInt8] = []
   var retry: UInt64?
@@ -36,9 +39,6 @@ final class UpstreamStream {
     self.binding = binding
     self.open = open
   }
-
-  /// The client session whose upstream session it is; nil for one of the gateway's own.
-  var owner: SessionID? { binding?.owner }
 
   func end(status: Int) {
     let ended = ended
@@ -96,7 +96,10 @@ extension Worker {
         swap(&message, &stream.buffer)
         let wasSkipped = stream.isSkipping
         stream.isSkipping = false
-        if end.hasData, !end.isEmpty, !wasSkipped { received(message.bytes, stream, connection) }
+        if end.hasData, !end.isEmpty, !wasSkipped {
+          stream.hasSpoken = true
+          received(message.bytes, stream, connection)
+        }
         message.clear(keepingAtMost: 64 << 10)
         swap(&message, &stream.buffer)
       }
@@ -148,36 +151,23 @@ extension Worker {
         if let binding = stream.binding { broadcast(envelope, binding) }
       }
     case .request:
-      if let open = stream.open { askedOutsideCalls(envelope, of: stream.owner, stream.cluster, open) }
+      if let binding = stream.binding, let open = stream.open { askOutsideCalls(envelope, binding, open) }
     case .batch:
       for element in Self.elements(of: message) { received(element.rawBytes, stream, connection) }
-    case .result, .error, .invalid:
+    case .result, .error:
+      answered(stream, envelope)
+    case .invalid:
       break
     }
   }
 
-  /// A server's request that belongs to no call: its client gets it on a stream of its own, if it has one.
-  func askedOutsideCalls(
-    _ envelope: Envelope, of owner: SessionID?, _ cluster: Cluster, _ open: UpstreamSession.Open
-  ) {
-    guard let id = envelope.id else { return }
-    if envelope.method == .ping { return resultUpstream("{}", id, cluster, open) }
-    guard let session = owner.flatMap(gateway.sessions.find), session.canBeAsked(envelope.method) else {
-      return refuseUpstream(id, cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
-    }
-    guard !isAmongSeveral(envelope, session.view) else {
-      let refusal = GatewayError.amongSeveral(envelope.methodName.text, "this server for clients that know it")
-      return refuseUpstream(id, cluster, open, code: -32601, refusal.phrase)
-    }
-    let entry = Reverse(
-      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: cluster, exchange: .none)
-    guard let reverse = reverses.make(entry) else { return }
-    splice.reset()
-    if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
-    var message = ByteBuffer(capacity: envelope.message.byteCount + 32)
-    if splice.write(envelope.message, into: &message), emit(message.bytes, to: session) { return }
-    _ = reverses.take(reverse, from: session)
-    refuseUpstream(id, cluster, open, code: -32601, "the client does not listen")
+  /// Some servers answer a call on this stream, not on the one of its POST.
+  private func answered(_ stream: UpstreamStream, _ envelope: Envelope) {
+    guard let open = stream.open, let token = envelope.id, let call = ExchangeID(token: token),
+      call.worker < gateway.loopCount
+    else { return }
+    let message = envelope.message.array
+    on(call.worker) { [cluster = stream.cluster] in $0.receive(call, message.rawBytes, beside: open, cluster) }
   }
 
   // MARK: HTTP+SSE upstreams

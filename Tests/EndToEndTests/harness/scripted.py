@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,6 +27,17 @@ class ScriptedServer:
         self.tools = ["who"]
         self.extra_tools: dict[str, list[str]] = {}
         """Tools that only one session has."""
+        self.questions: dict[str, dict[str, Any]] = {}
+        """What a call of a tool asks its client first, on the GET stream of its session: as TypeScript servers send what
+        they don't relate to a request. It is lost where there is no stream."""
+        self.withholds_heads = False
+        """A GET stream has no head before it has an event."""
+        self.answers_aside: set[str] = set()
+        """Tools whose calls are answered on the GET stream, while the stream of the POST stays open and silent."""
+        self.keeps_ended_streams = False
+        """The stream of a session stays open after its DELETE."""
+        self.left_aside: list[bytes] = []
+        """What such streams brought from the peer in the end: nothing, when it closed them."""
         self.on_call: Callable[[dict[str, Any]], None] = lambda _: None
         ThreadingHTTPServer.daemon_threads = True
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self))
@@ -55,6 +68,19 @@ class ScriptedServer:
     def break_stream(self, session: str) -> None:
         self.streams.pop(session).put(None)
 
+    def ask(self, session: str, question: dict[str, Any], patience: float = 8) -> dict[str, Any] | None:
+        """The client's response to a question on the GET stream of its session; None if there is none."""
+        number = f"question {len(self.seen)}"
+        if session in self.streams:
+            self.push(session, {"jsonrpc": "2.0", "id": number, **question})
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            for answer in self.requests("response", session):
+                if answer.get("id") == number:
+                    return answer
+            time.sleep(0.01)
+        return None
+
     def result(self, session: str, message: dict[str, Any]) -> dict[str, Any] | None:
         match message["method"]:
             case "initialize":
@@ -70,6 +96,10 @@ class ScriptedServer:
                 return {"resourceTemplates": []}
             case "tools/call":
                 self.on_call(message)
+                if question := self.questions.get(message["params"]["name"]):
+                    answer = self.ask(session, question) or {"error": "no answer"}
+                    text = json.dumps({name: answer[name] for name in ("result", "error") if name in answer})
+                    return {"content": [{"type": "text", "text": text}]}
                 padding = "." * message["params"].get("arguments", {}).get("padding", 0)
                 return {"content": [{"type": "text", "text": f"{message['params']['name']} {session}{padding}"}]}
             case "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel" | "ping":
@@ -125,6 +155,8 @@ def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             answer = {"jsonrpc": "2.0", "id": message["id"]}
             if result is None:
                 return self.reply(200, {**answer, "error": {"code": -32601, "message": "Method not found"}})
+            if kind == "tools/call" and message["params"]["name"] in server.answers_aside:
+                return self.answer_aside({**answer, "result": result})
             return self.reply(200, {**answer, "result": result})
 
         def do_GET(self) -> None:
@@ -136,20 +168,34 @@ def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             events: queue.Queue[bytes | None] = queue.Queue()
             server.streams[self.session] = events
             server.seen.append(("GET", self.session, {name.lower(): value for name, value in self.headers.items()}))
+            event = events.get() if server.withholds_heads else b""
+            self.begin_events()
+            while event is not None:
+                self.wfile.write(event)
+                event = events.get()
+            self.close_connection = True
+
+        def begin_events(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
-            while (event := events.get()) is not None:
-                self.wfile.write(event)
+
+        def answer_aside(self, answer: dict[str, Any]) -> None:
+            self.begin_events()
+            server.push(self.session, answer)
             self.close_connection = True
+            # Until the peer has had enough of it.
+            self.connection.settimeout(20)
+            with suppress(OSError):
+                server.left_aside.append(self.connection.recv(1))
 
         def do_DELETE(self) -> None:
             if not self.is_known():
                 return None
             server.seen.append(("DELETE", self.session, {}))
             server.sessions.discard(self.session)
-            if stream := server.streams.pop(self.session, None):
+            if (stream := server.streams.pop(self.session, None)) and not server.keeps_ended_streams:
                 stream.put(None)
             self.reply(200)
 

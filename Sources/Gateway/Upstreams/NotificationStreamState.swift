@@ -1,0 +1,130 @@
+/// The GET stream of one legacy upstream session: whether it is there, who waits for it, and what is done when it ends.
+/// What a server asks or tells outside of calls comes on it and is lost without one, so a call waits until it is open.
+struct NotificationStreamState: Sendable {
+  /// Whether there is a stream for what belongs to no call.
+  enum Hearing: Equatable {
+    /// There is one, or none is to be waited for.
+    case settled
+    /// Somebody else opens it: the waiter will be called.
+    case waiting
+    /// The caller opens it, and then says what became of it.
+    case yours
+  }
+
+  /// How a stream ended, or that the server did not take it.
+  struct End: Sendable {
+    /// The HTTP status of a refusal, 200 for an end, 0 for a broken connection.
+    var status: Int
+    var wasAccepted: Bool
+    /// It brought something, or it lasted for a while.
+    var wasOfUse: Bool
+    /// The id of its last event, empty without one, and the reconnection time in milliseconds that the server named.
+    var lastEventID: [UInt8] = []
+    var retry: UInt64?
+  }
+
+  enum Action: Equatable {
+    /// The server has no such streams.
+    case giveUp
+    /// It has ended the session with the stream.
+    case sessionLost
+    /// It is opened again after so many milliseconds if somebody listens, and sooner by the next call.
+    case again(after: UInt64)
+  }
+
+  private enum Phase {
+    case missing
+    case opening([UpstreamSession.Waiter])
+    case open
+    /// It broke so often that no call waits for it any more.
+    case unsteady
+    /// There can be none.
+    case none
+  }
+
+  /// Attempts that came to nothing, one after the other, until calls no longer wait for another.
+  private static let patience: UInt64 = 3
+  private static let longestPause: UInt64 = 30_000
+
+  private var phase = Phase.none
+  private var failures: UInt64 = 0
+  private var wasAccepted = false
+  /// Where to take it up again; empty if there is no such place.
+  private(set) var lastEventID: [UInt8] = []
+
+  /// Calls wait for it.
+  var isAwaited: Bool {
+    switch phase {
+    case .missing, .opening: true
+    case .open, .unsteady, .none: false
+    }
+  }
+
+  /// A new session, for which the caller opens a stream, or which has none.
+  mutating func begin(opens: Bool) {
+    self = NotificationStreamState()
+    if opens { phase = .opening([]) }
+  }
+
+  /// Somebody needs the stream.
+  mutating func want(_ waiter: UpstreamSession.Waiter?) -> Hearing {
+    switch phase {
+    case .open, .none, .unsteady:
+      return .settled
+    case .opening(var waiters):
+      if let waiter { waiters.append(waiter) }
+      phase = .opening(waiters)
+      return .waiting
+    case .missing:
+      phase = .opening(waiter.map { [$0] } ?? [])
+      return .yours
+    }
+  }
+
+  /// It is time to open it again. False if somebody has.
+  mutating func again() -> Bool {
+    switch phase {
+    case .missing, .unsteady:
+      phase = .opening([])
+      return true
+    case .opening, .open, .none:
+      return false
+    }
+  }
+
+  /// The server has taken it, or takes so long that nobody waits any more. Who waited goes on.
+  mutating func settle() -> [UpstreamSession.Waiter] {
+    guard case .opening(let waiters) = phase else { return [] }
+    phase = .open
+    return waiters
+  }
+
+  /// It has ended, or was refused; who waits for it is to be settled before.
+  mutating func ended(_ end: End) -> Action {
+    let isFirst = !wasAccepted && !end.wasAccepted
+    wasAccepted = wasAccepted || end.wasAccepted
+    failures = end.wasAccepted && end.wasOfUse ? 0 : failures + 1
+    if !end.lastEventID.isEmpty { lastEventID = end.lastEventID }
+    switch end.status {
+    case 0, 200, 429, 500, 502...:
+      break
+    case 404 where !isFirst:
+      phase = .missing
+      return .sessionLost
+    case _ where !end.wasAccepted && !lastEventID.isEmpty:
+      // It does not know that event any more: from now on, then [6.4].
+      lastEventID = []
+    case 400 where !isFirst:
+      // So say servers that do not know the session any more, too.
+      phase = .missing
+      return .sessionLost
+    default:
+      // 405 and its like.
+      phase = .none
+      return .giveUp
+    }
+    phase = failures < Self.patience ? .missing : .unsteady
+    let pause = end.retry ?? 500 << min(failures, 6)
+    return .again(after: min(pause, Self.longestPause))
+  }
+}

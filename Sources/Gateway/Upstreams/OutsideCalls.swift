@@ -1,0 +1,131 @@
+import MCP
+import Reactor
+import Wire
+
+/// Who gets a server's request that came on the stream of no call.
+struct OutsideRequest {
+  /// A client's call on its way in the same conversation.
+  struct Call: Sendable, Equatable {
+    var id: ExchangeID
+    /// nil for a modern client's, which can't be asked.
+    var session: SessionID?
+  }
+
+  enum Addressee: Equatable {
+    /// The client of that call, in its course.
+    case call(ExchangeID)
+    /// The client session whose conversation it is, on a stream of its own.
+    case owner
+    /// Nobody can be asked.
+    case nobody
+    /// It could be any of several clients.
+    case unclear
+  }
+
+  /// - Parameters:
+  ///   - owner: the client session whose conversation it is; nil if others may share it.
+  ///   - isHeard: the owner has a stream of its own.
+  static func addressee(owner: SessionID?, isHeard: Bool, calls: [Call]) -> Addressee {
+    guard let last = calls.last else { return owner != nil && isHeard ? .owner : .nobody }
+    if calls.count > 1, owner != nil, isHeard { return .owner }
+    guard last.session != nil else { return calls.contains { $0.session != nil } ? .unclear : .nobody }
+    return calls.allSatisfy { $0.session == last.session } ? .call(last.id) : .unclear
+  }
+}
+
+extension Worker {
+  /// A server's request outside of calls: the client on whose behalf the server works is asked. Goes on elsewhere if need
+  /// be: calls of one conversation may be on every worker.
+  func askOutsideCalls(_ request: Envelope, _ binding: UpstreamSession, _ open: UpstreamSession.Open) {
+    guard let id = request.id else { return }
+    if request.method == .ping { return resultUpstream("{}", id, binding.cluster, open) }
+    let message = request.message.array
+    let home = index
+    on(0) { worker in
+      let gateway = worker.gateway
+      worker.gatherCalls(of: binding, []) { calls in
+        gateway.post(to: home) { $0.ask(message, binding, open, calls) }
+      }
+    }
+  }
+
+  /// Calls of clients that are on their way in a conversation, on this worker and those after it.
+  private func gatherCalls(
+    of binding: UpstreamSession, _ known: [OutsideRequest.Call],
+    _ found: @escaping @Sendable ([OutsideRequest.Call]) -> Void
+  ) {
+    let mine = exchanges.ids { $0.binding === binding && $0.isClients }
+    let calls = known + mine.map { OutsideRequest.Call(id: $0, session: exchanges[$0].session?.id) }
+    guard index + 1 < gateway.workerCount else { return found(calls) }
+    gateway.post(to: index + 1) { $0.gatherCalls(of: binding, calls, found) }
+  }
+
+  private func ask(
+    _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ calls: [OutsideRequest.Call]
+  ) {
+    let session = binding.owner.flatMap(gateway.sessions.find)
+    let isHeard = session.map { $0.socket != nil || $0.withState { $0.log.standalone != nil } } ?? false
+    switch OutsideRequest.addressee(owner: session?.id, isHeard: isHeard, calls: calls) {
+    case .call(let call):
+      on(call.worker) { $0.ask(in: call, message, binding, open) }
+    case .owner:
+      guard let session else { return }
+      // A human may be asked, and any of the calls may wait for that.
+      for call in calls { on(call.id.worker) { $0.grantInteraction(call.id) } }
+      ask(session, message, binding, open)
+    case .nobody:
+      refuse(message, binding, open, code: -32601) { "nobody here can answer \($0)" }
+    case .unclear:
+      refuse(message, binding, open, code: -32602) { _ in
+        "it can't be told which client this request is for; configure `isolation: session` for \"\(binding.cluster.alias)\""
+      }
+    }
+  }
+
+  private func ask(
+    in call: ExchangeID, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open
+  ) {
+    guard let exchange = exchanges.find(call), exchange.binding === binding, exchange.opened?.isSame(as: open) == true
+    else { return refuse(message, binding, open, code: -32601) { "nobody here waits for \($0) any more" } }
+    receive(call, message.rawBytes)
+  }
+
+  private func grantInteraction(_ call: ExchangeID) {
+    exchanges.find(call)?.deadline = now + settings.interactionTimeout
+  }
+
+  /// On a stream of the client's own.
+  private func ask(_ session: Session, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open) {
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message.rawBytes, depth: settings.depth)
+    guard let id = envelope.id, session.canBeAsked(envelope.method) else {
+      return refuse(message, binding, open, code: -32601) { "nobody here can answer \($0)" }
+    }
+    guard !isAmongSeveral(envelope, session.view) else {
+      return refuse(message, binding, open, code: -32601) {
+        GatewayError.amongSeveral($0, "this server for clients that know it").phrase
+      }
+    }
+    let entry = Reverse(
+      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: binding.cluster, exchange: .none)
+    guard let reverse = reverses.make(entry) else {
+      return refuse(message, binding, open, code: -32603) { _ in "the gateway has too many open requests" }
+    }
+    splice.reset()
+    if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
+    var asked = ByteBuffer(capacity: message.count + 32)
+    if splice.write(envelope.message, into: &asked), emit(asked.bytes, to: session) { return }
+    _ = reverses.take(reverse, from: session)
+    refuse(message, binding, open, code: -32601) { _ in "the client does not listen" }
+  }
+
+  private func refuse(
+    _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, code: Int,
+    _ why: (String) -> String
+  ) {
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message.rawBytes, depth: settings.depth)
+    guard let id = envelope.id else { return }
+    refuseUpstream(id, binding.cluster, open, code: code, why(envelope.methodName.text))
+  }
+}

@@ -1,0 +1,141 @@
+import MCP
+import Testing
+
+@testable import Gateway
+
+@Suite("The GET stream of an upstream session")
+struct NotificationStreamStateTests {
+  private typealias End = NotificationStreamState.End
+
+  private func waiter(_ slot: Int) -> UpstreamSession.Waiter {
+    UpstreamSession.Waiter(worker: 0, exchange: ExchangeID(worker: 0, slot: slot, generation: 1))
+  }
+
+  private func begun() -> NotificationStreamState {
+    var stream = NotificationStreamState()
+    stream.begin(opens: true)
+    return stream
+  }
+
+  private let refusal = End(status: 405, wasAccepted: false, wasOfUse: false)
+  private let failure = End(status: 0, wasAccepted: false, wasOfUse: false)
+  private let ending = End(status: 200, wasAccepted: true, wasOfUse: true)
+
+  @Test("A session without one makes nobody wait")
+  func none() {
+    var stream = NotificationStreamState()
+    #expect(!stream.isAwaited && stream.want(waiter(1)) == .settled && !stream.again())
+  }
+
+  @Test("Who comes while it is opened waits, and goes on when it is there")
+  func opening() {
+    var stream = begun()
+    #expect(stream.isAwaited && stream.want(waiter(1)) == .waiting && stream.want(waiter(2)) == .waiting)
+    #expect(stream.settle().map(\.exchange.slot) == [1, 2])
+    #expect(!stream.isAwaited && stream.want(waiter(3)) == .settled && stream.settle().isEmpty)
+  }
+
+  @Test("A server that refuses it is not asked again")
+  func refused() {
+    var stream = begun()
+    _ = stream.settle()
+    #expect(stream.ended(refusal) == .giveUp)
+    #expect(!stream.isAwaited && stream.want(nil) == .settled && !stream.again())
+  }
+
+  @Test("One that ended is opened by the next call, or in time; by one of them")
+  func again() {
+    var stream = begun()
+    _ = stream.settle()
+    #expect(stream.ended(ending) == .again(after: 500))
+    #expect(stream.isAwaited && stream.want(waiter(1)) == .yours && !stream.again())
+    #expect(stream.settle().map(\.exchange.slot) == [1])
+    _ = stream.ended(ending)
+    #expect(stream.again() && stream.want(waiter(2)) == .waiting)
+  }
+
+  @Test("It is taken up after its last event, as long as the server knows that")
+  func resuming() {
+    var stream = begun()
+    var end = ending
+    (end.lastEventID, end.retry) = (Array("7".utf8), 90_000)
+    #expect(stream.ended(end) == .again(after: 30_000))
+    #expect(stream.lastEventID == Array("7".utf8))
+    #expect(stream.want(nil) == .yours)
+    #expect(stream.ended(End(status: 400, wasAccepted: false, wasOfUse: false)) == .again(after: 1000))
+    #expect(stream.lastEventID.isEmpty)
+  }
+
+  @Test("A refusal with 404 or 400 is the end of a session that had one, and no other's", arguments: [404, 400])
+  func sessionLost(status: Int) {
+    var stream = begun()
+    #expect(stream.ended(End(status: status, wasAccepted: false, wasOfUse: false)) == .giveUp)
+    stream = begun()
+    _ = stream.ended(ending)
+    #expect(stream.want(nil) == .yours)
+    #expect(stream.ended(End(status: status, wasAccepted: false, wasOfUse: false)) == .sessionLost)
+  }
+
+  @Test(
+    "Calls stop waiting for one that comes to nothing three times, though it is tried later and later",
+    arguments: [
+      End(status: 0, wasAccepted: false, wasOfUse: false), End(status: 503, wasAccepted: false, wasOfUse: false),
+      End(status: 200, wasAccepted: true, wasOfUse: false),
+    ])
+  private func unsteady(_ end: End) {
+    var stream = begun()
+    for pause: UInt64 in [1000, 2000] {
+      #expect(stream.ended(end) == .again(after: pause))
+      #expect(stream.want(nil) == .yours)
+    }
+    #expect(stream.ended(end) == .again(after: 4000))
+    #expect(!stream.isAwaited && stream.want(waiter(1)) == .settled)
+    #expect(stream.again() && stream.isAwaited)
+    #expect(stream.ended(ending) == .again(after: 500))
+    #expect(stream.isAwaited, "it was of use")
+  }
+}
+
+@Suite("Who gets a question outside of calls")
+struct OutsideRequestTests {
+  private typealias Call = OutsideRequest.Call
+  private let ada: SessionID
+  private let bob: SessionID
+
+  init() {
+    var generator = SystemRandomNumberGenerator()
+    ada = SessionID(worker: 0, using: &generator)
+    bob = SessionID(worker: 1, using: &generator)
+  }
+
+  private func call(_ slot: Int, _ session: SessionID?) -> OutsideRequest.Call {
+    OutsideRequest.Call(id: ExchangeID(worker: 0, slot: slot, generation: 1), session: session)
+  }
+
+  @Test("In the course of the only call")
+  func one() {
+    for isHeard in [true, false] {
+      let found = OutsideRequest.addressee(owner: ada, isHeard: isHeard, calls: [call(1, ada)])
+      #expect(found == .call(call(1, ada).id))
+    }
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(1, bob)]) == .call(call(1, bob).id))
+  }
+
+  @Test("With several or none, on the stream of the client whose conversation it is")
+  func several() {
+    let calls = [call(1, ada), call(2, ada)]
+    #expect(OutsideRequest.addressee(owner: ada, isHeard: true, calls: calls) == .owner)
+    #expect(OutsideRequest.addressee(owner: ada, isHeard: true, calls: []) == .owner)
+    #expect(OutsideRequest.addressee(owner: ada, isHeard: false, calls: calls) == .call(calls[1].id))
+    #expect(OutsideRequest.addressee(owner: ada, isHeard: false, calls: []) == .nobody)
+  }
+
+  @Test("Nobody where several clients have calls on their way, or none that can be asked")
+  func others() {
+    let calls = [call(1, ada), call(2, bob)]
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: calls) == .unclear)
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(1, ada), call(2, nil)]) == .unclear)
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(2, nil), call(3, nil)]) == .nobody)
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: []) == .nobody)
+  }
+}
