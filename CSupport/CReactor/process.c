@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -508,6 +509,17 @@ cr_write cr_child_write(cr_loop *loop, cr_id id, const cwire_span *pieces, size_
     count -= taken;
   }
   return result;
+}
+
+size_t cr_child_unread(cr_loop *loop, cr_id id) {
+  cr_child *child = find(loop, id);
+  if (child == NULL || child->phase != CR_CHILD_RUNNING) return 0;
+  uv_os_fd_t input;
+  int unread = 0;
+  if (uv_fileno((const uv_handle_t *)&child->input, &input) != 0) return 0;
+  /* Linux says of either end of a pipe what lies in it. */
+  if (ioctl(input, FIONREAD, &unread) != 0 || unread < 0) return 0;
+  return (size_t)unread;
 }
 
 bool cr_child_chatters(cr_loop *loop, cr_id id, size_t bytes) {

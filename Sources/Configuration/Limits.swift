@@ -78,8 +78,8 @@ extension GatewayConfiguration {
     package var pageSize = 512 << 10
     /// Making a connection to an upstream, TLS included (`connect_timeout`): -32603. Default: 10 s.
     package var connectTimeout = Duration.seconds(10)
-    /// Finding out the era of an upstream (`probe_timeout`): taken for legacy on stdio, where it is waited for longer each
-    /// time that this was wrong, up to `start_timeout`; tried again on HTTP. Default: 10 s.
+    /// Finding out the era of an upstream (`probe_timeout`): tried again on HTTP; a command has it from when it reads what it
+    /// is asked, and is then asked as one of the legacy era. Default: 10 s.
     package var probeTimeout = Duration.seconds(10)
     /// From closing a child's stdin to SIGTERM, and again to SIGKILL (`child_grace`). Default: 2 s.
     package var childGrace = Duration.seconds(2)

@@ -90,6 +90,9 @@ extension EventLoop {
     unsafe cr_child_chatters(raw, child.rawValue, bytes)
   }
 
+  /// Bytes that wait for it to read them; 0 if there is no such child.
+  package func childUnread(_ child: ConnectionID) -> Int { unsafe cr_child_unread(raw, child.rawValue) }
+
   /// Closes its standard input; SIGTERM after its grace, SIGKILL after it once more.
   package func closeChild(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
 

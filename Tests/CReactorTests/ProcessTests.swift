@@ -25,6 +25,21 @@ struct ProcessTests {
     #expect(cr_child_pid(bench.loop, child) == -1)
   }
 
+  @Test("is known to have read what it was written, or not yet")
+  func unread() {
+    let bench = ClientBench()
+    let child = bench.shell("read -r _; echo first; read -r _; echo second; cat")
+    #expect(bench.write(child, "a\n") == CR_WRITE_OK)
+    bench.run { bench.lines[1] == ["first"] }
+    #expect(cr_child_unread(bench.loop, child) == 0)
+    let sleeper = bench.start(["sleep", "1000"], tag: 2)
+    #expect(bench.write(sleeper, "abc\n") == CR_WRITE_OK)
+    #expect(cr_child_unread(bench.loop, sleeper) == 4)
+    for each in [child, sleeper] { cr_child_kill(bench.loop, each) }
+    bench.run { bench.ends.count == 2 }
+    #expect(cr_child_unread(bench.loop, sleeper) == 0, "it is gone")
+  }
+
   @Test("tells its exit status after all it wrote, a last line without an end included")
   func exitStatus() {
     let bench = ClientBench()

@@ -375,7 +375,7 @@ def test_an_environment_file_of_any_system_gives_its_variables(
     program = tmp_path / "tells.py"
     program.write_text(
         "import json, os, sys\n"
-        "open(sys.argv[1], 'w').write(json.dumps({n: os.environ.get(n) for n in sys.argv[2:]}))\n" + ASKING
+        "open(sys.argv[1], 'w').write(json.dumps({n: os.environ.get(n) for n in sys.argv[2:]}) + '\\n')\n" + ASKING
     )
     names = ["E2E_OWN", "E2E_SECRET", "OPENAI_API_KEY"]
     arguments = [str(program), str(tmp_path / "seen"), *names]

@@ -34,7 +34,7 @@ actor ControlPlane {
   /// Resources that two servers claim, as they were told last.
   private var conflicts: [ResourceConflict] = []
   private var mergeScheduled = false
-  private var stopped = false
+  private(set) var stopped = false
   /// When clients are let in, and what is called then; nil once that is settled.
   private var doors: Doors?
   private var openDoors: (@Sendable () -> Void)?

@@ -56,7 +56,7 @@ extension ControlPlane {
   }
 
   /// The profile that a DiscoverResult describes; nil for an error or a list without a revision known here.
-  private func modernProfile(
+  func modernProfile(
     _ answer: [UInt8], _ cluster: Cluster, _ transport: Cluster.Transport
   ) -> Cluster.Profile? {
     let scanner = EnvelopeScanner()
@@ -73,55 +73,16 @@ extension ControlPlane {
     return nil
   }
 
-  private var probeTimeout: UInt64 { gateway.configuration.limits.probeTimeout.milliseconds }
+  var probeTimeout: UInt64 { gateway.configuration.limits.probeTimeout.milliseconds }
 
   // MARK: Children and WebSockets
-
-  /// How long an answer to `server/discover` is waited for. Some servers of the legacy era never say a word to it, so it is
-  /// not long; but a modern one that is slow to start refuses the handshake that follows, and gets more time at each attempt.
-  private func patience(with supervisor: Supervisor, _ transport: Cluster.Transport) -> UInt64 {
-    guard transport == .stdio else { return probeTimeout }
-    let most = max(probeTimeout, gateway.configuration.startTimeout.milliseconds)
-    return min(probeTimeout << min(supervisor.failures, 8), most)
-  }
-
-  /// The era of a child is probed on one that is thrown away: servers lock on their first message (PROTOCOL section 4).
-  /// So is that of a WebSocket.
-  private func probeLink(
-    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
-  ) async throws(UpstreamFailure) -> Cluster.Profile {
-    let known = supervisor.cluster.profile?.revision.era
-    if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
-      // It may be another version that was started this time, but its calls need not wait for that to be found out.
-      supervisor.isUpgraded = true
-      let profile = try await introduce(supervisor, transport)
-      supervisor.isUpgraded = false
-      Task { await lookForUpgrade(supervisor) }
-      return profile
-    }
-    var modern: Cluster.Profile?
-    if server.era != .legacy {
-      modern = try await probeThrowaway(supervisor.cluster, transport, patience(with: supervisor, transport))
-    }
-    guard let modern else {
-      if server.era == .modern {
-        throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
-      }
-      supervisor.isUpgraded = false
-      return try await introduce(supervisor, transport)
-    }
-    let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
-    if known == .legacy, let open = binding.takeOpen() { worker.end(open, supervisor.cluster) }
-    supervisor.binding = binding
-    return modern
-  }
 
   /// Whether an upstream that was of the legacy era speaks the modern one by now. Its calls go on meanwhile.
   func lookForUpgrade(_ supervisor: Supervisor) async {
     let found: Cluster.Profile?
     switch supervisor.cluster.profile?.transport {
-    case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio, probeTimeout)
-    case .webSocket: found = try? await probeThrowaway(supervisor.cluster, .webSocket, probeTimeout)
+    case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio)
+    case .webSocket: found = try? await probeThrowaway(supervisor.cluster, .webSocket)
     case .streamableHTTP: found = try? await discover(supervisor)
     default: return
     }
@@ -130,9 +91,10 @@ extension ControlPlane {
     supervisor.raise(.outOfDate {})
   }
 
-  /// nil if the server is of the legacy era. Throws if it can't be started or reached at all.
-  private func probeThrowaway(
-    _ cluster: Cluster, _ transport: Cluster.Transport, _ timeout: UInt64
+  /// Asks a process that is thrown away: servers lock on their first message (PROTOCOL section 4). nil if the server is of
+  /// the legacy era. Throws if it can't be started or reached at all.
+  func probeThrowaway(
+    _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
     _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
@@ -144,7 +106,7 @@ extension ControlPlane {
     _ = binding.opened(open)
     let draft = Cluster.Profile(
       transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
-    let outcome = await outcome(cluster, draft, binding, .serverDiscover, [], timeout)
+    let outcome = await outcome(cluster, draft, binding, .serverDiscover, [], probeTimeout)
     let startFailure = link.startFailure
     link.close()
     if let startFailure { throw UpstreamFailure(startFailure) }
@@ -202,7 +164,7 @@ extension ControlPlane {
     }
   }
 
-  private func introduce(
+  func introduce(
     _ supervisor: Supervisor, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile {
     switch await shakeHands(supervisor, transport) {
@@ -212,7 +174,7 @@ extension ControlPlane {
   }
 
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
-  private func ownBinding(_ cluster: Cluster) -> UpstreamSession {
+  func ownBinding(_ cluster: Cluster) -> UpstreamSession {
     if cluster.isolation == .shared { return gateway.sharedUpstream(cluster) }
     return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
   }

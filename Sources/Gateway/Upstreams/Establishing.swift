@@ -14,12 +14,15 @@ extension Worker {
     /// An HTTP status that is no answer to `initialize`.
     case status(Int, retryAfter: UInt64?)
     case failed(String)
+    /// The server's answer to `initialize` is an error, or names no revision known here.
+    case refused(String)
 
     var text: String {
       switch self {
       case .status(401, _), .status(403, _): "it does not accept the gateway's credentials"
       case .status(let status, _): "it answered HTTP \(status)"
       case .failed(let text): text
+      case .refused(let why): "initialize was refused: \(why)"
       }
     }
   }
@@ -53,8 +56,10 @@ extension Worker {
   }
 
   /// Opens a conversation on the worker where it belongs. `completion` may run on another thread.
+  /// - Parameter isStarting: it is still to be found out what the process speaks.
   func establish(
-    _ binding: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, _ completion: @escaping Completion
+    _ binding: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, isStarting: Bool = false,
+    _ completion: @escaping Completion
   ) {
     switch transport {
     case .streamableHTTP:
@@ -66,6 +71,7 @@ extension Worker {
         guard let link = worker.startLink(binding) else {
           return completion(.failure(.failed("the gateway has too many connections open")))
         }
+        link.isStarting = isStarting
         guard era == .legacy else {
           let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
           return completion(.success(Established(open: open, offer: nil)))
@@ -88,16 +94,22 @@ extension Worker {
   }
 
   /// `initialize`, then `notifications/initialized`.
-  func shakeHands(_ binding: UpstreamSession, _ link: Link?, _ completion: @escaping Completion) {
+  /// - Parameter keeping: the link is the caller's to close, whatever comes of it.
+  func shakeHands(
+    _ binding: UpstreamSession, _ link: Link?, keeping: Bool = false, _ completion: @escaping Completion
+  ) {
     let reference = link?.reference
     let call = LocalCall { [self] outcome in
       switch outcome {
       case .message(let bytes, _, let httpSession):
-        initialized(binding, reference, bytes, httpSession, completion)
+        initialized(binding, reference, bytes, httpSession) { [self] result in
+          if case .failure = result, !keeping, let reference { links[reference.number]?.close() }
+          completion(result)
+        }
       case .status(let status, let retryAfter):
         completion(.failure(.status(status, retryAfter: retryAfter)))
       case .failed(let why):
-        if let reference { links[reference.number]?.close() }
+        if !keeping, let reference { links[reference.number]?.close() }
         completion(.failure(.failed(why)))
       }
     }
@@ -136,8 +148,7 @@ extension Worker {
       revision.era == .legacy
     else {
       let why = envelope.errorMessage ?? "it speaks no revision known here"
-      if let link { links[link.number]?.close() }
-      return completion(.failure(.failed("initialize was refused: \(why)")))
+      return completion(.failure(.refused(why)))
     }
     let stream = link == nil && !httpSession.isEmpty ? StreamPlace() : nil
     let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link, stream: stream)

@@ -28,6 +28,8 @@ final class Link {
   private(set) var isDead = false
   /// A child that is only asked what it speaks: its death is no news.
   var isProbe = false
+  /// It is being found out what it speaks: who does that hears of its death.
+  var isStarting = false
   /// We end it.
   private(set) var isClosing = false
   /// Why the child could not even be started.
@@ -81,6 +83,12 @@ final class Link {
     case .child(let peer), .webSocket(let peer): worker.loop.queued(peer) > worker.settings.childBacklog
     case .eventStream: false
     }
+  }
+
+  /// The child has not read yet all that it was sent.
+  var isUnread: Bool {
+    guard case .child(let child) = wire else { return false }
+    return worker.loop.childUnread(child) > 0
   }
 
   private func write(_ message: RawSpan, _ call: ExchangeID?) {

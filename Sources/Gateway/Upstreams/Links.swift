@@ -83,7 +83,7 @@ extension Worker {
     gateway.liveLinks.subtract(1, ordering: .relaxed)
     if let open = link.binding.current, open.link == link.reference { _ = link.binding.lost(open) }
     // A child that was only probed, or that we ended ourselves, is no news.
-    guard !link.isProbe, !link.isClosing else {
+    guard !link.isProbe, !link.isStarting, !link.isClosing else {
       return logger.debug("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
     }
     logger.warning("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])

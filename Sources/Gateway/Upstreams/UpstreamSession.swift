@@ -117,6 +117,11 @@ final class UpstreamSession: Sendable {
     }
   }
 
+  /// What is open has turned out to be this.
+  func settled(_ open: Open) {
+    conversation.withLock { if $0.isOpen(as: open) { $0.state = .open(open) } }
+  }
+
   /// Whether it is the session that is open, or is being opened.
   func isCurrent(_ seen: Open) -> Bool { conversation.withLock { $0.isCurrent(seen) } }
 

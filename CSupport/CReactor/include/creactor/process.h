@@ -40,6 +40,8 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
 /* Queues bytes for its standard input (the caller ends lines itself). STALE once it is ending: a
    child that closes its input or output is ended in order, as there is no talking to it. */
 cr_write cr_child_write(cr_loop *loop, cr_id child, const cwire_span *pieces, size_t count);
+/* Bytes written to its standard input that it has not read yet, as far as the kernel can tell. */
+size_t cr_child_unread(cr_loop *loop, cr_id child);
 /* Policy says of a line of its output, from within `child_line`, that it is no message: so many
    bytes count with what it says on standard error. Whether that is within its rate; if not, leave
    the line out: it is counted for `child_dropped`. */

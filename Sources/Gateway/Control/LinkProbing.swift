@@ -1,0 +1,232 @@
+import Configuration
+import MCP
+import Reactor
+import Wire
+
+/// Finding out what a command or a WebSocket server speaks, on the process or connection that is then used.
+extension ControlPlane {
+  func probeLink(
+    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> Cluster.Profile {
+    let known = supervisor.cluster.profile?.revision.era
+    if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
+      // It may be another version that was started this time, but its calls need not wait for that to be found out.
+      supervisor.isUpgraded = true
+      let profile = try await introduce(supervisor, transport)
+      supervisor.isUpgraded = false
+      Task { await lookForUpgrade(supervisor) }
+      return profile
+    }
+    if server.era == .legacy { return try await introduce(supervisor, transport) }
+    if case .ready = supervisor.cluster.health { return try await probeBesideCalls(supervisor, server, transport) }
+    supervisor.isUpgraded = false
+    var state = LinkProbeState(era: server.era)
+    while true {
+      switch try await findOut(&state, supervisor, transport) {
+      case .found(let profile): return profile
+      case .failed(let why): throw UpstreamFailure(why)
+      case .again:
+        guard !stopped, !supervisor.isDismissed else { throw UpstreamFailure("the gateway ends") }
+      }
+    }
+  }
+
+  /// What serves is looked at on a process of its own, since its calls go on.
+  private func probeBesideCalls(
+    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> Cluster.Profile {
+    guard let modern = try await probeThrowaway(supervisor.cluster, transport) else {
+      if server.era == .modern {
+        throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
+      }
+      supervisor.isUpgraded = false
+      return try await introduce(supervisor, transport)
+    }
+    let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
+    if supervisor.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
+      worker.end(open, supervisor.cluster)
+    }
+    supervisor.binding = binding
+    return modern
+  }
+
+  // MARK: One process
+
+  private enum Finding {
+    case found(Cluster.Profile)
+    case failed(String)
+    case again
+  }
+
+  /// Starts a process, and finds out what it speaks, or that it has to be another one.
+  private func findOut(
+    _ state: inout LinkProbeState, _ supervisor: Supervisor, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> Finding {
+    let cluster = supervisor.cluster
+    let (binding, open) = try await startProcess(supervisor, transport)
+    guard let link = open.link else { throw UpstreamFailure("it can't be started") }
+    let answers = ProbeAnswers()
+    let discovery =
+      state.beginsWithInitialize ? nil : discover(binding, link, transport, answers)
+    if state.beginsWithInitialize { initialize(binding, link, answers) }
+    defer {
+      answers.isOver = true
+      if let discovery, worker.exchanges.contains(discovery) { worker.finish(discovery) }
+    }
+    while true {
+      let event = await answers.next()
+      switch state.next(event) {
+      case .wait:
+        continue
+      case .initialize:
+        initialize(binding, link, answers)
+      case .modern:
+        guard let profile = answers.modern else { continue }
+        worker.on(link.worker) { $0.links[link.number]?.isStarting = false }
+        return .found(profile)
+      case .legacy:
+        guard let established = answers.legacy else { continue }
+        binding.settled(established.open)
+        worker.on(link.worker) { $0.links[link.number]?.isStarting = false }
+        return .found(
+          Cluster.Profile(
+            transport: transport, revision: established.open.revision,
+            offer: established.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])))
+      case .modernAnew:
+        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        guard let profile = answers.modern else { continue }
+        return .found(profile)
+      case .again:
+        logger.debug(
+          "\(cluster.alias): \(answers.why); it is started again for initialize",
+          metadata: ["server": "\(cluster.alias)"])
+        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        return .again
+      case .fail:
+        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        return .failed(answers.why)
+      }
+    }
+  }
+
+  private func startProcess(
+    _ supervisor: Supervisor, _ transport: Cluster.Transport
+  ) async throws(UpstreamFailure) -> (UpstreamSession, UpstreamSession.Open) {
+    let cluster = supervisor.cluster
+    // What was open before has failed, or somebody opened it since: it must not be left behind.
+    if let open = supervisor.binding?.takeOpen() { worker.end(open, cluster) }
+    let binding = ownBinding(cluster)
+    supervisor.binding = binding
+    if let open = binding.takeOpen() { worker.end(open, cluster) }
+    guard case .yours = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) else {
+      throw UpstreamFailure("its conversation is being opened")
+    }
+    let result = await withCheckedContinuation { continuation in
+      worker.establish(binding, transport, .modern, isStarting: true) { continuation.resume(returning: $0) }
+    }
+    switch result {
+    case .success(let established):
+      guard binding.opened(established.open) != nil else {
+        worker.end(established.open, cluster)
+        throw UpstreamFailure("its configuration has changed")
+      }
+      return (binding, established.open)
+    case .failure(let error):
+      _ = binding.failed()
+      throw UpstreamFailure(error.text)
+    }
+  }
+
+  private func discover(
+    _ binding: UpstreamSession, _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers
+  ) -> ExchangeID? {
+    let cluster = binding.cluster
+    let draft = Cluster.Profile(
+      transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
+    let timeout = transport == .stdio ? gateway.configuration.startTimeout.milliseconds : 2 * probeTimeout
+    let latest = worker.now + timeout
+    let call = LocalCall { [worker] outcome in
+      switch outcome {
+      case .message(let bytes, _, _):
+        answers.modern = self.modernProfile(bytes, cluster, transport)
+        answers.why = "it does not answer server/discover with a revision that is known here"
+        answers.add(answers.modern == nil ? .notDiscovered : .discovered)
+      case .status(let status, _):
+        answers.why = "it answered HTTP \(status)"
+        answers.add(.died)
+      case .failed(let why):
+        answers.why = why
+        answers.add(worker.now >= latest ? .timedOut : .died)
+      }
+    }
+    let id = worker.ask(cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
+    Task { await watch(link, transport, answers) }
+    return id
+  }
+
+  /// Says so when the process has read what it was sent, and has not said a word to it for a while. What has not read it
+  /// still starts.
+  private func watch(_ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers) async {
+    var readSince: UInt64?
+    while !answers.isOver {
+      if transport == .stdio, await isUnread(link) {
+        readSince = nil
+      } else {
+        let since = readSince ?? worker.now
+        readSince = since
+        if worker.now >= since + probeTimeout { return answers.add(.silent) }
+      }
+      await pause(min(100, max(1, probeTimeout / 4)))
+    }
+  }
+
+  private func isUnread(_ link: LinkReference) async -> Bool {
+    await withCheckedContinuation { continuation in
+      worker.on(link.worker) { continuation.resume(returning: $0.links[link.number]?.isUnread ?? false) }
+    }
+  }
+
+  private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
+    let (gateway, home) = (gateway, worker.index)
+    let completion: Worker.Completion = { result in
+      gateway.post(to: home) { _ in
+        switch result {
+        case .success(let established):
+          answers.legacy = established
+          answers.add(.initialized)
+        case .failure(let error):
+          answers.why = error.text
+          if case .refused = error { answers.add(.refused) } else { answers.add(.died) }
+        }
+      }
+    }
+    worker.on(link.worker) { worker in
+      guard let found = worker.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
+      worker.shakeHands(binding, found, keeping: true, completion)
+    }
+  }
+}
+
+/// What a process that is looked at has said so far. Confined to the control loop.
+final class ProbeAnswers: @unchecked Sendable {  // made, read and written on the control loop alone
+  var modern: Cluster.Profile?
+  var legacy: Worker.Established?
+  /// Why it is of no use, for people.
+  var why = ""
+  /// Nobody asks any more.
+  var isOver = false
+  private var events: [LinkProbeState.Event] = []
+  private var waiter: CheckedContinuation<Void, Never>?
+
+  func add(_ event: LinkProbeState.Event) {
+    guard !isOver else { return }
+    events.append(event)
+    waiter?.resume()
+    waiter = nil
+  }
+
+  func next(isolation: isolated (any Actor)? = #isolation) async -> LinkProbeState.Event {
+    if events.isEmpty { await withCheckedContinuation { waiter = $0 } }
+    return events.removeFirst()
+  }
+}
