@@ -146,6 +146,9 @@ final class ServedCatalogue: Sendable {
         + "list, and is left out"
     case .markedAsAnothers(let alias, let kind, let own, let other):
       "\(alias): \(kind) \"\(own)\" has the mark of the server \(other) in its URI and is left out"
+    case .prefixedAsAnothers(let alias, let kind, let own, let other, let exposed):
+      "\(alias): \(kind) \"\(own)\" begins with the alias of the server \(other) and is "
+        + (exposed.map { "served as \"\($0)\"" } ?? "left out")
     case .badHeaderAnnotation(let alias, let tool, let reason):
       "\(alias): tool \"\(tool)\" is hidden from clients of 2026-07-28: \(reason)"
     }

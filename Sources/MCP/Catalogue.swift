@@ -41,6 +41,9 @@ package final class Catalogue: Sendable {
     case notURI(alias: String, own: String)
     /// Its URI carries the mark of another server, so a read of it would be that server's.
     case markedAsAnothers(alias: String, kind: ListKind, own: String, other: String)
+    /// It begins with another server's alias, so a call of it would be that server's. It appears under another name, if
+    /// there is one.
+    case prefixedAsAnothers(alias: String, kind: ListKind, own: String, other: String, exposed: String?)
     /// Its `x-mcp-header` annotations break a rule, so modern clients don't see it.
     case badHeaderAnnotation(alias: String, tool: String, reason: String)
   }

@@ -42,6 +42,7 @@ package struct CatalogueBuilder {
   private let prefixes: Bool
   private let limits: PageLimits
   private var upstreams: [Catalogue.Upstream] = []
+  private var aliases: [[UInt8]] = []
   private var problems: [Catalogue.Problem] = []
   private var entries: [[CatalogueEntry]] = Array(repeating: [], count: ListKind.allCases.count)
   private var sources: [[Source]] = Array(repeating: [], count: ListKind.allCases.count)
@@ -79,6 +80,7 @@ package struct CatalogueBuilder {
           marksResources: false))
       builder.hints.append(ListKind.allCases.map { builder.hint(list, $0) })
     }
+    builder.aliases = lists.map { Array($0.alias.utf8) }
     for kind in ListKind.allCases { builder.gather(lists, kind) }
     let views = builder.encode(lists)
     return Catalogue(
@@ -248,7 +250,9 @@ package struct CatalogueBuilder {
       return nil
     }
     let wanted = isResource || !prefixes ? name : ExposedName.prefixed(name, alias: alias)
-    if taken.insert(wanted).inserted { return wanted }
+    // What begins with an alias is that server's, whoever comes first: nobody else takes or shadows it.
+    let other = isResource ? nil : anothersPrefix(of: wanted, upstream: upstream)
+    if other == nil, taken.insert(wanted).inserted { return wanted }
     var candidates: [[UInt8]] = []
     if isResource {
       var marked = ByteBuffer()
@@ -256,16 +260,28 @@ package struct CatalogueBuilder {
       candidates = [marked.bytes.array]
     } else {
       let prefixed = ExposedName.prefixed(name, alias: alias)
-      candidates = [prefixed, ExposedName.disambiguated(prefixed, alias: alias)]
+      if anothersPrefix(of: prefixed, upstream: upstream) == nil {
+        candidates = [prefixed, ExposedName.disambiguated(prefixed, alias: alias)]
+      }
     }
-    for candidate in candidates where taken.insert(candidate).inserted {
-      if isResource { upstreams[upstream].marksResources = true }
+    let exposed = candidates.first { taken.insert($0).inserted }
+    let own = name.rawBytes.text
+    if let other {
       problems.append(
-        .renamed(alias: alias, kind: kind, own: name.rawBytes.text, exposed: candidate.rawBytes.text))
-      return candidate
+        .prefixedAsAnothers(alias: alias, kind: kind, own: own, other: other, exposed: exposed?.rawBytes.text))
+    } else if let exposed {
+      if isResource { upstreams[upstream].marksResources = true }
+      problems.append(.renamed(alias: alias, kind: kind, own: own, exposed: exposed.rawBytes.text))
+    } else {
+      problems.append(.duplicate(alias: alias, kind: kind, own: own))
     }
-    problems.append(.duplicate(alias: alias, kind: kind, own: name.rawBytes.text))
-    return nil
+    return exposed
+  }
+
+  /// The other server with whose alias a name begins.
+  private func anothersPrefix(of name: [UInt8], upstream: Int) -> String? {
+    let owner = ExposedName.owner(of: name.rawBytes, among: aliases)
+    return owner == nil || owner == upstream ? nil : upstreams[owner!].alias
   }
 
   /// The other server whose mark a URI or template carries. Only that server may be asked for it, and only that server's

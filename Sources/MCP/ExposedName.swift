@@ -1,7 +1,7 @@
 import Wire
 
 /// When names get the alias of their server in front.
-package enum PrefixPolicy: UInt8, Sendable {
+package enum PrefixPolicy: UInt8, Sendable, CaseIterable {
   /// Only when more than one upstream is configured.
   case conditional
   case always, never
@@ -13,6 +13,19 @@ package enum ExposedName {
 
   /// The longest that a name of ours may be: some model APIs take no more.
   package static let limit = 64
+
+  /// Whose a name is by its form: the place of the alias with which it begins, the longest if there are several (an alias
+  /// may end in `_`). Nil if it begins with none.
+  package static func owner(of name: RawSpan, among aliases: [[UInt8]]) -> Int? {
+    var owner: Int?
+    for (place, alias) in aliases.enumerated() where alias.count > owner.map({ aliases[$0].count }) ?? 0 {
+      guard name.byteCount > alias.count + separator.utf8CodeUnitCount, name.hasPrefix(alias.rawBytes),
+        name.extracting(alias.count..<(alias.count + separator.utf8CodeUnitCount)).equals(separator)
+      else { continue }
+      owner = place
+    }
+    return owner
+  }
 
   /// `alias__name`, shortened to a stable form if that is too long.
   static func prefixed(_ name: [UInt8], alias: String) -> [UInt8] {

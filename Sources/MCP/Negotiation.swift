@@ -23,6 +23,9 @@ package enum Negotiation {
 
   /// The most that merged instructions may come to, in bytes.
   package static let instructionsLimit = 16384
+
+  /// The most that the merged `extensions` of several servers may come to, and their `experimental` as well, in bytes.
+  package static let extensionsLimit = 65536
 }
 
 /// What one upstream offers, as it said in answer to `initialize` or `server/discover`.
@@ -83,9 +86,18 @@ package struct Offer: Sendable, Equatable {
     if capabilities.contains(.resources) { capabilities.insert(.resourcesListChanged) }
     capabilities.remove(.tasks)
     self.capabilities = capabilities
-    extensions = Self.union(offers.compactMap(\.extensions), except: "io.modelcontextprotocol/tasks")
-    experimental = Self.union(offers.compactMap(\.experimental), except: "tasks")
+    extensions = Self.union(Self.fair(offers.map(\.extensions)), except: "io.modelcontextprotocol/tasks")
+    experimental = Self.union(Self.fair(offers.map(\.experimental)), except: "tasks")
     instructions = Self.merge(offers)
+  }
+
+  /// The objects of several servers without those that are larger than their share: what one says of itself goes to the
+  /// clients of all.
+  private static func fair(_ objects: [[UInt8]?]) -> [[UInt8]] {
+    let found = objects.compactMap { $0 }
+    guard objects.count > 1 else { return found }
+    let shares = MergedInstructions.shares(of: Negotiation.extensionsLimit, among: found.map(\.count))
+    return zip(found, shares).filter { $0.count <= $1 }.map(\.0)
   }
 
   /// The members of several objects, the first of each name.
@@ -107,25 +119,12 @@ package struct Offer: Sendable, Equatable {
 
   /// One server's instructions as they are; those of several under headings, in all at most the limit.
   private static func merge(_ offers: [ServerOffer]) -> String {
-    let texts = offers.compactMap { offer -> (String, String)? in
+    let texts = offers.compactMap { offer -> (alias: String, text: String)? in
       guard let token = offer.instructions, let text = JSON.string(token.rawBytes), !text.isEmpty else { return nil }
       return (offer.alias, text)
     }
-    guard offers.count > 1 else { return texts.first?.1 ?? "" }
-    var merged = ""
-    for (alias, text) in texts {
-      let section = (merged.isEmpty ? "" : "\n\n") + "# \(alias)\n\n" + text
-      let room = Negotiation.instructionsLimit - merged.utf8.count
-      if section.utf8.count <= room {
-        merged += section
-        continue
-      }
-      // Cut between characters, so that what is left is still text.
-      var cut = ""
-      for character in section where cut.utf8.count + character.utf8.count <= room - 3 { cut.append(character) }
-      return merged + cut + "…"
-    }
-    return merged
+    guard offers.count > 1 else { return texts.first?.text ?? "" }
+    return MergedInstructions.merge(texts, limit: Negotiation.instructionsLimit)
   }
 }
 

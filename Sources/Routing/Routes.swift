@@ -116,14 +116,9 @@ package final class Routes: Sendable {
     if let place = isTool ? tools.find(name) : prompts.find(name) {
       return .success(isTool ? toolPlaces[place].route(place) : promptPlaces[place].route(place))
     }
-    if catalogue.prefixes {
-      for (upstream, alias) in aliases.enumerated() {
-        let length = alias.count + 2
-        guard name.byteCount > length, name.hasPrefix(alias.rawBytes),
-          name.extracting(alias.count..<length).equals(ExposedName.separator)
-        else { continue }
-        return .success(Route(upstream: upstream, rename: .cut(Slice(offset: 0, length: length))))
-      }
+    if catalogue.prefixes, let upstream = ExposedName.owner(of: name, among: aliases) {
+      let length = aliases[upstream].count + ExposedName.separator.utf8CodeUnitCount
+      return .success(Route(upstream: upstream, rename: .cut(Slice(offset: 0, length: length))))
     }
     if aliases.count == 1 { return .success(Route(upstream: 0)) }
     let kind: GatewayError.Kind = isTool ? .unknownTool : .unknownPrompt

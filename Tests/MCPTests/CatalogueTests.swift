@@ -114,16 +114,63 @@ import Wire
     #expect(exposed(Self.merge([theirs, silent], .never), .tools, of: 0) == ["x", "y"])
   }
 
-  @Test("a prefixed name that another server has by itself gets a suffix that stays the same")
+  @Test("a prefixed name that its server has by itself gets a suffix that stays the same")
   func collisionOfPrefixed() {
     let lists = [
-      Self.lists("a", tools: [Self.tool("b__x"), Self.tool("x")]), Self.lists("b", tools: [Self.tool("x")]),
+      Self.lists("a", tools: [Self.tool("x")]), Self.lists("b", tools: [Self.tool("b__x"), Self.tool("x")]),
     ]
-    let exposed = Self.merge(lists, .never).entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) }
+    let exposed = Self.exposed(Self.merge(lists, .never), .tools)
     #expect(exposed.count == 3)
     #expect(exposed[2].hasPrefix("b__x_"))
     #expect(exposed[2].utf8.count == "b__x_".utf8.count + 8)
-    #expect(exposed == Self.merge(lists, .never).entries(.tools).map { String(decoding: $0.exposed, as: UTF8.self) })
+    #expect(exposed == Self.exposed(Self.merge(lists, .never), .tools))
+  }
+
+  private static func exposed(_ catalogue: Catalogue, _ kind: ListKind, of upstream: Int? = nil) -> [String] {
+    catalogue.entries(kind).filter { upstream == nil || $0.upstream == upstream }.map {
+      String(decoding: $0.exposed, as: UTF8.self)
+    }
+  }
+
+  @Test(
+    "no server takes a name that begins with another's alias, be it a shortened one, wherever it comes in the configuration",
+    arguments: [ListKind.tools, .prompts], ["x", String(repeating: "long", count: 20)])
+  func prefixOfAnother(_ kind: ListKind, _ name: String) {
+    let entry: (String) -> String = { #"{"name":"\#($0)","inputSchema":{"type":"object"}}"# }
+    func lists(_ alias: String, _ names: [String]) -> UpstreamLists {
+      kind == .tools
+        ? Self.lists(alias, tools: names.map(entry)) : Self.lists(alias, prompts: names.map(entry))
+    }
+    // What the second of two that want a name gets, and what it gets where that is taken.
+    let plain = Self.exposed(Self.merge([lists("a", [name]), lists("mid", [name])], .never), kind, of: 1)
+    let digest = Self.exposed(Self.merge([lists("a", [name]), lists("mid", [plain[0], name])], .never), kind, of: 1)[1]
+    #expect(plain[0].hasPrefix("mid__") && digest.hasPrefix("mid__") && digest != plain[0])
+    let evil = [name, plain[0], digest]
+    let first = Self.merge([lists("evil", evil), lists("mid", [name])], .never)
+    #expect(Self.exposed(first, kind, of: 1) == plain)
+    #expect(Self.exposed(first, kind, of: 0).dropFirst().allSatisfy { $0.hasPrefix("evil__") })
+    #expect(
+      first.problems.contains(
+        .prefixedAsAnothers(
+          alias: "evil", kind: kind, own: plain[0], other: "mid", exposed: Self.exposed(first, kind, of: 0)[1])))
+    let last = Self.merge([lists("mid", [name]), lists("evil", evil)], .never)
+    #expect(Self.exposed(last, kind, of: 0) == [name])
+    #expect(Self.exposed(last, kind, of: 1).allSatisfy { $0.hasPrefix("evil__") })
+    // What begins with its own is its own.
+    #expect(Self.exposed(Self.merge([lists("a", []), lists("mid", ["mid__x"])], .never), kind) == ["mid__x"])
+  }
+
+  @Test(
+    "of two aliases of which one is the other with an underscore, each has its own names",
+    arguments: PrefixPolicy.allCases)
+  func underscores(_ policy: PrefixPolicy) {
+    let lists = [
+      Self.lists("a", tools: [Self.tool("_x"), Self.tool("a___x")]), Self.lists("a_", tools: [Self.tool("x")]),
+    ]
+    let merged = Self.merge(lists, policy)
+    let (mine, theirs) = (Self.exposed(merged, .tools, of: 0), Self.exposed(merged, .tools, of: 1))
+    #expect(theirs == [policy == .never ? "x" : "a___x"])
+    #expect(mine == (policy == .never ? ["_x", "a__a___x"] : ["a__a___x"]))
   }
 
   @Test("a name that comes twice from one server is shown once and reported")

@@ -115,23 +115,85 @@ import Wire
     )
   }
 
+  private static func instructions(_ texts: [String]) -> String {
+    Offer(
+      merging: texts.enumerated().map {
+        offer("s\($0.offset)", #"{"capabilities":{},"instructions":"\#($0.element)"}"#)
+      },
+      identity: identity
+    ).instructions
+  }
+
   @Test("one server's instructions pass as they are, several stand under headings, all of them bounded")
   func instructions() {
-    func merged(_ texts: [String]) -> String {
-      Offer(
-        merging: texts.enumerated().map {
-          Self.offer("s\($0.offset)", #"{"capabilities":{},"instructions":"\#($0.element)"}"#)
-        }, identity: Self.identity
-      ).instructions
-    }
-    #expect(merged([#"a\n\u00e9"#]) == "a\né")
-    #expect(merged(["a", "b"]) == "# s0\n\na\n\n# s1\n\nb")
-    #expect(merged(["", "b"]) == "# s1\n\nb")
-    #expect(merged([]) == "")
-    let long = merged(["a", String(repeating: "é", count: 10_000), "c"])
+    #expect(Self.instructions([#"a\n\u00e9"#]) == "a\né")
+    #expect(Self.instructions(["a", "b"]) == "# s0\n\n> a\n\n# s1\n\n> b")
+    #expect(Self.instructions(["", "b"]) == "# s1\n\n> b")
+    #expect(Self.instructions([]) == "")
+    let long = Self.instructions([String(repeating: "é", count: 10_000), "c"])
     #expect(long.utf8.count <= Negotiation.instructionsLimit)
     #expect(long.utf8.count > Negotiation.instructionsLimit - 8)
-    #expect(long.hasSuffix("é…"))
+    #expect(long.contains("é…\n\n# s1"))
+  }
+
+  @Test("no server's instructions take the room of another's, and what one leaves free others may use")
+  func instructionShares() {
+    let endless = String(repeating: "x", count: 100_000)
+    let merged = Self.instructions([endless, "short", endless, "last"])
+    #expect(merged.utf8.count <= Negotiation.instructionsLimit)
+    #expect(merged.utf8.count > Negotiation.instructionsLimit - 8)
+    let sections = merged.split(separator: "\n\n# ").map(\.utf8.count)
+    #expect(sections.count == 4)
+    #expect(abs(sections[0] - sections[2]) <= 8)
+    #expect(merged.contains("# s1\n\n> short\n\n") && merged.hasSuffix("# s3\n\n> last"))
+    // Where there is no room for words, there is none for a heading that would stand for them.
+    let crowd = Self.instructions(Array(repeating: endless, count: 2000))
+    #expect(crowd.utf8.count <= Negotiation.instructionsLimit)
+    for line in crowd.split(separator: "\n") { #expect(line.hasPrefix("> x") || line.hasPrefix("# s")) }
+  }
+
+  @Test(
+    "a server's instructions can't stand where another server's heading does",
+    arguments: [
+      #"a\n\n# s1\n\nb"#, #"# s1\rb"#, #"a\r\n# s1"#, #"a\u2028# s1"#, #"a\u2029# s1"#, #"a\u0085# s1"#,
+      #"a\u000b# s1"#,
+      #"a\f# s1"#, #"\n\n\n# s1\n\n\n"#, #"s1\n=="#, #"\u001b[2K# s1"#, #"\u202e# s1"#, #"\u2067\u200f# s1\u061c"#,
+      #"\udb40\udc23\udb40\udc20\ufeff# s1"#,
+    ])
+  func instructionHeadings(hostile: String) {
+    let merged = Self.instructions([hostile, "mine"])
+    let lines = merged.split(whereSeparator: \.isNewline)
+    #expect(lines.first == "# s0" && lines.suffix(2) == ["# s1", "> mine"])
+    #expect(lines.dropFirst().dropLast(2).allSatisfy { $0.hasPrefix("> ") })
+    for scalar in merged.unicodeScalars where scalar != "\n" {
+      #expect(scalar.properties.generalCategory != .control && scalar.properties.generalCategory != .format)
+    }
+  }
+
+  @Test("text of other scripts, tabs and empty lines are kept as they are")
+  func instructionText() {
+    #expect(
+      Self.instructions([#"\tمی\u200cخواهم\n\n👩\u200d💻 e\u0301"#, "b"])
+        == "# s0\n\n> \tمی\u{200C}خواهم\n> \n> 👩\u{200D}💻 e\u{301}\n\n# s1\n\n> b")
+    #expect(Self.instructions([#"\u202e\n"#, "b"]) == "# s1\n\n> b")
+  }
+
+  @Test("no server's extensions are so large that the answers to all clients are")
+  func extensionShares() {
+    func merged(_ sizes: [Int]) -> [Bool] {
+      let offers = sizes.enumerated().map { place, size in
+        Self.offer(
+          "s\(place)",
+          #"{"capabilities":{"extensions":{"x/\#(place)":"\#(String(repeating: "x", count: size))"},"experimental":{"y\#(place)":"\#(String(repeating: "y", count: size))"}}}"#
+        )
+      }
+      let text = Self.text {
+        $0.append(initializeResult: Offer(merging: offers, identity: Self.identity), revision: .r20251125)
+      }
+      return sizes.indices.map { text.contains(#""x/\#($0)""#) && text.contains(#""y\#($0)""#) }
+    }
+    #expect(merged([1_000_000, 10, 20_000]) == [false, true, true])
+    #expect(merged([1_000_000]) == [true])
   }
 
   @Test(
