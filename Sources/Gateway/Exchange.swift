@@ -137,6 +137,8 @@ final class Exchange {
   var decideAt: UInt64 = 0
   /// Where it counts among the calls that its upstream may have in flight.
   var stake: UpstreamStake?
+  /// Where it counts among the other messages that its upstream may have in flight.
+  var asideStake: UpstreamStake?
   /// It went out once more, in a new upstream session.
   var retried = false
   /// The upstream connection is not read until the client has taken what there is.
@@ -204,6 +206,7 @@ final class Exchange {
     decideAt = 0
     retried = false
     stake = nil
+    asideStake = nil
     isPaused = false
   }
 }

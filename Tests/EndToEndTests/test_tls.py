@@ -56,10 +56,13 @@ def listener(tls: dict[str, Any], **more: Any) -> dict[str, Any]:
 class SecureSession:
     """A legacy session over https, on one kept-alive connection."""
 
-    def __init__(self, port: int, context: ssl.SSLContext, path: str = "/mcp") -> None:
+    def __init__(
+        self, port: int, context: ssl.SSLContext, path: str = "/mcp", capabilities: dict[str, Any] | None = None
+    ) -> None:
         self.client = httpx.Client(base_url=f"https://localhost:{port}", verify=context, headers=HEADERS)
         self.path = path
-        params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "tls", "version": "1"}}
+        info = {"name": "tls", "version": "1"}
+        params = {"protocolVersion": LEGACY, "capabilities": capabilities or {}, "clientInfo": info}
         opened = self.client.post(path, json=rpc("initialize", params))
         assert opened.status_code == 200, opened
         self.id = opened.headers["mcp-session-id"]
@@ -216,6 +219,74 @@ def test_what_a_shared_child_says_of_one_principal_reaches_no_other(
         assert answer.json()["result"] == {"content": []}
         told = next(line for line in listening.iter_lines() if line.startswith("data: {"))
         assert json.loads(told.removeprefix("data: "))["method"] == "notifications/tools/list_changed", told
+
+
+ASKING = """
+import json, sys
+def say(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message or "method" not in message:
+        continue
+    params = message.get("params", {})
+    match message["method"]:
+        case "initialize":
+            info = {"name": "asking", "version": "1"}
+            version = params["protocolVersion"]
+            result = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
+        case "tools/list":
+            names = ["ask", "require", "done"]
+            result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+        case "tools/call":
+            result = {"content": []}
+            number = params["arguments"]["number"]
+            question = {"mode": "url", "message": "m", "url": "https://example.com/", "elicitationId": number}
+            match params["name"]:
+                case "ask":
+                    say(id="q", method="elicitation/create", params=question)
+                case "require":
+                    data = {"elicitations": [question]}
+                    say(id=message["id"], error={"code": -32042, "message": "go there", "data": data})
+                    continue
+                case "done":
+                    for which in ["of nobody", number]:
+                        say(method="notifications/elicitation/complete", params={"elicitationId": which})
+        case _:
+            say(id=message["id"], error={"code": -32601, "message": "Method not found"})
+            continue
+    say(id=message["id"], result=result)
+"""
+
+
+@pytest.mark.parametrize("way", ["ask", "require"])
+def test_that_a_question_is_done_is_told_to_the_principal_that_was_asked_and_to_no_other(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]], way: str
+) -> None:
+    tls = {**pair(certificates["server"]), "client_ca": str(authority.ca), "client_auth": "required"}
+    child = {**stdio_entry([python("harness"), "-c", ASKING]), "isolation": "shared"}
+    gateway = make_gateway(settings=listener(tls, servers={"child": child}), workers=2)
+    able = {"elicitation": {"url": {}}}
+    ada, bob = (
+        SecureSession(gateway.port, authority.client_context(certificates[name]), capabilities=able)
+        for name in ("ada", "bob")
+    )
+
+    def call(session: SecureSession, name: str) -> str:
+        return session.post(rpc("tools/call", {"name": name, "arguments": {"number": "of ada"}}, 7)).text
+
+    with ada.client.stream("GET", "/mcp", headers={"Mcp-Session-Id": ada.id}) as listening:
+        asked = call(ada, way)
+        assert "of ada" in asked, asked
+        # When her call has ended, in the course of another's.
+        answer = call(bob, "done")
+        assert '"result"' in answer and "elicitation" not in answer, answer
+        told = next(line for line in listening.iter_lines() if line.startswith("data: {") and "elicitation" in line)
+        assert json.loads(told.removeprefix("data: ")) == {
+            "jsonrpc": "2.0",
+            "method": "notifications/elicitation/complete",
+            "params": {"elicitationId": "of ada"},
+        }
 
 
 def test_a_quick_scan_finds_no_weakness(make_gateway: Callable[..., Gateway], tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,8 +17,10 @@ import pytest
 
 from harness.gateway import Gateway
 from harness.handled import Handler, HandledUpstream
-from harness.processes import Child, eventually
+from harness.paths import python
+from harness.processes import Child, eventually, private_bytes
 from harness.scripted import ScriptedServer
+from harness.upstreams import stdio_entry
 from harness.wire import LegacySession, rpc
 
 Make = Callable[..., Gateway]
@@ -206,3 +210,98 @@ def test_a_state_that_can_not_be_kept_is_said_once_and_stops_nothing(
         server.push(stream, {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
     assert eventually(lambda: len(session.post(rpc("tools/list")).message["result"]["tools"]) == 2)
     assert gateway.log.count("can't be kept for the next start") + gateway.log.count("can't be read") == 1
+
+
+def test_a_server_that_wants_its_stream_taken_up_at_once_again_and_again_is_made_to_wait(make_gateway: Make) -> None:
+    tries: list[str] = []
+
+    def break_off(handler: Handler) -> None:
+        tries.append(handler.headers.get("Last-Event-ID", ""))
+        handler.begin_chunks("text/event-stream")
+        handler.chunk(b"id: 1\nretry: 0\ndata: \n\n")
+        handler.end_chunks()
+
+    class Breaking(Handler):
+        def do_GET(self) -> None:
+            break_off(self)
+
+    with HandledUpstream({"tools/call": lambda handler, _: break_off(handler)}) as upstream:
+        upstream.RequestHandlerClass = Breaking
+        servers = {"up": {"url": upstream.url(), "type": "http"}}
+        gateway = make_gateway(settings={"servers": servers, "call_timeout": "2s"})
+        session = LegacySession(gateway.port)
+        assert "error" in session.call("do").messages()[-1]
+    # A quarter of a second before each.
+    assert 2 <= len([one for one in tries if one == "1"]) <= 8, len(tries)
+
+
+def test_a_server_that_asks_without_end_and_takes_no_answer_uses_up_only_its_own(make_gateway: Make) -> None:
+    over = threading.Event()
+    taken: list[str] = []
+
+    class Deaf(Handler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            self.rfile = io.BytesIO(body)  # type: ignore[assignment]
+            if "method" in json.loads(body):
+                self.close_connection = True
+                return super().do_POST()
+            taken.append("answer")
+            over.wait()
+
+    def pester(handler: Handler, message: dict[str, Any]) -> None:
+        handler.begin_chunks("text/event-stream")
+        for number in range(300):
+            asked = {"jsonrpc": "2.0", "id": f"q{number}", "method": "ping"}
+            handler.chunk(f"data: {json.dumps(asked)}\n\n".encode())
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}
+        handler.chunk(f"data: {json.dumps(answer)}\n\n".encode())
+        handler.end_chunks()
+
+    with HandledUpstream({"tools/call": pester}) as upstream:
+        upstream.RequestHandlerClass = Deaf
+        servers = {"up": {"url": upstream.url(), "type": "http"}}
+        gateway = make_gateway(settings={"servers": servers, "limits": {"in_flight": 5}}, workers=1)
+        session = LegacySession(gateway.port)
+        assert "result" in session.call("do").messages()[-1]
+        assert eventually(lambda: len(taken) == 5), taken
+        assert "result" in session.call("do").messages()[-1]
+        assert len(taken) == 5
+        over.set()
+
+
+PESTERING = """
+import json, sys
+def say(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message or "method" not in message:
+        continue
+    match message["method"]:
+        case "initialize":
+            info = {"name": "pestering", "version": "1"}
+            version = message["params"]["protocolVersion"]
+            result = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
+        case "tools/list":
+            result = {"tools": [{"name": "do", "inputSchema": {"type": "object"}}]}
+        case "tools/call":
+            for number in range(64000):
+                say(id=f"{number:01000}", method="ping")
+            result = {"content": []}
+        case _:
+            say(id=message["id"], error={"code": -32601, "message": "Method not found"})
+            continue
+    say(id=message["id"], result=result)
+"""
+
+
+def test_a_child_that_asks_without_end_and_reads_no_answer_does_not_fill_the_memory(make_gateway: Make) -> None:
+    gateway = make_gateway({"child": stdio_entry([python("harness"), "-c", PESTERING])}, workers=1)
+    session = LegacySession(gateway.port)
+    before = private_bytes(gateway.pid)
+    call = session.call("do", timeout=60)
+    # It reads nothing before its answer: by then all its 64 MB had been asked.
+    assert "result" in call.messages()[-1]
+    assert private_bytes(gateway.pid) < before + (32 << 20)

@@ -406,7 +406,7 @@ extension Worker {
       let open = exchange.opened, let cluster = exchange.cluster
     else { return false }
     let lastEventID = reader.lastEventID
-    let delay = min(reader.retry ?? 1000, 30_000)
+    let delay = UpstreamRetry.delay(asked: reader.retry, otherwise: 1000)
     guard exchange.deadline > now + delay else { return false }
     after(milliseconds: delay) { [self] in
       guard exchanges.contains(id), let endpoint = cluster.endpoint else { return }

@@ -117,6 +117,8 @@ extension Worker {
     let exchange = exchanges[id]
     exchange.stake?.callsInFlight -= 1
     exchange.stake = nil
+    exchange.asideStake?.asidesInFlight -= 1
+    exchange.asideStake = nil
   }
 
   // MARK: Endings that are not answers
@@ -184,11 +186,21 @@ extension Worker {
     exchange.carrier = .none
   }
 
+  /// An exchange for a message that is no call. A server that asks much and takes no answers uses up what it may have in
+  /// flight itself: then nil, and what it should have been told is lost.
+  func makeAside(_ cluster: Cluster) -> ExchangeID? {
+    let stake = stake(in: cluster)
+    guard stake.asidesInFlight < settings.callsPerUpstream, let id = exchanges.make(.nobody) else { return nil }
+    stake.asidesInFlight += 1
+    exchanges[id].asideStake = stake
+    return id
+  }
+
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
   func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
     if let link = open.link { return sendLink(link, message, nil) }
     if cluster.isEmbedded { return answerEmbedded(message) }
-    guard let id = exchanges.make(.nobody) else { return }
+    guard let id = makeAside(cluster) else { return }
     let exchange = exchanges[id]
     exchange.cluster = cluster
     exchange.startedAt = now

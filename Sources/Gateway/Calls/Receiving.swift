@@ -88,6 +88,10 @@ extension Worker {
       cancelReverse(of: id, envelope)
     case .notifyMessage where !isWanted(envelope, by: id):
       break
+    case .notifyElicitationComplete:
+      let asked = exchange.binding.flatMap { sessionAsked(envelope, in: $0) }
+      guard let asked, asked != exchange.session?.id else { fallthrough }
+      elicitationCompleted(envelope, for: asked)
     default:
       splice.reset()
       guard ServerTranslation.notification(envelope, hop(exchange), splice: &splice) else { return }

@@ -17,6 +17,7 @@ extension Worker {
     if !exchange.subscribing.isEmpty, envelope.kind == .result { exchange.subscribing = [] }
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
     guard let cluster = exchange.cluster else { return finish(id) }
+    if envelope.kind == .error { noteRequiredElicitations(envelope, of: exchange) }
     let hop = hop(exchange)
     splice.reset()
     if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster, exchange) }

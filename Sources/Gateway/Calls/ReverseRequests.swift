@@ -26,6 +26,7 @@ extension Worker {
     guard let reverse = reverses.make(entry) else {
       return answerUpstream(exchange, envelope, code: -32603, "the gateway has too many open requests")
     }
+    noteElicitation(envelope, of: exchange)
     // A human may be asked: the call gets the time that takes.
     exchanges[id].deadline = now + settings.interactionTimeout
     var message = ByteBuffer(capacity: envelope.message.byteCount + 32)

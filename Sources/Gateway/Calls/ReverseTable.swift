@@ -1,3 +1,4 @@
+import MCP
 import Wire
 
 /// A server's request to a client (sampling, elicitation, roots, ping) on its way: the client answers under the
@@ -18,13 +19,31 @@ struct Reverse {
 struct ReverseTable {
   private var slots: [(generation: UInt32, entry: Reverse?)] = []
   private var free: [Int] = []
+  private var open: [Asked: Int] = [:]
   let worker: Int
+
+  /// Whom a server asks.
+  private struct Asked: Hashable {
+    var session: SessionID
+    var upstream: Int
+
+    init(_ entry: Reverse) {
+      session = entry.session.id
+      upstream = entry.cluster.number
+    }
+  }
+
+  /// Requests of one server that a session may have open: a server that asks without end leaves room for others.
+  static let mostOfServer = 64
 
   init(worker: Int) {
     self.worker = worker
   }
 
+  /// Nil if there are too many.
   mutating func make(_ entry: Reverse) -> ExchangeID? {
+    let asked = Asked(entry)
+    guard open[asked, default: 0] < Self.mostOfServer else { return nil }
     let slot: Int
     if let last = free.popLast() {
       slot = last
@@ -34,6 +53,7 @@ struct ReverseTable {
       slots.append((1, nil))
     }
     slots[slot].entry = entry
+    open[asked, default: 0] += 1
     return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
   }
 
@@ -59,6 +79,9 @@ struct ReverseTable {
   }
 
   private mutating func release(_ slot: Int) {
+    if let asked = slots[slot].entry.map(Asked.init), let count = open[asked] {
+      open[asked] = count > 1 ? count - 1 : nil
+    }
     slots[slot].entry = nil
     slots[slot].generation = slots[slot].generation == 0xFFF_FFFF ? 1 : slots[slot].generation + 1
     free.append(slot)

@@ -4,6 +4,8 @@ import Reactor
 final class UpstreamStake {
   var pool = ConnectionPool()
   var callsInFlight = 0
+  /// Messages on their way that are no calls.
+  var asidesInFlight = 0
 }
 
 /// The idle connections of one worker to one upstream. The one used last is taken first: it is the least likely to have

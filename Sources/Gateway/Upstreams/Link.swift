@@ -35,6 +35,8 @@ final class Link {
   /// Why the child could not even be started.
   var startFailure: String?
   private let scanner = EnvelopeScanner()
+  /// Bytes of messages without a call that wait behind others which it does not read.
+  private var unread = 0
   /// Nothing is to be learnt any more from the message that is too large to be kept.
   private var overlongIsSettled = false
 
@@ -72,7 +74,15 @@ final class Link {
       let reference = reference
       return worker.on(call.worker) { $0.linkRefused(call, reference) }
     }
-    if let call { calls.began(call, of: caller) }
+    if let call {
+      calls.began(call, of: caller)
+    } else if isBehind {
+      // What it asks for itself, pings above all, must not heap up either.
+      unread += message.byteCount
+      guard unread <= worker.settings.childBacklog else { return }
+    } else {
+      unread = 0
+    }
     write(message, call)
   }
 
@@ -193,7 +203,9 @@ final class Link {
   func endpointKnown(_ text: RawSpan) {
     guard requestHead.isEmpty else { return }
     guard let target = cluster.resolve(endpoint: text.trimmed.text) else {
-      worker.logger.warning("\(cluster.alias) named an endpoint on another origin, or no URL: \(text.text)")
+      worker.logger.warning(
+        "\(cluster.alias) named an endpoint on another origin, or no URL: \(text.extracting(first: min(text.byteCount, 120)).text)"
+      )
       return close()
     }
     requestHead = cluster.head("POST", target: target)
@@ -233,6 +245,11 @@ final class Link {
       if let call = calls.onlyClients { hand(envelope.message, to: call) }
     case .notifyMessage:
       tell(envelope, calls.audience(ofLog: LogLevel(token: envelope.value(Param.level)) ?? .emergency))
+    case .notifyElicitationComplete:
+      guard let asked = worker.sessionAsked(envelope, in: binding) else { return }
+      // On the stream of a call of its own, if it has one: it may listen on no other.
+      if let call = calls.anyCall(of: asked) { return hand(envelope.message, to: call) }
+      worker.elicitationCompleted(envelope, for: asked)
     default:
       tell(envelope, calls.audience())
     }

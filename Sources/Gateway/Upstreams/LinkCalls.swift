@@ -54,6 +54,11 @@ struct LinkCalls {
     return calls[0]
   }
 
+  /// A call that this session has in flight.
+  func anyCall(of session: SessionID) -> ExchangeID? {
+    callers.first { if case .session(session, _) = $0.value { true } else { false } }?.key
+  }
+
   /// For whom a message is. It never reaches clients of two principals, since it is one's alone.
   /// - Parameter level: that of a log message, of which modern clients hear only if they asked to.
   func audience(ofLog level: LogLevel? = nil) -> Audience {

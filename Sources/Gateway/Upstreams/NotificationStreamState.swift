@@ -44,7 +44,6 @@ struct NotificationStreamState: Sendable {
 
   /// Attempts that came to nothing, one after the other, until calls no longer wait for another.
   private static let patience: UInt64 = 3
-  private static let longestPause: UInt64 = 30_000
 
   private var phase = Phase.none
   private var failures: UInt64 = 0
@@ -124,7 +123,6 @@ struct NotificationStreamState: Sendable {
       return .giveUp
     }
     phase = failures < Self.patience ? .missing : .unsteady
-    let pause = end.retry ?? 500 << min(failures, 6)
-    return .again(after: min(pause, Self.longestPause))
+    return .again(after: UpstreamRetry.delay(asked: end.retry, otherwise: 500 << min(failures, 6)))
   }
 }

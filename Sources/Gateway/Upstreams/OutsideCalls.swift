@@ -109,7 +109,7 @@ extension Worker {
     let entry = Reverse(
       session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: binding.cluster, exchange: .none)
     guard let reverse = reverses.make(entry) else {
-      return refuse(message, binding, open, code: -32603) { _ in "the gateway has too many open requests" }
+      return refuse(message, binding, open, code: -32603) { _ in "the client has too many open requests" }
     }
     splice.reset()
     if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }

@@ -49,6 +49,7 @@ final class UpstreamSession: Sendable {
     var subscribers: [[UInt8]: [SessionID: Bool]] = [:]
     /// The lowest level from which on modern requests have asked for logs.
     var requestedLevel: LogLevel?
+    var asked = AskedElicitations()
 
     mutating func takeOpen() -> Open? {
       guard case .open(let open) = state else { return nil }
@@ -225,6 +226,18 @@ final class UpstreamSession: Sendable {
     }
   }
 
+  // MARK: Questions
+
+  /// The upstream has sent a client to a URL.
+  func asked(_ elicitation: [UInt8], _ session: SessionID, now: UInt64) {
+    conversation.withLock { $0.asked.note(elicitation, of: session, now: now) }
+  }
+
+  /// The session that was asked under that id.
+  func session(asked elicitation: [UInt8], now: UInt64) -> SessionID? {
+    conversation.withLock { $0.asked.session(asked: elicitation, now: now) }
+  }
+
   // MARK: Subscriptions
 
   /// URIs that somebody subscribed to.
@@ -246,10 +259,11 @@ final class UpstreamSession: Sendable {
 
   /// Takes over who subscribed to what in a conversation with the server as it was before it changed.
   func inherit(from former: UpstreamSession) {
-    let inherited = former.conversation.withLock { ($0.subscribers, $0.requestedLevel) }
+    let inherited = former.conversation.withLock { ($0.subscribers, $0.requestedLevel, $0.asked) }
     conversation.withLock { conversation in
       conversation.subscribers = inherited.0
       conversation.requestedLevel = inherited.1
+      conversation.asked = inherited.2
     }
   }
 

@@ -147,6 +147,9 @@ extension Worker {
         resourceUpdated(stream.cluster, envelope, stream.binding)
       case .notifyCancelled:
         break
+      case .notifyElicitationComplete:
+        guard let binding = stream.binding, let asked = sessionAsked(envelope, in: binding) else { break }
+        elicitationCompleted(envelope, for: asked)
       default:
         if let binding = stream.binding { broadcast(envelope, binding) }
       }
@@ -205,7 +208,8 @@ extension Worker {
 
   /// POSTs a message to the endpoint of an HTTP+SSE server; the answer comes on its stream.
   func postToEndpoint(_ message: RawSpan, _ link: Link, _ call: ExchangeID?) {
-    guard let id = exchanges.make(call.map { .carrying($0, link.reference) } ?? .nobody) else { return }
+    let made = call.map { exchanges.make(.carrying($0, link.reference)) } ?? makeAside(link.cluster)
+    guard let id = made else { return }
     exchanges[id].cluster = link.cluster
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + settings.callTimeout

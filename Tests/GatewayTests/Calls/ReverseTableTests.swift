@@ -48,6 +48,25 @@ import Testing
     #expect(Set(used.map(\.slot)).count == 1)
   }
 
+  @Test("a server that asks a client without end leaves room for others, and for itself with others")
+  func endless() throws {
+    var table = ReverseTable(worker: 0)
+    let (ann, bob) = (session(), session())
+    let first = table.make(entry(ann))
+    for _ in 1..<ReverseTable.mostOfServer { #expect(table.make(entry(ann)) != nil) }
+    #expect(table.make(entry(ann)) == nil)
+    #expect(table.make(entry(bob)) != nil)
+    var other = entry(ann)
+    other.cluster = Cluster(embedded: "other", Cluster.Name(number: 1, id: 2))
+    #expect(table.make(other) != nil)
+    let id = try #require(first)
+    #expect(table.take(id, from: ann) != nil)
+    #expect(table.make(entry(ann)) != nil)
+    #expect(table.make(entry(ann)) == nil)
+    #expect(table.takeAll { $0.session === ann }.count == ReverseTable.mostOfServer + 1)
+    #expect(table.make(entry(ann)) != nil)
+  }
+
   @Test("what was asked in the course of a call is taken with its ids, and its places are free again")
   func withdrawn() throws {
     var table = ReverseTable(worker: 0)

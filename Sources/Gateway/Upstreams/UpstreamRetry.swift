@@ -1,0 +1,10 @@
+/// When a broken event stream of an upstream is taken up again, in milliseconds.
+enum UpstreamRetry {
+  /// What a server may ask for: one that wants it at once, again and again, must not keep a worker busy.
+  static let allowed: ClosedRange<UInt64> = 250...30_000
+
+  /// - Parameter asked: the `retry` of the stream.
+  static func delay(asked: UInt64?, otherwise usual: UInt64) -> UInt64 {
+    min(max(asked ?? usual, allowed.lowerBound), allowed.upperBound)
+  }
+}
