@@ -20,6 +20,7 @@ package final class Gateway {
   let logger: Logger
   var threads: [Thread] = []
   private var inherited: InheritedSockets
+  let journal: NameJournal?
   /// What listens, for the process that takes this one's place. None of them is closed before the drain.
   package private(set) var listeningSockets: [ListeningSocket] = []
   /// The listeners that can be reached from beyond this machine, by the sockets that they have.
@@ -95,7 +96,7 @@ package final class Gateway {
     }
     controlWorker.adminService = admin(state)
     // Without a port of its own nothing tells one gateway's state from another's.
-    let journal = (listeners.http.port == 0 ? nil : stateDirectory).map { directory in
+    journal = (listeners.http.port == 0 ? nil : stateDirectory).map { directory in
       NameJournal(in: directory, port: listeners.http.port, logger: logger)
     }
     control = ControlPlane(
@@ -129,7 +130,10 @@ package final class Gateway {
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     let handles = workers.map { WorkerHandle($0) }
     let controlHandle = WorkerHandle(controlWorker)
-    control.begin(relief) {
+    // The other process writes until this one serves.
+    if relief != nil { journal?.hold() }
+    control.begin(relief) { [journal] in
+      journal?.release()
       controlHandle.post { $0.holdListeners(false) }
       let gathering = Gathering(handles.count)
       for handle in handles {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A small file of the gateway's own that outlives it: read whole, appended to, or replaced. Blocks, so never on a loop
-/// that serves clients. Two processes may use one at a time: what each appends stays whole.
+/// that serves clients. Two processes may use one at a time: nothing that either appends is lost.
 package struct StateFile: Sendable {
   package let path: String
   private let directory: String
@@ -46,19 +46,57 @@ package struct StateFile: Sendable {
     }
   }
 
-  /// Adds to its end, in one piece. Gives the size that it has then.
-  package func append(_ bytes: [UInt8]) throws(Fault) -> Int {
+  /// Adds to its end, in one piece. If it has more than `size` bytes then, `rewrite` is given what it holds, nil if that is
+  /// more than `most` bytes, and says what it shall hold instead; nil: what it holds. No other process changes it meanwhile.
+  package func append(
+    _ bytes: [UInt8], beyond size: Int, most: Int, rewrite: ([UInt8]?) -> [UInt8]?
+  ) throws(Fault) {
     try makeDirectory()
-    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
-    guard descriptor >= 0 else { throw .system(path) }
+    let (descriptor, before) = try openAlone()
+    // Closing it gives the lock back.
     defer { close(descriptor) }
-    let size = try check(descriptor, path, isDirectory: false)
     try write(bytes, to: descriptor, path)
-    return size + bytes.count
+    let now = before + bytes.count
+    guard now > size, let news = rewrite(now > most ? nil : try read(most: most)) else { return }
+    try replace(with: news)
   }
 
-  /// Has other contents, at once: nobody sees half of them.
-  package func replace(with bytes: [UInt8]) throws(Fault) {
+  /// How often its lock is asked for, and how long in between, in milliseconds: whoever has it may have been stopped.
+  private static let attempts = 200
+  private static let pause: UInt32 = 10
+
+  /// Opens it for appending once no other process changes it. Gives its size too.
+  private func openAlone() throws(Fault) -> (descriptor: Int32, size: Int) {
+    for _ in 0..<Self.attempts {
+      let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
+      guard descriptor >= 0 else { throw .system(path) }
+      do throws(Fault) {
+        try check(descriptor, path, isDirectory: false)
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+          // What was opened may have been replaced before it was locked.
+          if isThere(descriptor) { return (descriptor, try check(descriptor, path, isDirectory: false)) }
+        } else if errno != EWOULDBLOCK, errno != EINTR {
+          throw .system(path)
+        }
+      } catch {
+        close(descriptor)
+        throw error
+      }
+      close(descriptor)
+      System.sleep(milliseconds: Self.pause)
+    }
+    throw Fault(path, "another process has locked it")
+  }
+
+  /// Whether that is what the path leads to.
+  private func isThere(_ descriptor: Int32) -> Bool {
+    var (own, found) = (stat(), stat())
+    guard unsafe fstat(descriptor, &own) == 0, unsafe lstat(path, &found) == 0 else { return false }
+    return own.st_dev == found.st_dev && own.st_ino == found.st_ino
+  }
+
+  /// Has other contents, at once: nobody sees half of them. For who has the lock.
+  private func replace(with bytes: [UInt8]) throws(Fault) {
     try makeDirectory()
     let draft = "\(path).\(getpid())"
     unlink(draft)

@@ -12,12 +12,16 @@ package final class NameJournal: Sendable {
   /// Bytes of the largest file that is read. One that grows beyond twice what it has to hold is written afresh.
   private static let most = 16 << 20
   private static let slack = 1 << 20
+  /// The longest that `hold` waits, in milliseconds.
+  private static let holdWait: UInt64 = 1000
 
   private struct State {
     var names: [String: KnownNames]
     /// Servers whose names are to be written.
     var news: Set<String> = []
     var isWriting = false
+    /// The file is another process's to write.
+    var isHeld = false
     /// What is there can't be read, and is left alone.
     var isBroken = false
     var hasFailed = false
@@ -53,8 +57,31 @@ package final class NameJournal: Sendable {
       guard !state.isBroken else { return false }
       state.names[alias] = names.isEmpty ? nil : names
       state.news.insert(alias)
-      defer { state.isWriting = true }
-      return !state.isWriting
+      return Self.begin(&state)
+    }
+    if begins { Task.detached { self.write() } }
+  }
+
+  /// Whether there is something to write, and nobody does.
+  private static func begin(_ state: inout State) -> Bool {
+    guard !state.isHeld, !state.isWriting, !state.news.isEmpty else { return false }
+    state.isWriting = true
+    return true
+  }
+
+  /// Leaves the file to another process: of two of which one takes the other's place, the one that serves writes. What is
+  /// new is kept for later. Waits for what is being written, but not for long.
+  func hold() {
+    let end = System.uptime + Self.holdWait
+    state.withLock { $0.isHeld = true }
+    while state.withLock({ $0.isWriting }), System.uptime < end { System.sleep(milliseconds: 5) }
+  }
+
+  /// From now on the file is this process's.
+  func release() {
+    let begins = state.withLock { state in
+      state.isHeld = false
+      return Self.begin(&state)
     }
     if begins { Task.detached { self.write() } }
   }
@@ -71,10 +98,7 @@ package final class NameJournal: Sendable {
       do throws(StateFile.Fault) {
         // A line that another process left unfinished must not swallow the first of these.
         let lines = news.sorted().flatMap { (all[$0] ?? KnownNames()).line(of: $0) }
-        let size = try file.append([0x0A] + lines)
-        guard size > Self.slack else { continue }
-        let whole = all.sorted { $0.key < $1.key }.flatMap { $0.value.line(of: $0.key) }
-        if size > Self.slack + 2 * whole.count { try file.replace(with: whole) }
+        try file.append([0x0A] + lines, beyond: Self.slack, most: Self.most) { Self.afresh($0, all) }
       } catch {
         // Told once: what is kept is a convenience. It is tried again with the next change, which may find room.
         let (isFirst, goesOn) = state.withLock { state in
@@ -87,5 +111,14 @@ package final class NameJournal: Sendable {
         if !goesOn { return }
       }
     }
+  }
+
+  /// What the file shall hold instead; nil if it is not worth it. Another process may have written what this one does not
+  /// know, so what is there counts, unless there is too much to read.
+  private static func afresh(_ held: [UInt8]?, _ all: [String: KnownNames]) -> [UInt8]? {
+    let names = held.map { KnownNames.read($0.rawBytes) } ?? all
+    let whole = names.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }.flatMap { $0.value.line(of: $0.key) }
+    guard let held, held.count <= slack + 2 * whole.count else { return whole }
+    return nil
   }
 }

@@ -102,13 +102,77 @@ import Wire
     let journal = journal()
     journal.keep(names(["x"]), of: "a")
     #expect(await eventually { self.journal().names["a"] != nil })
-    try Data([UInt8](repeating: 0x0A, count: 3 << 20)).write(to: URL(fileURLWithPath: path))
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    try grow()
     journal.keep(names(["y"]), of: "b")
     let wanted = ["a": names(["x"]), "b": names(["y"])]
     #expect(await eventually { self.journal().names == wanted })
     #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count < 1000)
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["names-1"])
+  }
+
+  /// Makes the file larger than what it holds deserves.
+  private func grow() throws {
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    try file.seekToEnd()
+    try file.write(contentsOf: [UInt8](repeating: 0x20, count: 3 << 20) + [0x0A])
+    try file.close()
+  }
+
+  @Test("who writes it afresh keeps what another process has appended, and what that one forgot stays forgotten")
+  func foreignNews() async throws {
+    let (old, new) = (journal(), journal())
+    old.keep(names(["x"]), of: "a")
+    old.keep(names(["g"]), of: "gone")
+    #expect(await eventually { self.journal().names.count == 2 })
+    new.keep(names(["y"]), of: "b")
+    new.keep(names(["z"]), of: "a")
+    new.keep(KnownNames(), of: "gone")
+    #expect(await eventually { self.journal().names == ["a": self.names(["z"]), "b": self.names(["y"])] })
+    try grow()
+    old.keep(names(["c"]), of: "c")
+    let wanted = ["a": names(["z"]), "b": names(["y"]), "c": names(["c"])]
+    #expect(await eventually { self.journal().names == wanted })
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count < 1000)
+  }
+
+  @Test("of many that append and write it afresh at once none loses a line")
+  func swarm() async throws {
+    let journals = (0..<4).map { _ in journal() }
+    for round in 0..<10 {
+      if round > 0 { try grow() }
+      for (index, journal) in journals.enumerated() { journal.keep(names(["t\(round)"]), of: "s\(round)-\(index)") }
+      let wanted = (round + 1) * journals.count
+      #expect(await eventually { self.journal().names.count == wanted }, "\(round)")
+    }
+    #expect(said.lines.withLock { $0 } == [])
+  }
+
+  @Test("while it is held nothing is written, and what was new then is written when it is released")
+  func held() async throws {
+    let (old, new) = (journal(), journal())
+    new.hold()
+    new.keep(names(["y"]), of: "a")
+    old.keep(names(["x"]), of: "a")
+    old.hold()
+    #expect(journal().names == ["a": names(["x"])], "what was being written is there")
+    old.keep(names(["z"]), of: "a")
+    new.release()
+    #expect(await eventually { self.journal().names == ["a": self.names(["y"])] })
+  }
+
+  @Test("a file that another process has locked for good is not waited for for ever")
+  func locked() async throws {
+    let journal = journal()
+    journal.keep(names(["x"]), of: "a")
+    #expect(await eventually { self.journal().names["a"] != nil })
+    let holder = unsafe open(path, O_RDONLY)
+    #expect(flock(holder, LOCK_EX | LOCK_NB) == 0)
+    journal.keep(names(["y"]), of: "b")
+    #expect(
+      await eventually { self.said.lines.withLock { $0.contains { $0.contains("another process has locked it") } } })
+    close(holder)
+    journal.keep(names(["z"]), of: "c")
+    #expect(await eventually { self.journal().names.count == 3 })
   }
 
   @Test("a file or directory that others may write to is not believed, and that is said once")
