@@ -68,7 +68,7 @@ int cr_handover_connect(const char *path) {
   struct timeval patience = {.tv_sec = 5};
   setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (connect(connection, (const struct sockaddr *)&address, sizeof address) < 0)
-    return give_up(connection, errno);
+    return give_up(connection, errno == EAGAIN ? ETIMEDOUT : errno);
   return is_ours(connection) ? connection : give_up(connection, EACCES);
 }
 
@@ -131,7 +131,7 @@ int cr_handover_send(int connection, const char *text, size_t length, const int 
   }
   ssize_t sent;
   do {
-    sent = sendmsg(connection, &message, MSG_NOSIGNAL);
+    sent = sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? -errno : 0;
 }
@@ -167,7 +167,7 @@ ssize_t cr_handover_receive(int connection, int timeout, char *text, int *descri
     for (size_t index = 0; index < found; index++) {
       int descriptor;
       memcpy(&descriptor, CMSG_DATA(head) + index * sizeof(int), sizeof descriptor);
-      if (*count < CR_HANDOVER_DESCRIPTORS)
+      if (descriptors != NULL && *count < CR_HANDOVER_DESCRIPTORS)
         descriptors[(*count)++] = descriptor;
       else
         close(descriptor);

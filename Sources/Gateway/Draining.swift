@@ -26,7 +26,6 @@ extension Gateway {
   /// there is no time for that. False if that cut something short.
   package func drain(_ succession: Succession = .nobody, began: () -> Void, abrupt: @escaping () -> Bool) -> Bool {
     state.startDraining(succession)
-    if case .successor = succession { journal?.hold() }
     let patience = Patience(abrupt)
     let handles = workers.map { WorkerHandle($0) }
     let started = System.uptime

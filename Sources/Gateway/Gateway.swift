@@ -20,7 +20,7 @@ package final class Gateway {
   let logger: Logger
   var threads: [Thread] = []
   private var inherited: InheritedSockets
-  let journal: NameJournal?
+  private let journal: NameJournal?
   /// What listens, for the process that takes this one's place. None of them is closed before the drain.
   package private(set) var listeningSockets: [ListeningSocket] = []
   /// The listeners that can be reached from beyond this machine, by the sockets that they have.
@@ -107,8 +107,9 @@ package final class Gateway {
   /// Serves. Clients may connect at once; they are answered as soon as every upstream has answered or
   /// `first_list_wait` is over, as until then the first list would lack what is about to come.
   /// - Parameters:
-  ///   - relief: what is needed to take another process's place, which serves until then, the admin listener too.
-  ///   - opened: called once all workers let clients in, on one of them.
+  ///   - relief: what is needed to take another process's place, which serves until then, the admin listener too. It says
+  ///     when clients may be let in, which `letClientsIn` does, and the names are not written before `writeNames`.
+  ///   - opened: called once all workers let clients in, on one of them; not with a `relief`.
   package func start(
     relieving relief: Relief? = nil, opened: @escaping @Sendable () -> Void = {}
   ) throws(Failure) {
@@ -128,12 +129,18 @@ package final class Gateway {
     controlWorker.loop.startTimer(milliseconds: controlWorker.reapInterval, token: Worker.TimerToken.reap.rawValue)
     controlWorker.loop.startTimer(milliseconds: 0, token: Worker.TimerToken.glance.rawValue)
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
+    if relief != nil { journal?.hold() }
+    let open = opening(opened)
+    control.begin(relief) { if let relief { relief.met() } else { open() } }
+  }
+
+  /// Lets clients in, in another process's place. `opened` is called once all workers do so, on one of them.
+  package func letClientsIn(opened: @escaping @Sendable () -> Void) { opening(opened)() }
+
+  private func opening(_ opened: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
     let handles = workers.map { WorkerHandle($0) }
     let controlHandle = WorkerHandle(controlWorker)
-    // The other process writes until this one serves.
-    if relief != nil { journal?.hold() }
-    control.begin(relief) { [journal] in
-      journal?.release()
+    return {
       controlHandle.post { $0.holdListeners(false) }
       let gathering = Gathering(handles.count)
       for handle in handles {
@@ -144,6 +151,12 @@ package final class Gateway {
       }
     }
   }
+
+  /// What servers are called is this process's to write from now on, as it serves.
+  package func writeNames() { journal?.release() }
+
+  /// What servers are called is a successor's to write, once this returns.
+  package func leaveNames() { journal?.hold() }
 
   /// The process whose place this one was to take is gone: this one serves as soon as it can.
   package func relievesNobody() { control.relievesNobody() }

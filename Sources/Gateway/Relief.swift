@@ -4,12 +4,18 @@ package struct Relief: Sendable {
   var servers: [String]
   /// How long they are waited for, in milliseconds.
   var patience: UInt64
-  /// Called once, on the control loop, instead of letting clients in: with those that do not answer here.
+  /// Called once, on the control loop, instead of letting clients in: it is time for that (`Gateway.letClientsIn`).
+  var met: @Sendable () -> Void
+  /// Called once instead of that, with the servers that do not answer here.
   var gaveUp: @Sendable ([String]) -> Void
 
-  package init(servers: [String], patience: UInt64, gaveUp: @escaping @Sendable ([String]) -> Void) {
+  package init(
+    servers: [String], patience: UInt64, met: @escaping @Sendable () -> Void,
+    gaveUp: @escaping @Sendable ([String]) -> Void
+  ) {
     self.servers = servers
     self.patience = patience
+    self.met = met
     self.gaveUp = gaveUp
   }
 }

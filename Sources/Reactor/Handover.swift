@@ -46,6 +46,9 @@ package final class HandoverSocket: Sendable {
   /// The process id of the other end.
   package var peer: Int32 { cr_handover_peer(descriptor) }
 
+  /// The other end reads what was sent, and then that this one is gone, whoever still holds it.
+  package func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
   package func send(_ text: String, _ descriptors: [Int32] = []) throws(ReactorError) {
     var text = text
     let status = unsafe text.withUTF8 { text in
@@ -60,15 +63,26 @@ package final class HandoverSocket: Sendable {
 
   /// Waits for a message; nil when the other end is gone.
   package func receive(milliseconds: Int32) throws(ReactorError) -> Message? {
-    var text = [CChar](repeating: 0, count: Int(CR_HANDOVER_TEXT))
     var descriptors = [Int32](repeating: -1, count: Int(CR_HANDOVER_DESCRIPTORS))
     var count = 0
-    let length = unsafe cr_handover_receive(descriptor, milliseconds, &text, &descriptors, &count)
+    let text = try unsafe receive(milliseconds, &descriptors, &count)
+    return text.map { Message(text: $0, descriptors: Array(descriptors[..<count])) }
+  }
+
+  /// The same for who expects no descriptors: they are closed.
+  package func receiveText(milliseconds: Int32) throws(ReactorError) -> String? {
+    var count = 0
+    return try unsafe receive(milliseconds, nil, &count)
+  }
+
+  private func receive(
+    _ milliseconds: Int32, _ descriptors: UnsafeMutablePointer<Int32>?, _ count: inout Int
+  ) throws(ReactorError) -> String? {
+    var text = [CChar](repeating: 0, count: Int(CR_HANDOVER_TEXT))
+    let length = unsafe cr_handover_receive(descriptor, milliseconds, &text, descriptors, &count)
     if length < 0 { throw ReactorError(systemError: Int32(-length)) }
     if length == 0 { return nil }
-    return Message(
-      text: String(decoding: text[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self),
-      descriptors: Array(descriptors[..<count]))
+    return String(decoding: text[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 

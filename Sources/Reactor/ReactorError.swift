@@ -37,6 +37,12 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
   /// The other end of a socket is gone.
   package var isDisconnected: Bool { isSystem(ECONNRESET) || isSystem(EPIPE) }
 
+  /// It would have to be waited for.
+  package var isWait: Bool { isSystem(EAGAIN) }
+
+  /// Another user's.
+  package var isDenied: Bool { isSystem(EACCES) }
+
   private func isSystem(_ number: Int32) -> Bool {
     UInt32(domain) == CR_DOMAIN_UV.rawValue && code == -number
   }

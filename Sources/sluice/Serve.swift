@@ -151,67 +151,30 @@ private struct Service {
     ) { AdminServer($0) }
     let host = makeHost(gateway)
     defer { host?.withdraw() }
+    let handover = host.map { Handover($0, logger) }
+    let watch = ReaperWatch(reaper, logger)
     let turn = Turn()
     let relief = predecessor.map { makeRelief(of: $0, turn) }
-    try gateway.start(relieving: relief) { [manager, logger, predecessor] in
-      if let host, let obstacle = host.publish(replacing: predecessor != nil) {
-        logger.warning("no other process can take over at \(host.path): \(obstacle)")
-      }
-      do throws(ReactorError) {
-        try predecessor?.ready()
-        if let predecessor { logger.info("took over from process \(predecessor.process)") }
-      } catch {
-        logger.warning("process \(predecessor?.process ?? 0), whose place this one takes, has gone: \(error)")
-      }
-      manager.ready()
-      turn.state.withLock { $0 = .come }
-    }
-    if let predecessor, let code = awaitTurn(turn, after: predecessor, gateway, host) { return code }
+    try gateway.start(relieving: relief) { [manager, logger] in publish(host, replacing: false, manager, logger) }
+    if let predecessor, let code = takePlace(of: predecessor, turn, gateway, host, handover, watch) { return code }
     Welcome(
       configuration, httpPort: gateway.httpPort, webSocketPort: gateway.webSocketPort, adminPort: gateway.adminPort
     ).print()
-    var reaperDescriptor = reaper.descriptor
     while true {
-      switch signals.wait(watching: host?.descriptor ?? -1, reaper: reaperDescriptor) {
-      case .reaperGone:
-        reaperDescriptor = restart(reaper)
-      case .signal(let signal) where signal.isReload:
-        reload(gateway)
-      case .signal(let signal):
-        return drain(gateway, host, .nobody, because: signal.name)
-      case .readable:
-        guard let host else { continue }
-        var ending: Signals.Received?
-        let isTaken = host.handOver(
-          gateway.listeningSockets, serving: gateway.state.servingAliases, logger
-        ) {
-          ending = nextEnding(gateway)
-          return ending != nil
-        }
-        if isTaken {
-          return drain(gateway, host, .successor, because: "another process has taken over")
-        }
-        guard let ending else { continue }
-        return drain(gateway, host, .nobody, because: ending.name)
+      let events = signals.wait(
+        watching: handover?.watched ?? [], reaper: watch.descriptor, milliseconds: handover?.patience ?? -1)
+      if events.isReaperGone { watch.restart() }
+      if let ending = act(on: events.signal, gateway) {
+        return drain(gateway, handover, watch, .nobody, because: ending.name)
       }
-    }
-  }
-
-  /// Starts the reaper again, which somebody or something has ended.
-  /// - Returns: what to watch; -1 if there is no reaper any more.
-  private func restart(_ reaper: Reaper) -> Int32 {
-    // Whoever ends it again and again shall not have all of this thread.
-    if reaper.restarts > 0 { System.sleep(milliseconds: 100) }
-    do throws(ReactorError) {
-      if try reaper.restart() {
-        logger.error("the process that ends children after a crash had died; there is another one now")
+      guard let handover else { continue }
+      let isTaken = handover.act(on: events.readable) {
+        Handover.Offer(sockets: gateway.listeningSockets, servers: gateway.state.servingAliases)
       }
-      return reaper.descriptor
-    } catch {
-      logger.error(
-        "the process that ends children after a crash has died and can't be started again: \(error); a crash would leave them"
-      )
-      return -1
+      guard isTaken else { continue }
+      gateway.leaveNames()
+      handover.confirm()
+      return drain(gateway, handover, watch, .successor, because: "another process has taken over")
     }
   }
 
@@ -221,7 +184,10 @@ private struct Service {
   private final class Turn: Sendable {
     enum State {
       case awaited
-      case come
+      /// What is needed to serve is there.
+      case met
+      /// Clients are let in.
+      case opened
       /// Servers that answer there do not answer here.
       case missed([String])
     }
@@ -239,44 +205,88 @@ private struct Service {
     }
     let configured = Set(configuration.servers.map(\.alias))
     servers.removeAll { !configured.contains($0) }
-    return Relief(servers: servers, patience: UInt64(command.takeoverWait) * 1000) { missing in
+    return Relief(servers: servers, patience: UInt64(command.takeoverWait) * 1000) {
+      turn.state.withLock { $0 = .met }
+    } gaveUp: { missing in
       turn.state.withLock { $0 = .missed(missing) }
     }
   }
 
+  /// How often it is looked whether the turn has come, in milliseconds.
+  private static let turnStep: Int32 = 20
+
   /// Waits until this process serves; gives the exit code if it never will. The other one goes on meanwhile.
-  private func awaitTurn(
-    _ turn: Turn, after predecessor: Takeover.Predecessor, _ gateway: Gateway, _ host: Takeover.Host?
+  private func takePlace(
+    of predecessor: Takeover.Predecessor, _ turn: Turn, _ gateway: Gateway, _ host: Takeover.Host?,
+    _ handover: Handover?, _ watch: ReaperWatch
   ) -> ExitCode? {
-    var isAlone = false
+    let successor = Successor(predecessor)
+    defer { successor.end() }
+    let process = predecessor.process
     while true {
+      var actions = successor.look()
       switch turn.state.withLock({ $0 }) {
       case .awaited: break
-      case .come: return nil
+      case .met: actions += successor.met()
+      case .opened: actions += successor.opened()
       case .missed(let servers):
         logger.error(
-          "\(servers.joined(separator: ", ")): answers in process \(predecessor.process), but not here within \(command.takeoverWait) s; that process goes on (--force takes over all the same)"
+          "\(servers.joined(separator: ", ")): answers in process \(process), but not here within \(command.takeoverWait) s; that process goes on (--force takes over all the same)"
         )
-        _ = drain(gateway, host, .nobody, because: "no takeover")
+        successor.end()
+        _ = drain(gateway, handover, watch, .nobody, because: "no takeover")
         return ExitCode(1)
       }
-      if let ending = nextEnding(gateway) { return drain(gateway, host, .nobody, because: ending.name) }
-      if isAlone {
-        System.sleep(milliseconds: 20)
-      } else if predecessor.isGone(within: 20) {
-        isAlone = true
-        gateway.relievesNobody()
+      for action in actions {
+        switch action {
+        case .say: break
+        case .relieveNobody: gateway.relievesNobody()
+        case .letClientsIn: gateway.letClientsIn { turn.state.withLock { $0 = .opened } }
+        case .noteSilence:
+          logger.warning(
+            "process \(process), whose place this one takes, does not answer: this one serves all the same")
+        case .settle(let isAlone):
+          gateway.writeNames()
+          publish(host, replacing: true, manager, logger)
+          if isAlone {
+            logger.warning("process \(process), whose place this one takes, has gone")
+          } else {
+            logger.info("took over from process \(process)")
+          }
+          return nil
+        case .giveUp(let why):
+          logger.error("process \(process) gave this one up: \(why); that process goes on: start this one again")
+          successor.end()
+          _ = drain(gateway, handover, watch, .nobody, because: "no takeover")
+          return ExitCode(1)
+        }
+      }
+      let events = signals.wait(
+        watching: successor.watched, reaper: watch.descriptor, milliseconds: Self.turnStep)
+      if events.isReaperGone { watch.restart() }
+      if let ending = act(on: events.signal, gateway) {
+        successor.end()
+        return drain(gateway, handover, watch, .nobody, because: ending.name)
       }
     }
   }
 
-  /// Acts on what has come meanwhile; gives a signal that ends the process.
-  private func nextEnding(_ gateway: Gateway) -> Signals.Received? {
-    while let signal = signals.take() {
-      guard signal.isReload else { return signal }
-      reload(gateway)
-    }
+  /// Reloads if that is what the signal says; gives one that ends the process.
+  private func act(on signal: Signals.Received?, _ gateway: Gateway) -> Signals.Received? {
+    guard let signal else { return nil }
+    guard signal.isReload else { return signal }
+    reload(gateway)
     return nil
+  }
+
+  /// This process serves: others can take over from it, and the service manager hears of it.
+  private func publish(
+    _ host: Takeover.Host?, replacing predecessor: Bool, _ manager: ServiceManager, _ logger: Logger
+  ) {
+    if let host, let obstacle = host.publish(replacing: predecessor) {
+      logger.warning("no other process can take over at \(host.path): \(obstacle)")
+    }
+    manager.ready()
   }
 
   /// Where another process can take over; nil, and said, if there can be no such place.
@@ -292,16 +302,18 @@ private struct Service {
 
   /// What is logged is true by then: whoever reads it finds each worker draining.
   private func drain(
-    _ gateway: Gateway, _ host: Takeover.Host?, _ succession: Gateway.Succession, because reason: String
+    _ gateway: Gateway, _ handover: Handover?, _ watch: ReaperWatch, _ succession: Gateway.Succession,
+    because reason: String
   ) -> ExitCode {
     // Who wants to take over now finds the successor, or nobody.
-    host?.withdraw()
+    handover?.end()
     if case .nobody = succession { manager.stopping() }
     // A second signal means: now.
     let isComplete = gateway.drain(succession) {
       logger.info("\(reason): draining")
     } abrupt: {
-      signals.isPending
+      watch.look()
+      return signals.isPending
     }
     return isComplete ? .success : ExitCode(1)
   }

@@ -20,12 +20,12 @@ struct Signals {
   }
 
   /// What the main thread waits for.
-  enum Event {
-    case signal(Received)
-    /// Somebody connects to the descriptor that was watched.
-    case readable
+  struct Events {
+    var signal: Received?
+    /// Those of the watched descriptors at which there is something to read, or an end.
+    var readable: [Int32] = []
     /// The reaper has died.
-    case reaperGone
+    var isReaperGone = false
   }
 
   private let descriptor: Int32
@@ -35,19 +35,17 @@ struct Signals {
     Signals(descriptor: try System.openSignals([SIGINT, SIGTERM, SIGHUP]))
   }
 
-  /// Waits for the next one, for `watched` to be readable, or for the end of the reaper. Without a descriptor (-1) of one of
-  /// them it is not waited for.
-  func wait(watching watched: Int32, reaper: Int32) -> Event {
+  /// Waits for the next one, for some of `watched` to be readable, for the end of the reaper (-1: there is none), or until
+  /// the time is over (-1: never).
+  func wait(watching watched: [Int32], reaper: Int32, milliseconds: Int32) -> Events {
     var entries = [
-      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: watched, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: reaper, events: 0, revents: 0),
+      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: reaper, events: 0, revents: 0),
     ]
-    while true {
-      guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
-      if entries[0].revents != 0, let signal = take() { return .signal(signal) }
-      if entries[1].revents != 0 { return .readable }
-      if entries[2].revents != 0 { return .reaperGone }
-    }
+    entries += watched.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    guard poll(&entries, nfds_t(entries.count), milliseconds) > 0 else { return Events() }
+    return Events(
+      signal: entries[0].revents != 0 ? take() : nil, readable: entries[2...].filter { $0.revents != 0 }.map(\.fd),
+      isReaperGone: entries[1].revents != 0)
   }
 
   /// The next one, if it has come.

@@ -51,6 +51,38 @@ struct HandoverTests {
     #expect(receive(client).length == 0)
   }
 
+  @Test("descriptors that nobody asked for are closed, and who does not read holds nobody up")
+  func uninvited() throws {
+    let listener = cr_handover_listen(path)
+    try #require(listener >= 0)
+    defer {
+      close(listener)
+      unlink(path)
+    }
+    let client = cr_handover_connect(path)
+    let server = cr_handover_accept(listener)
+    try #require(client >= 0 && server >= 0)
+    defer {
+      close(client)
+      close(server)
+    }
+    var ends: [Int32] = [0, 0]
+    #expect(pipe(&ends) == 0)
+    #expect(cr_handover_send(client, "gift", 4, [ends[1]], 1) == 0)
+    close(ends[1])
+    var text = [CChar](repeating: 0, count: Int(CR_HANDOVER_TEXT))
+    var count = 1
+    #expect(cr_handover_receive(server, 1000, &text, nil, &count) == 4)
+    #expect(count == 0)
+    // Nobody holds the other end of the pipe any more.
+    var byte: UInt8 = 0
+    #expect(read(ends[0], &byte, 1) == 0)
+    close(ends[0])
+    var status: Int32 = 0
+    for _ in 0..<100_000 where status == 0 { status = cr_handover_send(client, "x", 1, nil, 0) }
+    #expect(status == -EAGAIN)
+  }
+
   @Test("what processes that are gone have left is removed, and nothing else")
   func sweep() throws {
     // Beyond what the kernel gives to processes.

@@ -18,17 +18,18 @@ int cr_handover_listen(const char *path);
 void cr_handover_sweep(const char *path);
 /* The next peer, -EAGAIN if there is none, -EACCES if it is another user's. */
 int cr_handover_accept(int listener);
-/* Connects to the process that listens at the path. */
+/* Connects to the process that listens at the path; -ETIMEDOUT if its queue stays full. */
 int cr_handover_connect(const char *path);
 /* The process id of the other end; -1 if it is not known. */
 pid_t cr_handover_peer(int connection);
 
-/* 0 when it was sent. */
+/* 0 when it was sent, -EAGAIN while the other end does not read. */
 int cr_handover_send(int connection, const char *text, size_t length, const int *descriptors,
                      size_t count);
 /* Waits for a message for at most `timeout` ms. The bytes of its text, at most CR_HANDOVER_TEXT,
-   and its descriptors, which are the caller's, at most CR_HANDOVER_DESCRIPTORS; 0 when the other
-   end is gone, -ETIMEDOUT, -EMSGSIZE when something of it did not fit. */
+   and its descriptors, which are the caller's, at most CR_HANDOVER_DESCRIPTORS, or closed if
+   `descriptors` is NULL; 0 when the other end is gone, -ETIMEDOUT, -EMSGSIZE when something of it
+   did not fit. */
 ssize_t cr_handover_receive(int connection, int timeout, char *text, int *descriptors,
                             size_t *count);
 
