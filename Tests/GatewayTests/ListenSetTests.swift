@@ -89,6 +89,59 @@ struct ListenSetTests {
     #expect(set.refused.isEmpty && set.isEmpty)
   }
 
+  /// Settles until nothing is asked for any more, with an upstream that takes listens as it likes.
+  /// - Returns: how many listens were asked for.
+  private func persist(
+    _ wanted: Set<[UInt8]>, _ set: inout ListenSet, _ before: inout Set<[UInt8]>, _ takes: ([[UInt8]]) -> Bool
+  ) -> Int {
+    var change = settle(wanted, &set, &before)
+    var asked = 0
+    while !change.opened.isEmpty, asked < 10_000 {
+      asked += change.opened.count
+      for (number, uris) in change.opened { if takes(uris) { set.acknowledged(number) } else { set.refuse(number) } }
+      for number in change.replaced + change.ended { set.end(number) }
+      change = settle(wanted, &set, &before)
+    }
+    return asked
+  }
+
+  @Test("a resource that is refused is found among others, and costs those nothing")
+  func oneBogus() {
+    var set = ListenSet()
+    var before: Set<[UInt8]> = []
+    let bogus = Array("r://77".utf8)
+    let asked = persist(uris(0..<512), &set, &before) { !$0.contains(bogus) }
+    #expect(asked == 1 + 2 * 9, "the listen is halved until the resource is alone")
+    #expect(set.refused == [bogus])
+    #expect(set.most == 512)
+    let change = settle(uris(0..<1500), &set, &before)
+    #expect(change.opened.map(\.uris.count).max() == 512, "others are asked for as many at a time as before")
+  }
+
+  @Test("a resource that is unwanted before it is found does not count against the others")
+  func withdrawn() {
+    var set = ListenSet()
+    var before: Set<[UInt8]> = []
+    let bogus = Array("r://7".utf8)
+    for (number, _) in settle(uris(0..<40), &set, &before).opened { set.refuse(number) }
+    _ = persist(uris(0..<40).subtracting([bogus]), &set, &before) { _ in true }
+    #expect(set.most == 512 && set.refused.isEmpty)
+  }
+
+  @Test("an upstream that takes less is asked for less, and for more again once it has taken that for a while")
+  func recovery() {
+    var set = ListenSet()
+    var before: Set<[UInt8]> = []
+    _ = persist(uris(0..<512), &set, &before) { $0.count <= 300 }
+    #expect(set.most == 256)
+    let change = settle(uris(0..<1024), &set, &before)
+    #expect(change.opened.map(\.uris.count) == [256, 256], "it is not tried again at once")
+    for (number, _) in change.opened { set.acknowledged(number) }
+    for number in change.replaced { set.end(number) }
+    _ = persist(uris(0..<3072), &set, &before) { $0.count <= 512 }
+    #expect(set.most == 512)
+  }
+
   @Test("a change is taken from the listen that names the resource, or else what is nearest above it")
   func owners() {
     var set = ListenSet()
