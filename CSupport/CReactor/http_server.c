@@ -73,7 +73,7 @@ static void server_eof(cr_connection *connection);
 
 static void hand_over(cr_connection *connection, const cwire_http1_head *head, cwire_span body) {
   cr_loop *loop = connection->loop;
-  if (cr_loop_sheds(loop)) {
+  if (cr_loop_refuses(loop, connection)) {
     cr_http_refuse(connection, 503);
     return;
   }
@@ -168,7 +168,7 @@ static size_t continue_collecting(cr_connection *connection, cwire_span input) {
     hand_over_collected(connection);
   else if (status < 0)
     fail_body(connection, status);
-  else if (cr_loop_sheds(connection->loop))
+  else if (cr_loop_refuses(connection->loop, connection))
     cr_http_refuse(connection, 503);
   return input.length - rest.length;
 }
@@ -196,7 +196,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     }
     if (exchange->seen == 0) {
       exchange->started = cr_loop_time(loop);
-      if (cr_loop_sheds(loop)) {
+      if (cr_loop_refuses(loop, connection)) {
         cr_http_refuse(connection, 503);
         return input.length;
       }
@@ -225,7 +225,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
   if (status == CWIRE_MORE) {
     bool wants_continue = head->expect_continue && nothing_yet;
     begin_collecting(connection, &body, cwire_span_make(input.base, (size_t)length));
-    if (cr_loop_sheds(loop))
+    if (cr_loop_refuses(loop, connection))
       cr_http_refuse(connection, 503);
     else if (wants_continue && !cr_is_closing(connection))
       send_continue(connection);

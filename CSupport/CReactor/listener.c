@@ -90,7 +90,7 @@ static bool count_in(cr_listener *listener) {
 
 cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) {
   cr_loop *loop = listener->loop;
-  if (cr_loop_sheds(loop) || !count_in(listener)) return NULL;
+  if (cr_loop_refuses(loop, NULL) || !count_in(listener)) return NULL;
   cr_connection *connection = cr_connection_take(loop, CR_KIND_DOWNSTREAM, &cr_http_server);
   if (connection) {
     connection->server.listener = listener;

@@ -153,7 +153,7 @@ static void idled(uv_idle_t *handle) {
 static void prepared(uv_prepare_t *handle) {
   cr_loop *loop = handle->data;
   finish_phase(loop);
-  if (loop->options.memory > 0) cr_loop_relieve_in_time(loop);
+  cr_loop_relieve_in_time(loop);
   /* An active idle handle makes the coming wait a look. Idle callbacks cost nothing in kernel. */
   bool more = loop->ready_head != 0;
   if (more != (uv_is_active((uv_handle_t *)&loop->idle) != 0)) {

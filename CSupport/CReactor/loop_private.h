@@ -81,7 +81,9 @@ struct cr_loop {
   _Atomic(ptrdiff_t) held;
   /* cr_loop_losses: written by the loop's thread, read by any. */
   _Atomic(uint64_t) relieved, relieved_bytes, relieved_from, restless;
-  uint64_t relief_due; /* no earlier does the loop make room again */
+  uint64_t relief_due; /* no earlier does the loop make room again by itself */
+  size_t leaving;      /* bytes of connections that were ended to make room in this turn */
+  bool in_vain;        /* there was nothing more to make room of */
   bool draining;
   uint64_t drain_began;
   uint32_t drain_grace; /* ms that an idle connection may still send a request */
@@ -137,10 +139,15 @@ static inline size_t cr_loop_taken(const cr_loop *loop) {
 /* True while the peers of this loop, or the process, take more memory than they may: no new work is
    begun. */
 static inline bool cr_loop_sheds(const cr_loop *loop) {
-  return (loop->options.memory > 0 && cr_loop_taken(loop) > loop->options.memory) ||
+  size_t memory = loop->options.memory;
+  return (memory > 0 && cr_loop_taken(loop) > memory + loop->leaving) ||
          atomic_load_explicit(&loop->shedding, memory_order_relaxed);
 }
 
+/* relief.c: the same for one connection (NULL: one that is not there yet), but where peers of this
+   loop take too much those that hold most make room first, and it is refused if it is one of them.
+   Not from within a handler. */
+bool cr_loop_refuses(cr_loop *loop, const cr_connection *newcomer);
 /* relief.c: makes room if it is time to. For the end of a turn. */
 void cr_loop_relieve_in_time(cr_loop *loop);
 

@@ -116,29 +116,57 @@ static void count_relief(cr_loop *loop, uint64_t connections, size_t bytes, size
   atomic_fetch_add_explicit(&loop->relieved, connections, memory_order_relaxed);
 }
 
-void cr_loop_relieve(cr_loop *loop, size_t most) {
-  if (cr_loop_taken(loop) <= most) return;
+/* Ends connections until no more than `most` is taken, as far as that goes. When it is the turn of
+   `newcomer`, that is left to the caller: true then. */
+static bool make_room(cr_loop *loop, size_t most, const cr_connection *newcomer) {
+  size_t before = cr_loop_taken(loop);
+  if (before <= most + loop->leaving) return false;
   size_t count;
   holder *holders = find_holders(loop, &count);
-  size_t taken = cr_loop_taken(loop), wanted = taken - most, freed = 0;
+  size_t wanted = before - most - loop->leaving, freed = 0;
   uint64_t ended = 0;
+  bool its_turn = false;
   for (size_t index = 0; index < count && freed < wanted; index++) {
     cr_connection *connection = cr_slab_at(&loop->slab, holders[index].slot);
     if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection))
       continue;
-    end(connection);
+    if (connection == newcomer)
+      its_turn = true;
+    else
+      end(connection);
     freed += holders[index].bytes;
     ended++;
   }
   free(holders);
-  if (ended > 0) count_relief(loop, ended, freed, taken);
+  if (ended > 0) count_relief(loop, ended, freed, before);
+  /* What closed connections have comes back when the turn is over. */
+  size_t after = cr_loop_taken(loop), back = before > after ? before - after : 0;
+  if (freed > back) loop->leaving += freed - back;
+  return its_turn;
+}
+
+void cr_loop_relieve(cr_loop *loop, size_t most) {
+  make_room(loop, most, NULL);
+}
+
+bool cr_loop_refuses(cr_loop *loop, const cr_connection *newcomer) {
+  if (!cr_loop_sheds(loop)) return false;
+  if (atomic_load_explicit(&loop->shedding, memory_order_relaxed)) return true;
+  uint64_t now = cr_loop_time(loop);
+  if (loop->in_vain && now < loop->relief_due) return true;
+  size_t memory = loop->options.memory;
+  loop->relief_due = now + INTERVAL_MS;
+  bool its_turn = make_room(loop, memory - memory / 4, newcomer);
+  loop->in_vain = cr_loop_sheds(loop);
+  return its_turn || loop->in_vain;
 }
 
 void cr_loop_relieve_in_time(cr_loop *loop) {
+  loop->leaving = 0;
   size_t memory = loop->options.memory;
-  if (cr_loop_taken(loop) <= memory - memory / 8) return;
+  if (memory == 0 || cr_loop_taken(loop) <= memory - memory / 8) return;
   uint64_t now = cr_loop_time(loop);
   if (now < loop->relief_due) return;
   loop->relief_due = now + INTERVAL_MS;
-  cr_loop_relieve(loop, memory - memory / 4);
+  make_room(loop, memory - memory / 4, NULL);
 }

@@ -178,7 +178,7 @@ static bool collect(cr_connection *connection, cwire_span piece) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return false;
   }
-  if (cr_loop_sheds(loop)) {
+  if (cr_loop_refuses(loop, connection)) {
     cr_websocket_fail(connection, CWIRE_WS_TRY_AGAIN);
     return false;
   }

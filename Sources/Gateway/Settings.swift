@@ -46,6 +46,8 @@ package final class Settings: Sendable {
   let depth: Int
   /// What bounds each event loop.
   let loopLimits: EventLoop.Options
+  /// `limits.memory` is more than there is.
+  private let memoryIsBounded: Bool
   /// Of the client listeners and, as far as they apply, of the admin listener.
   let httpLimits: HTTPLimits
   let webSocketLimits: HTTPLimits
@@ -108,7 +110,9 @@ package final class Settings: Sendable {
     loopLimits.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
     loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
     loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
-    loopLimits.memory = configuration.limits.memory ?? Int(clamping: allowance.memory / 2) / loops
+    let (memory, isBounded) = Self.memory(of: configuration, allowance, loops: loops)
+    loopLimits.memory = memory
+    memoryIsBounded = isBounded
     proxies = configuration.trustedProxies.flatMap(\.networks).map {
       ClientNetwork(ClientAddress(high: $0.high, low: $0.low), bits: UInt8($0.bits))
     }
@@ -118,7 +122,6 @@ package final class Settings: Sendable {
     webSocketLimits = Self.limits(
       configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
-    let memory = loopLimits.memory
     holdings = memory > 0 ? Holdings.Bounds(each: memory / 4, all: memory / 2) : Holdings.Bounds(each: .max, all: .max)
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
@@ -160,6 +163,16 @@ package final class Settings: Sendable {
     return limits
   }
 
+  /// Bytes that a loop may take for its peers, and whether that is less than was configured: all together no more than what
+  /// the process is brought down to when memory is short.
+  private static func memory(
+    of configuration: GatewayConfiguration, _ allowance: Allowance, loops: Int
+  ) -> (bytes: Int, isBounded: Bool) {
+    guard let wanted = configuration.limits.memory else { return (Int(clamping: allowance.memory / 2) / loops, false) }
+    let share = Int(clamping: allowance.memory / 10 * 7) / loops
+    return share > 0 && wanted > share ? (share, true) : (wanted, false)
+  }
+
   /// The connections that fit into so many descriptors, with a quarter of them kept for upstreams.
   private static func clamp(_ wanted: Int, _ configuration: GatewayConfiguration, to descriptors: Int, processors: Int)
     -> Int
@@ -171,6 +184,11 @@ package final class Settings: Sendable {
 
   /// Says what of the configuration could not be had.
   func warn(_ logger: Logger) {
+    if memoryIsBounded {
+      logger.warning(
+        "limits.memory is \(loopLimits.memory >> 20) MiB for each worker: more does not fit into the \(allowance.memory >> 20) MiB that this process may have"
+      )
+    }
     let wanted = configuration.listeners.http.maxConnections
     guard httpLimits.maxConnections < wanted else { return }
     logger.warning(

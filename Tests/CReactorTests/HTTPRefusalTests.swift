@@ -292,6 +292,46 @@ struct HTTPRefusalTests {
     #expect(gateway.events.contains("closed 7"))
   }
 
+  @Test("nobody is refused for what another holds, however soon after the last time room is made")
+  func reliefAtOnce() throws {
+    let gateway = MemoryGateway(options: { $0.memory = 1_000_000 })
+    gateway.answer = { gateway, id, request in
+      guard request.target == "/large" else {
+        gateway.reply(id, body: "fine")
+        return
+      }
+      gateway.beginStream(id)
+      gateway.write(id, String(repeating: "x", count: 1_200_000))
+    }
+    let early = try #require(MemoryClient(gateway))
+    for _ in 0..<3 {
+      let large = try #require(MemoryClient(gateway))
+      large.stall()
+      large.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+      let late = try #require(MemoryClient(gateway))
+      for client in [late, early] {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(client.take().hasSuffix("fine"))
+      }
+      #expect(large.ended)
+    }
+  }
+
+  @Test("who holds most is refused more, and nobody makes room for it")
+  func reliefOfTheHeaviest() throws {
+    let gateway = MemoryGateway(limits: { $0.max_body = 5_000_000 }, options: { $0.memory = 2_600_000 })
+    func collect(_ count: Int) throws -> MemoryClient {
+      let client = try #require(MemoryClient(gateway))
+      client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(count + 1)\r\n\r\n")
+      client.send(String(repeating: "x", count: count))
+      return client
+    }
+    let small = try collect(30_000)
+    for _ in 0..<3 { #expect(try collect(4_000_000).take().hasPrefix("HTTP/1.1 503 Service Unavailable\r\n")) }
+    small.send("y")
+    #expect(small.take().hasPrefix("HTTP/1.1 200 OK\r\n"))
+  }
+
   @Test("what policy keeps for peers counts beside what is buffered")
   func held() throws {
     let gateway = MemoryGateway(options: { $0.memory = 100_000 })

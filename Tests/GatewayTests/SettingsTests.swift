@@ -33,4 +33,22 @@ struct SettingsTests {
     #expect(limits.memory == 3_000_000)
     #expect(limits.maximumConnections == 16_484)
   }
+
+  @Test("what loops may take is less than what the process may have, whatever is configured")
+  func memory() {
+    let unlimited = System.MemorySizes(space: .max, resident: .max, data: .max)
+    let groups = ControlGroups { _ in nil }
+    let allowance = Allowance(groups, machine: 1000 << 20, rlimits: unlimited, processors: 2)
+    func bytes(_ configured: Int?, of allowance: Allowance) -> Int {
+      var configuration = GatewayConfiguration()
+      configuration.limits.memory = configured
+      return Settings(configuration, loops: 4, allowance: allowance).loopLimits.memory >> 20
+    }
+    #expect(bytes(nil, of: allowance) == 125)
+    #expect(bytes(170 << 20, of: allowance) == 170)
+    #expect(bytes(500 << 20, of: allowance) == 175)
+    let unknown = Allowance(groups, machine: 0, rlimits: unlimited, processors: 2)
+    #expect(bytes(500 << 20, of: unknown) == 500)
+    #expect(bytes(nil, of: unknown) == 0)
+  }
 }

@@ -119,8 +119,9 @@ bool cr_loop_is_shedding(const cr_loop *loop);
 /* Makes room: ends client connections until what is buffered and held is at most `most`, as far as
    that goes. The client (IPv4 address or IPv6 /64) for whom most is buffered comes first, and of
    its connections the one with most. A body that is being collected is answered 503. The loop does
-   it by itself at seven eighths of `memory`, down to three quarters, so that one client can't have
-   all others refused. From a timer or a mailbox, not from within a handler of a connection. */
+   it by itself at seven eighths of `memory`, down to three quarters, and before it refuses anybody,
+   so that one client can't have all others refused. From a timer or a mailbox, not from within a
+   handler of a connection. */
 void cr_loop_relieve(cr_loop *loop, size_t most);
 /* Gives back what is kept for the next use. For a quiet moment; from a timer, not from within a
    handler of a connection. */
