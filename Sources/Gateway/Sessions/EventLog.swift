@@ -49,12 +49,12 @@ struct EventLog {
     private var attached: ConnectionID
     var events: [(sequence: UInt64, frame: Frame)] = []
     var bytes: UInt32 = 0
+    /// Events on their way to its reader's worker.
+    var posted: Int32 = 0
     var nextSequence: UInt64 = 1
     /// Events up to this one can't be replayed any more.
     var forgotten: UInt64 = 0
     var detachedAt: UInt64 = 0
-    /// Events on their way to its reader's worker.
-    var posted = 0
 
     init(_ number: StreamNumber, _ kind: Kind, _ reader: ConnectionID?) {
       self.number = number

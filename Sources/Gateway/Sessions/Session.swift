@@ -48,10 +48,10 @@ package final class Session: Sendable {
     var upstreams: [PlainKey: UpstreamSession] = [:]
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] = [:]
-    /// Bytes of these URIs.
-    private var subscriptionBytes = 0
     /// What it sees, where that differs from what all see.
     var overlay: ServedCatalogue?
+    /// Bytes of the URIs that it subscribed to: four bytes, beside the small fields.
+    private var subscriptionBytes: UInt32 = 0
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
     var ended = false
@@ -63,12 +63,13 @@ package final class Session: Sendable {
     mutating func subscribe(_ name: [UInt8], _ subscription: Subscription?, atMost bytes: Int) -> Bool {
       let isKnown = subscriptions[name] != nil
       if subscription != nil, !isKnown {
-        guard !ended, subscriptions.count < Session.mostSubscriptions, subscriptionBytes + name.count <= bytes else {
+        let after = Int(subscriptionBytes) + name.count
+        guard !ended, subscriptions.count < Session.mostSubscriptions, after <= min(bytes, Int(UInt32.max)) else {
           return false
         }
-        subscriptionBytes += name.count
+        subscriptionBytes = UInt32(after)
       } else if subscription == nil, isKnown {
-        subscriptionBytes -= name.count
+        subscriptionBytes -= UInt32(name.count)
       }
       guard !ended || subscription == nil else { return false }
       subscriptions[name] = subscription
@@ -79,20 +80,21 @@ package final class Session: Sendable {
   /// Resources that one session may subscribe to.
   static let mostSubscriptions = 1024
 
-  // There is one for each client, also of those that are idle: BudgetTests count its bytes.
+  // There is one for each client, also of those that are idle: BudgetTests count its bytes. Small fields stand together, in
+  // what `party` leaves of its last word and behind it.
   let id: SessionID
   /// Who opened it.
   let party: Party
-  private let openedAt: UInt64
   private let isEventStream: Bool
-  private let viewWord: UInt16
-  private let handshake: Atomic<UInt32>
-  private let socketID: ConnectionID
-  private let touched: Atomic<UInt64>
-  private let calls = Atomic<Int32>(0)
   private let isOverlaid = Atomic<Bool>(false)
   private let isUsed = Atomic<Bool>(false)
   private let announced = Atomic<UInt8>(0)
+  private let viewWord: UInt16
+  private let handshake: Atomic<UInt32>
+  private let calls = Atomic<Int32>(0)
+  private let openedAt: UInt64
+  private let socketID: ConnectionID
+  private let touched: Atomic<UInt64>
   private let state: Mutex<State>
 
   init(
