@@ -3,10 +3,12 @@ import Reactor
 import Synchronization
 
 /// Whom limits count as one client: a principal, wherever it comes from, or an address from which somebody comes of whom
-/// nothing else is known.
+/// nothing else is known. Beside them each upstream, for what is kept of it that no client asked for.
 enum Party: Hashable, Sendable {
   case principal(Principal)
   case address(ClientAddress)
+  /// By the number of its server.
+  case upstream(Int)
 
   var principal: Principal { if case .principal(let principal) = self { principal } else { .anonymous } }
 }
@@ -20,8 +22,8 @@ extension Worker {
   }
 }
 
-/// Memory that is kept for clients until they, or their connections, are gone: what they listen for and subscribed to, and
-/// what they said while an upstream's conversation opens. Counted by party, so that none of them uses up what is there for
+/// Memory that is kept for clients until they, or their connections, are gone: what they listen for and subscribed to, what
+/// they said while an upstream's conversation opens, and what they called with and are answered until it is whole. Counted by party, so that none of them uses up what is there for
 /// all, and in all: it can't be taken back, so it must never come near the mark at which newcomers are refused.
 final class Holdings: Sendable {
   /// Bytes that one party may hold, and all of them together.
@@ -75,6 +77,13 @@ extension Worker {
     guard !loop.isShedding else {
       return GatewayError(.overloaded, message: "the gateway is short of memory", retryAfterMilliseconds: 1000)
     }
+    guard takeMore(bytes, for: party, on: home) != nil else { return nil }
+    giveUpRequests()
+    return takeMore(bytes, for: party, on: home)
+  }
+
+  /// The same for what is under way, which goes on while nothing new is begun.
+  func takeMore(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
     switch gateway.holdings.take(bytes, for: party, within: settings.holdings) {
     case .taken: break
     case .tooMuch:

@@ -79,7 +79,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     @_lifetime(borrow self)
     get { bodyScratch.bytes(of: self) }
   }
-  private var readers: [ResponseReader] = []
+  var readers: [ResponseReader] = []
   private var sweeping = false
   /// Used on the control loop alone.
   var memoryGuard = MemoryGuard()
@@ -327,6 +327,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
 
   func giveBack(_ reader: ResponseReader) {
+    uncover(reader)
     reader.reset()
     if readers.count < 256 { readers.append(reader) }
   }

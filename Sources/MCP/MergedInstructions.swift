@@ -24,13 +24,9 @@ enum MergedInstructions {
     /// Nil if there is no room for more than the heading.
     func cut(to room: Int) -> String? {
       if size <= room { return heading + quoted }
-      let mark = "…"
-      let end = room - heading.utf8.count - mark.utf8.count
-      guard end > MergedInstructions.quotation.utf8.count else { return nil }
-      // Between characters, so that what is left is still text.
-      var cut = ""
-      for character in quoted where cut.utf8.count + character.utf8.count <= end { cut.append(character) }
-      return heading + cut + mark
+      let left = room - heading.utf8.count
+      guard left > (MergedInstructions.quotation + "…").utf8.count else { return nil }
+      return heading + quoted.cut(to: left)
     }
   }
 

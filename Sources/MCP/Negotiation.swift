@@ -26,17 +26,20 @@ package enum Negotiation {
 
   /// The most that the merged `extensions` of several servers may come to, and their `experimental` as well, in bytes.
   package static let extensionsLimit = 65536
+
+  /// The most that one server may say of itself in each respect, in bytes: all clients are told it.
+  package static let statementLimit = 65536
 }
 
 /// What one upstream offers, as it said in answer to `initialize` or `server/discover`.
 package struct ServerOffer: Sendable, Equatable {
   package var alias: String
   package var capabilities: ServerCapabilities
-  /// Raw JSON objects; nil when absent.
+  /// Raw JSON objects; nil when absent or longer than `Negotiation.statementLimit`.
   package var extensions: [UInt8]?
   package var experimental: [UInt8]?
   package var serverInfo: [UInt8]?
-  /// The raw JSON string token.
+  /// The raw JSON string token, cut to that length.
   package var instructions: [UInt8]?
 
   package init(alias: String, capabilities: ServerCapabilities) {
@@ -50,19 +53,30 @@ package struct ServerOffer: Sendable, Equatable {
     capabilities = []
     if let object = envelope.value(.capabilities as ResultKey) {
       capabilities = ServerCapabilities(parsing: object, revision: revision)
-      if let value = JSON.find("extensions", in: object), JSON.kind(of: value) == .object { extensions = value.array }
-      if let value = JSON.find("experimental", in: object), JSON.kind(of: value) == .object {
-        experimental = value.array
-      }
+      if let value = JSON.find("extensions", in: object) { extensions = Self.statement(value) }
+      if let value = JSON.find("experimental", in: object) { experimental = Self.statement(value) }
     }
     if let info = envelope.value(.serverInfo as MetaKey), JSON.kind(of: info) == .object {
-      serverInfo = info.array
-    } else if let info = envelope.value(.serverInfo as ResultKey), JSON.kind(of: info) == .object {
-      serverInfo = info.array
+      serverInfo = Self.statement(info)
+    } else if let info = envelope.value(.serverInfo as ResultKey) {
+      serverInfo = Self.statement(info)
     }
     if let text = envelope.value(.instructions as ResultKey), JSON.kind(of: text) == .string {
-      instructions = text.array
+      instructions = Self.cut(text)
     }
+  }
+
+  private static func statement(_ token: RawSpan) -> [UInt8]? {
+    JSON.kind(of: token) == .object && token.byteCount <= Negotiation.statementLimit ? token.array : nil
+  }
+
+  /// A string token of at most the limit, cut between characters.
+  private static func cut(_ token: RawSpan) -> [UInt8]? {
+    guard token.byteCount > Negotiation.statementLimit else { return token.array }
+    guard let text = JSON.string(token) else { return nil }
+    var cut = ByteBuffer(capacity: Negotiation.statementLimit)
+    cut.append(quoted: text.cut(to: Negotiation.statementLimit))
+    return cut.bytes.array
   }
 }
 
@@ -214,5 +228,19 @@ extension ByteBuffer {
     append(#","clientInfo":"#)
     append(identity)
     append("}")
+  }
+}
+
+extension String {
+  /// At most so many bytes of it, with an ellipsis in place of the rest; cut between characters, so that it is still text.
+  func cut(to limit: Int) -> String {
+    guard utf8.count > limit else { return self }
+    var end = startIndex
+    var bytes = 0
+    while end < endIndex, bytes + self[end].utf8.count <= limit - 3 {
+      bytes += self[end].utf8.count
+      formIndex(after: &end)
+    }
+    return self[..<end] + "…"
   }
 }

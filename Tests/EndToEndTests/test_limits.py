@@ -18,7 +18,7 @@ from harness.groups import memory_group
 from harness.hostile import SOURCE, HostileClient
 from harness.paths import DRIVERS
 from harness.processes import eventually, private_bytes, resident_bytes
-from harness.scripted import ScriptedServer
+from harness.scripted import ScriptedServer, handler_for
 from harness.scripted_modern import ModernServer
 from harness.upstreams import stdio_entry
 from harness.wire import Closed, Connection, LegacySession, modern, modern_headers, post, post_modern, request, rpc
@@ -160,6 +160,96 @@ def test_calls_that_wait_for_a_conversation_count(make_gateway: Callable[..., Ga
             for connection in connections:
                 assert "result" in connection.response().messages()[0]
             session = LegacySession(gateway.port)
+
+
+class Dribbling(ScriptedServer):
+    """Its answers to calls stop before their end until it is let."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        super().__init__()
+        self.http.RequestHandlerClass = dribbling(self)
+
+
+def dribbling(server: Dribbling) -> type:
+    class Handler(handler_for(server)):  # type: ignore[misc]
+        def reply(self, status: int, message: Any = None, **headers: str) -> None:
+            if not isinstance(message, dict) or "content" not in message.get("result", {}):
+                return super().reply(status, message, **headers)
+            body = json.dumps(message).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body[:-10])
+                server.gate.wait(30)
+                self.wfile.write(body[-10:])
+            return None
+
+    return Handler
+
+
+def test_answers_that_are_not_whole_count(make_gateway: Callable[..., Gateway]) -> None:
+    """Whoever has as many of them under way as may be is refused more, others are not, and all of it comes back."""
+    with scripted(Dribbling()) as server, ExitStack() as held:
+        settings = {"servers": {"up": {"url": server.url}}, "limits": {"memory": "8MiB"}}
+        gateway = make_gateway(settings=settings, workers=1)
+        gateway.wait_for("up")
+
+        def call(source: str) -> Connection:
+            # What goes to a batch must be whole.
+            connection = held.enter_context(Connection(gateway.port, timeout=20, source=source))
+            params = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+            opening = request("POST", "/mcp", {}, json.dumps(rpc("initialize", params)).encode(), port=gateway.port)
+            headers = {"Mcp-Session-Id": connection.exchange(opening).headers["mcp-session-id"]}
+            calls = [rpc("tools/call", {"name": "who", "arguments": {"padding": 900_000}})]
+            connection.send(request("POST", "/mcp", headers, json.dumps(calls).encode(), port=gateway.port))
+            return connection
+
+        def outcome(connection: Connection) -> Any:
+            answer = connection.response().messages()[0]
+            return answer[0] if isinstance(answer, list) else answer
+
+        for _ in range(2):
+            server.gate.clear()
+            connections = [call(SOURCE) for _ in range(4)] + [call(BYSTANDER)]
+
+            def answered() -> list[Connection]:
+                ready = select.select([each.socket for each in connections], [], [], 0.1)[0]
+                return [each for each in connections if each.socket in ready]
+
+            assert eventually(lambda: len(answered()) == 2, 10), "two may wait and two may not"
+            assert connections[-1] not in answered()
+            for connection in answered():
+                assert outcome(connection)["error"]["data"]["reason"] == "overloaded"
+                connections.remove(connection)
+            server.gate.set()
+            for connection in connections:
+                assert "result" in outcome(connection)
+
+
+class Eloquent(ScriptedServer):
+    """It has a lot to say of how it is to be used."""
+
+    def result(self, session: str, message: dict[str, Any]) -> dict[str, Any] | None:
+        result = super().result(session, message)
+        if message["method"] == "initialize" and result is not None:
+            result["instructions"] = "x" * (50 * MIB)
+        return result
+
+
+def test_instructions_are_bounded(make_gateway: Callable[..., Gateway]) -> None:
+    with scripted(Eloquent()) as server:
+        gateway = make_gateway({"up": {"url": server.url}})
+        gateway.wait_for("up")
+        before = private_bytes(gateway.pid)
+        for _ in range(3):
+            params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+            answer = post(gateway.port, rpc("initialize", params)).message
+            assert 60_000 < len(answer["result"]["instructions"]) <= 65_536
+        assert private_bytes(gateway.pid) < before + 8 * MIB
+        assert eventually(lambda: private_bytes(gateway.pid) < 60 * MIB, 20)
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

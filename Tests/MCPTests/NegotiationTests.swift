@@ -193,7 +193,20 @@ import Wire
       return sizes.indices.map { text.contains(#""x/\#($0)""#) && text.contains(#""y\#($0)""#) }
     }
     #expect(merged([1_000_000, 10, 20_000]) == [false, true, true])
-    #expect(merged([1_000_000]) == [true])
+    #expect(merged([60_000]) == [true])
+    #expect(merged([60_000, 20_000, 60_000]) == [false, true, false])
+  }
+
+  @Test("what a server says of itself at length is cut, or not kept")
+  func longStatements() {
+    let alone = Self.instructions([String(repeating: "é", count: 100_000)])
+    #expect(alone.utf8.count <= Negotiation.statementLimit)
+    #expect(alone.utf8.count > Negotiation.statementLimit - 8)
+    #expect(alone.hasSuffix("é…"))
+    let long = #"{"x":"\#(String(repeating: "x", count: Negotiation.statementLimit))"}"#
+    let offer = Self.offer(
+      "s", #"{"capabilities":{"extensions":\#(long),"experimental":\#(long)},"serverInfo":\#(long)}"#)
+    #expect(offer.extensions == nil && offer.experimental == nil && offer.serverInfo == nil)
   }
 
   @Test(

@@ -24,8 +24,9 @@ extension Worker {
     case .events where reader.status < 300:
       eventsPiece(id, reader, connection, piece)
     case .json, .events, .other:
-      collect(reader, piece, limit: 1 << 20)
-      if last { refused(id, reader) }
+      let isKept =
+        reader.collected.count + piece.byteCount > Self.refusalLimit || collect(piece, of: id, in: reader, connection)
+      if isKept, last { refused(id, reader) }
     }
     if last {
       if reader.mode == .events, reader.status < 300, !isDone(id, reader) {
@@ -78,10 +79,8 @@ extension Worker {
     release(connection, entry.cluster, reusable: reusable)
   }
 
-  private func collect(_ reader: ResponseReader, _ piece: RawSpan, limit: Int) {
-    guard reader.collected.buffer.count + piece.byteCount <= limit else { return }
-    reader.collected.buffer.append(piece)
-  }
+  /// Bytes of an answer with an error status that are looked at.
+  private static var refusalLimit: Int { 1 << 20 }
 
   // MARK: JSON
 
@@ -97,7 +96,7 @@ extension Worker {
     guard reader.collected.buffer.count + piece.byteCount <= settings.resultLimit else {
       return tooLarge(id, connection)
     }
-    reader.collected.buffer.append(piece)
+    guard collect(piece, of: id, in: reader, connection) else { return }
     if last { return withBuffer(of: reader) { receiveLast(id, reader, $0) } }
     if reader.collected.buffer.count > reader.nextLook { tryPassing(id, reader, connection) }
   }
@@ -116,6 +115,7 @@ extension Worker {
     // The exchange may be gone and the reader back in stock: its memory returns all the same.
     taken.clear(keepingAtMost: 64 << 10)
     swap(&taken, &reader.collected.buffer)
+    uncover(reader)
   }
 
   private func tooLarge(_ id: ExchangeID, _ connection: ConnectionID) {
@@ -143,7 +143,7 @@ extension Worker {
           return tooLarge(id, connection)
         }
         if newline { reader.collected.buffer.append(byte: 0x0A) }
-        reader.collected.buffer.append(piece[place])
+        guard collect(piece[place], of: id, in: reader, connection) else { return }
         if reader.collected.buffer.count > reader.nextLook { tryPassing(id, reader, connection) }
       case .end(let end):
         if end.hasID { reader.noteEventID() }
@@ -210,6 +210,8 @@ extension Worker {
     reader.rewriter = rewriter
     reader.passed = reader.collected.buffer.count
     reader.collected.buffer.clear(keepingAtMost: 64 << 10)
+    reader.forgetRequest()
+    uncover(reader)
     if loop.writeStream(downstream, bodyBytes) == .full { pause(id, connection) }
     exchange.deadline = now + settings.callTimeout
   }
@@ -412,6 +414,7 @@ extension Worker {
       guard exchanges.contains(id), let endpoint = cluster.endpoint else { return }
       let fresh = takeReader()
       fresh.lastEventID = lastEventID
+      uncover(reader)
       exchange.reader = fresh
       headScratch.buffer.clear()
       headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))

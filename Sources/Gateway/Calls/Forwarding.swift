@@ -65,7 +65,7 @@ extension Worker {
     guard revision.era == .modern else { return send(exchange, bodyBytes, cluster, profile) }
     let reader = takeReader()
     exchange.reader = reader
-    reader.keep(envelope.message)
+    keep(envelope.message, of: exchange, in: reader)
     guard profile.transport == .streamableHTTP else { return send(exchange, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
@@ -163,7 +163,7 @@ extension Worker {
     if !open.httpSession.isEmpty {
       let reader = exchange.reader ?? takeReader()
       exchange.reader = reader
-      reader.keep(message)
+      keep(message, of: exchange, in: reader)
     }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
@@ -180,6 +180,7 @@ extension Worker {
     guard !exchange.retried, let message = reader.kept, let cluster = exchange.cluster, let profile = cluster.profile
     else { return false }
     exchange.retried = true
+    uncover(reader)
     reader.reset()
     send(exchange, message.rawBytes, cluster, profile)
     return true

@@ -29,7 +29,8 @@ extension Worker {
     return parked.bytes
   }
 
-  private func party(of exchange: Exchange) -> Party? {
+  /// The client whose call it is; nil for the gateway's own.
+  func party(of exchange: Exchange) -> Party? {
     if let session = exchange.session { return session.party }
     return switch exchange.origin {
     case .post(let connection): party(of: connection)

@@ -56,6 +56,7 @@ extension Worker {
     }
     exchange.retried = true
     // The answer that has come is read to its end without this call.
+    if let reader = exchange.reader { uncover(reader) }
     exchange.reader = nil
     if case .link = exchange.carrier { exchange.carrier = .none }
     uncount(id)

@@ -133,6 +133,7 @@ extension Worker {
   }
 
   private func give(_ excess: MemoryGuard.Excess) {
+    giveUpRequests()
     let counts = loop.counts
     let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
     loop.relieve(toBytes: excess.leaves(of: kept))

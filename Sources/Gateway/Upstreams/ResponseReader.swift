@@ -42,6 +42,21 @@ final class ResponseReader {
   /// Larger requests are not kept.
   private static let keptRequest = 1 << 20
 
+  /// So many bytes of a call are kept without being counted for anybody.
+  static let uncounted = 4 << 10
+  /// What counts of that which it keeps, and for whom; set by `Worker.cover` and `uncover` alone.
+  var cover = Cover()
+
+  struct Cover {
+    var party: Party?
+    var bytes = 0
+  }
+
+  /// Bytes that it keeps.
+  var size: Int { request.count + collected.count }
+  /// More than counts.
+  var isUncovered: Bool { size > max(cover.bytes, Self.uncounted) }
+
   func keep(_ message: RawSpan) {
     request.buffer.clear()
     if message.byteCount <= Self.keptRequest { request.buffer.append(message) }
@@ -49,6 +64,9 @@ final class ResponseReader {
 
   /// A copy of the request; nil if it was too large or is not known.
   var kept: [UInt8]? { request.buffer.isEmpty ? nil : request.bytes(of: self).array }
+
+  /// It can't go out again.
+  func forgetRequest() { request.buffer.clear(keepingAtMost: 0) }
 
   func reset() {
     request.buffer.clear(keepingAtMost: 64 << 10)
