@@ -50,7 +50,8 @@ enum EnvironmentFile {
     var line = trimmed(raw)
     guard let first = line.first, first != UInt8(ascii: "#") else { return nil }
     guard !line.contains(0) else {
-      throw Mistake(what: "no variable of a process can hold a NUL character", expected: "a file that is saved as UTF-8")
+      throw Mistake(
+        what: "no variable of a process can hold a NUL character", expected: "a file that is saved as UTF-8")
     }
     if line.starts(with: "export".utf8), let next = line.dropFirst(6).first, blanks.contains(next) {
       line = trimmed(line.dropFirst(6))

@@ -54,7 +54,8 @@ package enum LostSession {
   /// Whether the text says nothing else, but for how it begins and which id it was.
   private static func isJustThat(_ text: String) -> Bool {
     var text = text[...]
-    for start in ["error: ", "bad request: ", "not found: ", "unauthorized: ", "forbidden: "] where text.hasPrefix(start) {
+    for start in ["error: ", "bad request: ", "not found: ", "unauthorized: ", "forbidden: "]
+    where text.hasPrefix(start) {
       text = text.dropFirst(start.count)
     }
     guard text.utf8.count <= 120 else { return false }

@@ -14,7 +14,9 @@ import Testing
     parse(Array(text.utf8))
   }
 
-  @Test("lines end with LF, CRLF or CR, with or without a byte order mark", arguments: ["\n", "\r\n", "\r"], ["", "\u{FEFF}"])
+  @Test(
+    "lines end with LF, CRLF or CR, with or without a byte order mark", arguments: ["\n", "\r\n", "\r"],
+    ["", "\u{FEFF}"])
   func lineEnds(_ end: String, _ mark: String) {
     let lines = ["A=1", "B=\"two words\"", "# note", "", "export\tC='3' ", "\texport D = 4 # four", "E=", "F=\"\""]
     for last in ["", end] {
@@ -54,7 +56,8 @@ import Testing
       ])
   }
 
-  @Test("what is not UTF-8, as Windows writes it, is refused with its place", arguments: [[0xFF, 0xFE], [0xFE, 0xFF]])
+  @Test(
+    "what is not UTF-8, as Windows writes it, is refused with its place", arguments: [[0xFF, 0xFE], [0xFE, 0xFF]])
   func encoding(_ mark: [UInt8]) {
     let (variables, mistakes) = Self.parse(mark + Array("A=1".utf8))
     #expect(variables.isEmpty)

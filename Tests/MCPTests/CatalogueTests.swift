@@ -45,11 +45,13 @@ import Wire
 
   @Test("one upstream's list passes byte for byte, but for line breaks between members")
   func passes() {
-    let entry = "{\"x\" : 1.10, \"name\":\"a\\u0064d\",\r\n\"inputSchema\":{\"type\":\"object\",\"b\":9223372036854775808,\"a\":\"\\n\"}}"
+    let entry =
+      "{\"x\" : 1.10, \"name\":\"a\\u0064d\",\r\n\"inputSchema\":{\"type\":\"object\",\"b\":9223372036854775808,\"a\":\"\\n\"}}"
     let catalogue = Self.merge([Self.lists("one", tools: [entry])])
     #expect(
       Self.text(catalogue)
-        == #"{"tools":[{"x" : 1.10, "name":"a\u0064d",  "inputSchema":{"type":"object","b":9223372036854775808,"a":"\n"}}]}"#)
+        == #"{"tools":[{"x" : 1.10, "name":"a\u0064d",  "inputSchema":{"type":"object","b":9223372036854775808,"a":"\n"}}]}"#
+    )
     #expect(catalogue.entries(.tools)[0].own == Array("add".utf8))
     #expect(catalogue.entries(.tools)[0].ownToken == Array(#""a\u0064d""#.utf8))
   }

@@ -12,7 +12,9 @@ import Testing
       "session expired", "Unknown session", "Session ID 7f3a not found", "No valid session ID", "Session terminated",
     ])
   func told(_ text: String) {
-    for (status, code) in [(400, -32000), (400, -32001), (400, -32600), (400, nil), (404, nil), (410, nil), (422, -32000)]
+    for (status, code) in [
+      (400, -32000), (400, -32001), (400, -32600), (400, nil), (404, nil), (410, nil), (422, -32000),
+    ]
       as [(Int, Int64?)]
     {
       #expect(LostSession.isTold(status: status, code: code, text: text), "\(status) \(String(describing: code))")

@@ -55,7 +55,8 @@ import Wire
       (.prompts, #"{"name":"p"}"#),
     ],
     [
-      #""description":null"#, #""title":7"#, #""icons":null"#, #""icons":[{"src":1}]"#, #""icons":[{"src":"a","sizes":"any"}]"#,
+      #""description":null"#, #""title":7"#, #""icons":null"#, #""icons":[{"src":1}]"#,
+      #""icons":[{"src":"a","sizes":"any"}]"#,
       #""_meta":null"#, #""_meta":[]"#, #""annotations":null"#,
     ])
   func optional(_ written: (kind: ListKind, entry: String), _ broken: String) {
@@ -68,7 +69,8 @@ import Wire
     "parts of an entry are looked at too",
     arguments: [
       (
-        ListKind.tools, #""name":"t","inputSchema":{"type":"object"},"annotations":{"title":null,"readOnlyHint":"yes","x":0}"#,
+        ListKind.tools,
+        #""name":"t","inputSchema":{"type":"object"},"annotations":{"title":null,"readOnlyHint":"yes","x":0}"#,
         #""name":"t","inputSchema":{"type":"object"},"annotations":{"x":0}"#
       ),
       (
@@ -151,7 +153,8 @@ import Wire
     let catalogue = CatalogueTests.merge([
       CatalogueTests.lists("a", .newest, isHTTP: true, tools: [tool]), CatalogueTests.lists("b"),
     ])
-    #expect(CatalogueTests.text(catalogue).contains(#"{"name":"a__t","inputSchema":{"type":"object","properties":{"r":"#))
+    #expect(
+      CatalogueTests.text(catalogue).contains(#"{"name":"a__t","inputSchema":{"type":"object","properties":{"r":"#))
     #expect(catalogue.entries(.tools)[0].parameters.count == 1)
   }
 }
