@@ -141,6 +141,8 @@ final class Exchange {
   var asideStake: UpstreamStake?
   /// It went out once more, in a new upstream session.
   var retried = false
+  /// How many redirects it has followed.
+  var redirects = 0
   /// The upstream connection is not read until the client has taken what there is.
   var isPaused = false
 
@@ -205,6 +207,7 @@ final class Exchange {
     deadline = 0
     decideAt = 0
     retried = false
+    redirects = 0
     stake = nil
     asideStake = nil
     isPaused = false

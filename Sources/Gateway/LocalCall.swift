@@ -11,6 +11,8 @@ final class LocalCall {
     case failed(String)
   }
 
+  /// What was sent, for a server that has moved: header lines beside those of all requests to it, and the body.
+  var request: (lines: [UInt8], body: [UInt8])?
   private var completion: ((Outcome) -> Void)?
   /// Notifications that come before the answer; nil drops them.
   var onNotification: (([UInt8]) -> Void)?

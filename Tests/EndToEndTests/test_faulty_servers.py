@@ -384,3 +384,91 @@ def test_an_environment_file_of_any_system_gives_its_variables(
     assert eventually(lambda: seen.exists() and seen.read_text().startswith("{"))
     found = json.loads(seen.read_text().splitlines()[0])
     assert found == {"E2E_OWN": "of the file", "E2E_SECRET": "two words", "OPENAI_API_KEY": "sk"}
+
+
+# MARK: Servers that have moved
+
+
+class Moved(ScriptedServer):
+    """Redirects what comes to `/mcp` and counts it."""
+
+    def __init__(self, status: int, location: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.redirected: list[str] = []
+        moved = self
+
+        class Handler(self.http.RequestHandlerClass):  # type: ignore[misc, name-defined]
+            def redirects(self) -> bool:
+                if self.path != "/mcp":
+                    return False
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                moved.redirected.append(self.command)
+                self.reply(status, Location=location.format(port=moved.port))
+                return True
+
+            def do_POST(self) -> None:
+                if not self.redirects():
+                    super().do_POST()
+
+            def do_GET(self) -> None:
+                if not self.redirects():
+                    super().do_GET()
+
+            def do_DELETE(self) -> None:
+                if not self.redirects():
+                    super().do_DELETE()
+
+        self.http.RequestHandlerClass = Handler
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("location", ["/mcp/", "mcp/", "http://127.0.0.1:{port}/elsewhere?x=1"])
+@pytest.mark.parametrize("sessions", [True, False], ids=["sessions", "stateless"])
+def test_a_redirect_on_the_same_origin_is_followed(
+    make_gateway: Make, status: int, location: str, sessions: bool
+) -> None:
+    server = Moved(status, location, sessions=sessions)
+    gateway = make_gateway({"own": {"type": "http", "url": server.url, "headers": {"X-Own": "1"}}})
+    try:
+        gateway.wait_for("own")
+        known = list(server.redirected)
+        session = LegacySession(gateway.port)
+        listening, _ = session.listen()
+        with listening:
+            assert "error" not in session.call("who").message
+            if sessions:
+                whose = server.sessions_of("tools/call")[0]
+                assert eventually(lambda: "GET" in [kind for kind, who, _ in server.seen if who == whose])
+        assert session.delete().status == 200
+        if sessions:
+            assert eventually(lambda: whose in server.sessions_of("DELETE"))
+        assert server.redirected == known, "it is remembered"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "words"),
+    [
+        (301, "/mcp/", ["HTTP 301", "/mcp/", "configure `url:"]),
+        (302, "/mcp/", ["HTTP 302", "/mcp/", "configure `url:"]),
+        (303, "/mcp/", ["HTTP 303", "/mcp/", "configure `url:"]),
+        (307, "http://localhost:{port}/mcp/", ["another origin", "http://localhost:", "configure `url:"]),
+        (308, "https://127.0.0.1:{port}/mcp", ["another origin", "https://127.0.0.1:", "configure `url:"]),
+        (307, "//other.invalid/mcp", ["another origin", "http://other.invalid/mcp"]),
+        (307, "/mcp", ["redirects", "go on"]),
+        (307, "", ["without a URL"]),
+    ],
+)
+def test_another_redirect_is_an_error_that_says_what_to_configure(
+    make_gateway: Make, status: int, location: str, words: list[str]
+) -> None:
+    server = Moved(status, location)
+    gateway = make_gateway({"own": {"type": "http", "url": server.url}}, wait=False)
+    try:
+        assert eventually(lambda: "own is not available" in gateway.log), gateway.log
+        line = next(line for line in gateway.log.splitlines() if "own is not available" in line)
+        assert all(word in line for word in words), line
+        assert not server.seen, "nothing was asked elsewhere"
+    finally:
+        server.close()

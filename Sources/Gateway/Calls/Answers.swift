@@ -281,6 +281,7 @@ extension Worker {
   /// An HTTP answer that is not 2xx with a message.
   private func refused(_ id: ExchangeID, _ reader: ResponseReader) {
     let exchange = exchanges[id]
+    if (300..<400).contains(reader.status), redirected(id, reader) { return }
     var isLost = false
     if let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, hasLostSession(reader) {
       _ = binding.lost(open)
@@ -331,6 +332,52 @@ extension Worker {
       return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))
     }
     fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
+  }
+
+  /// Follows a redirect, or says why not. False if the answer is none.
+  private func redirected(_ id: ExchangeID, _ reader: ResponseReader) -> Bool {
+    let exchange = exchanges[id]
+    guard let cluster = exchange.cluster, let url = cluster.currentURL,
+      let redirect = Redirect.of(
+        status: reader.status, location: String(decoding: reader.location, as: UTF8.self), from: url,
+        followed: exchange.redirects)
+    else { return false }
+    switch redirect {
+    case .refuse(let why):
+      if case .local(let call) = exchange.origin {
+        finish(id)
+        call.complete(.failed(why))
+      } else {
+        fail(id, .refused(cluster, why))
+      }
+    case .follow(let target):
+      cluster.move(to: target, isPermanent: reader.status == 308)
+      exchange.redirects += 1
+      follow(id, reader, cluster)
+    }
+    return true
+  }
+
+  /// Sends once more what a redirect answered: it was not carried out.
+  private func follow(_ id: ExchangeID, _ reader: ResponseReader, _ cluster: Cluster) {
+    let exchange = exchanges[id]
+    // The answer that has come is read to its end without this call.
+    exchange.reader = nil
+    if case .local(let call) = exchange.origin, let request = call.request {
+      exchange.reader = takeReader()
+      exchange.reader?.keepsHTTPSession = reader.keepsHTTPSession
+      headScratch.buffer.clear()
+      headScratch.buffer.append(cluster.requestHead)
+      headScratch.buffer.append(request.lines)
+      headScratch.buffer.append(contentLength: request.body.count)
+      headScratch.buffer.appendHeadEnd()
+      return post(exchange, request.body.rawBytes, cluster)
+    }
+    guard let kept = reader.kept else {
+      return fail(id, .refused(cluster, "it has moved; the next call goes there", retryAfter: 0))
+    }
+    guard exchange.serverRevision.era == .legacy, let open = exchange.opened else { return again(id, kept) }
+    carry(exchange, kept.rawBytes, open)
   }
 
   /// Whether a refusal says that the upstream does not know the session that it was asked in.

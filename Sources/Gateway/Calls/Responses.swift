@@ -66,7 +66,8 @@ extension Worker {
     }
   }
 
-  private func again(_ id: ExchangeID, _ request: [UInt8]) {
+  /// A client's request is routed and sent once more.
+  func again(_ id: ExchangeID, _ request: [UInt8]) {
     guard let exchange = exchanges.find(id), let cluster = exchange.cluster else { return }
     let envelopes = requestScanner
     let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)

@@ -65,7 +65,11 @@ final class Cluster: Sendable {
   let aliasBytes: [UInt8]
   let server: GatewayConfiguration.Server?
   /// Request line and the fields that never change, for POSTs to the first endpoint; empty for children.
-  let requestHead: [UInt8]
+  var requestHead: [UInt8] {
+    guard hasMoved.load(ordering: .relaxed) else { return configuredHead }
+    return place.withLock { $0?.requestHead } ?? configuredHead
+  }
+  private let configuredHead: [UInt8]
   let endpoint: Endpoint?
   /// The path and query of the first endpoint's URL.
   let target: String
@@ -73,6 +77,14 @@ final class Cluster: Sendable {
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
+  /// Where redirects have led.
+  private struct Place {
+    var target: String
+    var requestHead: [UInt8]
+    var isPermanent: Bool
+  }
+  private let place = Mutex<Place?>(nil)
+  private let hasMoved = Atomic<Bool>(false)
   /// Lines of its children that the log does not have, since they came faster than `limits.stderr_rate`.
   let droppedLogLines = Atomic<UInt64>(0)
   /// Bytes of those, and of what was cut off lines beyond `limits.stderr_line`.
@@ -93,7 +105,7 @@ final class Cluster: Sendable {
     guard case .url(let remote) = server.kind else {
       endpoint = nil
       target = ""
-      requestHead = []
+      configuredHead = []
       return
     }
     let url = remote.endpoints[0].url
@@ -105,7 +117,7 @@ final class Cluster: Sendable {
       }
     endpoint = Endpoint(host: url.host, port: UInt16(url.port), tls: tls, connectTimeout: connectTimeout)
     target = url.target
-    requestHead = Self.head("POST", target: url.target, url.authority, remote.headers, accept: Self.bothTypes)
+    configuredHead = Self.head("POST", target: url.target, url.authority, remote.headers, accept: Self.bothTypes)
   }
 
   /// The demonstration server.
@@ -119,7 +131,7 @@ final class Cluster: Sendable {
     server = nil
     endpoint = nil
     target = ""
-    requestHead = []
+    configuredHead = []
   }
 
   var isEmbedded: Bool { server == nil }
@@ -197,6 +209,33 @@ final class Cluster: Sendable {
 
   var isolation: GatewayConfiguration.Server.Isolation { server?.isolation ?? .shared }
 
+  // MARK: Redirects
+
+  /// What is asked now: the first endpoint's URL, or where it has redirected to.
+  var currentURL: EndpointURL? {
+    guard case .url(let remote) = server?.kind else { return nil }
+    var url = remote.endpoints[0].url
+    if let target = place.withLock({ $0?.target }) { url.target = target }
+    return url
+  }
+
+  /// A redirect leads to another target of the same origin. Remembered until the next look at the server, a permanent one
+  /// for as long as the gateway runs.
+  func move(to target: String, isPermanent: Bool) {
+    let moved = Place(target: target, requestHead: head("POST", target: target), isPermanent: isPermanent)
+    place.withLock { $0 = moved }
+    hasMoved.store(true, ordering: .relaxed)
+  }
+
+  /// The server is looked at afresh.
+  func forgetTemporaryMove() {
+    place.withLock { place in
+      guard place?.isPermanent == false else { return }
+      place = nil
+      hasMoved.store(false, ordering: .relaxed)
+    }
+  }
+
   // MARK: Request heads
 
   static let bothTypes = "application/json, text/event-stream"
@@ -205,7 +244,8 @@ final class Cluster: Sendable {
   func head(_ method: String, target other: String? = nil, accept: String = bothTypes) -> [UInt8] {
     guard case .url(let remote) = server?.kind else { return [] }
     let url = remote.endpoints[0].url
-    return Self.head(method, target: other ?? url.target, url.authority, remote.headers, accept: accept)
+    let target = other ?? currentURL?.target ?? url.target
+    return Self.head(method, target: target, url.authority, remote.headers, accept: accept)
   }
 
   /// The configured header lines, for the opening of a WebSocket, and whom they go to.

@@ -131,6 +131,7 @@ extension Worker {
     let reader = takeReader()
     reader.keepsHTTPSession = true
     exchanges[id].reader = reader
+    call.request = ([], message.bytes.array)
     headScratch.buffer.clear()
     headScratch.buffer.append(binding.cluster.requestHead)
     headScratch.buffer.append(contentLength: message.count)
@@ -169,6 +170,9 @@ extension Worker {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     exchanges[id].deadline = now + 5000
+    headScratch.buffer.clear()
+    appendSession(open)
+    call.request = (headBytes.array, notification.bytes.array)
     headScratch.buffer.clear()
     headScratch.buffer.append(binding.cluster.requestHead)
     appendSession(open)
@@ -218,9 +222,13 @@ extension Worker {
     }
     if profile.revision.era == .modern, profile.transport == .streamableHTTP {
       headScratch.buffer.clear()
-      headScratch.buffer.append(cluster.requestHead)
       headScratch.buffer.append(header: .mcpProtocolVersion, profile.revision.label)
       headScratch.buffer.append(header: .mcpMethod, method.name)
+      let lines = headBytes.array
+      call.request = (lines, message.bytes.array)
+      headScratch.buffer.clear()
+      headScratch.buffer.append(cluster.requestHead)
+      headScratch.buffer.append(lines)
       headScratch.buffer.append(contentLength: message.count)
       headScratch.buffer.appendHeadEnd()
       post(exchanges[id], message.bytes, cluster)

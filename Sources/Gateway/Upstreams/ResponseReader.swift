@@ -36,6 +36,8 @@ final class ResponseReader {
   var lastEventID: [UInt8] = []
   var retry: UInt64?
   var retryAfter: UInt64?
+  /// Where a redirect leads.
+  private(set) var location: [UInt8] = []
   /// The request, as long as it may have to be sent once more: because the upstream has ended the session that it names,
   /// or speaks another revision by now.
   private let request = Scratch(capacity: 0)
@@ -84,6 +86,7 @@ final class ResponseReader {
     lastEventID = []
     retry = nil
     retryAfter = nil
+    location = []
   }
 
   /// What the message collected so far turns out to be, before its end.
@@ -112,6 +115,7 @@ final class ResponseReader {
       mode = .other
     }
     if keepsHTTPSession, let id = head.header(.mcpSessionID) { httpSession = id.array }
+    if status >= 300, status < 400, let location = head.header(.location) { self.location = location.array }
     if let seconds = head.header(.retryAfter)?.decimal { retryAfter = min(seconds, 3600) * 1000 }
   }
 }
