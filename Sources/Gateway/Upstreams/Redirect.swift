@@ -23,7 +23,7 @@ enum Redirect: Equatable {
     }
     let advice = "configure `url: \(other.masked())` if that is meant"
     guard other.scheme == url.scheme, other.host == url.host, other.port == url.port else {
-      return .refuse("it redirects (HTTP \(status)) to another origin, where the gateway does not go by itself; \(advice)")
+      return .refuse("it redirects (HTTP \(status)) to another origin, which is not followed; \(advice)")
     }
     guard status == 307 || status == 308 else {
       return .refuse("it redirects with HTTP \(status), which would make a GET of a POST; \(advice)")
