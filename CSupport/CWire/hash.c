@@ -115,8 +115,11 @@ uint64_t cwire_hash64(cwire_span text) {
 
 bool cwire_equal_constant_time(cwire_span a, cwire_span b) {
   if (a.length != b.length) return false;
-  volatile uint8_t difference = 0;
-  for (size_t index = 0; index < a.length; index++)
+  volatile uint64_t difference = 0;
+  size_t index = 0;
+  for (; index + 8 <= a.length; index += 8)
+    difference |= load64(a.base + index) ^ load64(b.base + index);
+  for (; index < a.length; index++)
     difference |= a.base[index] ^ b.base[index];
   return difference == 0;
 }

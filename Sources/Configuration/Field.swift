@@ -104,6 +104,31 @@ extension Field {
     }
   }
 
+  /// A list of secrets, each of at least so many characters. What is wrong with one is said without showing it.
+  static func secrets(_ name: String, _ target: WritableKeyPath<Root, [String]>, atLeast length: Int) -> Field {
+    leaf(name, isList: true) { node, root, reading in
+      let texts = reading.texts(node, expected: "a list of secrets")
+      for text in texts where text.value.utf8.count < length || text.value.contains(where: \.isWhitespace) {
+        reading.report(
+          at: text.position, "`\(reading.dottedPath)` is no secret",
+          expected: "at least \(length) characters without blanks, such as `openssl rand -hex 32` prints")
+      }
+      root[keyPath: target] = texts.map(\.value)
+    }
+  }
+
+  /// A path of a file, from the directory of the file that names it on; `auto`: none.
+  static func path(_ name: String, _ target: WritableKeyPath<Root, String?>) -> Field {
+    leaf(name) { node, root, reading in
+      guard let text = reading.text(node, expected: "`auto` or a path") else { return }
+      guard !text.value.isEmpty, !text.value.utf8.contains(0) else {
+        return reading.mismatch(node, expected: "`auto` or a path")
+      }
+      root[keyPath: target] =
+        text.value == "auto" ? nil : FilePath.resolve(text.value, from: reading.directory, home: reading.home)
+    }
+  }
+
   /// A mapping with fields of its own.
   static func section<Value>(
     _ name: String, _ target: WritableKeyPath<Root, Value>, _ fields: [Field<Value>]

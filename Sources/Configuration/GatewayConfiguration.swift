@@ -130,6 +130,17 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var replay = 1 << 20
     /// How long a broken stream may be resumed, and its call goes on (`sessions.resume_window`). Default: 2 min.
     package var resumeWindow = Duration.seconds(120)
+    /// How long after its opening a session may be used, in whichever process (`sessions.max_age`). Default: 7 days.
+    package var maximumAge = Duration.seconds(7 * 86_400)
+    /// What the ids of sessions are sealed with (`sessions.secret`); the first seals, those that follow are taken too, while
+    /// one is replaced. Empty: those of the file alone.
+    package var secrets: [String] = []
+    /// A file with such secrets, one on each line (`sessions.secret_file`); nil, written `auto`: where there is no
+    /// `secret` one is made, and kept in `state_dir`.
+    package var secretFile: String?
+
+    /// Characters that a secret must have.
+    package static let shortestSecret = 32
 
     package init() {}
   }

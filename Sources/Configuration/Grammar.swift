@@ -149,6 +149,9 @@ enum Grammar {
       },
       .size("replay", \.replay, in: 0...gibibyte),
       .duration("resume_window", \.resumeWindow, in: .zero ... .seconds(86_400)),
+      .duration("max_age", \.maximumAge, in: .seconds(60) ... .seconds(366 * 86_400)),
+      .secrets("secret", \.secrets, atLeast: GatewayConfiguration.Sessions.shortestSecret),
+      .path("secret_file", \.secretFile),
     ]
   }
 

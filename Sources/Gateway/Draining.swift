@@ -53,6 +53,7 @@ extension Gateway {
     patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.busyWorkers.load(ordering: .relaxed) > 0 }
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.liveLinks.load(ordering: .relaxed) > 0 }
+    state.endedSessions.flush(within: 1000)
     for handle in allWorkers { handle.stop() }
     for thread in threads { thread.join() }
     threads = []

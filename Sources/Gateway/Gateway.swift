@@ -72,9 +72,15 @@ package final class Gateway {
     } catch {
       throw Failure(description: error.description)
     }
+    // Without a port of its own nothing tells one gateway's state from another's.
+    let stateDirectory = listeners.http.port == 0 ? nil : stateDirectory
+    let port = listeners.http.port
     state = GatewayState(
       settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho,
-      logLosses: logLosses, reaper: reaper)
+      logLosses: logLosses, reaper: reaper,
+      sessionKeys: try SecretStore.keys(configuration.sessions, in: stateDirectory, port: port, logger),
+      endedSessions: EndedJournal(
+        in: stateDirectory, port: port, oldest: settings.oldestTicket(at: System.minute), logger: logger))
     var options = settings.loopLimits
     options.reaper = reaper
     group = ListenerGroup(loops: count)
@@ -95,10 +101,7 @@ package final class Gateway {
       throw Failure(description: "\(error)")
     }
     controlWorker.adminService = admin(state)
-    // Without a port of its own nothing tells one gateway's state from another's.
-    journal = (listeners.http.port == 0 ? nil : stateDirectory).map { directory in
-      NameJournal(in: directory, port: listeners.http.port, logger: logger)
-    }
+    journal = stateDirectory.map { NameJournal(in: $0, port: port, logger: logger) }
     control = ControlPlane(
       gateway: state, roster: roster, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)
     state.setControl(control)
@@ -135,7 +138,11 @@ package final class Gateway {
   }
 
   /// Lets clients in, in another process's place. `opened` is called once all workers do so, on one of them.
-  package func letClientsIn(opened: @escaping @Sendable () -> Void) { opening(opened)() }
+  package func letClientsIn(opened: @escaping @Sendable () -> Void) {
+    // What clients have ended in the other process while this one waited for its turn.
+    state.endedSessions.readOn()
+    opening(opened)()
+  }
 
   private func opening(_ opened: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
     let handles = workers.map { WorkerHandle($0) }

@@ -13,8 +13,11 @@ package final class GatewayState: Sendable {
   package static let identity = Identity(name: "sluice", version: GatewayVersion.current)
 
   let sessions: SessionTable
-  let sessionKey = SipHash()
-  let cursorKey = SipHash()
+  let sessionKeys: SessionKeys
+  let cursorKey: SipHash
+  /// What tables are spread by whose keys strangers choose.
+  let tableKey = SipHash()
+  let endedSessions: EndedJournal
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
@@ -67,9 +70,13 @@ package final class GatewayState: Sendable {
 
   init(
     _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool,
-    logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil
+    logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil, sessionKeys: SessionKeys = .ofThisProcess(),
+    endedSessions: EndedJournal? = nil
   ) {
     self.reaper = reaper
+    self.sessionKeys = sessionKeys
+    cursorKey = sessionKeys.cursor
+    self.endedSessions = endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice"))
     self.debugEcho = debugEcho
     self.logLosses = logLosses
     self.contexts = Mutex(contexts)

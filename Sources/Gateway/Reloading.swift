@@ -64,6 +64,8 @@ extension GatewayConfiguration {
     keep("workers", \.workers)
     keep("takeover_socket", \.takeoverSocket)
     keep("state_dir", \.stateDirectory)
+    keep("sessions.secret", \.sessions.secrets)
+    keep("sessions.secret_file", \.sessions.secretFile)
     return changed
   }
 }

@@ -29,7 +29,7 @@ final class ServedCatalogue: Sendable {
 
   /// Before any upstream has answered.
   static func empty(_ clusters: [Cluster], _ configuration: GatewayConfiguration) -> ServedCatalogue {
-    merge(clusters.map { _ in nil }, clusters, configuration, epoch: 0)
+    merge(clusters.map { _ in nil }, clusters, configuration)
   }
 
   /// - Parameters:
@@ -37,7 +37,7 @@ final class ServedCatalogue: Sendable {
   ///   - known: what upstreams called their own before this gateway started, by alias.
   static func merge(
     _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration,
-    known: [String: KnownNames] = [:], epoch: UInt64
+    known: [String: KnownNames] = [:]
   ) -> ServedCatalogue {
     let policy: PrefixPolicy =
       switch configuration.prefix {
@@ -55,7 +55,7 @@ final class ServedCatalogue: Sendable {
     var limits = CatalogueBuilder.PageLimits()
     limits.entries = configuration.limits.pageEntries
     limits.bytes = configuration.limits.pageSize
-    let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, epoch: epoch, limits: limits)
+    let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, limits: limits)
     let answers = clusters.map { $0.profile?.offer }
     // A session is told once what there is: whatever a server that has not answered yet may bring is promised.
     let promised = zip(answers, clusters).map { $0 ?? ServerOffer(alias: $1.alias, capabilities: .conceivable) }

@@ -30,6 +30,8 @@ package final class Settings: Sendable {
   let writeTimeout: UInt32
   let writeRate: UInt32
   let sessionIdleTimeout: UInt64
+  /// Minutes after its opening for which a session's ticket is taken.
+  let sessionAge: UInt32
   let sessionBounds: SessionCensus.Bounds
   /// Bytes that may be kept for one party, a quarter of what a worker may have, and for all, half of it: below the mark at
   /// which newcomers are refused, however many clients hold as much as they may.
@@ -86,6 +88,7 @@ package final class Settings: Sendable {
     resultLimit = configuration.limits.result
     depth = configuration.limits.depth
     sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds
+    sessionAge = UInt32(clamping: (configuration.sessions.maximumAge.milliseconds + 59_999) / 60_000)
     writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
     writeRate = UInt32(clamping: configuration.limits.writeRate)
     sessionBounds = SessionCensus.Bounds(
@@ -127,6 +130,9 @@ package final class Settings: Sendable {
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits
   }
+
+  /// The minute since which a session must have been opened whose ticket is taken.
+  func oldestTicket(at minute: UInt32) -> UInt32 { minute > sessionAge ? minute - sessionAge : 0 }
 
   /// Of the listener with that label.
   func limits(of label: UInt32) -> HTTPLimits {

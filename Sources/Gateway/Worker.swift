@@ -27,6 +27,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var stakes: [PlainKey: UpstreamStake] = [:]
   var links: [UInt32: Link] = [:]
   var nextLink: UInt32 = 1
+  var tickets = TicketCache()
   /// Client WebSockets.
   var sockets = SocketTable()
   /// Modern `subscriptions/listen` streams of this worker.
@@ -81,6 +82,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
   var readers: [ResponseReader] = []
   private var sweeping = false
+  /// Minutes since 1970, a few seconds late at most.
+  private(set) var minute = System.minute
   /// Used on the control loop alone.
   var memoryGuard = MemoryGuard()
   /// Of each loop; used on the control loop alone.
@@ -96,7 +99,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     self.logger = logger
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
-    learnedLinks = PrincipalLinks(key: gateway.sessionKey)
+    learnedLinks = PrincipalLinks(key: gateway.tableKey)
     settings = gateway.settings
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     var options = options
@@ -285,7 +288,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func timer(_ token: UInt64) {
     switch TimerToken(rawValue: token) {
     case .sweep: sweep()
-    case .reap: reap()
+    case .reap:
+      minute = System.minute
+      reap()
     case .glance: glanceAtMemory()
     case nil: timers.removeValue(forKey: token)?()
     }

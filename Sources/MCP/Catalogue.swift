@@ -90,7 +90,7 @@ package final class Catalogue: Sendable {
     var isPublic: [Bool]
   }
 
-  /// Cursors of another epoch are refused.
+  /// Cursors of another epoch are refused. The same lists have the same one, in every process.
   package let epoch: UInt64
   package let upstreams: [Upstream]
   package let prefixes: Bool
@@ -100,10 +100,10 @@ package final class Catalogue: Sendable {
   private let serverInfo: [UInt8]
 
   init(
-    epoch: UInt64, upstreams: [Upstream], prefixes: Bool, problems: [Problem], entries: [[CatalogueEntry]],
-    views: [Lists], identity: Identity
+    upstreams: [Upstream], prefixes: Bool, problems: [Problem], entries: [[CatalogueEntry]], views: [Lists],
+    identity: Identity
   ) {
-    self.epoch = epoch
+    epoch = Self.epoch(upstreams, views)
     self.upstreams = upstreams
     self.prefixes = prefixes
     self.problems = problems
@@ -119,9 +119,25 @@ package final class Catalogue: Sendable {
     upstreams == other.upstreams && prefixes == other.prefixes && entries == other.entries && views == other.views
   }
 
-  /// Whether every page is the same; how long it may be kept need not be.
-  package func listsSame(as other: Catalogue) -> Bool {
-    upstreams == other.upstreams && entries == other.entries && views.map(\.pages) == other.views.map(\.pages)
+  /// A number made of every page; how long those may be kept need not be the same.
+  private static func epoch(_ upstreams: [Upstream], _ views: [Lists]) -> UInt64 {
+    var buffer = ByteBuffer(capacity: 4096)
+    // A cursor names a view by its place.
+    for upstream in upstreams {
+      buffer.append(quoted: upstream.alias)
+      buffer.append(upstream.revision.label)
+    }
+    for lists in views {
+      for pages in lists.pages {
+        for page in pages.flatMap({ $0 }) {
+          buffer.append(hex: FastHash.hash(page.body.rawBytes), digits: 16)
+          buffer.append(decimal: UInt64(page.body.count))
+          buffer.append(",")
+        }
+        buffer.append(";")
+      }
+    }
+    return FastHash.hash(buffer.bytes)
   }
 
   package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }

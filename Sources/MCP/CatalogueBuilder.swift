@@ -69,7 +69,7 @@ package struct CatalogueBuilder {
 
   /// Merges in the order given, which is that of the configuration.
   package static func merge(
-    _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, epoch: UInt64, limits: PageLimits = PageLimits()
+    _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, limits: PageLimits = PageLimits()
   ) -> Catalogue {
     var builder = CatalogueBuilder(
       prefixes: policy == .always || policy == .conditional && lists.count > 1, limits: limits)
@@ -84,8 +84,8 @@ package struct CatalogueBuilder {
     for kind in ListKind.allCases { builder.gather(lists, kind) }
     let views = builder.encode(lists)
     return Catalogue(
-      epoch: epoch, upstreams: builder.upstreams, prefixes: builder.prefixes, problems: builder.problems,
-      entries: builder.entries, views: views, identity: identity)
+      upstreams: builder.upstreams, prefixes: builder.prefixes, problems: builder.problems, entries: builder.entries,
+      views: views, identity: identity)
   }
 
   private init(prefixes: Bool, limits: PageLimits) {

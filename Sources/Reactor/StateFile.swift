@@ -25,15 +25,17 @@ package struct StateFile: Sendable {
     }
   }
 
-  /// What it holds; nothing where there is none, or more than `most` bytes.
-  package func read(most: Int) throws(Fault) -> [UInt8] {
+  /// What it holds from a place on; nothing where there is none, or more than `most` bytes.
+  /// - Parameter isSecret: that others may read it is a fault.
+  package func read(from start: Int = 0, most: Int, isSecret: Bool = false) throws(Fault) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       if errno == ENOENT { return [] }
       throw .system(path)
     }
     defer { close(descriptor) }
-    try check(descriptor, path, isDirectory: false)
+    try check(descriptor, path, isDirectory: false, isSecret: isSecret)
+    if start > 0 { lseek(descriptor, start, SEEK_SET) }
     var bytes: [UInt8] = []
     var piece = [UInt8](repeating: 0, count: 64 << 10)
     while true {
@@ -100,16 +102,28 @@ package struct StateFile: Sendable {
     try makeDirectory()
     let draft = "\(path).\(getpid())"
     unlink(draft)
-    let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .system(draft) }
+    defer { unlink(draft) }
+    try write(bytes, toNew: draft)
+    guard rename(draft, path) == 0 else { throw .system(path) }
+  }
+
+  /// Makes it with these contents, for its owner alone, unless there is one: then that stays, whoever made it at the same
+  /// time. It is on the disk when this returns.
+  package func create(_ bytes: [UInt8]) throws(Fault) {
+    try makeDirectory()
+    // Of its own, as processes that share a directory may have the same number in different containers.
+    let draft = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+    defer { unlink(draft) }
+    try write(bytes, toNew: draft, lasting: true)
+    guard link(draft, path) == 0 || errno == EEXIST else { throw .system(path) }
+  }
+
+  private func write(_ bytes: [UInt8], toNew path: String, lasting: Bool = false) throws(Fault) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system(path) }
     defer { close(descriptor) }
-    do throws(Fault) {
-      try write(bytes, to: descriptor, draft)
-      guard rename(draft, path) == 0 else { throw .system(path) }
-    } catch {
-      unlink(draft)
-      throw error
-    }
+    try write(bytes, to: descriptor, path)
+    if lasting { guard fsync(descriptor) == 0 else { throw .system(path) } }
   }
 
   private func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(Fault) {
@@ -124,7 +138,9 @@ package struct StateFile: Sendable {
 
   /// Others must not be able to put words into our mouth: what it holds is believed. Gives the size.
   @discardableResult
-  private func check(_ descriptor: Int32, _ path: String, isDirectory: Bool) throws(Fault) -> Int {
+  private func check(
+    _ descriptor: Int32, _ path: String, isDirectory: Bool, isSecret: Bool = false
+  ) throws(Fault) -> Int {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw .system(path) }
     guard status.st_mode & S_IFMT == (isDirectory ? S_IFDIR : S_IFREG) else {
@@ -132,6 +148,9 @@ package struct StateFile: Sendable {
     }
     guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
       throw Fault(path, "others than user \(geteuid()) own it or may write to it")
+    }
+    guard !isSecret || status.st_mode & 0o077 == 0 else {
+      throw Fault(path, "others than user \(geteuid()) may read it")
     }
     return Int(status.st_size)
   }

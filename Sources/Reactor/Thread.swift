@@ -113,4 +113,7 @@ extension System {
     unsafe clock_gettime(CLOCK_REALTIME, &time)
     return UInt64(max(time.tv_sec, 0)) * 1000 + UInt64(time.tv_nsec / 1_000_000)
   }
+
+  /// Minutes since then, by the same clock.
+  package static var minute: UInt32 { UInt32(clamping: wallClock / 60_000) }
 }

@@ -11,7 +11,7 @@ package enum FastHash {
 /// strangers must not be able to choose it.
 @frozen
 package struct PlainKey: Hashable, Sendable {
-  @usableFromInline let value: UInt64
+  @usableFromInline package let value: UInt64
 
   @inlinable
   package init(_ value: UInt64) { self.value = value }

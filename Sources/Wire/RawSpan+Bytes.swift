@@ -194,6 +194,15 @@ extension RawSpan {
   }
 }
 
+extension RawSpan {
+  /// The bytes from a place on as a number, the most significant first.
+  @inlinable
+  package func number<Number: FixedWidthInteger & BitwiseCopyable>(at place: Int) -> Number {
+    precondition(place >= 0 && place <= byteCount - MemoryLayout<Number>.size, "out of bounds")
+    return unsafe Number(bigEndian: unsafeLoadUnaligned(fromByteOffset: place, as: Number.self))
+  }
+}
+
 extension StaticString {
   /// The text's bytes, which live for ever.
   package var bytes: RawSpan {

@@ -91,6 +91,20 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(mistakes("state_dir: elsewhere").count == 1)
   }
 
+  @Test("secrets of sessions are a list, or a file beside the configuration, and are never shown")
+  func secrets() throws {
+    let (old, new) = (String(repeating: "o", count: 32), String(repeating: "n", count: 40))
+    #expect(try load("sessions: {secret: \(old)}").configuration.sessions.secrets == [old])
+    #expect(try load("sessions: {secret: [\(new), \(old)]}").configuration.sessions.secrets == [new, old])
+    let variable = ["SLUICE_SESSIONS_SECRET": "\(new),\(old)", "SLUICE_SESSIONS_MAX_AGE": "2h"]
+    #expect(try load("", environment: variable).configuration.sessions.secrets == [new, old])
+    #expect(try load("", environment: variable).configuration.sessions.maximumAge == .seconds(7200))
+    #expect(try load("sessions: {secret_file: /run/secret}").configuration.sessions.secretFile == "/run/secret")
+    #expect(try load("sessions: {secret_file: auto}").configuration.sessions.secretFile == nil)
+    let said = mistakes("sessions: {secret: [\(new), hunter2]}")
+    #expect(said.count == 1 && !"\(said)".contains("hunter2") && !"\(said)".contains("nnn"))
+  }
+
   @Test("a flag wins over a variable, a variable over the file, the file over the default")
   func precedence() throws {
     let yaml = "listeners: {http: {port: 1001}}\nlimits: {depth: 50, body: 2MiB}"

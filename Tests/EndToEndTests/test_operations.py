@@ -124,9 +124,8 @@ def test_clients_of_the_old_process_are_sent_to_the_new_one(make_gateway: Make) 
     # A connection that is still open is answered once more, and told that this was it.
     answer = idle.exchange(session.bytes_of(rpc("tools/list", {}, 2)))
     assert answer.status == 200 and answer.headers["connection"] == "close"
-    # The session was the old process's: its client is told to open another.
     assert eventually(lambda: old.process.poll() is not None, 20)
-    assert session.post(rpc("tools/list", {}, 3)).status == 404
+    assert session.post(rpc("tools/list", {}, 3)).status == 404, "the old process's secret was nobody else's"
     assert LegacySession(gateway.port).call("add", {"a": 1, "b": 1}).status == 200
     stream.close()
     idle.close()

@@ -27,7 +27,7 @@ struct ServedCatalogueTests {
   }
 
   private static func merge(_ clusters: [Cluster]) -> ServedCatalogue {
-    ServedCatalogue.merge(clusters.map { _ in nil }, clusters, GatewayConfiguration(), epoch: 1)
+    ServedCatalogue.merge(clusters.map { _ in nil }, clusters, GatewayConfiguration())
   }
 
   private static func ready(_ cluster: Cluster, _ capabilities: ServerCapabilities) {

@@ -27,9 +27,9 @@ import Wire
   }
 
   static func merge(
-    _ lists: [UpstreamLists], _ policy: PrefixPolicy = .conditional, epoch: UInt64 = 1
+    _ lists: [UpstreamLists], _ policy: PrefixPolicy = .conditional
   ) -> Catalogue {
-    CatalogueBuilder.merge(lists, policy: policy, identity: identity, epoch: epoch)
+    CatalogueBuilder.merge(lists, policy: policy, identity: identity)
   }
 
   static func text(
@@ -366,14 +366,16 @@ import Wire
     #expect(Self.text(Self.merge([]), .resources) == #"{"resources":[]}"#)
   }
 
-  @Test("a new look that brings nothing new gives the same catalogue, whatever its epoch")
+  @Test("a new look that brings nothing new gives the same catalogue, of the same epoch")
   func sameness() {
     let lists = [Self.lists("a", tools: [Self.tool("t")], prompts: ["{\"name\":\"p\"}"]), Self.lists("b")]
-    let catalogue = Self.merge(lists, epoch: 5)
-    #expect(Self.merge(lists, epoch: 6).isSame(as: catalogue))
+    let catalogue = Self.merge(lists)
+    #expect(Self.merge(lists).isSame(as: catalogue))
+    #expect(Self.merge(lists).epoch == catalogue.epoch)
+    #expect(Self.merge(lists.reversed()).epoch != catalogue.epoch)
     var others = lists
     others[1] = Self.lists("b", tools: [Self.tool("t", "\"title\":\"T\"")])
-    #expect(!Self.merge(others).isSame(as: catalogue))
+    #expect(!Self.merge(others).isSame(as: catalogue) && Self.merge(others).epoch != catalogue.epoch)
     others = lists
     others[1].revision = .r20260728
     #expect(!Self.merge(others).isSame(as: catalogue))
@@ -384,9 +386,9 @@ import Wire
     let tools = (0..<1500).map { Self.tool("t\($0)") }
     let prompts = (0..<1500).map { "{\"name\":\"p\($0)\"}" }
     let lists = [Self.lists("a", tools: tools, prompts: prompts), Self.lists("b")]
-    let catalogue = Self.merge(lists, epoch: 5)
+    let catalogue = Self.merge(lists)
     var buffer = ByteBuffer()
-    Cursor(epoch: 5, kind: .tools, view: 0, page: 1).append(to: &buffer, key: Self.key)
+    Cursor(epoch: catalogue.epoch, kind: .tools, view: 0, page: 1).append(to: &buffer, key: Self.key)
     let good = buffer.bytes.array
     func page(
       _ cursor: [UInt8]?, _ kind: ListKind, _ view: CatalogueView, _ key: SipHash,
@@ -402,7 +404,8 @@ import Wire
     #expect(page(good, .prompts, .all, Self.key, catalogue) == nil)
     #expect(page(good, .tools, .only(upstream: 0), Self.key, catalogue) == nil)
     #expect(page(good, .tools, .all, SipHash(key: InlineArray(repeating: 8)), catalogue) == nil)
-    #expect(page(good, .tools, .all, Self.key, Self.merge(lists, epoch: 6)) == nil)
+    let other = Self.merge([Self.lists("a", tools: tools, prompts: prompts.reversed()), Self.lists("b")])
+    #expect(page(good, .tools, .all, Self.key, other) == nil)
     #expect(page([], .tools, .all, Self.key, catalogue) == nil)
     for index in good.indices {
       var altered = good
@@ -433,12 +436,12 @@ import Wire
     let b = Self.lists("b", tools: [Self.tool("y")])
     let b2 = Self.lists(
       "b", tools: [Self.tool("y", #""description":"new""#)], resources: [#"{"uri":"x:1","name":"n"}"#])
-    let old = Self.merge([a, b], epoch: 1)
-    let new = Self.merge([a, b2], epoch: 2)
+    let old = Self.merge([a, b])
+    let new = Self.merge([a, b2])
     #expect(new.changes(since: old, view: .all) == [.tools, .resources])
     #expect(new.changes(since: old, view: .only(upstream: 0)) == [])
     #expect(new.changes(since: old, view: .only(upstream: 1)) == [.tools, .resources])
-    #expect(Self.merge([a, b], epoch: 3).changes(since: old, view: .all) == [])
+    #expect(Self.merge([a, b]).changes(since: old, view: .all) == [])
   }
 
   @Test("10,000 tools merge, and every one is found")

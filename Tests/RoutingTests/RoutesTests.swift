@@ -22,7 +22,7 @@ import Wire
     _ lists: [UpstreamLists], _ policy: PrefixPolicy = .conditional, resourceServers: [Int] = []
   ) -> Routes {
     Routes(
-      CatalogueBuilder.merge(lists, policy: policy, identity: Identity(name: "s", version: "1"), epoch: 1),
+      CatalogueBuilder.merge(lists, policy: policy, identity: Identity(name: "s", version: "1")),
       resourceServers: resourceServers)
   }
 

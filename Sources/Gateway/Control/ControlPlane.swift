@@ -27,7 +27,8 @@ actor ControlPlane {
   var overlays: [SessionID: Overlay] = [:]
   /// Lists of clients' own conversations that are to be looked at.
   var staleOverlays: [ObjectIdentifier: ListKinds] = [:]
-  var epoch: UInt64
+  /// That of the overlay that has changed last.
+  var overlayTurn: UInt64 = 0
   /// What upstreams were last known to call their own, by alias, and where that is kept for the next start.
   private var known: [String: KnownNames]
   private let journal: NameJournal?
@@ -49,7 +50,6 @@ actor ControlPlane {
     self.worker = worker.unconfined
     self.logger = logger
     executor = worker.executor
-    epoch = UInt64.random(in: 0...UInt64(UInt32.max))
   }
 
   /// Starts to look after every upstream, on the control loop. `openDoors` is called once, when every upstream has
@@ -397,11 +397,8 @@ actor ControlPlane {
 
   func merge() {
     mergeScheduled = false
-    epoch += 1
     let old = gateway.catalogue
-    var new = merged(lists, epoch: epoch)
-    // A client that is in the midst of a list goes on if it sees nothing new in it.
-    if new.catalogue.listsSame(as: old.catalogue) { new = merged(lists, epoch: old.catalogue.epoch) }
+    let new = merged(lists)
     var told = Set(old.problems)
     for problem in new.problems where told.insert(problem).inserted { logger.warning("\(problem)") }
     let changed = new.changes(since: old)
@@ -445,9 +442,9 @@ actor ControlPlane {
   }
 
   /// The catalogue that lists, by the id of their cluster, make together.
-  func merged(_ lists: [Int: UpstreamLists], epoch: UInt64) -> ServedCatalogue {
+  func merged(_ lists: [Int: UpstreamLists]) -> ServedCatalogue {
     ServedCatalogue.merge(
-      clusters.map { lists[$0.id] }, clusters, gateway.configuration, known: known, epoch: epoch)
+      clusters.map { lists[$0.id] }, clusters, gateway.configuration, known: known)
   }
 }
 

@@ -6,8 +6,8 @@ import Wire
 struct Overlay {
   /// By the id of the cluster.
   var lists: [Int: UpstreamLists] = [:]
-  /// The epoch of the catalogue that was made of them last.
-  var epoch: UInt64 = 0
+  /// Greater than those of overlays that have changed before.
+  var turn: UInt64 = 0
 
   /// Each is a catalogue of its own, so there may be so many. Beyond, who has seen no change for the longest time sees
   /// what all see.
@@ -19,13 +19,13 @@ struct Overlay {
   /// The one to give up while all of them have more bytes than that.
   static func leastRecent(of overlays: [SessionID: Overlay], besides: SessionID, atMost bytes: Int) -> SessionID? {
     guard overlays.values.reduce(0, { $0 + $1.bytes }) > bytes else { return nil }
-    return overlays.filter { $0.key != besides }.min { $0.value.epoch < $1.value.epoch }?.key
+    return overlays.filter { $0.key != besides }.min { $0.value.turn < $1.value.turn }?.key
   }
 
   /// The one to give up for `newcomer`, when there are as many as there may be.
   static func leastRecent(of overlays: [SessionID: Overlay], for newcomer: SessionID) -> SessionID? {
     guard overlays.count >= most, overlays[newcomer] == nil else { return nil }
-    return overlays.min { $0.value.epoch < $1.value.epoch }?.key
+    return overlays.min { $0.value.turn < $1.value.turn }?.key
   }
 }
 
@@ -112,10 +112,10 @@ extension ControlPlane {
       overlays[id] = nil
       session.see(nil)
     } else {
-      epoch += 1
-      overlay.epoch = epoch
+      overlayTurn += 1
+      overlay.turn = overlayTurn
       overlays[id] = overlay
-      after = merged(lists.merging(overlay.lists) { $1 }, epoch: epoch)
+      after = merged(lists.merging(overlay.lists) { $1 })
       session.see(after)
     }
     worker.announce(after.changes(since: before), to: [session])

@@ -7,13 +7,17 @@ extension Worker {
   // MARK: GET of a session
 
   func openStandalone(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard let text = head.header(.mcpSessionID), let session = session(text, of: connection), session.view == view,
-      session.transport == .streamableHTTP
-    else { return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy) }
-    session.touch(now: now)
-    if let lastEventID = head.header(.lastEventID) {
-      return resume(connection, session, lastEventID)
+    guard let text = head.header(.mcpSessionID) else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
+    guard let session = session(text, of: connection, view, id: nil) else { return }
+    session.touch(now: now)
+    if let lastEventID = head.header(.lastEventID) { return resume(connection, session, lastEventID) }
+    listen(connection, session)
+  }
+
+  /// Opens another stream of the session.
+  private func listen(_ connection: ConnectionID, _ session: Session) {
     let limit = settings.configuration.limits.streamsPerSession
     let opened = session.withState { state -> Bool in
       guard !state.ended, state.log.attachedCount < limit else { return false }
@@ -31,6 +35,7 @@ extension Worker {
     // Without an id: SDK clients that come back with one that is forgotten by then do not try without.
     if session.revision.hasPriming { writeRetry(connection, usualRetry()) }
     sessionListens(session)
+    tellToLookAgain(session)
   }
 
   private func beginReading(_ connection: ConnectionID, _ session: Session) {
@@ -47,6 +52,10 @@ extension Worker {
     let now = now
     let resumption = session.withState { $0.log.resume(after: id.rawBytes, connection, now: now) }
     switch resumption {
+    case .gone:
+      // Of a former process, or of nobody's interest for too long. What it would have brought is not known any more.
+      session.haveNews()
+      listen(connection, session)
     case .unknown:
       refuse(
         connection, GatewayError(.notResumable, message: "Last-Event-ID names no stream of this session"), id: nil,
@@ -122,7 +131,7 @@ extension Worker {
     var event = ByteBuffer(capacity: 128)
     event.append(retry: usualRetry())
     event.append("event: endpoint\ndata: /mcp/messages?session_id=")
-    session.id.append(to: &event, key: gateway.sessionKey)
+    append(ticketOf: session, to: &event)
     event.append("\n\n")
     loop.writeStream(connection, event.bytes)
   }
@@ -135,9 +144,7 @@ extension Worker {
     guard let query = head.query, query.hasPrefix("session_id=") else {
       return refuse(connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
     }
-    guard let session = session(query.extracting(11..<query.byteCount), of: connection),
-      session.transport == .eventStream
-    else {
+    guard let session = boundSession(query.extracting(11..<query.byteCount), of: connection) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     session.touch(now: now)

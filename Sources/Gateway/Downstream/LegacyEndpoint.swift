@@ -12,14 +12,12 @@ extension Worker {
     _ revision: Revision
   ) {
     if let known = head.header(.mcpSessionID) {
-      guard let session = session(known, of: connection), session.view == view, session.transport == .streamableHTTP
-      else {
-        return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
-      }
+      guard let session = session(known, of: connection, view, id: envelope.id) else { return }
       session.touch(now: now)
-      // A second one in the same session, as SDK servers take it: what it says holds from now on.
+      // A second one in the same session, as SDK servers take it: what it says holds from now on, in this process. The id
+      // stays as it is.
       shakeHands(session, revision, envelope)
-      return opened(connection, session, envelope)
+      return opened(connection, session, envelope) { $0.append(known) }
     }
     guard !gateway.isEnding else {
       return refuse(
@@ -29,18 +27,20 @@ extension Worker {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
-    opened(connection, session, envelope)
+    opened(connection, session, envelope) { append(ticketOf: session, to: &$0) }
   }
 
   func shakeHands(_ session: Session, _ revision: Revision, _ envelope: Envelope) {
     for (cluster, open) in session.shakeHands(Session.Handshake(revision, envelope)) { end(open, cluster) }
   }
 
-  private func opened(_ connection: ConnectionID, _ session: Session, _ envelope: Envelope) {
+  private func opened(
+    _ connection: ConnectionID, _ session: Session, _ envelope: Envelope, _ appendID: (inout ByteBuffer) -> Void
+  ) {
     writeInitializeResult(envelope, session)
     headScratch.buffer.clear()
     headScratch.buffer.append("Mcp-Session-Id: ")
-    session.id.append(to: &headScratch.buffer, key: gateway.sessionKey)
+    appendID(&headScratch.buffer)
     headScratch.buffer.append("\r\n")
     respond(connection, EventLoop.ReplyHead(200, "application/json", headers: headBytes), bodyBytes)
   }
@@ -86,26 +86,6 @@ extension Worker {
     buffer.append(initializeResult: offer, revision: session.revision)
   }
 
-  /// The session of that name, for the one who opened it.
-  func session(_ text: RawSpan, of connection: ConnectionID) -> Session? {
-    guard let id = SessionID(text, key: gateway.sessionKey), let session = gateway.sessions.find(id),
-      session.principal == principal(of: connection)
-    else { return nil }
-    guard session.isIdle(for: settings.sessionIdleTimeout, now: now) else { return session }
-    // The round that ends such sessions only comes every few seconds.
-    end(session)
-    return nil
-  }
-
-  func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard let text = head.header(.mcpSessionID), let session = session(text, of: connection), session.view == view
-    else {
-      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
-    }
-    end(session)
-    respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
-  }
-
   // MARK: Traffic
 
   func serveSession(
@@ -114,10 +94,7 @@ extension Worker {
     guard let text = head.header(.mcpSessionID) else {
       return refuse(connection, GatewayError(.sessionMissing), id: envelope.id, .legacy)
     }
-    guard let session = session(text, of: connection), session.view == view, session.transport == .streamableHTTP
-    else {
-      return refuse(connection, GatewayError(.sessionUnknown), id: envelope.id, .legacy)
-    }
+    guard let session = session(text, of: connection, view, id: envelope.id) else { return }
     session.touch(now: now)
     switch envelope.kind {
     case .request:

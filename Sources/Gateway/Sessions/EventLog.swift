@@ -36,6 +36,8 @@ struct EventLog {
     case replay([Event], stream: StreamNumber, ended: Bool, replaced: ConnectionID?)
     /// The id names no stream of this session.
     case unknown
+    /// It may have named one for messages of no call, which is not known any more.
+    case gone
     /// Events after that id are gone: they did not fit into the log.
     case lost
   }
@@ -94,7 +96,9 @@ struct EventLog {
 
   /// In the order of their numbers. Nothing is allocated before the first.
   private var streams: [Stream] = []
-  private var nextStream: StreamNumber = 1
+  /// Those of standalone streams are odd, those of answers even, so that an id says what it was about when nothing else
+  /// does.
+  private var lastStream: StreamNumber = 0
   /// A gibibyte and a day are the most that may be configured.
   private let capacity: UInt32
   private let window: UInt32
@@ -105,6 +109,10 @@ struct EventLog {
     self.capacity = UInt32(clamping: capacity)
     window = UInt32(clamping: resumeWindow)
   }
+
+  /// Begins with a number that no other log of the same session has come to, so that an id of theirs is not taken for one
+  /// of this one's.
+  mutating func skipNumbers() { lastStream = .random(in: 1 << 16..<1 << 30) }
 
   private func place(of number: StreamNumber) -> Int? {
     var low = 0
@@ -125,8 +133,8 @@ struct EventLog {
   var readers: [ConnectionID] { streams.compactMap(\.reader) }
 
   mutating func open(_ kind: Kind, _ reader: ConnectionID?) -> StreamNumber {
-    let number = nextStream
-    nextStream += 1
+    lastStream += (lastStream.isMultiple(of: 2) == (kind == .standalone)) ? 1 : 2
+    let number = lastStream
     streams.append(Stream(number, kind, reader))
     return number
   }
@@ -222,9 +230,10 @@ struct EventLog {
   mutating func resume(after id: RawSpan, _ reader: ConnectionID, now: UInt64) -> Resumption {
     guard let dash = id.firstIndex(of: UInt8(ascii: "-")),
       let numberText = id.extracting(0..<dash).decimal, let number = StreamNumber(exactly: numberText),
-      let seen = id.extracting((dash + 1)..<id.byteCount).decimal,
-      let place = place(of: number), seen < streams[place].nextSequence
+      let seen = id.extracting((dash + 1)..<id.byteCount).decimal
     else { return .unknown }
+    guard let place = place(of: number) else { return number.isMultiple(of: 2) ? .unknown : .gone }
+    guard seen < streams[place].nextSequence else { return .unknown }
     let stream = streams[place]
     guard seen >= stream.forgotten else { return .lost }
     let missed = stream.events.filter { $0.sequence > seen }.map {

@@ -42,6 +42,13 @@ package final class Session: Sendable {
     case socket(ConnectionID)
   }
 
+  /// How it came to be here.
+  enum Origin: Sendable {
+    case opened
+    /// From a ticket: its client knows of streams and lists that this process knows nothing of.
+    case anew
+  }
+
   struct State: ~Copyable {
     var log: EventLog
     /// Conversations of its own, by the id of the cluster.
@@ -89,6 +96,7 @@ package final class Session: Sendable {
   private let isOverlaid = Atomic<Bool>(false)
   private let isUsed = Atomic<Bool>(false)
   private let announced = Atomic<UInt8>(0)
+  private let hasNews: Atomic<Bool>
   private let viewWord: UInt16
   private let handshake: Atomic<UInt32>
   private let calls = Atomic<Int32>(0)
@@ -99,7 +107,7 @@ package final class Session: Sendable {
 
   init(
     id: SessionID, party: Party, view: CatalogueView, handshake: Handshake,
-    _ transport: Transport = .streamableHTTP, replay: Int, resumeWindow: UInt64, now: UInt64
+    _ transport: Transport = .streamableHTTP, origin: Origin = .opened, replay: Int, resumeWindow: UInt64, now: UInt64
   ) {
     self.id = id
     self.party = party
@@ -107,7 +115,10 @@ package final class Session: Sendable {
     self.handshake = Atomic(handshake.word)
     isEventStream = transport == .eventStream
     socketID = if case .socket(let connection) = transport { connection } else { .none }
-    state = Mutex(State(log: EventLog(capacity: replay, resumeWindow: resumeWindow)))
+    var log = EventLog(capacity: replay, resumeWindow: resumeWindow)
+    if origin == .anew { log.skipNumbers() }
+    hasNews = Atomic(origin == .anew)
+    state = Mutex(State(log: log))
     touched = Atomic(now)
     openedAt = now
   }
@@ -143,9 +154,9 @@ package final class Session: Sendable {
   var announcedLists: ListKinds { ListKinds(rawValue: announced.load(ordering: .relaxed)) }
 
   /// What its client is being told that there is.
-  func note(_ offer: Offer) {
-    announced.store(ListKinds(announcedBy: offer.capabilities).rawValue, ordering: .relaxed)
-  }
+  func note(_ offer: Offer) { note(ListKinds(announcedBy: offer.capabilities)) }
+
+  func note(_ lists: ListKinds) { announced.store(lists.rawValue, ordering: .relaxed) }
 
   /// Whether the client said that it can answer such a request.
   func canBeAsked(_ method: Method) -> Bool {
@@ -175,6 +186,12 @@ package final class Session: Sendable {
     withState { $0.overlay = overlay }
     isOverlaid.store(overlay != nil, ordering: .releasing)
   }
+
+  /// What its client knows of the lists may not be so any more.
+  func haveNews() { hasNews.store(true, ordering: .relaxed) }
+
+  /// Whether that is so and its client has not been told: once.
+  func takeNews() -> Bool { hasNews.exchange(false, ordering: .relaxed) }
 
   func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }
 

@@ -152,12 +152,17 @@ extension Worker {
   }
 
   func announce(_ changes: ServedCatalogue.Changes, to sessions: [Session]) {
+    announce(to: sessions) { changes[$0.view] }
+  }
+
+  /// Tells sessions that lists have changed: which, for each of them.
+  func announce(to sessions: [Session], _ changed: (Session) -> ListKinds) {
     for kind in ListKind.allCases {
       var message = ByteBuffer(capacity: 96)
       message.append(changed: kind, subscriptionID: nil)
       let announcement = Announcement(message.bytes.array)
       for session in sessions
-      where Self.concerns(kind, changes[session.view]) && session.announcedLists.contains(ListKinds(kind)) {
+      where Self.concerns(kind, changed(session)) && session.announcedLists.contains(ListKinds(kind)) {
         announcement.tell(session, on: self)
       }
       announcement.finish(on: self)

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -108,6 +109,32 @@ async def call(peer: Peer, name: str, arguments: dict[str, Any] | None = None) -
     started = time.monotonic()
     result = await peer.call(name, arguments)
     return {"result": result, "seconds": time.monotonic() - started}
+
+
+@scenario
+async def calls_until(
+    peer: Peer, name: str, stop: str, arguments: dict[str, Any] | None = None, each: float = 5
+) -> Any:
+    """One call after the other until a file of that name appears, and one more; none while there is one that is called
+    `.pause`. The first answer is noted in one that is called `.began`."""
+    answered, failed, last = 0, [], ""
+    while True:
+        while Path(f"{stop}.pause").exists():
+            await anyio.sleep(0.05)
+        over = Path(stop).exists()
+        try:
+            with anyio.fail_after(each):
+                await peer.call(name, arguments)
+            answered, last = answered + 1, ""
+            if answered == 1:
+                with Path(f"{stop}.began").open("a") as began:
+                    began.write("x")
+        except Exception as error:
+            last = describe(error) or "no answer"
+            failed.append(last)
+        if over:
+            return {"answered": answered, "failed": failed[:20], "last": last}
+        await anyio.sleep(0.05)
 
 
 @scenario

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -32,3 +33,17 @@ def activate(
     command = [sys.executable, "-c", LAUNCHER, ":".join(sockets), binary(), "serve", *arguments]
     ports = ",".join(map(str, sockets.values()))
     return Child(command, log, env={**(env or {}), "PORTS": ports, "HOST": host})
+
+
+HEIR = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="http")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def hand_over(listener: socket.socket, command: list[str], log: Path, env: dict[str, str] | None = None) -> Child:
+    """`sluice serve` with a socket that goes on listening when it has ended."""
+    descriptor = listener.fileno()
+    return Child([sys.executable, "-c", HEIR, str(descriptor), *command], log, env=env, descriptors=(descriptor,))

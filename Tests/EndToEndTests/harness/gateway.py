@@ -43,6 +43,8 @@ class Gateway:
         if servers is not None:
             command += ["--mcp-json", json.dumps({"mcpServers": servers})]
         self.command, self.env = command, env
+        self.held: socket.socket | None = None
+        """A socket that listens on its port whether it runs or not."""
         self.log_path = folder / f"sluice-{self.port}.log"
         self.child = Child(command, self.log_path, env=env)
         if wait:

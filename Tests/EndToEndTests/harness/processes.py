@@ -121,7 +121,8 @@ class Child:
     """A process with its output in a file."""
 
     def __init__(
-        self, command: list[str], log: Path, env: dict[str, str] | None = None, cwd: Path | None = None
+        self, command: list[str], log: Path, env: dict[str, str] | None = None, cwd: Path | None = None,
+        descriptors: tuple[int, ...] = (),
     ) -> None:
         self.log = log
         with log.open("ab") as output:
@@ -133,6 +134,7 @@ class Child:
                 env={**INHERITED, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
 
     @property

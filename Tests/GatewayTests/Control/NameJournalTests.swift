@@ -51,7 +51,7 @@ import Wire
     let page = Array("{\"tools\":[\(entries)]}".utf8)
     let lists = UpstreamLists(alias: "a", revision: .r20251125, isHTTP: false, pages: [.tools: [page]])
     let identity = Identity(name: "s", version: "1")
-    return KnownNames(of: 0, in: CatalogueBuilder.merge([lists], policy: .never, identity: identity, epoch: 1))
+    return KnownNames(of: 0, in: CatalogueBuilder.merge([lists], policy: .never, identity: identity))
   }
 
   private func eventually(_ holds: () -> Bool) async -> Bool {

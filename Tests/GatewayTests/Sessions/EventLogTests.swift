@@ -110,16 +110,36 @@ struct EventLogTests {
     #expect(log.reader(of: stream) == one)
   }
 
+  @Test("A stream for messages of no call that is not known begins anew, an answer does not, none passes for another")
+  func anew() {
+    var former = EventLog(capacity: 1000, resumeWindow: 100)
+    let (listening, answer) = (former.open(.standalone, one), former.open(.answer, two))
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    log.skipNumbers()
+    let new = log.open(.standalone, one)
+    #expect(new > 1 << 16 && log.open(.answer, one) > new && log.open(.answer, one).isMultiple(of: 2))
+    for sequence in 0...3 {
+      guard case .gone = log.resume(after: Array("\(listening)-\(sequence)".utf8).rawBytes, two, now: 1) else {
+        Issue.record("the stream of another process was taken for one of this")
+        return
+      }
+      guard case .unknown = log.resume(after: Array("\(answer)-\(sequence)".utf8).rawBytes, two, now: 1) else {
+        Issue.record("an answer that is gone was promised")
+        return
+      }
+    }
+  }
+
   @Test("A client that only saw the priming event gets everything")
   func priming() {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
     let stream = log.open(.answer, one)
     let primer = log.prime(stream, retry: 1200)
-    #expect(primer?.bytes.text == "id: 1-1\nretry: 1200\ndata: \n\n")
+    #expect(primer?.bytes.text == "id: 2-1\nretry: 1200\ndata: \n\n")
     _ = append("2", to: stream, in: &log)
     _ = append("3", to: stream, in: &log, last: true)
     _ = log.detach(one, now: 0)
-    guard case .replay(let frames, _, let ended, _) = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1)
+    guard case .replay(let frames, _, let ended, _) = log.resume(after: ("2-1" as StaticString).bytes, two, now: 1)
     else {
       Issue.record("not resumed")
       return
@@ -186,11 +206,11 @@ struct EventLogTests {
     let reader = log.append(EventLog.encode(large.rawBytes), to: stream)?.reader
     #expect(reader == one)
     _ = append("3", to: stream, in: &log, last: true)
-    guard case .lost = log.resume(after: ("1-1" as StaticString).bytes, two, now: 1) else {
+    guard case .lost = log.resume(after: ("2-1" as StaticString).bytes, two, now: 1) else {
       Issue.record("resumed over a gap")
       return
     }
-    let after = replayed(log.resume(after: ("1-2" as StaticString).bytes, two, now: 1))?.count
+    let after = replayed(log.resume(after: ("2-2" as StaticString).bytes, two, now: 1))?.count
     #expect(after == 1)
   }
 
@@ -208,11 +228,11 @@ struct EventLogTests {
     let newest = log.open(.answer, two)
     _ = append("0123456789", to: newest, in: &log)
     _ = append("0123456789", to: newest, in: &log)
-    guard case .lost = log.resume(after: ("2-0" as StaticString).bytes, one, now: 30) else {
+    guard case .lost = log.resume(after: ("4-0" as StaticString).bytes, one, now: 30) else {
       Issue.record("the finished stream was kept")
       return
     }
-    let waiting = replayed(log.resume(after: ("1-0" as StaticString).bytes, one, now: 30))?.count
+    let waiting = replayed(log.resume(after: ("2-0" as StaticString).bytes, one, now: 30))?.count
     #expect(waiting == 2)
   }
 
@@ -249,13 +269,13 @@ struct EventLogTests {
     #expect(waiting > 10)
     #expect(log.forgetUnread() == waiting)
     #expect(log.unreadBytes == 0)
-    guard case .lost = log.resume(after: ("1-0" as StaticString).bytes, one, now: 1) else {
+    guard case .lost = log.resume(after: ("2-0" as StaticString).bytes, one, now: 1) else {
       Issue.record("it was kept")
       return
     }
-    #expect(replayed(log.resume(after: ("2-0" as StaticString).bytes, two, now: 1))?.count == 1)
+    #expect(replayed(log.resume(after: ("4-0" as StaticString).bytes, two, now: 1))?.count == 1)
     // What comes next is kept as before.
     #expect(append("2", to: broken, in: &log) != nil)
-    #expect(replayed(log.resume(after: ("1-1" as StaticString).bytes, one, now: 1))?.count == 1)
+    #expect(replayed(log.resume(after: ("2-1" as StaticString).bytes, one, now: 1))?.count == 1)
   }
 }

@@ -1,0 +1,120 @@
+import MCP
+import Reactor
+import Wire
+
+/// The sessions that clients name: those that are here, and those that another process has opened, or that have idled
+/// out, which are made anew from what their tickets say.
+extension Worker {
+  private enum Sought {
+    case found(Session)
+    /// None of this installation's, ended, too old, somebody else's, or of another path: all the same to who asks.
+    case unknown
+    /// There are as many sessions as there may be.
+    case full
+    /// The gateway ends.
+    case ending
+  }
+
+  /// The session of Streamable HTTP that a request names, for the one who opened it, on the path that it was opened on.
+  /// Answers the request if there is none.
+  func session(
+    _ text: RawSpan, of connection: ConnectionID, _ view: CatalogueView, id: RawSpan?
+  ) -> Session? {
+    switch seek(text, of: connection, view) {
+    case .found(let session): return session
+    case .unknown: refuse(connection, GatewayError(.sessionUnknown), id: id, .legacy)
+    case .full: refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: id, .legacy)
+    case .ending: refuse(connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: id, .legacy)
+    }
+    return nil
+  }
+
+  private func seek(_ text: RawSpan, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
+    guard let ticket = tickets.open(text, gateway.sessionKeys) else { return .unknown }
+    let principal = principal(of: connection)
+    if let session = gateway.sessions.find(ticket.id) {
+      guard session.principal == principal, session.view == view, session.transport == .streamableHTTP else {
+        return .unknown
+      }
+      guard isTaken(ticket) else {
+        end(session)
+        return .unknown
+      }
+      guard session.isIdle(for: settings.sessionIdleTimeout, now: now) else { return .found(session) }
+      // The round that ends such sessions only comes every few seconds.
+      end(session)
+    }
+    guard isGood(ticket, for: principal, view) else { return .unknown }
+    return makeAnew(ticket, of: connection, view)
+  }
+
+  /// Whether it is not too old.
+  private func isTaken(_ ticket: SessionTicket) -> Bool { ticket.minute >= settings.oldestTicket(at: minute) }
+
+  /// Whether a session that is not here (any more) may be gone on with.
+  private func isGood(_ ticket: SessionTicket, for principal: Principal, _ view: CatalogueView) -> Bool {
+    guard !ticket.isBound, isTaken(ticket), let alias = alias(of: view) else { return false }
+    return gateway.sessionKeys.isFor(ticket, path: alias, principal: principal.subject)
+      && !gateway.endedSessions.contains(ticket)
+  }
+
+  private func makeAnew(_ ticket: SessionTicket, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
+    guard !gateway.isEnding else { return .ending }
+    let session = Session(
+      id: ticket.id.kept(by: UInt8(index)), party: party(of: connection), view: view,
+      handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
+      replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
+    session.note(ticket.lists)
+    if admit(session) { return .found(session) }
+    // Another worker may have been quicker.
+    return gateway.sessions.find(ticket.id).map { .found($0) } ?? .full
+  }
+
+  /// What a path is called: by the name in the configuration, as the number is another in another process. Nil for a server
+  /// that is gone.
+  private func alias(of view: CatalogueView) -> String? {
+    switch view {
+    case .all: ""
+    case .only(let number): gateway.cluster(numbered: number)?.alias
+    }
+  }
+
+  /// Appends the ticket of a session that was just opened here.
+  func append(ticketOf session: Session, to buffer: inout ByteBuffer) {
+    let key = gateway.sessionKeys.signing
+    let ticket = SessionTicket(
+      session.id, minute: System.minute, session.revision, session.abilities, lists: session.announcedLists,
+      isBound: session.transport != .streamableHTTP, path: key.path(alias(of: session.view) ?? ""),
+      principal: key.principal(session.principal.subject))
+    ticket.append(to: &buffer, key: key)
+  }
+
+  /// The session of HTTP+SSE that a POST names. It ends with its stream, and so with the process.
+  func boundSession(_ text: RawSpan, of connection: ConnectionID) -> Session? {
+    guard let ticket = tickets.open(text, gateway.sessionKeys), let session = gateway.sessions.find(ticket.id),
+      session.transport == .eventStream, session.principal == principal(of: connection)
+    else { return nil }
+    return session
+  }
+
+  // MARK: DELETE
+
+  /// Its client ends a session, wherever it was used last: no process takes its ticket any more.
+  func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
+    guard let text = head.header(.mcpSessionID), let ticket = tickets.open(text, gateway.sessionKeys),
+      isGood(ticket, for: principal(of: connection), view)
+    else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+    }
+    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute))
+    if let session = gateway.sessions.find(ticket.id) { end(session) }
+    respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
+  }
+
+  // MARK: What may have changed
+
+  /// A client that a session was made anew for listens: what it knows of the lists may not be so any more.
+  func tellToLookAgain(_ session: Session) {
+    if session.takeNews() { announce(to: [session]) { $0.announcedLists } }
+  }
+}
