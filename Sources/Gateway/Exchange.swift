@@ -80,9 +80,16 @@ final class Exchange {
     /// A call whose answer comes elsewhere: this only takes its message to an HTTP+SSE server.
     case carrying(ExchangeID, LinkReference)
     /// A client's notification, which nobody answers.
-    case notice(Party)
+    case notice(Sender)
     /// Nobody: the client is gone, or nothing is expected.
     case nobody
+  }
+
+  /// Who says something that nobody answers; an object, so that the other origins stay small.
+  final class Sender {
+    let party: Party
+
+    init(_ party: Party) { self.party = party }
   }
 
   /// How the answer to a POST has begun.
@@ -135,10 +142,9 @@ final class Exchange {
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
   var decideAt: UInt64 = 0
-  /// Where it counts among the calls that its upstream may have in flight.
+  /// Where it counts among the calls that its upstream may have in flight, or among the other messages.
   var stake: UpstreamStake?
-  /// Where it counts among the other messages that its upstream may have in flight.
-  var asideStake: UpstreamStake?
+  var isAside = false
   /// It went out once more, in a new upstream session.
   var retried = false
   /// How many redirects it has followed.
@@ -209,7 +215,7 @@ final class Exchange {
     retried = false
     redirects = 0
     stake = nil
-    asideStake = nil
+    isAside = false
     isPaused = false
   }
 }

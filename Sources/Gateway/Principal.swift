@@ -27,7 +27,7 @@ extension Worker {
     switch exchange.origin {
     case .post(let connection): return principal(of: connection)
     case .socket(let reply): return principal(of: reply.connection)
-    case .notice(let party): return party.principal
+    case .notice(let sender): return sender.party.principal
     default: return .anonymous
     }
   }

@@ -4,6 +4,7 @@
 package struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
   package let rawValue: UInt64
 
+  @inlinable
   package init(rawValue: UInt64) {
     self.rawValue = rawValue
   }
@@ -13,7 +14,11 @@ package struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
 
   package var isNone: Bool { rawValue == 0 }
 
+  @inlinable
+  package static func == (a: ConnectionID, b: ConnectionID) -> Bool { a.rawValue == b.rawValue }
+
   /// Ids are given out here, so nobody can choose ones that collide: a multiplication spreads them well enough.
+  @inlinable
   package func _rawHashValue(seed: Int) -> Int {
     Int(truncatingIfNeeded: (rawValue &* 0x9E37_79B9_7F4A_7C15).byteSwapped) ^ seed
   }

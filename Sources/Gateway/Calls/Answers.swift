@@ -283,7 +283,7 @@ extension Worker {
     let exchange = exchanges[id]
     if (300..<400).contains(reader.status), redirected(id, reader) { return }
     var isLost = false
-    if let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, hasLostSession(reader) {
+    if let binding = exchange.binding, let open = exchange.opened, open.http != nil, hasLostSession(reader) {
       _ = binding.lost(open)
       closeStream(of: open)
       if repeatInNewSession(id, reader) { return }
@@ -397,7 +397,7 @@ extension Worker {
   func repeatsInNewSession(_ id: ExchangeID, _ error: Envelope) -> Bool {
     let exchange = exchanges[id]
     guard !exchange.retried, let reader = exchange.reader, reader.status == 200, reader.mode == .json,
-      let binding = exchange.binding, let open = exchange.opened, !open.httpSession.isEmpty, let message = reader.kept,
+      let binding = exchange.binding, let open = exchange.opened, open.http != nil, let message = reader.kept,
       let cluster = exchange.cluster, let profile = cluster.profile,
       LostSession.isTold(status: 200, code: error.errorCode, text: error.errorMessage ?? "")
     else { return false }

@@ -38,7 +38,7 @@ extension Worker {
 
   /// Gives back what counts of a reader that is let go, or has passed on what it kept.
   func uncover(_ reader: ResponseReader) {
-    guard let party = reader.cover.party else { return }
+    guard reader.cover.bytes > 0, let party = reader.cover.party else { return }
     giveBack(reader.cover.bytes, of: party, on: index)
     reader.cover = ResponseReader.Cover()
   }

@@ -115,10 +115,9 @@ extension Worker {
   /// Its upstream has one call less in flight.
   func uncount(_ id: ExchangeID) {
     let exchange = exchanges[id]
-    exchange.stake?.callsInFlight -= 1
+    guard let stake = exchange.stake else { return }
+    if exchange.isAside { stake.asidesInFlight -= 1 } else { stake.callsInFlight -= 1 }
     exchange.stake = nil
-    exchange.asideStake?.asidesInFlight -= 1
-    exchange.asideStake = nil
   }
 
   // MARK: Endings that are not answers
@@ -192,7 +191,8 @@ extension Worker {
     let stake = stake(in: cluster)
     guard stake.asidesInFlight < settings.callsPerUpstream, let id = exchanges.make(.nobody) else { return nil }
     stake.asidesInFlight += 1
-    exchanges[id].asideStake = stake
+    exchanges[id].stake = stake
+    exchanges[id].isAside = true
     return id
   }
 

@@ -160,7 +160,7 @@ extension Worker {
       return sendLink(link, message, exchange.id)
     }
     guard let cluster = exchange.cluster else { return }
-    if !open.httpSession.isEmpty {
+    if open.http != nil {
       let reader = exchange.reader ?? takeReader()
       exchange.reader = reader
       keep(message, of: exchange, in: reader)
@@ -188,7 +188,7 @@ extension Worker {
 
   /// The header lines that every request of an open legacy conversation carries.
   func appendSession(_ open: UpstreamSession.Open) {
-    if !open.httpSession.isEmpty { headScratch.buffer.append(header: .mcpSessionID, open.httpSession.rawBytes) }
+    if let id = open.http?.id { headScratch.buffer.append(header: .mcpSessionID, id.rawBytes) }
     if open.revision.hasVersionHeader { headScratch.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
   }
 

@@ -35,7 +35,7 @@ extension Worker {
     return switch exchange.origin {
     case .post(let connection): party(of: connection)
     case .socket(let reply): party(of: reply.connection)
-    case .notice(let party): party
+    case .notice(let sender): sender.party
     default: nil
     }
   }

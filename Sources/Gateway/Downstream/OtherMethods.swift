@@ -31,7 +31,7 @@ extension Worker {
     let cluster = catalogue.clusters[place]
     guard case .ready(let profile) = cluster.health, !cluster.isEmbedded, Self.canCarry(envelope.methodName, profile),
       stake(in: cluster).callsInFlight < settings.callsPerUpstream,
-      let exchange = beginExchange(.notice(party), session, envelope, client: client)
+      let exchange = beginExchange(.notice(Exchange.Sender(party)), session, envelope, client: client)
     else { return }
     let stake = stake(in: cluster)
     stake.callsInFlight += 1

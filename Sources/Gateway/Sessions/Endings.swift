@@ -66,7 +66,7 @@ extension Worker {
   func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
     if let link = open.link { return on(link.worker) { $0.links[link.number]?.close() } }
     closeStream(of: open)
-    guard !open.httpSession.isEmpty, let id = exchanges.make(.nobody) else { return }
+    guard open.http != nil, let id = exchanges.make(.nobody) else { return }
     exchanges[id].cluster = cluster
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + 5000

@@ -41,6 +41,8 @@ struct ListenStream: Hashable {
     self.number = number
   }
 
+  static func == (a: ListenStream, b: ListenStream) -> Bool { a.number == b.number && a.connection == b.connection }
+
   /// Both are given out here: nobody can choose ones that collide.
   func _rawHashValue(seed: Int) -> Int {
     connection._rawHashValue(seed: seed) ^ Int(truncatingIfNeeded: number &* 0x9E37_79B9_7F4A_7C15)

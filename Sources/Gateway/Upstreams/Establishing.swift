@@ -151,8 +151,7 @@ extension Worker {
       let why = envelope.errorMessage ?? "it speaks no revision known here"
       return completion(.failure(.refused(why)))
     }
-    let stream = link == nil && !httpSession.isEmpty ? StreamPlace() : nil
-    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link, stream: stream)
+    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
     let established = Established(
       open: open, offer: ServerOffer(alias: binding.cluster.alias, answer: envelope, revision: revision))
     let notification: StaticString = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"

@@ -1,20 +1,6 @@
 import MCP
 import Reactor
-import Synchronization
 import Wire
-
-/// Where the GET stream of an upstream session is, for whoever ends the session.
-final class StreamPlace: Sendable {
-  private let word = Atomic<UInt64>(0)
-
-  func move(to connection: ConnectionID) { word.store(connection.rawValue, ordering: .releasing) }
-
-  /// The connection, once.
-  func take() -> ConnectionID? {
-    let connection = ConnectionID(rawValue: word.exchange(0, ordering: .acquiringAndReleasing))
-    return connection.isNone ? nil : connection
-  }
-}
 
 /// The GET streams of legacy upstream sessions, on which servers ask and tell what belongs to no call. A session has its
 /// stream before the first call goes out; one that broke is opened again when somebody listens, or by the next call. To
@@ -37,7 +23,7 @@ extension Worker {
   func openFirstStream(
     of binding: UpstreamSession, _ open: UpstreamSession.Open, _ completion: @escaping () -> Void
   ) {
-    let opens = !open.httpSession.isEmpty && !binding.isFollowed && binding.cluster.streams != .none
+    let opens = open.http != nil && !binding.isFollowed && binding.cluster.streams != .none
     binding.begun(open, opens: opens)
     guard opens else { return completion() }
     openStream(of: binding, open, after: [], completion)
@@ -90,7 +76,7 @@ extension Worker {
       streamEnded(stream, of: binding, open, status: status)
     }
     guard let connection = openNotificationStream(stream) else { return stream.end(status: 0) }
-    open.stream?.move(to: connection)
+    open.http?.streamMoved(to: connection)
     // Whoever ended the session meanwhile did not know of it.
     guard binding.isCurrent(open) else { return closeStream(of: open) }
     let isSlow = binding.cluster.streams == .slow
@@ -133,7 +119,7 @@ extension Worker {
 
   /// Closes the stream of a session that is over.
   func closeStream(of open: UpstreamSession.Open) {
-    guard let connection = open.stream?.take() else { return }
+    guard let connection = open.http?.takeStream() else { return }
     on(connection.worker) { worker in
       guard worker.upstreamStreams.removeValue(forKey: connection) != nil else { return }
       worker.loop.abort(connection)

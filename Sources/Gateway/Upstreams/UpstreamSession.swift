@@ -7,12 +7,17 @@ final class UpstreamSession: Sendable {
   /// What an open conversation is.
   struct Open: Sendable {
     var revision: Revision
-    /// `Mcp-Session-Id` on Streamable HTTP; empty if the server runs without sessions.
-    var httpSession: [UInt8]
+    /// On Streamable HTTP; nil if the server runs without sessions.
+    var http: HTTPSession?
     /// The worker's link that carries it, for children and HTTP+SSE.
     var link: LinkReference?
-    /// Where its GET stream is, on Streamable HTTP.
-    var stream: StreamPlace?
+
+    /// - Parameter httpSession: the `Mcp-Session-Id`; empty without one.
+    init(revision: Revision, httpSession: [UInt8], link: LinkReference?) {
+      self.revision = revision
+      http = httpSession.isEmpty ? nil : HTTPSession(httpSession)
+      self.link = link
+    }
   }
 
   /// An exchange that waits for the conversation to open.
@@ -308,7 +313,7 @@ final class UpstreamSession: Sendable {
 
 extension UpstreamSession.Open {
   /// Whether it is the same conversation, not one that was opened after it.
-  func isSame(as other: Self) -> Bool { httpSession == other.httpSession && link == other.link }
+  func isSame(as other: Self) -> Bool { http?.id == other.http?.id && link == other.link }
 }
 
 /// Names a link of one worker.

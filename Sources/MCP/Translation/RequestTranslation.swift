@@ -112,7 +112,7 @@ extension ByteBuffer {
     parameters: Span<MirroredParameter>, client: [MirroredLine]
   ) {
     append(header: .mcpProtocolVersion, Revision.newest.label)
-    appendMethod(method, methodName)
+    append(method: methodName)
     if let name, method.mirroredName != nil { append(header: HeaderField.mcpName.name, encoding: name) }
     if let arguments {
       var text = ByteBuffer()
@@ -130,9 +130,9 @@ extension ByteBuffer {
     }
   }
 
-  private mutating func appendMethod(_ method: Method, _ contents: RawSpan) {
-    guard method == .other else {
-      append(header: .mcpMethod, method.name)
+  private mutating func append(method contents: RawSpan) {
+    guard contents.firstIndex(of: UInt8(ascii: "\\")) != nil else {
+      append(header: .mcpMethod, contents)
       return
     }
     var plain = ByteBuffer(capacity: contents.byteCount)

@@ -70,7 +70,7 @@ package enum ResponseTranslation {
   /// Members that mean something on the upstream's hop alone.
   private static func removedFromResult(_ hop: Hop) -> ResultSet {
     if hop.client.era == .modern, hop.upstream.era == .modern { return ResultSet() }
-    guard hop.method == .other else { return modernMembers }
+    guard case .other = hop.method else { return modernMembers }
     // What a method that no revision has answers may call its members as it likes.
     return hop.crossesEras ? ResultSet(.resultType) : ResultSet()
   }

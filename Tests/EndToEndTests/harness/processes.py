@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,27 @@ INHERITED = {name: value for name, value in os.environ.items() if not name.start
 INHERITED["SLUICE_STATE_DIR"] = "off"
 
 
+_promised: deque[int] = deque(maxlen=1000)
+"""Ports that somebody was given lately and may not have bound yet."""
+
+
 def free_port() -> int:
-    """One that no outgoing connection is given either: a server can be stopped and started on it again."""
+    """One that no outgoing connection is given either, so that a server can be stopped and started on it again, and that
+    no test beside this one is given."""
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    runners = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    runner = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
+        port = random.randrange(10_000 // runners, max(first_outgoing, 20_000) // runners) * runners + runner
+        if port in _promised:
+            continue
         with socket.socket() as probe:
             try:
-                port = random.randrange(10_000, max(first_outgoing, 20_000))
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        _promised.append(port)
+        return port
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10, pause: float = 0.05) -> Any:

@@ -1,0 +1,20 @@
+import Reactor
+import Synchronization
+
+/// A session that a server of Streamable HTTP has given.
+final class HTTPSession: Sendable {
+  /// Its `Mcp-Session-Id`, never empty.
+  let id: [UInt8]
+  /// Where its GET stream is, for whoever ends the session.
+  private let stream = Atomic<UInt64>(0)
+
+  init(_ id: [UInt8]) { self.id = id }
+
+  func streamMoved(to connection: ConnectionID) { stream.store(connection.rawValue, ordering: .releasing) }
+
+  /// The connection of its GET stream, once.
+  func takeStream() -> ConnectionID? {
+    let connection = ConnectionID(rawValue: stream.exchange(0, ordering: .acquiringAndReleasing))
+    return connection.isNone ? nil : connection
+  }
+}
