@@ -175,6 +175,29 @@ def test_client_certificates_name_principals(
     assert counts[1] == counts[0] and counts[2] == counts[0] + 1, counts
 
 
+def test_certificates_without_a_subject_are_told_apart(
+    make_gateway: Callable[..., Gateway], authority: Authority, certificates: dict[str, tuple[Path, Path]]
+) -> None:
+    """By their alternative names, as SPIFFE has them, which stay when a certificate is renewed."""
+    tls = {**pair(certificates["server"]), "client_ca": str(authority.ca), "client_auth": "optional"}
+    child = stdio_entry(wire_command("--era", "legacy"))
+    gateway = make_gateway(settings=listener(tls, servers={"files": child}))
+    issued = [
+        authority.issue("one", "/", "critical,URI:spiffe://example/one", "clientAuth"),
+        authority.issue("one-renewed", "/", "critical,URI:spiffe://example/one", "clientAuth"),
+        authority.issue("two", "/", "critical,URI:spiffe://example/two", "clientAuth"),
+        authority.issue("bare", "/"),
+        authority.issue("barer", "/"),
+    ]
+    contexts = [authority.client_context(each) for each in issued] + [authority.client_context()]
+    first, renewed, *others = [SecureSession(gateway.port, context) for context in contexts]
+    assert renewed.post(rpc("tools/list"), first.id).status_code == 200
+    for number, other in enumerate(others):
+        for whose in [first, *others[:number], *others[number + 1 :]]:
+            assert other.post(rpc("tools/list"), whose.id).status_code == 404
+        assert other.post(rpc("tools/list")).status_code == 200
+
+
 INDISCREET = """
 import json, sys
 def say(**message):

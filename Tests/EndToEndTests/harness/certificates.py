@@ -22,13 +22,14 @@ class Authority:
     def _openssl(self, *arguments: str | Path) -> None:
         subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
-    def issue(self, file: str, subject: str, names: str = "") -> tuple[Path, Path]:
-        """`names` are subject alternative names such as `DNS:localhost,IP:127.0.0.1`."""
+    def issue(self, file: str, subject: str, names: str = "", usage: str = "") -> tuple[Path, Path]:
+        """`names` are subject alternative names such as `DNS:localhost,IP:127.0.0.1`; who has some is a server, unless
+        `usage` says otherwise."""
         certificate, key, request, extensions = (
             self.folder / f"{file}.{kind}" for kind in ("pem", "key", "csr", "extensions")
         )
         self._openssl("req", *self._new_key, "-keyout", key, "-out", request, "-subj", subject)
-        usage = "serverAuth" if names else "clientAuth"
+        usage = usage or ("serverAuth" if names else "clientAuth")
         lines = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
         lines += ["subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]
         lines += [f"subjectAltName={names}"] if names else []
