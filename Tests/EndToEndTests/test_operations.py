@@ -22,6 +22,7 @@ from harness.certificates import Authority
 from harness.gateway import Gateway
 from harness.load import Load
 from harness.processes import Child, eventually, free_port
+from harness.reloadable import Reloadable
 from harness.sockets import Socket
 from harness.upstreams import stdio_entry, wire_command
 from harness.wire import Connection, LegacySession, Response, modern, modern_headers, post_modern, request, rpc
@@ -43,24 +44,6 @@ def tools(gateway: Gateway) -> list[str]:
 
 def wire(*arguments: str, **env: str) -> dict[str, Any]:
     return stdio_entry(wire_command(*arguments), env=env)
-
-
-class Reloadable:
-    """A gateway whose file is written anew."""
-
-    def __init__(self, make: Make, settings: dict[str, Any], **options: Any) -> None:
-        self.gateway = make(settings=settings, **options)
-        self.path = Path(self.gateway.command[self.gateway.command.index("--config") + 1])
-        self.loads = 0
-
-    def hang_up(self, settings: dict[str, Any] | str | None = None, *, word: str = "configuration loaded") -> str:
-        """SIGHUP with that file; the log since then, once it holds the word."""
-        if settings is not None:
-            self.path.write_text(settings if isinstance(settings, str) else json.dumps(settings))
-        before = len(self.gateway.log)
-        self.gateway.child.process.send_signal(signal.SIGHUP)
-        assert eventually(lambda: word in self.gateway.log[before:], 15), self.gateway.log[-3000:]
-        return self.gateway.log[before:]
 
 
 def restart(gateway: Gateway, workers: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from harness.activation import hand_over
 from harness.client import Driver, Trace
 from harness.gateway import Gateway
 from harness.processes import Child, eventually
+from harness.reloadable import Reloadable
 from harness.scripted import ScriptedServer
-from harness.tickets import Ticket
+from harness.tickets import Ticket, siphash
 from harness.upstreams import stdio_entry, wire_command
 from harness.wire import LegacySession, Response, rpc
 
@@ -179,6 +181,48 @@ def test_what_a_client_has_ended_stays_ended(make_gateway: Make, state: dict[str
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600 and len(secret.read_text().strip()) == 64
     assert f"sessions-{gateway.port}.ended" in files
     assert not [name for name in files if str(gateway.pid) in name], "drafts are left"
+
+
+def test_a_session_that_is_here_can_be_ended_whatever_is_forgotten(make_gateway: Make, state: dict[str, str]) -> None:
+    gateway = make_gateway(env=state)
+    floor = f"floor 1 {0:016x} {int(time.time()) // 60 + 1:08x}"
+    checksum = int.from_bytes(siphash(bytes(16), floor.encode(), long=False), "little") & 0xFFFFFFFF
+    journal = Path(state["SLUICE_STATE_DIR"]) / f"sessions-{gateway.port}.ended"
+    journal.write_text(f"{floor} {checksum:08x}\n")
+    forgotten = LegacySession(gateway.port)
+    follow(gateway, "stop")
+    assert forgotten.post(rpc("ping")).status == 404
+    session = LegacySession(gateway.port)
+    assert session.post(rpc("ping")).status == 200
+    assert session.delete().status == 200
+    assert session.post(rpc("ping")).status == 404
+    assert gateway.metric("sluice_sessions") == 0
+
+
+def test_a_session_that_grows_too_old_gets_the_answers_it_waits_for(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    settings = {"servers": to(server), "sessions": {"max_age": "1h", "secret": SECRET}}
+    file = Reloadable(make_gateway, settings)
+    session = LegacySession(file.gateway.port)
+    session.id = Ticket(SECRET, minute=int(time.time()) // 60 - 5).text
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> None:
+        begun.set()
+        goes_on.wait(20)
+
+    server.on_call = wait
+    answers: list[Response] = []
+    call = threading.Thread(target=lambda: answers.append(session.call("who")))
+    call.start()
+    assert begun.wait(10)
+    file.hang_up({**settings, "sessions": {"max_age": "2m", "secret": SECRET}})
+    assert session.post(rpc("ping")).status == 404
+    goes_on.set()
+    call.join()
+    assert "result" in answers[0].message
+    assert session.post(rpc("ping")).status == 404
 
 
 def test_a_secret_is_replaced_without_ending_a_session(make_gateway: Make, tmp_path: Path) -> None:

@@ -210,9 +210,17 @@ package final class Session: Sendable {
     isUsed.load(ordering: .relaxed) ? .used : .unused(since: openedAt)
   }
 
+  /// Whether a request over Streamable HTTP may name it.
+  func isFor(_ principal: Principal, _ view: CatalogueView) -> Bool {
+    self.principal == principal && self.view == view && transport == .streamableHTTP
+  }
+
+  /// Calls of it are under way.
+  var isCalling: Bool { calls.load(ordering: .relaxed) > 0 }
+
   /// Nothing was heard for `idle` milliseconds, no call runs and nobody reads a stream.
   func isIdle(for idle: UInt64, now: UInt64) -> Bool {
-    guard calls.load(ordering: .relaxed) == 0, touched.load(ordering: .relaxed) + idle <= now else { return false }
+    guard !isCalling, touched.load(ordering: .relaxed) + idle <= now else { return false }
     // As long as its WebSocket is open somebody is there: pings see to that.
     return socketID.isNone && withState { $0.log.attachedCount == 0 }
   }

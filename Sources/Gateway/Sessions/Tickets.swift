@@ -33,11 +33,10 @@ extension Worker {
     guard let ticket = tickets.open(text, gateway.sessionKeys) else { return .unknown }
     let principal = principal(of: connection)
     if let session = gateway.sessions.find(ticket.id) {
-      guard session.principal == principal, session.view == view, session.transport == .streamableHTTP else {
-        return .unknown
-      }
+      guard session.isFor(principal, view) else { return .unknown }
       guard isTaken(ticket) else {
-        end(session)
+        // What it has under way is still answered.
+        if !session.isCalling { end(session) }
         return .unknown
       }
       guard session.isIdle(for: settings.sessionIdleTimeout, now: now) else { return .found(session) }
@@ -101,13 +100,17 @@ extension Worker {
 
   /// Its client ends a session, wherever it was used last: no process takes its ticket any more.
   func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard let text = head.header(.mcpSessionID), let ticket = tickets.open(text, gateway.sessionKeys),
-      isGood(ticket, for: principal(of: connection), view)
-    else {
+    let principal = principal(of: connection)
+    guard let text = head.header(.mcpSessionID), let ticket = tickets.open(text, gateway.sessionKeys) else {
+      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+    }
+    let session = gateway.sessions.find(ticket.id)
+    let isHere = session.map { $0.isFor(principal, view) } ?? false
+    guard isHere || isGood(ticket, for: principal, view) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute))
-    if let session = gateway.sessions.find(ticket.id) { end(session) }
+    if let session { end(session) }
     respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
   }
 
