@@ -395,13 +395,17 @@ class Moved(ScriptedServer):
     def __init__(self, status: int, location: str, **more: Any) -> None:
         super().__init__(**more)
         self.redirected: list[str] = []
+        self.has_come_back = False
         moved = self
 
         class Handler(self.http.RequestHandlerClass):  # type: ignore[misc, name-defined]
             def redirects(self) -> bool:
-                if self.path != "/mcp":
+                if (self.path == "/mcp") == moved.has_come_back:
                     return False
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                if moved.has_come_back:
+                    self.reply(404)
+                    return True
                 moved.redirected.append(self.command)
                 self.reply(status, Location=location.format(port=moved.port))
                 return True
@@ -443,6 +447,17 @@ def test_a_redirect_on_the_same_origin_is_followed(
         if sessions:
             assert eventually(lambda: whose in server.sessions_of("DELETE"))
         assert server.redirected == known, "it is remembered"
+    finally:
+        server.close()
+
+
+def test_a_place_that_a_server_has_left_again_is_forgotten(make_gateway: Make) -> None:
+    server = Moved(308, "/elsewhere")
+    gateway = make_gateway({"own": {"type": "http", "url": server.url}})
+    try:
+        assert "error" not in LegacySession(gateway.port).call("who").message
+        server.has_come_back = True
+        assert eventually(lambda: "error" not in LegacySession(gateway.port).call("who").message, 20)
     finally:
         server.close()
 

@@ -22,7 +22,7 @@ extension ControlPlane {
   private func probeURL(
     _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ remote: GatewayConfiguration.Remote
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    supervisor.cluster.forgetTemporaryMove()
+    supervisor.cluster.forgetMove()
     if remote.transport == .webSocket { return try await probeLink(supervisor, server, .webSocket) }
     if remote.transport == .sse { return try await introduce(supervisor, .eventStream) }
     if server.era != .legacy, let profile = try await discover(supervisor) { return profile }

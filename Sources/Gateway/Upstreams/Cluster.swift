@@ -220,7 +220,7 @@ final class Cluster: Sendable {
   }
 
   /// A redirect leads to another target of the same origin. Remembered until the next look at the server, a permanent one
-  /// for as long as the gateway runs.
+  /// for as long as the server answers there.
   func move(to target: String, isPermanent: Bool) {
     let moved = Place(target: target, requestHead: head("POST", target: target), isPermanent: isPermanent)
     place.withLock { $0 = moved }
@@ -228,9 +228,10 @@ final class Cluster: Sendable {
   }
 
   /// The server is looked at afresh.
-  func forgetTemporaryMove() {
+  func forgetMove() {
+    let isLost = if case .down = health { true } else { false }
     place.withLock { place in
-      guard place?.isPermanent == false else { return }
+      guard let known = place, isLost || !known.isPermanent else { return }
       place = nil
       hasMoved.store(false, ordering: .relaxed)
     }
