@@ -7,8 +7,9 @@ package struct SessionID: Sendable, Hashable {
   /// No part of the name: in another process it is another one.
   package let worker: UInt8
 
-  package init(worker: UInt8, using generator: inout some RandomNumberGenerator) {
-    self.init(high: generator.next(), low: generator.next(), worker: worker)
+  /// A new one, from the system's generator.
+  package init(worker: UInt8) {
+    self.init(high: .random(in: .min ... .max), low: .random(in: .min ... .max), worker: worker)
   }
 
   package init(high: UInt64, low: UInt64, worker: UInt8) {

@@ -30,18 +30,15 @@ struct ReaperTests {
     // Once both have gone where they go.
     let hasLeft = { descendants.count == 2 && getsid(descendants[1]) != getsid(descendants[0]) }
     while !hasLeft() && !Task.isCancelled { poll(nil, 0, 5) }
-    let other = Process()
-    other.executableURL = URL(filePath: "/usr/bin/sleep")
-    other.arguments = ["1000"]
-    #expect(throws: Never.self) { try other.run() }
+    let other = startOther()
     defer {
-      kill(other.processIdentifier, SIGKILL)
-      other.waitUntilExit()
+      kill(other, SIGKILL)
+      waitpid(other, nil, 0)
     }
     peer_parent_kill(parent)
     while !descendants.allSatisfy(isGoneOrZombie) && !Task.isCancelled { poll(nil, 0, 5) }
     #expect(descendants.allSatisfy(isGoneOrZombie))
-    #expect(other.isRunning)
+    #expect(!isGoneOrZombie(other))
   }
 
   @Test("ends what is left on its list when it is stopped, and nothing else")
@@ -53,6 +50,15 @@ struct ReaperTests {
     #expect(peer_parent_wait(parent))
     #expect(descendants.allSatisfy(isGoneOrZombie))
     #expect(!isGoneOrZombie(other))
+  }
+
+  /// A process that is none of anybody's children, so to speak.
+  private func startOther() -> pid_t {
+    var pid: pid_t = 0
+    let arguments = [strdup("sleep"), strdup("1000"), nil]
+    defer { for argument in arguments { free(argument) } }
+    #expect(posix_spawnp(&pid, "sleep", nil, nil, arguments, environ) == 0)
+    return pid
   }
 
   private func startParent(_ script: String, stops: Bool) -> (pid: Int64, descendants: [pid_t]) {

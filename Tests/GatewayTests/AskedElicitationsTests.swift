@@ -9,8 +9,7 @@ struct AskedElicitationsTests {
   private let bob = Self.session()
 
   private static func session() -> SessionID {
-    var generator = SystemRandomNumberGenerator()
-    return SessionID(worker: 0, using: &generator)
+    return SessionID(worker: 0)
   }
 
   private func id(_ text: String) -> [UInt8] { Array(text.utf8) }

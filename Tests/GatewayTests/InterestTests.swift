@@ -102,8 +102,7 @@ import Wire
 
   @Test("what a client's own conversation brings is not told a second time")
   func uncounted() {
-    var generator = SystemRandomNumberGenerator()
-    let (interests, session) = (Interests(), SessionID(worker: 0, using: &generator))
+    let (interests, session) = (Interests(), SessionID(worker: 0))
     let own = Subscription(interest: interest("a://x"), isCounted: false)
     interests.replace(nil, by: own, named: [1], of: session, among: [[1]: own])
     #expect(interests.sessions(hearing: 0, own.interest.uri).isEmpty)
@@ -112,8 +111,7 @@ import Wire
 
   @Test("a session that knows a resource by two names hears of it until it has given up both")
   func twoNames() {
-    var generator = SystemRandomNumberGenerator()
-    let (interests, session) = (Interests(), SessionID(worker: 0, using: &generator))
+    let (interests, session) = (Interests(), SessionID(worker: 0))
     let subscription = Subscription(interest: interest("a://x"))
     var all: [[UInt8]: Subscription] = [:]
     func set(_ name: [UInt8], _ new: Subscription?) {

@@ -11,8 +11,7 @@ import Testing
   private static func call(_ slot: Int) -> ExchangeID { ExchangeID(worker: 0, slot: slot, generation: 1) }
 
   private static func session() -> SessionID {
-    var generator = SystemRandomNumberGenerator()
-    return SessionID(worker: 0, using: &generator)
+    return SessionID(worker: 0)
   }
 
   /// The slots of the calls that are told; nil if nobody is.

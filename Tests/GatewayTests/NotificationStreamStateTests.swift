@@ -103,9 +103,8 @@ struct OutsideRequestTests {
   private let bob: SessionID
 
   init() {
-    var generator = SystemRandomNumberGenerator()
-    ada = SessionID(worker: 0, using: &generator)
-    bob = SessionID(worker: 1, using: &generator)
+    ada = SessionID(worker: 0)
+    bob = SessionID(worker: 1)
   }
 
   private func call(_ slot: Int, _ session: SessionID?) -> OutsideRequest.Call {

@@ -18,8 +18,7 @@ struct UpstreamSessionTests {
   }
 
   private func id(_ worker: UInt8) -> SessionID {
-    var generator = SystemRandomNumberGenerator()
-    return SessionID(worker: worker, using: &generator)
+    return SessionID(worker: worker)
   }
 
   @Test("The first who needs it opens it, the others wait")

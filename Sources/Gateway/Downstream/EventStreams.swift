@@ -119,9 +119,8 @@ extension Worker {
     guard Accept(head).contains(.eventStream) || head.header(.accept) == nil else {
       return refuse(connection, GatewayError(.notAcceptable), id: nil, .legacy)
     }
-    var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), party: party(of: connection), view: .all,
+      id: SessionID(worker: UInt8(index)), party: party(of: connection), view: .all,
       handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: now)
     guard !gateway.isDraining, admit(session) else {
       return refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: nil, .legacy)

@@ -50,9 +50,8 @@ extension Worker {
     for party: Party, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision,
     _ transport: Session.Transport = .streamableHTTP
   ) -> Session? {
-    var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: UInt8(index), using: &generator), party: party, view: view,
+      id: SessionID(worker: UInt8(index)), party: party, view: view,
       handshake: Session.Handshake(revision, envelope), transport,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     return admit(session) ? session : nil

@@ -8,9 +8,8 @@ import Testing
   private let cluster = Cluster(embedded: "demo", Cluster.Name(number: 0, id: 1))
 
   private func session() -> Session {
-    var generator = SystemRandomNumberGenerator()
     return Session(
-      id: SessionID(worker: 0, using: &generator), party: .principal(.anonymous), view: .all,
+      id: SessionID(worker: 0), party: .principal(.anonymous), view: .all,
       handshake: Session.Handshake(.r20251125), replay: 0, resumeWindow: 0, now: 0)
   }
 

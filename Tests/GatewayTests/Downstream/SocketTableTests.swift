@@ -29,11 +29,10 @@ struct SocketTableTests {
   func sessions() {
     var table = SocketTable()
     let place = table.make(connection(7), .all)
-    var generator = SystemRandomNumberGenerator()
     weak var left: Session?
     do {
       let session = Session(
-        id: SessionID(worker: 0, using: &generator), party: .principal(.anonymous), view: .all,
+        id: SessionID(worker: 0), party: .principal(.anonymous), view: .all,
         handshake: Session.Handshake(.r20250618, [.roots]), .socket(connection(7)), replay: 0, resumeWindow: 0, now: 0)
       table.open(session, at: place)
       left = session

@@ -10,7 +10,6 @@ struct SessionCensusTests {
   private var census = SessionCensus()
   private var uses: [SessionID: SessionCensus.Use] = [:]
   private var parties: [SessionID: Party] = [:]
-  private var generator = SystemRandomNumberGenerator()
   private static let grace = SessionCensus.grace
 
   private func party(_ number: UInt64) -> Party { .address(ClientAddress(high: number, low: 0)) }
@@ -20,7 +19,7 @@ struct SessionCensusTests {
   private mutating func open(
     _ number: UInt64, at now: UInt64, all: Int = 6, each: Int = 4, isTransient: Bool = true
   ) -> SessionID? {
-    let id = SessionID(worker: 0, using: &generator)
+    let id = SessionID(worker: 0)
     uses[id] = .unused(since: now)
     parties[id] = party(number)
     let bounds = SessionCensus.Bounds(all: all, each: each)

@@ -10,9 +10,8 @@ struct SessionTableTests {
 
   /// A session with so many events of ten bytes and more on a stream that nobody reads.
   private func open(of party: UInt64, events: Int) throws -> Session {
-    var generator = SystemRandomNumberGenerator()
     let session = Session(
-      id: SessionID(worker: 0, using: &generator), party: .address(ClientAddress(high: party, low: 0)), view: .all,
+      id: SessionID(worker: 0), party: .address(ClientAddress(high: party, low: 0)), view: .all,
       handshake: Session.Handshake(.r20250618), replay: 10_000, resumeWindow: 100, now: 0)
     session.withState { state in
       let stream = state.log.open(.standalone, nil)
