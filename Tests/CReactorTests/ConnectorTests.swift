@@ -105,7 +105,7 @@ private final class SilentAddress {
   }
 }
 
-@Suite("A connection from a name", .timeLimit(.minutes(1)))
+@Suite("A connection from a name", .timeLimit(.minutes(10)))
 struct ConnectorTests {
   /// Turns the loop often enough for whatever is under way on this machine to happen.
   private func turn(_ bench: ClientBench) {

@@ -2,7 +2,7 @@ import CReactor
 import CReactorPeers
 import Testing
 
-@Suite("A client connection", .timeLimit(.minutes(1)))
+@Suite("A client connection", .timeLimit(.minutes(10)))
 struct HTTPClientTests {
   @Test("carries one exchange after another")
   func keepsAlive() {

@@ -3,7 +3,7 @@ import CReactorPeers
 import Testing
 
 /// What a loop takes over while it runs: each of the bounds that it was given at birth.
-@Suite("A loop's bounds", .timeLimit(.minutes(1)))
+@Suite("A loop's bounds", .timeLimit(.minutes(10)))
 struct LoopBoundTests {
   private func set(_ bench: ClientBench, _ change: (inout cr_loop_options) -> Void) {
     var options = cr_loop_options()

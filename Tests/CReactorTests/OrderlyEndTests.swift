@@ -3,7 +3,7 @@ import CReactorPeers
 import Testing
 
 /// What was given to a peer reaches it whole, also one that reads a KiB in 100 ms.
-@Suite("Ends in order, for slow readers", .timeLimit(.minutes(2)))
+@Suite("Ends in order, for slow readers", .timeLimit(.minutes(10)))
 struct OrderlyEndTests {
   enum Wire: String, CaseIterable { case plain, tls12, tls13 }
 

@@ -3,7 +3,7 @@ import CReactorPeers
 import Foundation
 import Testing
 
-@Suite("A child process", .timeLimit(.minutes(1)))
+@Suite("A child process", .timeLimit(.minutes(10)))
 struct ProcessTests {
   static let noError = UInt16(CR_DOMAIN_NONE.rawValue)
 

@@ -3,7 +3,7 @@ import CReactorPeers
 import Foundation
 import Testing
 
-@Suite("The reaper", .timeLimit(.minutes(1)))
+@Suite("The reaper", .timeLimit(.minutes(10)))
 struct ReaperTests {
   @Test(
     "ends children and grandchildren when their parent was killed",

@@ -5,7 +5,7 @@ import Testing
 private let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
 private let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 
-@Suite("A TLS listener", .timeLimit(.minutes(1)))
+@Suite("A TLS listener", .timeLimit(.minutes(10)))
 struct TLSServerTests {
   let certificates = Peer.Certificates()
 

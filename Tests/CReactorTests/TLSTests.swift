@@ -3,7 +3,7 @@ import CReactorPeers
 import Foundation
 import Testing
 
-@Suite("A TLS client connection", .timeLimit(.minutes(1)))
+@Suite("A TLS client connection", .timeLimit(.minutes(10)))
 struct TLSTests {
   let certificates = Peer.Certificates()
 

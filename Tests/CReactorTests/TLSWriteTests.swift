@@ -3,7 +3,7 @@ import CReactorPeers
 import Testing
 
 /// What OpenSSL says by itself while bytes are on their way below: new keys, refusals and goodbyes.
-@Suite("TLS, while a write is under way", .timeLimit(.minutes(1)))
+@Suite("TLS, while a write is under way", .timeLimit(.minutes(10)))
 struct TLSWriteTests {
   let certificates = Peer.Certificates()
 
