@@ -42,7 +42,7 @@ package final class GatewayState: Sendable {
   private let handles = Mutex<[WorkerHandle]>([])
   /// By loop.
   private let outboxes: [EventOutbox]
-  private let snapshot: Mutex<ServedCatalogue>
+  private let snapshot: Mutex<Catalogues>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
   let holdings = Holdings()
@@ -90,7 +90,7 @@ package final class GatewayState: Sendable {
     identityObject = identity.bytes.array
     requestMeta = RequestMeta(Self.identity)
     leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
-    snapshot = Mutex(ServedCatalogue.empty(clusters, settings.configuration))
+    snapshot = Mutex(Catalogues(.empty(clusters, settings.configuration)))
     shared = Mutex([:])
   }
 
@@ -198,17 +198,21 @@ package final class GatewayState: Sendable {
 
   // MARK: Catalogue
 
-  var catalogue: ServedCatalogue { snapshot.withLock { $0 } }
-  /// What a client sees.
-  func catalogue(for session: Session?) -> ServedCatalogue { session?.overlay ?? catalogue }
+  var catalogues: Catalogues { snapshot.withLock { $0 } }
+  /// What all clients of an era see.
+  func catalogue(of era: Era) -> ServedCatalogue { snapshot.withLock { $0[era] } }
+  /// What a client sees; one without a session is of the modern era.
+  func catalogue(for session: Session?) -> ServedCatalogue {
+    session?.overlay ?? catalogue(of: session == nil ? .modern : .legacy)
+  }
   /// The upstreams that are served now, in the order of configuration.
-  var clusters: [Cluster] { catalogue.clusters }
+  var clusters: [Cluster] { catalogue(of: .modern).clusters }
   func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
-  func publish(_ catalogue: ServedCatalogue) { snapshot.withLock { $0 = catalogue } }
+  func publish(_ catalogues: Catalogues) { snapshot.withLock { $0 = catalogues } }
 
   /// Clients are let in, and they see what at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
-    openDoors.load(ordering: .acquiring) == workerCount && catalogue.hasAnswers
+    openDoors.load(ordering: .acquiring) == workerCount && catalogue(of: .modern).hasAnswers
   }
 
   // MARK: Conversations that clients share

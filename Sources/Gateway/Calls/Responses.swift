@@ -83,7 +83,7 @@ extension Worker {
       Self.withPlain(contents) { learnedLinks.learn($0, upstream: cluster.number, by: principal(of: exchange)) }
     }
     guard hop.marksResources else { return }
-    let routes = gateway.catalogue.routes
+    let routes = gateway.catalogue(of: exchange.clientRevision.era).routes
     ResultLinks.mark(envelope, method: hop.method, alias: cluster.alias, splice: &splice) { contents in
       var isAnothers = false
       Self.withPlain(contents) { uri in

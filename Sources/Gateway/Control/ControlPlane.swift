@@ -397,22 +397,21 @@ actor ControlPlane {
 
   func merge() {
     mergeScheduled = false
-    let old = gateway.catalogue
-    let new = merged(lists)
+    let old = gateway.catalogues
+    let new = mergedCatalogues().keeping(old)
     var told = Set(old.problems)
     for problem in new.problems where told.insert(problem).inserted { logger.warning("\(problem)") }
-    let changed = new.changes(since: old)
-    if !new.isSame(as: old) {
+    if !new.areSame(as: old) {
       gateway.publish(new)
       tellConflicts(of: new)
-      remember(new)
+      remember(new.modern)
     }
     letClientsIn()
-    if !changed.isEmpty {
-      worker.announceToSessions(changed)
-      gateway.postToAll { $0.announce(changed) }
-    }
-    if !changed.isEmpty || !new.leadsToSame(as: old) { renewOverlays(since: old) }
+    // Each client is told of what its era sees: sessions are of the legacy one, listens of the modern one.
+    let (forSessions, forListens) = (new.legacy.changes(since: old.legacy), new.modern.changes(since: old.modern))
+    if !forSessions.isEmpty { worker.announceToSessions(forSessions) }
+    if !forListens.isEmpty { gateway.postToAll { $0.announce(forListens) } }
+    if !forSessions.isEmpty || !new.legacy.leadsToSame(as: old.legacy) { renewOverlays(since: old.legacy) }
   }
 
   /// Keeps the names of servers that have answered for the next start, and forgets those of servers that are gone.
@@ -434,15 +433,26 @@ actor ControlPlane {
   }
 
   /// Each is told once, for as long as it lasts.
-  private func tellConflicts(of served: ServedCatalogue) {
-    let found = served.routes.conflicts()
+  private func tellConflicts(of served: Catalogues) {
+    var found: [ResourceConflict] = []
+    for catalogue in served.each { found += catalogue.routes.conflicts().filter { !found.contains($0) } }
     for conflict in found where !conflicts.contains(conflict) { logger.warning("\(conflict)") }
     conflicts = found
     gateway.countConflicts(served.problems.count + found.count)
   }
 
+  /// What clients of the legacy era call.
+  var legacyClusters: [Cluster] { clusters }
+
+  private func mergedCatalogues() -> Catalogues {
+    let modern = merged(lists, clusters)
+    let legacyClusters = legacyClusters
+    guard !legacyClusters.elementsEqual(clusters, by: ===) else { return Catalogues(modern) }
+    return Catalogues(legacy: merged(lists, legacyClusters), modern: modern)
+  }
+
   /// The catalogue that lists, by the id of their cluster, make together.
-  func merged(_ lists: [Int: UpstreamLists]) -> ServedCatalogue {
+  func merged(_ lists: [Int: UpstreamLists], _ clusters: [Cluster]) -> ServedCatalogue {
     ServedCatalogue.merge(
       clusters.map { lists[$0.id] }, clusters, gateway.configuration, known: known)
   }

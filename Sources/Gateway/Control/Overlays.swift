@@ -83,7 +83,7 @@ extension ControlPlane {
     // Beyond what a few servers may list, who has seen no change for the longest time sees what all see.
     let most = 4 * gateway.configuration.limits.list
     while let old = Overlay.leastRecent(of: overlays, besides: session.id, atMost: most) { giveUp(old) }
-    renew(session.id, since: gateway.catalogue)
+    renew(session.id, since: gateway.catalogue(of: .legacy))
   }
 
   /// What all see has changed: so has what some see differently, unless it is the same by now.
@@ -95,7 +95,7 @@ extension ControlPlane {
     guard overlays.removeValue(forKey: id) != nil, let session = gateway.sessions.find(id) else { return }
     guard let before = session.overlay else { return }
     session.see(nil)
-    worker.announce(gateway.catalogue.changes(since: before), to: [session])
+    worker.announce(gateway.catalogue(of: .legacy).changes(since: before), to: [session])
   }
 
   /// Merges what a client sees and tells it if that is something else than before.
@@ -104,10 +104,10 @@ extension ControlPlane {
       overlays[id] = nil
       return
     }
-    let served = Set(clusters.map(\.id))
+    let served = Set(legacyClusters.map(\.id))
     overlay.lists = overlay.lists.filter { served.contains($0) && $1.pages != lists[$0]?.pages }
     let before = session.overlay ?? old
-    var after = gateway.catalogue
+    var after = gateway.catalogue(of: .legacy)
     if overlay.lists.isEmpty {
       overlays[id] = nil
       session.see(nil)
@@ -115,7 +115,7 @@ extension ControlPlane {
       overlayTurn += 1
       overlay.turn = overlayTurn
       overlays[id] = overlay
-      after = merged(lists.merging(overlay.lists) { $1 })
+      after = merged(lists.merging(overlay.lists) { $1 }, legacyClusters)
       session.see(after)
     }
     worker.announce(after.changes(since: before), to: [session])

@@ -80,7 +80,7 @@ extension Worker {
 
   /// What there is for a session by now, which holds for it from here on.
   func appendInitializeResult(of session: Session, to buffer: inout ByteBuffer) {
-    let offer = gateway.catalogue.offer(session.view)
+    let offer = gateway.catalogue(of: .legacy).offer(session.view)
     session.note(offer)
     buffer.append(initializeResult: offer, revision: session.revision)
   }

@@ -60,7 +60,7 @@ extension Worker {
 
   private func discover(_ id: ExchangeID, _ view: CatalogueView) {
     var result = ByteBuffer()
-    result.append(discoverResult: gateway.catalogue.offer(view))
+    result.append(discoverResult: gateway.catalogue(of: .modern).offer(view))
     answer(id, result: result.bytes)
   }
 
@@ -79,8 +79,9 @@ extension Worker {
 
   /// Every server that a client looks at has said what it offers, and none of them has such a list.
   private func isMissing(_ kind: ListKind, _ view: CatalogueView) -> Bool {
-    guard !gateway.catalogue.offer(view).capabilities.isSuperset(of: kind.method.required) else { return false }
-    let clusters = gateway.clusters
+    let catalogue = gateway.catalogue(of: .modern)
+    guard !catalogue.offer(view).capabilities.isSuperset(of: kind.method.required) else { return false }
+    let clusters = catalogue.clusters
     guard case .only(let number) = view else { return clusters.allSatisfy { $0.profile != nil } }
     return clusters.contains { $0.number == number && $0.profile != nil }
   }

@@ -23,7 +23,7 @@ extension Worker {
     _ head: RequestHead, _ envelope: Envelope, _ view: CatalogueView
   ) -> GatewayError? {
     guard let token = envelope.value(Param.name), let name = JSON.contents(of: token) else { return nil }
-    let routes = gateway.catalogue.routes
+    let routes = gateway.catalogue(of: .modern).routes
     guard case .success(let route) = routes.route(.tools, named: name, view: view), let place = route.entry else {
       return nil
     }

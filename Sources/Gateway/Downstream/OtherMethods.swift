@@ -70,7 +70,7 @@ extension Worker {
 
   /// Whether a server's request of such a method can't be put to a client that looks at several servers.
   func isAmongSeveral(_ envelope: Envelope, _ view: CatalogueView) -> Bool {
-    envelope.method == .other && gateway.catalogue.onlyServer(in: view) == nil
+    envelope.method == .other && gateway.catalogue(of: .modern).onlyServer(in: view) == nil
   }
 }
 

@@ -70,7 +70,7 @@ extension Worker {
       return refuse(path, error, id: envelope.id, .modern)
     }
     guard !gateway.isEnding else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
-    let catalogue = gateway.catalogue
+    let catalogue = gateway.catalogue(of: .modern)
     var filter = asked.honoured(by: catalogue.offer(view).capabilities)
     var resources: [[UInt8]: Subscription] = [:]
     for uri in filter.resources {
