@@ -138,6 +138,10 @@ final class Exchange {
   var marksResources = false
   /// What a modern request asked to be told of its logs.
   var logLevel: LogLevel?
+  /// What a modern request said that its client can do.
+  var abilities: ClientCapabilities = []
+  /// What the server has asked a modern client for in the course of the call, though it can't do it.
+  var lacking: ClientCapabilities = []
   var startedAt: UInt64 = 0
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
@@ -209,6 +213,8 @@ final class Exchange {
     looksAtAll = false
     marksResources = false
     logLevel = nil
+    abilities = []
+    lacking = []
     startedAt = 0
     deadline = 0
     decideAt = 0

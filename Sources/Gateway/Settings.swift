@@ -25,6 +25,9 @@ package final class Settings: Sendable {
   let interactionTimeout: UInt64
   let resumeWindow: UInt64
   let heartbeat: UInt32
+  /// How long an answer may be without a first byte, in milliseconds, where its HTTP status may matter: as long as the
+  /// SDK's own servers wait, but no longer than anything in between may be left in silence.
+  let undecidedTime: UInt64
   let resultLimit: Int
   let childOptions: EventLoop.ChildOptions
   let writeTimeout: UInt32
@@ -85,6 +88,7 @@ package final class Settings: Sendable {
     interactionTimeout = configuration.interactionTimeout.milliseconds
     resumeWindow = configuration.sessions.resumeWindow.milliseconds
     heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
+    undecidedTime = min(15_000, UInt64(heartbeat))
     resultLimit = configuration.limits.result
     depth = configuration.limits.depth
     sessionIdleTimeout = configuration.sessions.idleTimeout.milliseconds

@@ -21,9 +21,21 @@ package struct ClientCapabilities: OptionSet, Sendable, Hashable {
     .roots, .rootsListChanged, .sampling, .samplingContext, .samplingTools, .elicitationForm, .elicitationURL,
   ]
 
+  /// What servers ask clients for.
+  package static let askable: ClientCapabilities = [
+    .roots, .sampling, .samplingTools, .elicitationForm, .elicitationURL,
+  ]
+
+  /// The set as an error names what a client lacks: with the capabilities that those named belong to.
+  package var required: ClientCapabilities { contains(.samplingTools) ? union(.sampling) : self }
+
   /// Reads a ClientCapabilities object; empty for anything else.
   package init(parsing object: RawSpan) {
     var set: ClientCapabilities = []
+    if object.byteCount <= 2 {
+      self = set
+      return
+    }
     if let roots = JSON.find("roots", in: object), JSON.kind(of: roots) == .object {
       set.insert(.roots)
       if Self.isTrue("listChanged", in: roots) { set.insert(.rootsListChanged) }

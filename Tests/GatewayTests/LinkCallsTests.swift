@@ -15,8 +15,8 @@ import Testing
   }
 
   /// The slots of the calls that are told; nil if nobody is.
-  private static func told(_ calls: LinkCalls, log level: LogLevel? = nil) -> [Int]? {
-    guard case .calls(let calls) = calls.audience(ofLog: level) else { return nil }
+  private static func told(_ calls: LinkCalls, log level: LogLevel? = nil, by isModern: Bool = false) -> [Int]? {
+    guard case .calls(let calls) = calls.audience(ofLog: level, by: isModern) else { return nil }
     return calls.map(\.slot).sorted()
   }
 
@@ -74,5 +74,28 @@ import Testing
     // It is known whose it is, and they did not ask for it: it is not for everybody.
     #expect(Self.told(calls, log: .debug) == [])
     #expect(Self.told(calls) == [1, 2, 3])
+  }
+
+  @Test("of a modern server those that asked for it, or else all that it may be about")
+  func modernLevels() {
+    var calls = LinkCalls()
+    calls.began(Self.call(1), of: .modern(.info, Self.ada))
+    calls.began(Self.call(2), of: .modern(nil, Self.ada))
+    #expect(Self.told(calls, log: .error, by: true) == [1])
+    #expect(Self.told(calls, log: .debug, by: true) == [1, 2])
+    calls.began(Self.call(3), of: .session(Self.session(), Self.ada))
+    #expect(Self.told(calls, log: .error, by: true) == [1, 3])
+    calls.began(Self.call(4), of: .modern(nil, Self.bob))
+    #expect(calls.audience(ofLog: .error, by: true) == .nobody)
+  }
+
+  @Test("that somebody can be asked while a session has a call on its way")
+  func sessions() {
+    var calls = LinkCalls()
+    calls.began(Self.call(1), of: .modern(nil, Self.ada))
+    calls.began(Self.call(2), of: .gateway)
+    #expect(!calls.hasSessions)
+    calls.began(Self.call(3), of: .session(Self.session(), Self.ada))
+    #expect(calls.hasSessions)
   }
 }

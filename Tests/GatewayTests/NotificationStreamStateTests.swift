@@ -136,5 +136,7 @@ struct OutsideRequestTests {
     #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(1, ada), call(2, nil)]) == .unclear)
     #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(2, nil), call(3, nil)]) == .nobody)
     #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: []) == .nobody)
+    // The only call fails for it, though its client can't be asked.
+    #expect(OutsideRequest.addressee(owner: nil, isHeard: false, calls: [call(2, nil)]) == .call(call(2, nil).id))
   }
 }

@@ -170,9 +170,9 @@ extension Worker {
   /// Once it is known that the message is the response, and the client waits for it, its bytes go through as they come.
   private func tryPassing(_ id: ExchangeID, _ reader: ResponseReader, _ connection: ConnectionID) {
     let exchange = exchanges[id]
-    guard case .post(let downstream) = exchange.origin, !ResponseTranslation.needsWhole(hop(exchange)) else {
-      return
-    }
+    guard case .post(let downstream) = exchange.origin, exchange.lacking.isEmpty,
+      !ResponseTranslation.needsWhole(hop(exchange))
+    else { return }
     reader.nextLook = 2 * reader.collected.buffer.count
     var stream: EventLog.StreamNumber?
     switch exchange.answer {

@@ -1,4 +1,5 @@
 import MCP
+import Wire
 
 /// What goes wrong between the gateway and an upstream, in the words of the one error type.
 extension GatewayError {
@@ -40,6 +41,16 @@ extension GatewayError {
   static func tooLarge(_ cluster: Cluster, limit: Int) -> GatewayError {
     GatewayError(
       .resultTooLarge, message: "server \"\(cluster.alias)\" sent more than \(limit) bytes", server: cluster.alias)
+  }
+
+  /// A call that failed after the server had asked for something that its modern client has not declared [3].
+  static func lacking(_ abilities: ClientCapabilities, of cluster: Cluster) -> GatewayError {
+    var object = ByteBuffer(capacity: 64)
+    object.append(abilities.required, for: .newest)
+    return GatewayError(
+      .missingCapability,
+      message: "server \"\(cluster.alias)\" needs what the client has not declared: \(object.bytes.text)",
+      server: cluster.alias, detail: .requiredCapabilities(object.bytes.array))
   }
 
   static var overloaded: GatewayError {

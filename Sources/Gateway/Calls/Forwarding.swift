@@ -50,6 +50,10 @@ extension Worker {
     if exchange.clientRevision.era == .modern {
       level = LogLevel(token: envelope.value(MetaKey.logLevel))
       exchange.logLevel = level
+      if let object = envelope.value(MetaKey.clientCapabilities) {
+        exchange.abilities = ClientCapabilities(parsing: object)
+      }
+      exchange.lacking = []
     } else if revision.era == .modern {
       level = exchange.session?.withState { $0.logLevel }
     }
@@ -97,7 +101,8 @@ extension Worker {
     let binding = exchange.binding ?? self.binding(for: exchange, cluster)
     exchange.binding = binding
     let speaksTooHigh = exchange.logLevel.map { binding.lowerLogLevel(to: $0) } ?? false
-    switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id)) {
+    let caller = binding.owner == nil ? exchange.session?.id : nil
+    switch binding.access(UpstreamSession.Waiter(worker: index, exchange: id), of: caller) {
     case .open(let open):
       if speaksTooHigh, profile.revision.era == .legacy {
         guard park(exchange, message) else { return }

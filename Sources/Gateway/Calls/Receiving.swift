@@ -100,11 +100,13 @@ extension Worker {
     }
   }
 
-  /// A modern client hears of logs only if this request asked for them, and from that level on [7.1], a legacy one from the
-  /// level on that it set: what others wanted of the same conversation may be more.
+  /// A modern client hears of a legacy server's logs only if this request asked for them, and from that level on [7.1], a
+  /// legacy one from the level on that it set: what others wanted of the same conversation may be more. What a modern server
+  /// tells a modern client is between the two.
   private func isWanted(_ log: Envelope, by id: ExchangeID) -> Bool {
     let exchange = exchanges[id]
     let isModern = exchange.clientRevision.era == .modern
+    if isModern, exchange.serverRevision.era == .modern { return true }
     guard let wanted = isModern ? exchange.logLevel : exchange.session?.withState({ $0.logLevel }) else {
       return !isModern
     }
@@ -186,9 +188,14 @@ extension Worker {
 
   static let streamHeaders: StaticString = "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
 
-  /// After a second without a word the answer becomes an event stream, so that no proxy in between gives up on it.
+  /// After a second without a word the answer becomes an event stream, so that no proxy in between gives up on it. Where
+  /// the HTTP status is still to tell what the client lacks, that waits longer.
   func decideForEvents(_ id: ExchangeID) {
     let exchange = exchanges[id]
+    if mayLackCapability(exchange), now < exchange.startedAt + settings.undecidedTime {
+      exchange.decideAt = exchange.startedAt + settings.undecidedTime
+      return
+    }
     exchange.decideAt = .max
     guard case .post(let connection) = exchange.origin else { return }
     if let reader = exchange.reader {
@@ -200,6 +207,19 @@ extension Worker {
       }
     }
     _ = beginEvents(id, connection)
+  }
+
+  /// Whether the call may yet end with -32021, which is to be HTTP 400 [3]: its client is modern and lacks something, of
+  /// which a legacy server was told that clients have it. A modern one that answers in events has decided for itself.
+  private func mayLackCapability(_ exchange: Exchange) -> Bool {
+    guard exchange.clientRevision.era == .modern, exchange.method.allowsInputRequired else { return false }
+    let told: ClientCapabilities
+    if exchange.serverRevision.era == .legacy {
+      told = exchange.binding?.abilities ?? []
+    } else {
+      told = exchange.reader?.mode == .events ? [] : .relayable
+    }
+    return !told.intersection(.askable).isSubset(of: exchange.abilities)
   }
 
   func writeEvent(_ id: ExchangeID, _ message: RawSpan, last: Bool = false) {

@@ -18,6 +18,9 @@ extension Worker {
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
     guard let cluster = exchange.cluster else { return finish(id) }
     if envelope.kind == .error { noteRequiredElicitations(envelope, of: exchange) }
+    if !exchange.lacking.isEmpty, Self.isFailure(envelope) {
+      return fail(id, .lacking(exchange.lacking, of: cluster))
+    }
     let hop = hop(exchange)
     splice.reset()
     if envelope.kind == .result, settings.hasSeveralServers { noteLinks(envelope, hop, cluster, exchange) }
@@ -43,6 +46,13 @@ extension Worker {
     case .recover(let recovery, let error):
       recover(id, cluster, recovery, otherwise: error)
     }
+  }
+
+  /// Whether a response says that the call came to nothing, as an error or as a tool's result.
+  private static func isFailure(_ envelope: Envelope) -> Bool {
+    guard envelope.kind == .result else { return true }
+    guard let flag = envelope.value(ResultKey.isError) else { return false }
+    return JSON.boolean(flag) == true
   }
 
   /// What was known of the upstream holds no more: once it has been looked at again the request goes out once more, as

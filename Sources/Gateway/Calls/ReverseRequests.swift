@@ -13,6 +13,7 @@ extension Worker {
       envelope, upstream: exchange.serverRevision, client: exchange.clientRevision,
       capabilities: exchange.session?.abilities ?? [])
     if let fault {
+      noteLack(envelope, exchange)
       return answerUpstream(exchange, envelope, code: fault.answer(to: .legacy).code, fault.phrase)
     }
     guard !isAmongSeveral(envelope, exchange.looksAtAll ? .all : .only(upstream: exchange.cluster?.number ?? 0)) else {
@@ -34,6 +35,12 @@ extension Worker {
     if let place = envelope.idSlice { splice.replace(place, withDecimal: reverse.rawValue) }
     guard splice.write(envelope.message, into: &message) else { return }
     forwardNotification(id, message.bytes)
+  }
+
+  /// A modern client's call may fail for what its client has not declared: then the client is to be told that.
+  private func noteLack(_ envelope: Envelope, _ exchange: Exchange) {
+    guard exchange.clientRevision.era == .modern, let needed = ServerTranslation.needs(envelope) else { return }
+    exchange.lacking.formUnion(needed.subtracting(exchange.abilities))
   }
 
   /// A client POSTed a response. Unknown ones are dropped, as are those of a session that was not asked.

@@ -83,12 +83,21 @@ extension Worker {
       if let session = gateway.sessions.find(owner) { emit(envelope.message, to: session) }
       return
     }
-    let level = envelope.method == .notifyMessage ? LogLevel(token: envelope.value(Param.level)) : nil
+    let isLog = envelope.method == .notifyMessage
+    let level = isLog ? LogLevel(token: envelope.value(Param.level)) : nil
+    let callers = isLog ? binding.callers : RecentCallers()
     if binding.cluster.isolation == .shared, settings.tellsClientsApart { return }
     let announcement = Announcement(envelope.message.array)
     for session in gateway.sessions(sharing: binding) {
-      // What all share speaks as low as the lowest level that somebody asked for.
-      if let level, let least = session.withState({ $0.logLevel }), level < least { continue }
+      if isLog {
+        // What all share speaks as low as the lowest level that somebody asked for. Who asked for none may still be the one
+        // whose call it speaks of.
+        guard let least = session.withState({ $0.logLevel }) else {
+          if callers.contains(session.id) { announcement.tell(session, on: self) }
+          continue
+        }
+        if let level, level < least { continue }
+      }
       announcement.tell(session, on: self)
     }
     announcement.finish(on: self)

@@ -244,7 +244,8 @@ final class Link {
     case .notifyCancelled:
       if let call = calls.onlyClients { hand(envelope.message, to: call) }
     case .notifyMessage:
-      tell(envelope, calls.audience(ofLog: LogLevel(token: envelope.value(Param.level)) ?? .emergency))
+      let level = LogLevel(token: envelope.value(Param.level)) ?? .emergency
+      tell(envelope, calls.audience(ofLog: level, by: open.revision.era == .modern))
     case .notifyElicitationComplete:
       guard let asked = worker.sessionAsked(envelope, in: binding) else { return }
       // On the stream of a call of its own, if it has one: it may listen on no other.
@@ -270,6 +271,10 @@ final class Link {
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
     if let call = calls.onlyClients { return hand(envelope.message, to: call) }
     if binding.owner != nil { return worker.askOutsideCalls(envelope, binding, open) }
+    guard calls.hasSessions else {
+      return worker.refuseUpstream(
+        id, cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
+    }
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")

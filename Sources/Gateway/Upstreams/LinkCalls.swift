@@ -59,23 +59,30 @@ struct LinkCalls {
     callers.first { if case .session(session, _) = $0.value { true } else { false } }?.key
   }
 
+  /// Whether a client that could be asked something has calls in flight.
+  var hasSessions: Bool { callers.values.contains { if case .session = $0 { true } else { false } } }
+
   /// For whom a message is. It never reaches clients of two principals, since it is one's alone.
-  /// - Parameter level: that of a log message, of which modern clients hear only if they asked to.
-  func audience(ofLog level: LogLevel? = nil) -> Audience {
+  /// - Parameters:
+  ///   - level: that of a log message, of which modern clients hear only if they asked to.
+  ///   - isModern: the server is modern too: what it logs though none of these asked for it they hear as they would from the
+  ///     server itself.
+  func audience(ofLog level: LogLevel? = nil, by isModern: Bool = false) -> Audience {
     guard !isMixed else { return .nobody }
     var sessions: [SessionID: ExchangeID] = [:]
     var calls: [ExchangeID] = []
+    var unasked: [ExchangeID] = []
     var isClaimed = false
     for (call, caller) in callers {
       switch caller {
       case .gateway: continue
       case .session(let session, _): sessions[session] = call
       case .modern(let wanted, _):
-        if let level, wanted.map({ $0 > level }) ?? true { break }
-        calls.append(call)
+        if let level, wanted.map({ $0 > level }) ?? true { unasked.append(call) } else { calls.append(call) }
       }
       isClaimed = true
     }
+    if isModern, calls.isEmpty { calls = unasked }
     return isClaimed ? .calls(calls + sessions.values) : .unclaimed
   }
 }

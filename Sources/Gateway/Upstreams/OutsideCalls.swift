@@ -28,7 +28,11 @@ struct OutsideRequest {
   static func addressee(owner: SessionID?, isHeard: Bool, calls: [Call]) -> Addressee {
     guard let last = calls.last else { return owner != nil && isHeard ? .owner : .nobody }
     if calls.count > 1, owner != nil, isHeard { return .owner }
-    guard last.session != nil else { return calls.contains { $0.session != nil } ? .unclear : .nobody }
+    guard last.session != nil else {
+      if calls.contains(where: { $0.session != nil }) { return .unclear }
+      // It can't be asked, but its call may fail for that.
+      return calls.count == 1 ? .call(last.id) : .nobody
+    }
     return calls.allSatisfy { $0.session == last.session } ? .call(last.id) : .unclear
   }
 }

@@ -55,6 +55,8 @@ final class UpstreamSession: Sendable {
     /// The lowest level from which on modern requests have asked for logs.
     var requestedLevel: LogLevel?
     var asked = AskedElicitations()
+    /// Those who share it.
+    var callers = RecentCallers()
 
     mutating func takeOpen() -> Open? {
       guard case .open(let open) = state else { return nil }
@@ -106,8 +108,10 @@ final class UpstreamSession: Sendable {
   }
 
   /// The conversation if it is open; else the caller waits or is asked to open it.
-  func access(_ waiter: Waiter) -> Access {
+  /// - Parameter caller: whose call it is, of those who share it.
+  func access(_ waiter: Waiter, of caller: SessionID? = nil) -> Access {
     conversation.withLock { conversation in
+      if let caller { conversation.callers.note(caller) }
       switch conversation.state {
       case .open(let open): return conversation.stream.isAwaited ? .unheard(open) : .open(open)
       case .opening(var waiters, let open):
@@ -219,6 +223,9 @@ final class UpstreamSession: Sendable {
   }
 
   // MARK: Logs
+
+  /// The sessions that have called last, of those who share it.
+  var callers: RecentCallers { conversation.withLock { $0.callers } }
 
   var requestedLevel: LogLevel? { conversation.withLock { $0.requestedLevel } }
 

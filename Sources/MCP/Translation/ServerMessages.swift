@@ -75,23 +75,26 @@ package enum ServerTranslation {
         message: "\(envelope.methodName.text) can't be put to this client: it speaks \(client.label), in which servers "
           + "do not send requests")
     }
-    let needed: ClientCapabilities
-    switch envelope.method {
-    case .samplingCreateMessage:
-      var hasTools = false
-      if let params = envelope.params { hasTools = JSON.find("tools", in: params) != nil }
-      needed = hasTools ? [.sampling, .samplingTools] : .sampling
-    case .elicitationCreate: needed = JSON.isString(envelope.value(.mode), "url") ? .elicitationURL : .elicitationForm
-    case .rootsList: needed = .roots
-    // What it needs the two have settled between themselves.
-    case .other: needed = []
-    default: return GatewayError(.methodNotFound)
-    }
+    guard let needed = needs(envelope) else { return GatewayError(.methodNotFound) }
     guard capabilities.isSuperset(of: needed) else {
       return GatewayError(
         .clientNotCapable, message: "The client has not declared what \(envelope.methodName.text) needs")
     }
     return nil
+  }
+
+  /// What a client must have declared for a server's request to be put to it; nil for what is none of a client's business.
+  package static func needs(_ envelope: Envelope) -> ClientCapabilities? {
+    switch envelope.method {
+    case .samplingCreateMessage:
+      guard let params = envelope.params, JSON.find("tools", in: params) != nil else { return .sampling }
+      return [.sampling, .samplingTools]
+    case .elicitationCreate: return JSON.isString(envelope.value(.mode), "url") ? .elicitationURL : .elicitationForm
+    case .rootsList: return .roots
+    // What it needs the two have settled between themselves.
+    case .other: return []
+    default: return nil
+    }
   }
 }
 
