@@ -32,6 +32,20 @@ enum Alias {
     return result.isEmpty ? nil : String(decoding: result, as: UTF8.self)
   }
 
+  /// What a name from a client's file is called, whatever it is: its slug, where that is no path of the gateway's own, else
+  /// one that is made of a digest of the name, the same each time.
+  static func made(of name: String) -> String {
+    slug(name).flatMap { reserved.contains($0) ? nil : $0 } ?? digested(name)
+  }
+
+  /// Tells names apart of which nothing else can be kept: `server-1f2e3d4c`.
+  static func digested(_ name: String) -> String {
+    // FNV-1a, 32 bits: it has to be the same in each process, and nobody gains by a clash, which is a mistake.
+    let digest = name.utf8.reduce(0x811C_9DC5 as UInt32) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+    let digits = String(digest, radix: 16)
+    return (slug(name)?.prefix(23) ?? "server") + "-" + String(repeating: "0", count: 8 - digits.count) + digits
+  }
+
   private static func isAlphanumeric(_ byte: UInt8) -> Bool {
     (97...122).contains(byte) || (48...57).contains(byte)
   }

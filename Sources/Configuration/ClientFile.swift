@@ -71,48 +71,92 @@ enum ClientFile {
       reading.mismatch(entry.value, expected: "an object with `command` or `url`")
       return nil
     }
-    guard let alias = Alias.isWellFormed(entry.key) ? entry.key : Alias.slug(entry.key) else {
-      reading.report(
-        at: entry.keyPosition, "nothing of the name `\(entry.key)` can be an alias", expected: Alias.form)
+    guard !entry.key.allSatisfy(\.isWhitespace) else {
+      reading.report(at: entry.keyPosition, "a server without a name", expected: "a name, of any characters")
       return nil
     }
     var draft = ServerDraft()
-    draft.alias = alias
+    draft.alias = Alias.made(of: entry.key)
+    // What is left of a name in another script may be the same of two of them.
+    if !entry.key.utf8.allSatisfy({ $0 < 0x80 }) { draft.spareAlias = Alias.digested(entry.key) }
     draft.displayName = entry.key
     draft.position = entry.keyPosition
     draft.directory = reading.directory
-    draft.isDisabled = members.contains { $0.key == "disabled" && $0.value.isTrue }
+    draft.isDisabled = members.contains { isOff($0) }
     // A server that is turned off may refer to inputs that nobody gives.
     if !draft.isDisabled { fill(&draft, from: members, into: &reading) }
     return draft
   }
 
+  /// Whether a member turns its server off.
+  private static func isOff(_ member: SourceNode.Entry) -> Bool {
+    switch canonical(member.key) {
+    case "disabled": member.value.isTrue
+    case "enabled": member.value.isFalse
+    default: false
+    }
+  }
+
   private static func fill(_ draft: inout ServerDraft, from members: [SourceNode.Entry], into reading: inout Reading) {
     for member in members {
-      guard let key = canonical[member.key] else {
+      let known = canonical(member.key)
+      // What a switch that is ours to read does not say is passed over like what is not ours at all.
+      let isOther = known == "enabled" && !member.value.isTrue && !member.value.isFalse
+      guard let key = known, !isOther else {
+        draft.unknown.append(member.key)
         reading.report(.note, at: member.keyPosition, "`\(member.key)` of `\(draft.alias)` is passed over")
         continue
       }
       reading.path.append(member.key)
       defer { reading.path.removeLast() }
       if case .null = member.value.content { continue }
-      draft.places[key] = member.keyPosition
+      switch key {
+      case "enabled": continue
+      case "disabled":
+        if member.value.isFalse { continue }
+        reading.mismatch(member.value, expected: "`true` or `false`")
+        continue
+      case "url":
+        takeURL(member, into: &draft, &reading)
+        continue
+      default: draft.places[key] = member.keyPosition
+      }
       switch key {
       case "command": draft.command = reading.text(member.value)
       case "args": draft.arguments = reading.arguments(member.value)
       case "env": draft.environment = reading.dictionary(member.value)
       case "env_file": draft.environmentFile = reading.text(member.value)
       case "cwd": draft.workingDirectory = reading.text(member.value)
-      case "url": draft.url = reading.text(member.value)
       case "headers": draft.headers = reading.dictionary(member.value)
       case "type": draft.transport = transport(member.value, into: &reading)
-      case "disabled":
-        if case .scalar("false") = member.value.content { break }
-        reading.mismatch(member.value, expected: "`true` or `false`")
       default: break
       }
     }
+    if draft.transport == nil { draft.transport = draft.urlTransport.map { .remote($0) } }
     dropEmptyExtras(&draft)
+  }
+
+  /// A member may say by its name how the server there is spoken to. Of several that of Streamable HTTP counts, as for the
+  /// clients that write it beside `url` for HTTP+SSE, then `url`.
+  private static func takeURL(
+    _ member: SourceNode.Entry, into draft: inout ServerDraft, _ reading: inout Reading
+  ) {
+    let rank: Int
+    var transport: GatewayConfiguration.Remote.Transport?
+    switch plain(member.key) {
+    case "httpurl", "streamablehttpurl": (rank, transport) = (3, .http)
+    case "url", "serverurl": rank = 2
+    case "sseurl": (rank, transport) = (1, .sse)
+    case "wsurl", "websocketurl": (rank, transport) = (1, .webSocket)
+    default: rank = 1
+    }
+    guard rank > draft.urlRank, let url = reading.text(member.value) else { return }
+    // Some write out what is not used.
+    if url.value.isEmpty, rank != 2 { return }
+    draft.url = url
+    draft.urlRank = rank
+    draft.urlTransport = transport
+    draft.places["url"] = member.keyPosition
   }
 
   /// Clients write out members that mean nothing, such as `"args": []` beside a url; only filled ones are mistakes.
@@ -131,10 +175,22 @@ enum ClientFile {
     return nil
   }
 
-  /// The members that are read, by the names of the YAML keys that they stand for.
-  private static let canonical = [
-    "command": "command", "args": "args", "env": "env", "cwd": "cwd", "envFile": "env_file", "url": "url",
-    "serverUrl": "url", "type": "type", "transport": "type", "transportType": "type", "headers": "headers",
-    "disabled": "disabled",
+  /// The YAML key that a member stands for; nil for one that means nothing here.
+  private static func canonical(_ member: String) -> String? { spellings[plain(member)] }
+
+  /// `httpUrl`, `http_url` and `HTTP-URL` are the same.
+  private static func plain(_ member: String) -> String {
+    String(member.lowercased().filter { $0 != "_" && $0 != "-" })
+  }
+
+  /// The members that are read, by the names of the YAML keys that they stand for, but for `enabled`, which clients have
+  /// where Sluice has `disabled`.
+  private static let spellings = [
+    "command": "command", "args": "args", "env": "env", "environment": "env", "cwd": "cwd", "workingdirectory": "cwd",
+    "envfile": "env_file", "url": "url", "serverurl": "url", "httpurl": "url", "streamablehttpurl": "url",
+    "sseurl": "url", "wsurl": "url", "websocketurl": "url", "baseurl": "url", "uri": "url", "type": "type",
+    "transport": "type", "transporttype": "type", "headers": "headers", "httpheaders": "headers",
+    "disabled": "disabled", "isdisabled": "disabled", "enabled": "enabled", "isenabled": "enabled",
+    "active": "enabled", "isactive": "enabled",
   ]
 }

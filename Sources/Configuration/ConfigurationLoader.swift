@@ -318,7 +318,8 @@ private struct Assembly {
   mutating func freezeServers() {
     var reading = Reading(substitution: Substitution(syntax: .verbatim, environment: environment))
     var owners: [String: SourcePosition] = [:]
-    for server in draft.servers {
+    for var server in draft.servers {
+      if owners[server.alias] != nil, let spare = server.spareAlias { server.alias = spare }
       if Alias.reserved.contains(server.alias) {
         reading.report(
           at: server.position, "`\(server.alias)` can't be an alias: it is a path of the gateway's own",

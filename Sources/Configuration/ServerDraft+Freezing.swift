@@ -30,7 +30,8 @@ extension ServerDraft {
       // A value that could not be read was reported where it stands.
       if places["command"] == nil && places["url"] == nil && places["endpoints"] == nil {
         reading.report(
-          at: position, "server `\(alias)` has neither a command nor a url", expected: "`command` or `url`")
+          at: position, "server `\(alias)` has neither a command nor a url", expected: "`command` or `url`",
+          found: unknown.isEmpty ? nil : "nothing but " + Reading.list(unknown))
       } else if !reading.diagnostics.contains(where: { $0.severity == .error }) {
         reading.report(at: position, "server `\(alias)` has nothing to start or to connect to")
       }

@@ -2,6 +2,10 @@
 struct ServerDraft {
   var alias = ""
   var displayName = ""
+  /// What it goes by where another server has its alias; nil: then that is a mistake.
+  var spareAlias: String?
+  /// Members of a client's file that mean nothing here.
+  var unknown: [String] = []
   var position = SourcePosition(file: "")
   /// The directory that relative paths of this server start from; empty: the gateway's own.
   var directory = ""
@@ -16,6 +20,10 @@ struct ServerDraft {
   var workingDirectory: Located<String>?
 
   var url: Located<String>?
+  /// What the name of the member says that the URL is of, in a client's file that says no more.
+  var urlTransport: GatewayConfiguration.Remote.Transport?
+  /// How sure it is that `url` is what is meant, of several members that may hold it.
+  var urlRank = 0
   var endpoints: [(url: Located<String>, weight: Int)] = []
   var headers: [(name: Located<String>, value: Located<String>)] = []
   var transport: TransportName?
@@ -178,5 +186,9 @@ extension Reading {
 extension SourceNode {
   var isTrue: Bool {
     if case .scalar("true") = content { true } else { false }
+  }
+
+  var isFalse: Bool {
+    if case .scalar("false") = content { true } else { false }
   }
 }

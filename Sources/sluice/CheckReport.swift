@@ -115,6 +115,7 @@ struct CheckReport: Encodable {
     section("disabled", disabled.map { "\($0.alias) (\($0.origin))" }, into: &lines)
     section("settings that are not defaults", settings.map { "\($0.key) from \($0.origin)" }, into: &lines)
     section("warnings", diagnostics.filter { $0.severity != "note" }.map(\.text), into: &lines)
+    section("notes", diagnostics.filter { $0.severity == "note" }.map(\.text), into: &lines)
     return lines.joined(separator: "\n")
   }
 

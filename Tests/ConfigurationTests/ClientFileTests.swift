@@ -155,14 +155,74 @@ private func clientMistakes(_ json: String, environment: [String: String] = [:],
         ])
   }
 
-  @Test("names that can't be an alias are mistakes")
-  func names() {
-    #expect(
-      clientMistakes(#"{"servers": {"SSE": {"command": "x"}, "日本": {"command": "x"}}}"#)
-        == [
-          "/srv/mcp.json:1:39: nothing of the name `日本` can be an alias",
-          "/srv/mcp.json:1:14: `sse` can't be an alias: it is a path of the gateway's own",
-        ])
+  @Test("whatever a server is called, it has an alias, the same each time")
+  func names() throws {
+    func aliases(_ names: String...) throws -> [String] {
+      let members = names.map { "\"\($0)\": {\"command\": \"x\"}" }.joined(separator: ",")
+      return try loadClient("{\"mcpServers\": {\(members)}}").configuration.servers.map(\.alias)
+    }
+    for name in ["日本", "高德地图", "Погода", "🚀", "SSE", "api", "***"] {
+      let alias = try aliases(name)
+      #expect(
+        alias.count == 1 && Alias.isWellFormed(alias[0]) && !Alias.reserved.contains(alias[0]), "\(name): \(alias)")
+      #expect(try aliases("a", name).last == alias[0])
+    }
+    #expect(Set(try aliases("日本", "中国", "Погода", "plain")).count == 4)
+    // The same is left of both.
+    let twins = try aliases("Погода 1", "Карты 1")
+    #expect(twins[0] == "1" && twins[1].hasPrefix("1-") && Alias.isWellFormed(twins[1]))
+    let long = String(repeating: "é", count: 200)
+    #expect(Alias.isWellFormed(try aliases(long)[0]))
+    #expect(clientMistakes(#"{"servers": {" ": {"command": "x"}}}"#) == ["/srv/mcp.json:1:14: a server without a name"])
+  }
+
+  @Test(
+    "a server that its client has switched off is left out, however the client says so",
+    arguments: [
+      #""disabled": true"#, #""enabled": false"#, #""isActive": false"#, #""active": false"#, #""is_enabled": false"#,
+      #""isDisabled": true"#, #""enabled": false, "disabled": false"#,
+    ])
+  func switchedOff(member: String) throws {
+    let loaded = try loadClient("{\"mcpServers\": {\"a\": {\"command\": \"${env:NOPE}\", \(member)}}}")
+    #expect(loaded.disabled.map(\.alias) == ["a"] && loaded.configuration.servers.isEmpty)
+  }
+
+  @Test("one that is switched on is served, and a switch of another kind is passed over")
+  func switchedOn() throws {
+    for member in [#""enabled": true"#, #""isActive": true"#, #""disabled": false"#, #""active": ["x"]"#] {
+      #expect(
+        try loadClient("{\"mcpServers\": {\"a\": {\"command\": \"x\", \(member)}}}").configuration.servers.count == 1)
+    }
+  }
+
+  @Test(
+    "the URL is found by whichever name a client gives it",
+    arguments: [
+      (#""httpUrl": "http://h/mcp""#, "http"), (#""http_url": "http://h/mcp""#, "http"),
+      (#""url": "http://other/sse", "httpUrl": "http://h/mcp""#, "http"),
+      (#""httpUrl": "http://h/mcp", "url": "http://other/sse""#, "http"),
+      (#""streamableHttpUrl": "http://h/mcp""#, "http"), (#""sseUrl": "http://h/mcp""#, "sse"),
+      (#""serverUrl": "http://h/mcp""#, "auto"), (#""baseUrl": "http://h/mcp""#, "auto"),
+      (#""baseUrl": "http://other/", "url": "http://h/mcp""#, "auto"),
+      (#""baseUrl": "", "url": "http://h/mcp""#, "auto"),
+      (#""httpUrl": "http://h/mcp", "type": "sse""#, "sse"),
+    ])
+  func urls(members: String, transport: String) throws {
+    let loaded = try loadClient("{\"mcpServers\": {\"a\": {\(members), \"headers\": {\"X-Key\": \"k\"}}}}")
+    let server = try #require(loaded.configuration.servers.first)
+    guard case .url(let remote) = server.kind else { return #expect(Bool(false), "\(server.kind)") }
+    #expect(remote.endpoints.map(\.shown) == ["http://h/mcp"] && remote.transport.rawValue == transport)
+  }
+
+  @Test("a server with nothing that is known says what it has instead")
+  func unknownMembers() {
+    do throws(ConfigurationError) {
+      _ = try loadClient(#"{"mcpServers": {"a": {"adress": "http://h/", "timeout": 3}}}"#)
+      #expect(Bool(false))
+    } catch {
+      #expect(error.diagnostics.last?.found == "nothing but `adress`, `timeout`")
+    }
+    #expect(clientMistakes(#"{"mcpServers": {"a": {"command": "x", "baseUrl": ""}}}"#).isEmpty)
   }
 
   @Test("servers that can't work are mistakes at the member at fault")
