@@ -33,11 +33,11 @@ extension Inbound {
     let version: Revision?
     switch VersionHeader(head) {
     case .absent: version = nil
-    case .repeated: return .reject(GatewayError(.versionHeader))
+    case .repeated: return versionFault(.versionHeader, head)
     // No stream and no session there: the only method is POST.
     case .known(.r20260728): return .reject(GatewayError(.methodNotAllowed))
     case .known(let revision): version = revision
-    case .unknown: return .reject(GatewayError(.versionHeader))
+    case .unknown: return versionFault(.versionHeader, head)
     }
     if head.method == .get, !Accept(head).contains(.eventStream) {
       return .reject(
@@ -63,15 +63,21 @@ extension Inbound {
     }
     let header = VersionHeader(head)
     switch envelope.kind {
-    case .batch: return classifyBatch(header)
-    case .result, .error: return classifyResponse(header)
+    case .batch: return classifyBatch(head, header)
+    case .result, .error: return classifyResponse(head, header)
     case .request, .notification: break
     case .invalid: return .reject(GatewayError(.invalidRequest))
     }
     if envelope.value(.protocolVersion as MetaKey) != nil {
       return classifyModern(head, envelope, header, scratch: &scratch)
     }
-    return classifyLegacy(envelope, header)
+    switch header {
+    case .repeated: return versionFault(.versionHeader, head)
+    // `initialize` says itself what its client speaks.
+    case .unknown where envelope.method != .initialize || envelope.kind != .request:
+      return versionFault(envelope.kind == .request ? .missingEnvelope : .versionHeader, head)
+    default: return classifyLegacy(envelope, header)
+    }
   }
 
   /// Classifies a message that came without an HTTP request of its own, over a WebSocket: it alone says what it is
@@ -97,19 +103,21 @@ extension Inbound {
     return JSON.kind(of: capabilities) == .object
   }
 
-  private static func classifyBatch(_ header: VersionHeader) -> Inbound {
+  private static func classifyBatch(_ head: RequestHead, _ header: VersionHeader) -> Inbound {
     switch header {
     case .absent: .legacyBatch(header: nil)
     case .known(let revision) where revision.era == .legacy: .legacyBatch(header: revision)
-    default: .reject(GatewayError(.batchNotAllowed))
+    case .known: .reject(GatewayError(.batchNotAllowed))
+    case .repeated, .unknown: versionFault(.batchNotAllowed, head)
     }
   }
 
-  private static func classifyResponse(_ header: VersionHeader) -> Inbound {
+  private static func classifyResponse(_ head: RequestHead, _ header: VersionHeader) -> Inbound {
     switch header {
     case .absent: .legacyResponse(header: nil)
     case .known(let revision) where revision.era == .legacy: .legacyResponse(header: revision)
-    default: .reject(GatewayError(.responseNotAllowed))
+    case .known: .reject(GatewayError(.responseNotAllowed))
+    case .repeated, .unknown: versionFault(.responseNotAllowed, head)
     }
   }
 
@@ -118,18 +126,12 @@ extension Inbound {
     let isRequest = envelope.kind == .request
     let revision: Revision?
     switch header {
-    case .absent: revision = nil
-    case .repeated: return .reject(GatewayError(.versionHeader))
+    case .absent, .repeated, .unknown: revision = nil
     case .known(.r20260728):
       if !isRequest { return .modernNotification(envelope.method) }
       // What a modern server says of a request without its envelope; but `initialize` says which era is meant.
       return .reject(GatewayError(envelope.method == .initialize ? .initializeVersion : .missingEnvelope))
     case .known(let known): revision = known
-    case .unknown:
-      guard envelope.method == .initialize, isRequest else {
-        return .reject(GatewayError(isRequest ? .missingEnvelope : .versionHeader))
-      }
-      revision = nil
     }
     guard isRequest else { return .legacyNotification(envelope.method, header: revision) }
     guard envelope.method == .initialize else { return .legacyRequest(envelope.method, header: revision) }
@@ -138,6 +140,18 @@ extension Inbound {
         GatewayError(.invalidParams, message: "Invalid params: initialize needs params.protocolVersion"))
     }
     return .legacyInitialize(Negotiation.answer(to: requested))
+  }
+
+  /// A request whose `MCP-Protocol-Version` says nothing: what it names, and what it could.
+  private static func versionFault(_ kind: GatewayError.Kind, _ head: RequestHead) -> Inbound {
+    var named = "comes twice"
+    if !head.isRepeated(.mcpProtocolVersion), let value = head.header(.mcpProtocolVersion) {
+      let text = String(decoding: value.extracting(0..<min(64, value.byteCount)).array, as: UTF8.self)
+      named = "is \"\(text)\", which is not served here"
+    }
+    let served = Revision.served.map(\.label.description).joined(separator: ", ")
+    let beginning = kind == .missingEnvelope ? "Invalid params" : "Bad request"
+    return .reject(GatewayError(kind, message: "\(beginning): MCP-Protocol-Version \(named); served: \(served)"))
   }
 
   /// A message with the modern envelope: its `_meta` names a version.
