@@ -6,13 +6,26 @@ package struct ConfigurationFiles: Sendable {
   package var read: @Sendable (_ path: String) throws(FileFault) -> [UInt8]
   /// What is at a path, links followed; nil: nothing that can be reached.
   package var kind: @Sendable (_ path: String) -> Kind?
+  /// Who may do what with what is at a path, links followed; nil: that is not known.
+  package var publicity: @Sendable (_ path: String) -> Publicity?
 
   package init(
     read: @escaping @Sendable (_ path: String) throws(FileFault) -> [UInt8],
-    kind: @escaping @Sendable (_ path: String) -> Kind?
+    kind: @escaping @Sendable (_ path: String) -> Kind?,
+    publicity: @escaping @Sendable (_ path: String) -> Publicity? = { _ in nil }
   ) {
     self.read = read
     self.kind = kind
+    self.publicity = publicity
+  }
+
+  package enum Publicity: Sendable {
+    /// Its owner's, and at most a group's to read.
+    case own
+    /// Everybody may read it.
+    case readable
+    /// Others may write to it.
+    case writable
   }
 
   package enum Kind: Sendable {
@@ -31,12 +44,15 @@ package struct ConfigurationFiles: Sendable {
   /// The real ones.
   package static var system: ConfigurationFiles {
     ConfigurationFiles(
-      read: { path throws(FileFault) in try readWhole(path, again: false) }, kind: kind(of:))
+      read: { path throws(FileFault) in try readWhole(path, again: false) }, kind: kind(of:),
+      publicity: publicity(of:))
   }
 
   /// The real ones another time. What a pipe or a terminal gave is gone: it would read as empty, or wait for more.
   package static var systemAgain: ConfigurationFiles {
-    ConfigurationFiles(read: { path throws(FileFault) in try readWhole(path, again: true) }, kind: kind(of:))
+    ConfigurationFiles(
+      read: { path throws(FileFault) in try readWhole(path, again: true) }, kind: kind(of:),
+      publicity: publicity(of:))
   }
 
   /// Files that are given by their contents, in the directories that their paths name.
@@ -63,6 +79,13 @@ package struct ConfigurationFiles: Sendable {
     case S_IFSOCK: .socket
     default: .other
     }
+  }
+
+  private static func publicity(of path: String) -> Publicity? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    if status.st_mode & 0o022 != 0 { return .writable }
+    return status.st_mode & 0o004 != 0 ? .readable : .own
   }
 
   /// Why what is at a path can't be read as a file; nil if it may be.

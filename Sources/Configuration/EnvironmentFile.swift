@@ -33,7 +33,7 @@ enum EnvironmentFile {
 
   private static let blanks: [UInt8] = [0x20, 0x09, 0x0B, 0x0C]
 
-  private static func lines(of bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+  static func lines(of bytes: [UInt8]) -> [ArraySlice<UInt8>] {
     var rest = bytes.starts(with: "\u{FEFF}".utf8) ? bytes.dropFirst(3) : bytes[...]
     var lines: [ArraySlice<UInt8>] = []
     while let end = rest.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {

@@ -39,6 +39,18 @@ package final class SessionKeys: Sendable {
       let bytes = Array(subject.utf8)
       return principals.hash64(bytes.rawBytes)
     }
+
+    /// The same for somebody of whom nothing is known: the last 16 bits, which nobody's word is asked for, are those of the
+    /// address, in two words, from which the session was opened.
+    package func nobody(at address: (high: UInt64, low: UInt64)) -> UInt64 {
+      let words: InlineArray<2, UInt64> = [address.high, address.low]
+      return principal("") & ~0xFFFF | principals.hash64(words.span.bytes) & 0xFFFF
+    }
+
+    fileprivate func isOf(_ principal: UInt64, _ subject: String) -> Bool {
+      let unlike = principal ^ self.principal(subject)
+      return subject.isEmpty ? unlike <= 0xFFFF : unlike == 0
+    }
   }
 
   package let signing: Key
@@ -65,7 +77,7 @@ package final class SessionKeys: Sendable {
 
   /// Whether a ticket is for that path and principal, under whichever key it was sealed.
   package func isFor(_ ticket: SessionTicket, path alias: String, principal subject: String) -> Bool {
-    ([signing] + others).contains { ticket.path == $0.path(alias) && ticket.principal == $0.principal(subject) }
+    ([signing] + others).contains { ticket.path == $0.path(alias) && $0.isOf(ticket.principal, subject) }
   }
 }
 
@@ -79,11 +91,5 @@ package enum SessionSecret {
     var generator = SystemRandomNumberGenerator()
     let digits = Array("0123456789abcdef".utf8)
     return (0..<64).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
-  }
-
-  /// Those that a file holds, one on each line. Nil if a line is too short to be one.
-  package static func lines(_ text: [UInt8]) -> [[UInt8]]? {
-    let lines = text.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }).map(Array.init)
-    return lines.allSatisfy { $0.count >= shortest } ? lines : nil
   }
 }

@@ -28,7 +28,7 @@ package struct SessionTicket: Sendable {
   ///   - lists: those of whose changes the client was promised to hear.
   ///   - isBound: the session is bound to the connection that it was opened on, and ends with that (HTTP+SSE).
   ///   - path: which path it was opened on, by `SessionKeys.Key.path`: 48 bits.
-  ///   - principal: whose it is, by `SessionKeys.Key.principal`.
+  ///   - principal: whose it is, by `SessionKeys.Key.principal` or `nobody`.
   package init(
     _ id: SessionID, minute: UInt32, _ revision: Revision, _ abilities: ClientCapabilities, lists: ListKinds = [],
     isBound: Bool = false, path: UInt64, principal: UInt64
@@ -68,6 +68,8 @@ package struct SessionTicket: Sendable {
   package var abilities: ClientCapabilities { ClientCapabilities(rawValue: raw.rawBytes.number(at: 23)) }
   package var path: UInt64 { raw.rawBytes.number(at: 23) & 0xFFFF_FFFF_FFFF }
   package var principal: UInt64 { raw.rawBytes.number(at: 31) }
+  /// On whose account it goes where many are kept: a principal's, or an address's where nothing else is known.
+  package var share: UInt16 { raw.rawBytes.number(at: 37) }
 
   package func append(to buffer: inout ByteBuffer, key: SessionKeys.Key) {
     var raw = raw

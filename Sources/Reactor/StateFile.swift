@@ -25,42 +25,83 @@ package struct StateFile: Sendable {
     }
   }
 
-  /// What it holds from a place on; nothing where there is none, or more than `most` bytes.
-  /// - Parameter isSecret: that others may read it is a fault.
-  package func read(from start: Int = 0, most: Int, isSecret: Bool = false) throws(Fault) -> [UInt8] {
+  /// What it holds from a place on: the end of it, where that is more than was asked for.
+  package struct Contents: Sendable {
+    package var bytes: [UInt8] = []
+    /// Where they begin.
+    package var start: Int
+    /// There was more before them, which is passed over.
+    package var isCut = false
+    /// Another file at the same path has another number.
+    package var file: UInt64 = 0
+  }
+
+  /// Whether there is anything of that name.
+  package var isThere: Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  /// What it holds from a place on, at most the last `most` bytes; nothing where there is no file.
+  /// - Parameters:
+  ///   - known: the file that is meant; another one, which has taken its place, is read from its start.
+  ///   - isSecret: that others may read it is a fault.
+  package func read(
+    from start: Int = 0, of known: UInt64 = 0, most: Int, isSecret: Bool = false
+  ) throws(Fault) -> Contents {
     let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      if errno == ENOENT { return [] }
+      if errno == ENOENT { return Contents(start: start) }
       throw .system(path)
     }
     defer { close(descriptor) }
-    try check(descriptor, path, isDirectory: false, isSecret: isSecret)
-    if start > 0 { lseek(descriptor, start, SEEK_SET) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-      let count = unsafe Glibc.read(descriptor, &piece, piece.count)
+    let (size, file) = try check(descriptor, path, isDirectory: false, isSecret: isSecret)
+    let start = file == known ? start : 0
+    let place = max(start, size - most)
+    var contents = Contents(start: place, isCut: place > start, file: file)
+    var piece = [UInt8](repeating: 0, count: min(64 << 10, max(1, size - place)))
+    // What another process adds meanwhile may wait.
+    while contents.bytes.count < size - place {
+      let wanted = min(piece.count, size - place - contents.bytes.count)
+      let count = unsafe pread(descriptor, &piece, wanted, place + contents.bytes.count)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw .system(path) }
-      if count == 0 { return bytes }
-      bytes += piece[..<count]
-      guard bytes.count <= most else { return [] }
+      if count == 0 { break }
+      contents.bytes += piece[..<count]
     }
+    return contents
   }
 
-  /// Adds to its end, in one piece. If it has more than `size` bytes then, `rewrite` is given what it holds, nil if that is
-  /// more than `most` bytes, and says what it shall hold instead; nil: what it holds. No other process changes it meanwhile.
+  /// Adds to its end, in one piece. If it has more than `size` bytes then, `rewrite` is given what it holds, of more than
+  /// `most` bytes the end, and says what it shall hold instead; nil: what it holds. No other process changes it meanwhile.
+  /// - Returns: why it could not be replaced, though what was to be added is in it. Nothing is added to one that has more
+  ///   than `most` bytes and can't be replaced.
   package func append(
-    _ bytes: [UInt8], beyond size: Int, most: Int, rewrite: ([UInt8]?) -> [UInt8]?
-  ) throws(Fault) {
+    _ bytes: [UInt8], beyond size: Int, most: Int, rewrite: (Contents) -> [UInt8]?
+  ) throws(Fault) -> Fault? {
     try makeDirectory()
     let (descriptor, before) = try openAlone()
     // Closing it gives the lock back.
     defer { close(descriptor) }
-    try write(bytes, to: descriptor, path)
-    let now = before + bytes.count
-    guard now > size, let news = rewrite(now > most ? nil : try read(most: most)) else { return }
-    try replace(with: news)
+    if before + bytes.count > most {
+      guard let news = rewrite(try read(most: most)) else { throw Fault(path, "it has grown to \(before) bytes") }
+      try replace(with: news + bytes)
+      return nil
+    }
+    do throws(Fault) {
+      try write(bytes, to: descriptor, path)
+    } catch {
+      // Half a line would be in the way of the next one.
+      ftruncate(descriptor, before)
+      throw error
+    }
+    guard before + bytes.count > size else { return nil }
+    do throws(Fault) {
+      if let news = rewrite(try read(most: most)) { try replace(with: news) }
+    } catch {
+      return error
+    }
+    return nil
   }
 
   /// How often its lock is asked for, and how long in between, in milliseconds: whoever has it may have been stopped.
@@ -76,7 +117,7 @@ package struct StateFile: Sendable {
         try check(descriptor, path, isDirectory: false)
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
           // What was opened may have been replaced before it was locked.
-          if isThere(descriptor) { return (descriptor, try check(descriptor, path, isDirectory: false)) }
+          if isThere(descriptor) { return (descriptor, try check(descriptor, path, isDirectory: false).size) }
         } else if errno != EWOULDBLOCK, errno != EINTR {
           throw .system(path)
         }
@@ -118,6 +159,27 @@ package struct StateFile: Sendable {
     guard link(draft, path) == 0 || errno == EEXIST else { throw .system(path) }
   }
 
+  /// Does what no other process shall do with files of the same directory at the same time. Where the file system knows no
+  /// such locks nobody waits.
+  package func alone<Result>(_ body: () throws(Fault) -> Result) throws(Fault) -> Result {
+    try makeDirectory()
+    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(directory) }
+    defer { close(descriptor) }
+    for _ in 0..<Self.attempts {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return try body() }
+      System.sleep(milliseconds: Self.pause)
+    }
+    throw Fault(directory, "another process has locked it")
+  }
+
+  /// Takes what is there out of the way, whatever it is, in place of what was set aside before. Gives its new path.
+  package func setAside() throws(Fault) -> String {
+    let aside = "\(path).spoilt"
+    guard rename(path, aside) == 0 else { throw .system(path) }
+    return aside
+  }
+
   private func write(_ bytes: [UInt8], toNew path: String, lasting: Bool = false) throws(Fault) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system(path) }
@@ -136,11 +198,11 @@ package struct StateFile: Sendable {
     }
   }
 
-  /// Others must not be able to put words into our mouth: what it holds is believed. Gives the size.
+  /// Others must not be able to put words into our mouth: what it holds is believed. Gives the size and the number.
   @discardableResult
   private func check(
     _ descriptor: Int32, _ path: String, isDirectory: Bool, isSecret: Bool = false
-  ) throws(Fault) -> Int {
+  ) throws(Fault) -> (size: Int, number: UInt64) {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw .system(path) }
     guard status.st_mode & S_IFMT == (isDirectory ? S_IFDIR : S_IFREG) else {
@@ -152,7 +214,7 @@ package struct StateFile: Sendable {
     guard !isSecret || status.st_mode & 0o077 == 0 else {
       throw Fault(path, "others than user \(geteuid()) may read it")
     }
-    return Int(status.st_size)
+    return (Int(status.st_size), UInt64(status.st_ino))
   }
 
   private func makeDirectory() throws(Fault) {

@@ -6,7 +6,8 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check the configuration and print what would be served.",
     discussion: """
-      Takes the same flags and variables as `serve`. Certificates are read; nothing is started and nothing is connected to.
+      Takes the same flags and variables as `serve`. Certificates and the file of secrets are read; nothing is started and \
+      nothing is connected to.
 
         sluice check --config sluice.yaml --mcp-config mcp.json
         sluice check --example > sluice.yaml
@@ -30,7 +31,7 @@ struct Check: ParsableCommand {
     if schema { return print(PublishedFiles.schema, terminator: "") }
     if example { return print(PublishedFiles.example, terminator: "") }
     let environment = ConfigurationOptions.environment
-    let loaded: LoadedConfiguration
+    var loaded: LoadedConfiguration
     if json {
       do throws(ConfigurationError) {
         loaded = try ConfigurationLoader.load(options.inputs, environment: environment)
@@ -38,13 +39,13 @@ struct Check: ParsableCommand {
         print(try CheckReport(mistakes: error.diagnostics).json())
         throw ExitCode.mistake
       }
-      let mistakes = Gateway.certificateMistakes(in: loaded)
+      let mistakes = ConfigurationOptions.judgeFiles(of: &loaded)
       guard mistakes.isEmpty else {
         print(try CheckReport(mistakes: mistakes).json())
         throw ExitCode.mistake
       }
     } else {
-      loaded = try options.loadWithCertificates()
+      loaded = try options.loadWithFiles()
     }
     var report = CheckReport(loaded.configuration)
     report.add(loaded)

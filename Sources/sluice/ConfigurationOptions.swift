@@ -97,13 +97,20 @@ struct ConfigurationOptions: ParsableArguments {
     }
   }
 
-  /// The same for who is about to serve, so that a certificate that can't be used is a mistake like any other.
-  func loadWithCertificates() throws -> LoadedConfiguration {
-    let loaded = try load()
-    let mistakes = Gateway.certificateMistakes(in: loaded)
+  /// The same for who is about to serve, so that a certificate or a secret that can't be used is a mistake like any other.
+  func loadWithFiles() throws -> LoadedConfiguration {
+    var loaded = try load()
+    let mistakes = Self.judgeFiles(of: &loaded)
     for mistake in mistakes { StandardError.write(mistake.description) }
     guard mistakes.isEmpty else { throw ExitCode.mistake }
     return loaded
+  }
+
+  /// Reads the files that are needed to serve. Gives what is wrong with them; warnings go to the others.
+  static func judgeFiles(of loaded: inout LoadedConfiguration) -> [Diagnostic] {
+    let secrets = loaded.secretRemarks()
+    loaded.diagnostics += secrets.filter { $0.severity != .error }
+    return Gateway.certificateMistakes(in: loaded) + secrets.filter { $0.severity == .error }
   }
 
   /// The variables of this process; the first of two with one name counts, as in `getenv`.

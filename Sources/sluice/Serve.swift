@@ -61,7 +61,7 @@ struct Serve: ParsableCommand {
   }
 
   func run() throws {
-    let loaded = try options.loadWithCertificates()
+    let loaded = try options.loadWithFiles()
     let service = Service(self, loaded.configuration, signals: try Signals.block())
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note { service.say(diagnostic) }
     let code = try service.run()

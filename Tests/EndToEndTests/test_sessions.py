@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import socket
 import stat
+import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +20,13 @@ import pytest
 from harness.activation import hand_over
 from harness.client import Driver, Trace
 from harness.gateway import Gateway
+from harness.paths import binary
 from harness.processes import Child, eventually
 from harness.reloadable import Reloadable
 from harness.scripted import ScriptedServer
 from harness.tickets import Ticket, siphash
 from harness.upstreams import stdio_entry, wire_command
-from harness.wire import LegacySession, Response, rpc
+from harness.wire import LegacySession, Response, post, rpc
 
 Make = Callable[..., Gateway]
 SECRET, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
@@ -262,6 +267,114 @@ def test_room_is_needed_for_a_session_that_is_made_anew(make_gateway: Make) -> N
     assert sessions[0].delete().status == 200
     assert sessions[2].post(rpc("ping")).status == 200
     assert gateway.metric("sluice_sessions") == 2
+
+
+def end_many(gateway: Gateway, state: dict[str, str], share: int, count: int) -> None:
+    """Somebody whose share that is has ended so many sessions, opened a minute ago and now."""
+    minute = int(time.time()) // 60
+
+    def line(text: str) -> str:
+        checksum = int.from_bytes(siphash(bytes(16), text.encode(), long=False), "little") & 0xFFFFFFFF
+        return f"{text} {checksum:08x}\n"
+
+    lines = (line(f"ended 2 {number:016x} {share:04x} {minute + number % 2:08x}") for number in range(count))
+    journal = Path(state["SLUICE_STATE_DIR"]) / f"sessions-{gateway.port}.ended"
+    journal.write_text("".join(lines))
+
+
+def test_one_who_ends_any_number_of_sessions_voids_its_own_alone(make_gateway: Make, state: dict[str, str]) -> None:
+    gateway = make_gateway(env=state)
+    mine = LegacySession(gateway.port)
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "other", "version": "1"}}
+    answer = post(gateway.port, rpc("initialize", opening), {"X-Forwarded-For": "192.0.2.7"})
+    other = named(gateway, answer.headers["mcp-session-id"])
+    share = struct.unpack(">H", base64.urlsafe_b64decode(other.id + "==")[37:39])[0]
+    assert share != struct.unpack(">H", base64.urlsafe_b64decode(mine.id + "==")[37:39])[0]
+    gateway.stop()
+    end_many(gateway, state, share, (1 << 18) + 10)
+    begin(gateway)
+    assert mine.post(rpc("ping")).status == 200
+    assert other.post(rpc("ping")).status == 404, "of the share that has too many, what is as old is not made anew"
+    assert mine.delete().status == 200
+    follow(gateway, "kill")
+    assert mine.post(rpc("ping")).status == 404
+
+
+def test_a_session_whose_end_was_answered_stays_ended_however_soon_the_process_is_killed(
+    make_gateway: Make, state: dict[str, str]
+) -> None:
+    gateway = make_gateway(env=state)
+    for _ in range(5):
+        session = LegacySession(gateway.port)
+        assert session.post(rpc("ping")).status == 200
+        assert session.delete().status == 200
+        follow(gateway, "kill")
+        assert session.post(rpc("ping")).status == 404
+
+
+def test_the_end_of_a_session_is_noted_by_and_by_where_it_could_not_be(make_gateway: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    env = {"SLUICE_STATE_DIR": str(folder)}
+    gateway = make_gateway(env=env)
+    session = LegacySession(gateway.port)
+    aside = folder.rename(tmp_path / "aside")
+    folder.touch()
+    assert session.delete().status == 200
+    assert eventually(lambda: "which sessions their clients have ended can't be kept" in gateway.log, 30)
+    folder.unlink()
+    aside.rename(folder)
+    assert eventually(lambda: "which sessions their clients have ended is kept again" in gateway.log, 90), gateway.log
+    follow(gateway, "kill")
+    assert session.post(rpc("ping")).status == 404
+
+
+def test_a_spoilt_secret_is_set_aside_once(make_gateway: Make, state: dict[str, str]) -> None:
+    gateway = make_gateway(env=state)
+    lost = LegacySession(gateway.port)
+    secret = Path(state["SLUICE_STATE_DIR"]) / f"sessions-{gateway.port}.secret"
+    secret.write_text("")
+    follow(gateway, "stop")
+    assert f"{secret} is empty: it is set aside as {secret}.spoilt" in gateway.log
+    assert lost.post(rpc("ping")).status == 404
+    kept = LegacySession(gateway.port)
+    follow(gateway, "kill")
+    assert kept.post(rpc("ping")).status == 200
+    assert "set aside" not in gateway.log.split("listening")[-1]
+
+
+@pytest.mark.parametrize(
+    ("contents", "mode", "code", "said"),
+    [
+        (None, 0, 2, "there is no file"),
+        ("", 0o600, 2, "is empty"),
+        ("short", 0o600, 2, "line 1, is too short for a secret"),
+        (f"{SECRET}\n{OTHER} \n", 0o600, 2, "line 2, has a blank in a secret or beside it"),
+        (f"{SECRET}\n", 0o604, 0, "every user of this machine may read"),
+        (f"{SECRET}\n", 0o620, 0, "others than its owner may write to"),
+        (f"{SECRET}\r\n\r\n{OTHER}", 0o600, 0, ""),
+    ],
+)
+def test_check_and_serve_say_the_same_of_a_file_of_secrets(
+    make_gateway: Make, tmp_path: Path, contents: str | None, mode: int, code: int, said: str
+) -> None:
+    file = tmp_path / "secret"
+    if contents is not None:
+        file.write_bytes(contents.encode())
+        file.chmod(mode)
+    env = {**os.environ, "SLUICE_SESSIONS_SECRET_FILE": str(file)}
+    commands = [[binary(), "check"], [binary(), "check", "--json"]]
+    if code:
+        commands.append([binary(), "serve", "--port", "0", "--websocket-port", "0", "--admin-port", "0"])
+    for command in commands:
+        outcome = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        assert outcome.returncode == code, outcome
+        assert said in outcome.stdout + outcome.stderr, outcome
+        assert SECRET not in outcome.stdout + outcome.stderr and OTHER not in outcome.stdout + outcome.stderr
+    if not code:
+        gateway = make_gateway(env={"SLUICE_SESSIONS_SECRET_FILE": str(file)})
+        assert said in gateway.log
+        assert ("warning" in gateway.log) == bool(said), gateway.log
 
 
 # --- what its client knows of it --------------------------------------------------------------------------------------

@@ -75,6 +75,26 @@ struct SessionTicketTests {
     #expect(key.path("files") < 1 << 48)
   }
 
+  @Test("of nobody known is good from any address, and says on whose account it goes")
+  func addresses() {
+    func ticket(_ principal: UInt64, path: String = "") -> SessionTicket {
+      SessionTicket(
+        SessionID(worker: 0), minute: 1, .r20251125, [], path: keys.signing.path(path), principal: principal)
+    }
+    let addresses = (UInt64(0)..<8).map { (high: $0 / 4, low: 0xFFFF_7F00_0000 + $0) }
+    let tickets = addresses.map { ticket(keys.signing.nobody(at: $0)) }
+    #expect(
+      tickets.allSatisfy { keys.isFor($0, path: "", principal: "") && !keys.isFor($0, path: "", principal: "CN=ada") })
+    #expect(Set(tickets.map(\.share)).count > 6)
+    #expect(ticket(keys.signing.nobody(at: addresses[0])).share == tickets[0].share)
+    // As a former version made them.
+    #expect(keys.isFor(ticket(keys.signing.principal("")), path: "", principal: ""))
+    let known = ticket(keys.signing.principal("CN=ada"))
+    #expect(keys.isFor(known, path: "", principal: "CN=ada") && !keys.isFor(known, path: "", principal: ""))
+    let near = ticket(keys.signing.principal("CN=ada") ^ 1)
+    #expect(!keys.isFor(near, path: "", principal: "CN=ada"))
+  }
+
   @Test("of a version that is not known here is refused, whatever its seal")
   func otherVersion() throws {
     let text = text(ticket(keys), keys)
@@ -97,12 +117,8 @@ struct SessionTicketTests {
     #expect(id != SessionID(high: id.high, low: id.low ^ 1, worker: id.worker))
   }
 
-  @Test("secrets of a file are its lines, each long enough")
-  func lines() {
-    let text = Self.first + [0x0A] + Self.second + [0x0D, 0x0A]
-    #expect(SessionSecret.lines(text) == [Self.first, Self.second])
-    #expect(SessionSecret.lines([]) == [])
-    #expect(SessionSecret.lines(Array("short\n".utf8)) == nil)
+  @Test("is sealed under a secret that is another one each time")
+  func secret() {
     #expect(SessionSecret.random().count == 64 && SessionSecret.random() != SessionSecret.random())
   }
 }
@@ -131,58 +147,5 @@ struct HKDFTests {
     #expect(
       derived
         == bytes("8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"))
-  }
-}
-
-@Suite("Sessions that their clients have ended")
-struct EndedSessionsTests {
-  private func id(_ low: UInt64) -> SessionID { SessionID(high: 7, low: low, worker: 0) }
-
-  @Test("are known again from the lines of a file, in which what is spoilt is passed over")
-  func lines() {
-    var ended = EndedSessions()
-    var file: [UInt8] = []
-    for number in UInt64(1)...3 {
-      ended.end(id(number), opened: 100)
-      file += [0x0A] + EndedSessions.line(of: id(number), opened: 100)
-    }
-    for text in [file, ended.lines] {
-      var read = EndedSessions()
-      read.read(text.rawBytes)
-      #expect(read.count == 3)
-      #expect(read.contains(id(2), opened: 100) && !read.contains(id(4), opened: 100))
-    }
-    for place in file.indices where file[place] != 0x0A {
-      var spoilt = file
-      spoilt[place] ^= 1
-      var read = EndedSessions()
-      read.read(spoilt.rawBytes)
-      #expect(read.count == 2)
-    }
-    var cut = EndedSessions()
-    cut.read(Array(file.dropLast()).rawBytes)
-    #expect(cut.count == 2)
-  }
-
-  @Test("are forgotten once their tickets are too old")
-  func age() {
-    var ended = EndedSessions()
-    ended.end(id(1), opened: 100)
-    ended.end(id(2), opened: 200)
-    ended.forget(openedBefore: 101)
-    #expect(ended.count == 1 && ended.contains(id(2), opened: 200) && !ended.contains(id(1), opened: 100))
-  }
-
-  @Test("never come back: of too many the oldest are forgotten, and nothing of their age is taken")
-  func floor() {
-    var ended = EndedSessions(most: 8)
-    for number in UInt64(1)...9 { ended.end(id(number), opened: UInt32(number)) }
-    #expect(ended.count < 9)
-    for number in UInt64(1)...9 { #expect(ended.contains(id(number), opened: UInt32(number))) }
-    #expect(ended.contains(id(99), opened: 1) && !ended.contains(id(99), opened: 9))
-    var read = EndedSessions(most: 8)
-    read.read(ended.lines.rawBytes)
-    for number in UInt64(1)...9 { #expect(read.contains(id(number), opened: UInt32(number))) }
-    #expect(!read.contains(id(99), opened: 9))
   }
 }

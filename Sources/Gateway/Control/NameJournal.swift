@@ -40,7 +40,8 @@ package final class NameJournal: Sendable {
     var isBroken = false
     do throws(StateFile.Fault) {
       let text = try file.read(most: Self.most)
-      names = KnownNames.read(text.rawBytes).filter { !$0.value.isEmpty }
+      names = KnownNames.read(text.bytes.rawBytes).filter { !$0.value.isEmpty }
+      if text.isCut { logger.warning("\(file.path) has more than \(Self.most) bytes: only the end of it is read") }
     } catch {
       logger.warning("what servers were last called can't be read: \(error)")
       isBroken = true
@@ -98,27 +99,36 @@ package final class NameJournal: Sendable {
       do throws(StateFile.Fault) {
         // A line that another process left unfinished must not swallow the first of these.
         let lines = news.sorted().flatMap { (all[$0] ?? KnownNames()).line(of: $0) }
-        try file.append([0x0A] + lines, beyond: Self.slack, most: Self.most) { Self.afresh($0, all) }
+        let fault = try file.append([0x0A] + lines, beyond: Self.slack, most: Self.most) { Self.afresh($0, all) }
+        if let fault { tell(fault) }
       } catch {
         // Told once: what is kept is a convenience. It is tried again with the next change, which may find room.
-        let (isFirst, goesOn) = state.withLock { state in
+        let goesOn = state.withLock { state in
           state.isWriting = !state.news.isEmpty
           state.news.formUnion(news)
-          defer { state.hasFailed = true }
-          return (!state.hasFailed, state.isWriting)
+          return state.isWriting
         }
-        if isFirst { logger.warning("what servers are called can't be kept for the next start: \(error)") }
+        tell(error)
         if !goesOn { return }
       }
     }
   }
 
+  /// Told once.
+  private func tell(_ fault: StateFile.Fault) {
+    let isFirst = state.withLock { state in
+      defer { state.hasFailed = true }
+      return !state.hasFailed
+    }
+    if isFirst { logger.warning("what servers are called can't be kept for the next start: \(fault)") }
+  }
+
   /// What the file shall hold instead; nil if it is not worth it. Another process may have written what this one does not
-  /// know, so what is there counts, unless there is too much to read.
-  private static func afresh(_ held: [UInt8]?, _ all: [String: KnownNames]) -> [UInt8]? {
-    let names = held.map { KnownNames.read($0.rawBytes) } ?? all
+  /// know, so what is there counts, as far as it is read.
+  private static func afresh(_ held: StateFile.Contents, _ all: [String: KnownNames]) -> [UInt8]? {
+    let known = KnownNames.read(held.bytes.rawBytes)
+    let names = held.isCut ? all.merging(known) { $1 } : known
     let whole = names.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }.flatMap { $0.value.line(of: $0.key) }
-    guard let held, held.count <= slack + 2 * whole.count else { return whole }
-    return nil
+    return held.isCut || held.bytes.count > slack + 2 * whole.count ? whole : nil
   }
 }

@@ -6,8 +6,6 @@ import Reactor
 /// Where the secret comes from that the ids of sessions are sealed with: from the configuration, from a file that it
 /// names, else from `state_dir`, where it is made by the first process that needs one.
 enum SecretStore {
-  private static let most = 1 << 16
-
   /// - Parameters:
   ///   - directory: nil: nothing can be kept.
   ///   - port: tells its secret from those of other gateways of the same user: what one has issued is not the other's.
@@ -15,7 +13,14 @@ enum SecretStore {
     _ sessions: GatewayConfiguration.Sessions, in directory: String?, port: Int, _ logger: Logger
   ) throws(Gateway.Failure) -> SessionKeys {
     var secrets = sessions.secrets.map { Array($0.utf8) }
-    if let path = sessions.secretFile { secrets += try named(path) }
+    if let path = sessions.secretFile {
+      do throws(SecretFile.Fault) {
+        secrets += try SecretFile.read(path)
+      } catch {
+        let remedy = error.expected.map { "; expected \($0)" } ?? ""
+        throw Gateway.Failure(description: "`sessions.secret_file`: \(error.description)\(remedy)")
+      }
+    }
     guard secrets.isEmpty else { return SessionKeys(secrets) }
     let consequence = "sessions end with this process, and their clients must open others"
     guard let directory else {
@@ -25,34 +30,55 @@ enum SecretStore {
       return .ofThisProcess()
     }
     do throws(StateFile.Fault) {
-      let file = StateFile("sessions-\(port).secret", in: directory)
-      var text = try file.read(most: most, isSecret: true)
-      if text.isEmpty {
-        try file.create(SessionSecret.random() + [0x0A])
-        // That of another process, if that was quicker.
-        text = try file.read(most: most, isSecret: true)
-      }
-      if let kept = SessionSecret.lines(text), !kept.isEmpty { return SessionKeys(kept) }
-      logger.warning("\(file.path) holds no secret, of at least \(SessionSecret.shortest) characters: \(consequence)")
+      return SessionKeys(try kept(in: StateFile("sessions-\(port).secret", in: directory), logger))
     } catch {
-      logger.warning("the secret of sessions can't be kept: \(error): \(consequence)")
+      logger.warning(
+        "the secret of sessions can't be kept: \(error): \(consequence); expected a `state_dir` that this user alone may write to, or `sessions.secret`"
+      )
+      return .ofThisProcess()
     }
-    return .ofThisProcess()
   }
 
-  private static func named(_ path: String) throws(Gateway.Failure) -> [[UInt8]] {
-    let text: [UInt8]
-    do throws(ConfigurationFiles.FileFault) {
-      text = try ConfigurationFiles.system.read(path)
+  private enum Found {
+    case secrets([[UInt8]])
+    case nothing
+    /// What is there is no secret, or others may know it.
+    case spoilt(String)
+  }
+
+  /// What the file holds. It is made where there is none. One that is spoilt is set aside: its sessions are lost with it
+  /// anyway, and with a new one those that are opened from now on outlive the process.
+  private static func kept(in file: StateFile, _ logger: Logger) throws(StateFile.Fault) -> [[UInt8]] {
+    if case .secrets(let secrets) = look(at: file) { return secrets }
+    return try file.alone { () throws(StateFile.Fault) in
+      // Another process may have been quicker.
+      switch look(at: file) {
+      case .secrets(let secrets): return secrets
+      case .nothing: break
+      case .spoilt(let why):
+        let aside = try file.setAside()
+        logger.warning(
+          "\(why): it is set aside as \(aside), and another secret is made. Sessions that were opened under it have ended, and their clients must open others"
+        )
+      }
+      let made = SessionSecret.random()
+      try file.create(made + [0x0A])
+      if case .secrets(let secrets) = look(at: file) { return secrets }
+      return [made]
+    }
+  }
+
+  private static func look(at file: StateFile) -> Found {
+    guard file.isThere else { return .nothing }
+    do throws(StateFile.Fault) {
+      let text = try file.read(most: SecretFile.largest + 1, isSecret: true)
+      do throws(SecretFile.Fault) {
+        return .secrets(try SecretFile.secrets(in: text.bytes, of: file.path))
+      } catch {
+        return .spoilt(error.description)
+      }
     } catch {
-      throw Gateway.Failure(description: "sessions.secret_file: \(path): \(error.reason)")
+      return .spoilt(error.description)
     }
-    guard let secrets = SessionSecret.lines(text), !secrets.isEmpty else {
-      throw Gateway.Failure(
-        description:
-          "sessions.secret_file: \(path) holds no secret; expected lines of at least \(SessionSecret.shortest) characters"
-      )
-    }
-    return secrets
   }
 }

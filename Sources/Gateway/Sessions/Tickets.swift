@@ -84,7 +84,7 @@ extension Worker {
     let ticket = SessionTicket(
       session.id, minute: System.minute, session.revision, session.abilities, lists: session.announcedLists,
       isBound: session.transport != .streamableHTTP, path: key.path(alias(of: session.view) ?? ""),
-      principal: key.principal(session.principal.subject))
+      principal: session.party.name(under: key))
     ticket.append(to: &buffer, key: key)
   }
 
@@ -109,8 +109,20 @@ extension Worker {
     guard isHere || isGood(ticket, for: principal, view) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
-    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute))
+    // Its client may take it for ended once it has the answer, even if the process is killed right then.
+    let answer = Gathering(1)
+    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute)) { [gateway, index] in
+      gateway.post(to: index) { $0.confirmEnd(to: connection, answer) }
+    }
+    after(milliseconds: Self.endPatience) { [self] in confirmEnd(to: connection, answer) }
     if let session { end(session) }
+  }
+
+  /// How long the answer to a DELETE waits until it is in the file, in milliseconds.
+  private static let endPatience: UInt64 = 1000
+
+  private func confirmEnd(to connection: ConnectionID, _ answer: Gathering) {
+    guard answer.arrive() else { return }
     respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
   }
 
@@ -119,5 +131,13 @@ extension Worker {
   /// A client that a session was made anew for listens: what it knows of the lists may not be so any more.
   func tellToLookAgain(_ session: Session) {
     if session.takeNews() { announce(to: [session]) { $0.announcedLists } }
+  }
+}
+
+extension Party {
+  /// What stands for it in a ticket.
+  fileprivate func name(under key: SessionKeys.Key) -> UInt64 {
+    if case .address(let address) = self { return key.nobody(at: (address.high, address.low)) }
+    return key.principal(principal.subject)
   }
 }

@@ -9,32 +9,8 @@ import Wire
 
 /// What is kept of servers' names from one start to the next.
 @Suite final class NameJournalTests {
-  /// What was logged.
-  private final class Said: LogHandler {
-    let lines = Mutex<[String]>([])
-    var metadata: Logger.Metadata {
-      get { [:] }
-      set {}
-    }
-    var logLevel: Logger.Level {
-      get { .trace }
-      set {}
-    }
-    subscript(metadataKey _: String) -> Logger.Metadata.Value? {
-      get { nil }
-      set {}
-    }
-
-    func log(
-      level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-      function: String, line: UInt
-    ) {
-      lines.withLock { $0.append("\(message)") }
-    }
-  }
-
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-\(UUID().uuidString)")
-  private let said = Said()
+  private let said = LogOfTest()
 
   deinit { try? FileManager.default.removeItem(at: folder) }
 
@@ -42,8 +18,7 @@ import Wire
   private var path: String { directory + "/names-1" }
 
   private func journal(port: Int = 1) -> NameJournal {
-    let said = said
-    return NameJournal(in: directory, port: port, logger: Logger(label: "test", factory: { _ in said }))
+    NameJournal(in: directory, port: port, logger: said.logger)
   }
 
   private func names(_ tools: [String]) -> KnownNames {
@@ -81,7 +56,7 @@ import Wire
     #expect(await eventually { self.journal().names == ["b": self.names(["y"])] })
     #expect(journal(port: 2).names.isEmpty)
     #expect(try permissions(directory) == 0o700 && permissions(path) == 0o600)
-    #expect(said.lines.withLock { $0 } == [])
+    #expect(said.lines == [])
   }
 
   @Test("two processes may write, and one that was cut off costs nobody else a line")
@@ -144,7 +119,7 @@ import Wire
       let wanted = (round + 1) * journals.count
       #expect(await eventually { self.journal().names.count == wanted }, "\(round)")
     }
-    #expect(said.lines.withLock { $0 } == [])
+    #expect(said.lines == [])
   }
 
   @Test("while it is held nothing is written, and what was new then is written when it is released")
@@ -169,7 +144,7 @@ import Wire
     #expect(flock(holder, LOCK_EX | LOCK_NB) == 0)
     journal.keep(names(["y"]), of: "b")
     #expect(
-      await eventually { self.said.lines.withLock { $0.contains { $0.contains("another process has locked it") } } })
+      await eventually { self.said.lines.contains { $0.contains("another process has locked it") } })
     close(holder)
     journal.keep(names(["z"]), of: "c")
     #expect(await eventually { self.journal().names.count == 3 })
@@ -185,11 +160,11 @@ import Wire
     #expect(second.names.isEmpty)
     second.keep(names(["y"]), of: "a")
     second.keep(names(["z"]), of: "a")
-    #expect(said.lines.withLock { $0.count { $0.contains("may write to it") } } == 1)
+    #expect(said.lines.count { $0.contains("may write to it") } == 1)
     try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
     try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: directory)
     journal.keep(names(["y"]), of: "a")
-    #expect(await eventually { self.said.lines.withLock { $0.count } == 2 })
+    #expect(await eventually { self.said.lines.count == 2 })
     #expect(self.journal().names == ["a": names(["x"])])
   }
 
@@ -200,14 +175,14 @@ import Wire
     try Data().write(to: folder.appendingPathComponent("deep"))
     // Nothing can be made within a file, whoever tries.
     journal.keep(names(["x"]), of: "a")
-    #expect(await eventually { self.said.lines.withLock { $0.count } > 0 })
+    #expect(await eventually { self.said.lines.count > 0 })
     journal.keep(names(["y"]), of: "b")
     journal.keep(names(["z"]), of: "b")
     try FileManager.default.removeItem(at: folder.appendingPathComponent("deep"))
     journal.keep(names(["c"]), of: "c")
     let wanted = ["a": names(["x"]), "b": names(["z"]), "c": names(["c"])]
     #expect(await eventually { self.journal().names == wanted })
-    #expect(said.lines.withLock { $0.count { $0.contains("can't be kept for the next start") } } == 1)
+    #expect(said.lines.count { $0.contains("can't be kept for the next start") } == 1)
   }
 
   @Test("a link, a directory or a pipe in its place is left alone")
@@ -223,7 +198,7 @@ import Wire
     try FileManager.default.removeItem(atPath: path)
     #expect(mkfifo(path, 0o600) == 0)
     #expect(journal().names.isEmpty)
-    #expect(said.lines.withLock { $0.count } == 3)
+    #expect(said.lines.count == 3)
     #expect(!FileManager.default.fileExists(atPath: target))
   }
 }

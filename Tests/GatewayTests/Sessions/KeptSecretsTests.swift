@@ -12,7 +12,8 @@ import Wire
 @Suite("What is kept of sessions")
 final class KeptSecretsTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-\(UUID().uuidString)")
-  private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  private let log = LogOfTest()
+  private var logger: Logger { log.logger }
   private var path: String { folder.path }
 
   deinit { try? FileManager.default.removeItem(at: folder) }
@@ -55,16 +56,43 @@ final class KeptSecretsTests {
     #expect(all.count == 8 && all.allSatisfy { isTaken(ticket(all[0]), of: all[0], by: $0) })
   }
 
-  @Test("a secret that others may read, or that is none, is not used")
-  func spoilt() throws {
+  @Test(
+    "a secret that others may know, or that is none, is set aside, and the next one is kept",
+    arguments: ["0640", "short\n", "", "two words of more than thirty-two characters\n", "directory", "link"])
+  func spoilt(how: String) throws {
     let first = try keys()
     let file = "\(path)/sessions-1.secret"
-    try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file)
-    #expect(try !isTaken(ticket(first), of: first, by: keys()))
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
-    #expect(try isTaken(ticket(first), of: first, by: keys()))
-    try Data("short\n".utf8).write(to: URL(fileURLWithPath: file))
-    #expect(try !isTaken(ticket(first), of: first, by: keys()))
+    switch how {
+    case "0640": try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file)
+    case "directory":
+      try FileManager.default.removeItem(atPath: file)
+      try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
+    case "link":
+      try FileManager.default.moveItem(atPath: file, toPath: "\(path)/other")
+      try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "\(path)/other")
+    default: try Data(how.utf8).write(to: URL(fileURLWithPath: file))
+    }
+    let second = try keys()
+    #expect(!isTaken(ticket(first), of: first, by: second))
+    #expect(try isTaken(ticket(second), of: second, by: keys()))
+    #expect(log.lines.count == 1 && log.lines[0].contains("set aside as \(file).spoilt"))
+    #expect(FileManager.default.fileExists(atPath: "\(file).spoilt"))
+    let attributes = try FileManager.default.attributesOfItem(atPath: file)
+    #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+  }
+
+  @Test("processes that find a spoilt secret at the same time agree on the next one")
+  func raceToMend() async throws {
+    _ = try keys()
+    try Data("short\n".utf8).write(to: URL(fileURLWithPath: "\(path)/sessions-1.secret"))
+    let (path, logger) = (path, logger)
+    let made = await withTaskGroup(of: SessionKeys?.self) { group in
+      for _ in 0..<8 { group.addTask { try? SecretStore.keys(.init(), in: path, port: 1, logger) } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    let all = made.compactMap { $0 }
+    #expect(all.count == 8 && all.allSatisfy { isTaken(ticket(all[0]), of: all[0], by: $0) })
+    #expect(log.lines.count == 1)
   }
 
   @Test("what is configured wins, and what a file holds is taken too")
@@ -83,24 +111,5 @@ final class KeptSecretsTests {
     #expect(isTaken(ticket(own), of: own, by: other) && !isTaken(ticket(other), of: other, by: own))
     sessions.secretFile = "\(path)/none"
     #expect(throws: Gateway.Failure.self) { _ = try self.keys(sessions) }
-  }
-
-  @Test("what was ended is known to the next process, and to another one that runs, until it is too old")
-  func ended() throws {
-    let keys = SessionKeys.ofThisProcess()
-    func journal(oldest: UInt32 = 0) -> EndedJournal {
-      EndedJournal(in: path, port: 1, oldest: oldest, logger: logger)
-    }
-    let (one, two) = (journal(), journal())
-    one.end(ticket(keys, low: 1), oldest: 0)
-    one.end(ticket(keys, low: 2, minute: 200), oldest: 0)
-    // Other tests may keep every thread that could write it.
-    one.flush(within: 600_000)
-    #expect(one.contains(ticket(keys, low: 1)) && !two.contains(ticket(keys, low: 1)))
-    two.readOn()
-    #expect(two.contains(ticket(keys, low: 1)))
-    let three = journal(oldest: 150)
-    #expect(!three.contains(ticket(keys, low: 1)) && three.contains(ticket(keys, low: 2, minute: 200)))
-    #expect(!three.contains(ticket(keys, low: 3)))
   }
 }
