@@ -151,6 +151,8 @@ final class Exchange {
   var isAside = false
   /// It went out once more, in a new upstream session.
   var retried = false
+  /// It has waited until it was known what its server is in the legacy era.
+  var hasAwaitedFace = false
   /// How many redirects it has followed.
   var redirects = 0
   /// The upstream connection is not read until the client has taken what there is.
@@ -219,6 +221,7 @@ final class Exchange {
     deadline = 0
     decideAt = 0
     retried = false
+    hasAwaitedFace = false
     redirects = 0
     stake = nil
     isAside = false

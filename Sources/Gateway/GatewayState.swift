@@ -122,8 +122,8 @@ package final class GatewayState: Sendable {
     clusters.map { cluster in
       let isReady = if case .ready = cluster.health { true } else { false }
       return UpstreamFigures(
-        alias: cluster.alias, isReady: isReady, droppedLogLines: cluster.droppedLogLines.load(ordering: .relaxed),
-        droppedLogBytes: cluster.droppedLogBytes.load(ordering: .relaxed))
+        alias: cluster.alias, isReady: isReady, droppedLogLines: cluster.droppedLog.lines.load(ordering: .relaxed),
+        droppedLogBytes: cluster.droppedLog.bytes.load(ordering: .relaxed))
     }
   }
 
@@ -135,7 +135,10 @@ package final class GatewayState: Sendable {
   }
 
   /// Servers that list more than they may, and are served as they were before.
-  package var excessive: [(alias: String, hasExcess: Bool)] { clusters.map { ($0.alias, $0.hasExcess) } }
+  package var excessive: [(alias: String, hasExcess: Bool)] {
+    let served = catalogues
+    return zip(served.modern.clusters, served.legacy.clusters).map { ($0.alias, $0.hasExcess || $1.hasExcess) }
+  }
 
   var loopCount: Int { workerCount + 1 }
 
@@ -228,6 +231,15 @@ package final class GatewayState: Sendable {
     upstream(SharedKey(cluster: cluster.id, abilities: abilities, principal: principal), cluster, abilities)
   }
 
+  /// The conversation with an upstream that carries a session's calls.
+  func upstream(_ cluster: Cluster, of session: Session) -> UpstreamSession {
+    switch cluster.isolation {
+    case .shared: sharedUpstream(cluster)
+    case .principal: principalUpstream(cluster, session.principal, abilities: session.abilities)
+    case .session: session.upstream(cluster)
+    }
+  }
+
   private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
     shared.withLock { table in
       if let known = table[key] { return known }
@@ -236,7 +248,7 @@ package final class GatewayState: Sendable {
       // Who was subscribed before the server changed still is.
       for (other, former) in table
       where other.abilities == key.abilities && other.principal == key.principal
-        && former.cluster.number == cluster.number
+        && cluster.takesOver(from: former.cluster)
       {
         made.inherit(from: former)
       }
@@ -264,7 +276,14 @@ package final class GatewayState: Sendable {
     guard binding.cluster.isolation != .session,
       let key = shared.withLock({ $0.first { $0.value === binding }?.key })
     else { return [] }
-    let view = CatalogueView.only(upstream: binding.cluster.number)
+    let number = binding.cluster.number
+    // Sessions are of the legacy era: where a server has a face for that, the other one is not theirs.
+    if !binding.cluster.isSecondFace,
+      catalogue(of: .legacy).clusters.contains(where: { $0.number == number && $0.isSecondFace })
+    {
+      return []
+    }
+    let view = CatalogueView.only(upstream: number)
     return sessions.all.filter { ($0.view == .all || $0.view == view) && key.admits($0) }
   }
 

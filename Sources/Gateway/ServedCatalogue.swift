@@ -35,9 +35,11 @@ final class ServedCatalogue: Sendable {
   /// - Parameters:
   ///   - lists: by upstream, in the order of configuration; nil for one that has never answered.
   ///   - known: what upstreams called their own before this gateway started, by alias.
+  ///   - reserved: by upstream, what else is its own, though it is not listed here.
+  ///   - promising: the numbers of those that may yet turn out to offer more than is known of them.
   static func merge(
     _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration,
-    known: [String: KnownNames] = [:]
+    known: [String: KnownNames] = [:], reserved: [KnownNames] = [], promising: Set<Int> = []
   ) -> ServedCatalogue {
     let policy: PrefixPolicy =
       switch configuration.prefix {
@@ -46,10 +48,12 @@ final class ServedCatalogue: Sendable {
       case .never: .never
       }
     let identity = GatewayState.identity
-    let complete = zip(lists, clusters).map { list, cluster in
-      var list = list ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
+    let complete = zip(lists, clusters).enumerated().map { place, pair in
+      let cluster = pair.1
+      var list = pair.0 ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
       list.number = cluster.number
       list.known = known[cluster.alias] ?? KnownNames()
+      if place < reserved.count { list.reserved = reserved[place] }
       return list
     }
     var limits = CatalogueBuilder.PageLimits()
@@ -58,7 +62,11 @@ final class ServedCatalogue: Sendable {
     let catalogue = CatalogueBuilder.merge(complete, policy: policy, identity: identity, limits: limits)
     let answers = clusters.map { $0.profile?.offer }
     // A session is told once what there is: whatever a server that has not answered yet may bring is promised.
-    let promised = zip(answers, clusters).map { $0 ?? ServerOffer(alias: $1.alias, capabilities: .conceivable) }
+    let promised = zip(answers, clusters).map { answer, cluster in
+      var offer = answer ?? ServerOffer(alias: cluster.alias, capabilities: .conceivable)
+      if promising.contains(cluster.number) { offer.capabilities.formUnion(.conceivable) }
+      return offer
+    }
     let offers =
       [Offer(merging: promised, identity: identity)] + promised.map { Offer(merging: [$0], identity: identity) }
     let withResources = answers.indices.filter { place in

@@ -256,8 +256,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {
     guard let link = links[UInt32(value(of: tag))] else { return }
     let cluster = link.cluster
-    cluster.droppedLogLines.add(loss.lines, ordering: .relaxed)
-    cluster.droppedLogBytes.add(loss.bytes + loss.cut, ordering: .relaxed)
+    cluster.droppedLog.lines.add(loss.lines, ordering: .relaxed)
+    cluster.droppedLog.bytes.add(loss.bytes + loss.cut, ordering: .relaxed)
     logger.warning("\(cluster.alias): \(loss)", metadata: ["server": "\(cluster.alias)"])
   }
 
@@ -367,9 +367,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   // MARK: Upstreams
 
   func stake(in cluster: Cluster) -> UpstreamStake {
-    if let known = stakes[cluster.key] { return known }
+    if let known = stakes[cluster.stakeKey] { return known }
     let made = UpstreamStake()
-    stakes[cluster.key] = made
+    stakes[cluster.stakeKey] = made
     return made
   }
 

@@ -14,6 +14,8 @@ package struct UpstreamLists: Sendable, Equatable {
   package var pages: [ListKind: [[UInt8]]]
   /// What it called its own before this gateway started. Counts for lists that it has not answered yet.
   package var known = KnownNames()
+  /// What is its own as well, though it is not listed here: in the other era it goes by these names.
+  package var reserved = KnownNames()
 
   package init(
     alias: String, revision: Revision, isHTTP: Bool, isFresh: Bool = true, pages: [ListKind: [[UInt8]]] = [:]
@@ -134,6 +136,9 @@ package struct CatalogueBuilder {
         }
       }
       if faults.count > 0 { problems.append(.mended(alias: list.alias, kind: kind, faults)) }
+      for token in list.reserved.tokens[kind] ?? [] {
+        keep(token, kind, upstream: upstream, alias: list.alias, own: &own, taken: &taken)
+      }
     }
   }
 
@@ -224,7 +229,7 @@ package struct CatalogueBuilder {
     sources[Int(kind.rawValue)].append(source)
   }
 
-  /// Keeps a name for a server that has not answered yet: nobody sees it, but nobody else gets it, and calls to it go there.
+  /// Keeps a name for a server that does not list it here, or has not answered yet: nobody sees it, but nobody else gets it, and calls to it go there.
   private mutating func keep(
     _ token: [UInt8], _ kind: ListKind, upstream: Int, alias: String, own: inout Set<[UInt8]>, taken: inout Set<[UInt8]>
   ) {

@@ -21,6 +21,22 @@ package struct KnownNames: Sendable, Equatable {
     }
   }
 
+  /// Those that an upstream lists.
+  package init(of lists: UpstreamLists) {
+    var room = Self.most
+    for kind in ListKind.allCases {
+      for page in lists.pages[kind] ?? [] {
+        let page = page.rawBytes
+        guard let array = CatalogueBuilder.entries(of: kind, in: page) else { continue }
+        var items = JSON.items(of: page[array])
+        while let item = items.next() {
+          let raw = items.value(of: item)
+          if let entry = ListEntry(raw, kind: kind) { add(raw[entry.identity].array, kind, &room) }
+        }
+      }
+    }
+  }
+
   package var isEmpty: Bool { tokens.isEmpty }
 
   /// Whether it had resources of any kind.

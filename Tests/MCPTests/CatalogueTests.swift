@@ -128,6 +128,26 @@ import Wire
     #expect(exposed == Self.exposed(Self.merge(lists, .never), .tools))
   }
 
+  @Test("names that a server has in the other era only are kept for it, unseen, so that none depends on the era")
+  func reserved() {
+    let (modern, legacy) = (["both", "new"], ["both", "old"])
+    func first(_ names: [String], besides: [String]) -> UpstreamLists {
+      var lists = Self.lists("a", tools: names.map { Self.tool($0) })
+      lists.reserved = KnownNames(of: Self.lists("a", tools: besides.map { Self.tool($0) }))
+      return lists
+    }
+    let other = Self.lists("b", tools: ["old", "new", "own"].map { Self.tool($0) })
+    for (names, besides) in [(modern, legacy), (legacy, modern)] {
+      let catalogue = Self.merge([first(names, besides: besides), other], .never)
+      #expect(Self.exposed(catalogue, .tools, of: 1) == ["b__old", "b__new", "own"])
+      // Calls to any of them are its own.
+      #expect(Set(Self.exposed(catalogue, .tools, of: 0)) == ["both", "new", "old"])
+      let page = Self.text(catalogue, .tools)
+      for name in names { #expect(page.contains("\"\(name)\"")) }
+      for name in besides where !names.contains(name) { #expect(!page.contains("\"\(name)\"")) }
+    }
+  }
+
   private static func exposed(_ catalogue: Catalogue, _ kind: ListKind, of upstream: Int? = nil) -> [String] {
     catalogue.entries(kind).filter { upstream == nil || $0.upstream == upstream }.map {
       String(decoding: $0.exposed, as: UTF8.self)

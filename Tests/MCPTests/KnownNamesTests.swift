@@ -30,6 +30,14 @@ import Wire
     #expect(
       String(decoding: lines[1], as: UTF8.self) == #"names 1 \#(Self.digest) {"server":"b","prompts":["ask"]}"# + "\n")
   }
+  @Test("what an upstream lists has the names that its catalogue has")
+  func listed() {
+    let lists = CatalogueTests.lists(
+      "a", tools: [CatalogueTests.tool("read"), #"{"no":"name"}"#, CatalogueTests.tool(#"caf\u00e9"#)],
+      resources: [#"{"uri":"f:///1","name":"n"}"#], templates: [#"{"uriTemplate":"t://{x}","name":"n"}"#])
+    #expect(KnownNames(of: lists) == Self.names(0))
+  }
+
   // printf '{"server":"b","prompts":["ask"]}' | sha256sum
   private static let digest = "14e338117042937b"
 

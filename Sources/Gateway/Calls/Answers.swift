@@ -62,7 +62,7 @@ extension Worker {
     guard reusable, let cluster, !cluster.isRetired,
       (stake ?? self.stake(in: cluster)).pool.give(connection, now: now)
     else { return loop.close(connection) }
-    loop.setTag(connection, tag(.idle, UInt64(cluster.id)))
+    loop.setTag(connection, tag(.idle, UInt64(cluster.stakeID)))
   }
 
   /// The answer came, the body has not ended: it should at once.

@@ -55,6 +55,7 @@ extension Worker {
       }
       exchange.lacking = []
     } else if revision.era == .modern {
+      if cluster.awaitsSecondFace, !exchange.hasAwaitedFace { return awaitFace(of: cluster, exchange, envelope) }
       level = exchange.session?.withState { $0.logLevel }
     }
     splice.reset()

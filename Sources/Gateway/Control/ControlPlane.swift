@@ -23,6 +23,9 @@ actor ControlPlane {
   /// Who looks after each upstream, and its lists; by the id of the cluster.
   var supervisors: [Int: Supervisor] = [:]
   var lists: [Int: UpstreamLists] = [:]
+  /// What servers are for clients of the legacy era besides, by the id of the cluster.
+  var faces: [Int: SecondFace] = [:]
+  var faceWaiters: [FaceWaiter] = []
   /// What some clients see differently.
   var overlays: [SessionID: Overlay] = [:]
   /// Lists of clients' own conversations that are to be looked at.
@@ -189,6 +192,7 @@ actor ControlPlane {
     while !stopped, !supervisor.isDismissed {
       do throws(UpstreamFailure) {
         let profile = try await probe(supervisor)
+        found(profile, of: cluster)
         // Listened to before it is fetched, so that no change falls between the two.
         await startListening(supervisor, profile)
         defer { stopListening(supervisor) }
@@ -198,21 +202,24 @@ actor ControlPlane {
         cluster.update(.ready(profile))
         promote(cluster)
         if cameBack {
+          let how = "\(profile.transport), \(profile.revision.label)"
           logger.info(
-            "\(cluster.alias) is ready: \(profile.transport), \(profile.revision.label)",
+            "\(cluster.alias) is ready\(cluster.isSecondFace ? " in the legacy era too" : ""): \(how)",
             metadata: ["server": "\(cluster.alias)"])
         }
-        scheduleMerge(now: allHaveAnswered || !supervisor.reprobed.isEmpty)
+        scheduleMerge(now: allHaveAnswered || !supervisor.reprobed.isEmpty || cluster.isSecondFace)
         supervisor.settleProbe()
+        answered(cluster)
         try await watch(supervisor, profile)
       } catch {
         guard !stopped, !supervisor.isDismissed else { break }
+        if error.isRefusal, cluster.isSecondFace {
+          refused(cluster, error.text)
+          break
+        }
         supervisor.failures += 1
         let delay = min(UInt64(500) << min(supervisor.failures - 1, 6), 30_000)
-        if supervisor.failures == 1 {
-          logger.warning(
-            "\(cluster.alias) is not available: \(error.text)", metadata: ["server": "\(cluster.alias)"])
-        }
+        if supervisor.failures == 1 { tellFailure(of: cluster, error) }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
         if lists[cluster.id]?.isFresh == true {
           // Listed as before, but no longer to be kept.
@@ -224,6 +231,7 @@ actor ControlPlane {
         promote(cluster)
         // The last one that the first list waits for, and it has none.
         if doors != nil, allHaveAnswered { merge() }
+        answered(cluster)
         await pause(delay)
       }
     }
@@ -231,7 +239,18 @@ actor ControlPlane {
     supervisor.settleProbe()
   }
 
-  private var allHaveAnswered: Bool { clusters.allSatisfy(\.hasAnswered) }
+  private func tellFailure(of cluster: Cluster, _ failure: UpstreamFailure) {
+    var era = ""
+    if cluster.isSecondFace {
+      // That the server is gone is told once.
+      if let server = server(of: cluster), case .down = server.health { return }
+      era = " in the legacy era"
+    }
+    logger.warning(
+      "\(cluster.alias) is not available\(era): \(failure.text)", metadata: ["server": "\(cluster.alias)"])
+  }
+
+  private var allHaveAnswered: Bool { clusters.allSatisfy { $0.hasAnswered && !isFaceUnknown(of: $0) } }
 
   func pause(_ milliseconds: UInt64) async {
     await withCheckedContinuation { continuation in
@@ -255,6 +274,8 @@ actor ControlPlane {
       if !news.reprobed.isEmpty { return }
       if news.isMisunderstood, worker.now >= supervisor.askedForUpgrade + Self.upgradeInterval {
         supervisor.askedForUpgrade = worker.now
+        // A second face may be there no more.
+        if supervisor.cluster.isSecondFace { return }
         Task { await lookForUpgrade(supervisor) }
       }
       if !unsettled.isEmpty {
@@ -406,6 +427,9 @@ actor ControlPlane {
       tellConflicts(of: new)
       remember(new.modern)
     }
+    if !new.legacy.leadsToSame(as: old.legacy) {
+      moveSubscriptions(from: old.legacy.clusters, to: new.legacy.clusters)
+    }
     letClientsIn()
     // Each client is told of what its era sees: sessions are of the legacy one, listens of the modern one.
     let (forSessions, forListens) = (new.legacy.changes(since: old.legacy), new.modern.changes(since: old.modern))
@@ -441,27 +465,42 @@ actor ControlPlane {
     gateway.countConflicts(served.problems.count + found.count)
   }
 
-  /// What clients of the legacy era call.
-  var legacyClusters: [Cluster] { clusters }
-
   private func mergedCatalogues() -> Catalogues {
-    let modern = merged(lists, clusters)
-    let legacyClusters = legacyClusters
-    guard !legacyClusters.elementsEqual(clusters, by: ===) else { return Catalogues(modern) }
-    return Catalogues(legacy: merged(lists, legacyClusters), modern: modern)
+    let modern = merged(lists, .modern)
+    guard clusters.contains(where: { faces[$0.id]?.cluster != nil }) else { return Catalogues(modern) }
+    return Catalogues(legacy: merged(lists, .legacy), modern: modern)
   }
 
-  /// The catalogue that lists, by the id of their cluster, make together.
-  func merged(_ lists: [Int: UpstreamLists], _ clusters: [Cluster]) -> ServedCatalogue {
-    ServedCatalogue.merge(
-      clusters.map { lists[$0.id] }, clusters, gateway.configuration, known: known)
+  /// The catalogue that lists, by the id of their cluster, make together for clients of an era.
+  func merged(_ lists: [Int: UpstreamLists], _ era: Era) -> ServedCatalogue {
+    let called = era == .legacy ? legacyClusters : clusters
+    let reserved = clusters.map { reservedNames(of: $0, for: era, lists) }
+    let promising = era == .legacy ? Set(clusters.filter(isFacePromised).map(\.number)) : []
+    return ServedCatalogue.merge(
+      called.map { lists[$0.id] }, called, gateway.configuration, known: known, reserved: reserved,
+      promising: promising)
+  }
+
+  /// What a server calls its own in the other era. Both catalogues keep the names of both eras for it, so that a name means
+  /// the same to all clients; as long as one era is not known, what was known of it last.
+  private func reservedNames(of cluster: Cluster, for era: Era, _ lists: [Int: UpstreamLists]) -> KnownNames {
+    guard let face = faces[cluster.id], face.state.isOpen || face.state.isUntried else { return KnownNames() }
+    let other = era == .legacy ? cluster : face.cluster
+    if let other, let listed = lists[other.id] { return KnownNames(of: listed) }
+    return known[cluster.alias] ?? KnownNames()
   }
 }
 
 /// Why an upstream can't be used now, for people.
 struct UpstreamFailure: Error, Sendable {
   let text: String
-  init(_ text: String) { self.text = text }
+  /// It is so until something about the upstream changes.
+  let isRefusal: Bool
+
+  init(_ text: String, isRefusal: Bool = false) {
+    self.text = text
+    self.isRefusal = isRefusal
+  }
 }
 
 /// One upstream's place in the control plane: what has happened to it and who waits for that. Confined to the actor.

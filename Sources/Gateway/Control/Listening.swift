@@ -14,7 +14,9 @@ extension ControlPlane {
   func startListening(_ supervisor: Supervisor, _ profile: Cluster.Profile) async {
     let cluster = supervisor.cluster
     supervisor.listeningSince = worker.now
-    let wanted = gateway.interests.follow(cluster.number, as: cluster.id)
+    // What is wanted of a server at all its first face tells; of what a conversation subscribed to that one hears.
+    let wanted =
+      cluster.isSecondFace ? Interests.Changes() : gateway.interests.follow(cluster.number, as: cluster.id)
     if profile.revision.era == .modern {
       await beginListens(supervisor, profile, wanted)
     } else {

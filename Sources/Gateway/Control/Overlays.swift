@@ -115,7 +115,7 @@ extension ControlPlane {
       overlayTurn += 1
       overlay.turn = overlayTurn
       overlays[id] = overlay
-      after = merged(lists.merging(overlay.lists) { $1 }, legacyClusters)
+      after = merged(lists.merging(overlay.lists) { $1 }, .legacy)
       session.see(after)
     }
     worker.announce(after.changes(since: before), to: [session])

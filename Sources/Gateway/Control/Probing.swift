@@ -8,6 +8,7 @@ extension ControlPlane {
   /// Opens the gateway's own conversation and says what the upstream turned out to be.
   func probe(_ supervisor: Supervisor) async throws(UpstreamFailure) -> Cluster.Profile {
     let cluster = supervisor.cluster
+    if cluster.isSecondFace { return try await probeSecondFace(supervisor) }
     guard let server = cluster.server else {
       return Cluster.Profile(transport: .embedded, revision: .newest, offer: EmbeddedServer.offer(alias: cluster.alias))
     }
@@ -80,6 +81,7 @@ extension ControlPlane {
 
   /// Whether an upstream that was of the legacy era speaks the modern one by now. Its calls go on meanwhile.
   func lookForUpgrade(_ supervisor: Supervisor) async {
+    guard supervisor.cluster.server?.era == .automatic else { return }
     let found: Cluster.Profile?
     switch supervisor.cluster.profile?.transport {
     case .stdio: found = try? await probeThrowaway(supervisor.cluster, .stdio)
@@ -87,9 +89,7 @@ extension ControlPlane {
     case .streamableHTTP: found = try? await discover(supervisor)
     default: return
     }
-    guard found != nil else { return }
-    supervisor.isUpgraded = true
-    supervisor.raise(.outOfDate {})
+    if found != nil { upgrade(supervisor.cluster) }
   }
 
   /// Asks a process that is thrown away: servers lock on their first message (PROTOCOL section 4). nil if the server is of
@@ -137,13 +137,17 @@ extension ControlPlane {
     let result = await withCheckedContinuation { continuation in
       switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
       case .yours, .open, .unheard:
-        worker.establish(binding, transport, .legacy) { continuation.resume(returning: $0) }
+        // A second face may turn out to be none, which is no news.
+        worker.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
+          continuation.resume(returning: $0)
+        }
       case .waiting, .closed:
         continuation.resume(returning: .failure(.failed("its conversation is being opened")))
       }
     }
     switch result {
     case .success(let established):
+      if let link = established.open.link { worker.on(link.worker) { $0.links[link.number]?.isStarting = false } }
       guard let waiters = binding.opened(established.open) else {
         worker.end(established.open, cluster)
         return .failure(HandshakeFailure(failure: UpstreamFailure("its configuration has changed")))
@@ -159,9 +163,22 @@ extension ControlPlane {
       for waiter in binding.failed() where waiter.exchange != .none {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
       }
-      var failure = HandshakeFailure(failure: UpstreamFailure(error.text))
+      var failure = HandshakeFailure(failure: UpstreamFailure(error.text, isRefusal: isRefusal(error, of: cluster)))
       if case .status(let status, _) = error { failure.isWrongTransport = [400, 404, 405].contains(status) }
       return .failure(failure)
+    }
+  }
+
+  /// Whether a server does not speak the legacy era at all, rather than not now.
+  private func isRefusal(_ error: Worker.EstablishFailure, of cluster: Cluster) -> Bool {
+    switch error {
+    case .refused: return true
+    case .status(let status, _): return (400..<500).contains(status) && ![408, 425, 429].contains(status)
+    case .unable: return false
+    case .failed:
+      // A process or a WebSocket that ends on the first `initialize`, or says nothing to it for as long as a start may take.
+      guard case .url(let remote) = cluster.server?.kind else { return cluster.profile == nil }
+      return remote.transport == .webSocket && cluster.profile == nil
     }
   }
 

@@ -76,11 +76,23 @@ extension ControlPlane {
   /// A cluster has answered, or failed to: if it is to take another's place it does so now. What the operator wants to
   /// be gone goes even if what is to come fails.
   func promote(_ cluster: Cluster) {
-    guard successors[cluster.number] === cluster,
+    guard successors[cluster.number] === cluster, !isFaceUnknown(of: cluster),
       let place = clusters.firstIndex(where: { $0.number == cluster.number })
     else { return }
+    let sameServer = formerFace(for: cluster)
     successors[cluster.number] = nil
+    if let sameServer {
+      guard case .ready(let profile) = cluster.health, profile.revision.era == .modern else {
+        // It was not what it seemed to be: what serves goes on.
+        Task { await leave(cluster) }
+        return
+      }
+      clusters[place] = cluster
+      adopt(sameServer, asFaceOf: cluster)
+      return merge()
+    }
     let former = clusters[place]
+    let formerFace = takeFace(of: former)
     clusters[place] = cluster
     if case .down(let reason, let retryAt, nil) = cluster.health {
       // Its tools stay listed from the last good answer, like those of any server that fails.
@@ -89,24 +101,26 @@ extension ControlPlane {
       cluster.update(.down(reason: reason, retryAt: retryAt, former.profile))
     }
     merge()
-    for session in gateway.sessions.all where session.isSubscribed(in: former) {
-      gateway.post(to: Int(session.id.worker)) { $0.reopen(session.upstream(cluster)) }
-    }
     Task { await leave(former) }
+    if let formerFace { Task { await leave(formerFace) } }
   }
 
   /// No new call comes to a cluster; once those on their way have ended its conversations are ended.
-  private func leave(_ cluster: Cluster) async {
+  func leave(_ cluster: Cluster) async {
     cluster.retire()
+    let face = takeFace(of: cluster)
+    if let face { Task { await leave(face) } }
     let supervisor = supervisors.removeValue(forKey: cluster.id)
     if let supervisor {
       supervisor.isDismissed = true
       stopListening(supervisor)
       supervisor.raise(.stop)
     }
+    // The other face of the same server goes on with the same connections.
+    let keepsStake = clusters.contains { $0.stakeID == cluster.stakeID }
     for worker in 0..<gateway.loopCount {
       await withCheckedContinuation { continuation in
-        gateway.post(to: worker) { $0.leave(cluster) { continuation.resume() } }
+        gateway.post(to: worker) { $0.leave(cluster, keepsStake: keepsStake) { continuation.resume() } }
       }
     }
     for upstream in gateway.takeSharedUpstreams(of: cluster) { worker.end(upstream) }
@@ -131,12 +145,14 @@ extension ControlPlane {
 
 extension Worker {
   /// Calls `done` when nothing of this worker's concerns the cluster any more.
-  func leave(_ cluster: Cluster, _ done: @escaping @Sendable () -> Void) {
-    for connection in stake(in: cluster).pool.expire(after: 0, now: now) { loop.abort(connection) }
-    guard exchanges.ids(where: { $0.cluster === cluster }).isEmpty else {
-      return after(milliseconds: 100) { [self] in leave(cluster, done) }
+  func leave(_ cluster: Cluster, keepsStake: Bool, _ done: @escaping @Sendable () -> Void) {
+    if !keepsStake {
+      for connection in stake(in: cluster).pool.expire(after: 0, now: now) { loop.abort(connection) }
     }
-    stakes[cluster.key] = nil
+    guard exchanges.ids(where: { $0.cluster === cluster }).isEmpty else {
+      return after(milliseconds: 100) { [self] in leave(cluster, keepsStake: keepsStake, done) }
+    }
+    if !keepsStake { stakes[cluster.stakeKey] = nil }
     for (connection, stream) in upstreamStreams where stream.cluster === cluster {
       guard case .notifications = stream.role else { continue }
       upstreamStreams[connection] = nil

@@ -165,7 +165,16 @@ extension Worker {
   /// The handshake comes after the stream: what the client said is kept beside the session.
   private func initializeEventStream(_ session: Session, _ envelope: Envelope) {
     shakeHands(session, envelope.requestedRevision, envelope)
-    writeInitializeResult(envelope, session)
-    emit(bodyBytes, to: session)
+    guard awaitsFaces(session.view) else {
+      writeInitializeResult(envelope, session)
+      emit(bodyBytes, to: session)
+      return
+    }
+    let message = envelope.message.array
+    whenFacesAreKnown(session.view) { worker in
+      let envelopes = worker.requestScanner
+      worker.writeInitializeResult(envelopes.scan(message.rawBytes), session)
+      worker.emit(worker.bodyBytes, to: session)
+    }
   }
 }

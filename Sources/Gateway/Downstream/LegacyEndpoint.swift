@@ -27,7 +27,14 @@ extension Worker {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
-    opened(connection, session, envelope) { append(ticketOf: session, to: &$0) }
+    guard awaitsFaces(view) else { return opened(connection, session, envelope) { append(ticketOf: session, to: &$0) } }
+    let message = envelope.message.array
+    whenFacesAreKnown(view) { worker in
+      let envelopes = worker.requestScanner
+      worker.opened(connection, session, envelopes.scan(message.rawBytes)) {
+        worker.append(ticketOf: session, to: &$0)
+      }
+    }
   }
 
   func shakeHands(_ session: Session, _ revision: Revision, _ envelope: Envelope) {

@@ -73,8 +73,17 @@ extension Worker {
         reply, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
     sockets.open(session, at: place)
-    writeInitializeResult(envelope, session)
-    send(bodyBytes, reply)
+    guard awaitsFaces(socket.view) else {
+      writeInitializeResult(envelope, session)
+      return send(bodyBytes, reply)
+    }
+    let message = envelope.message.array
+    whenFacesAreKnown(socket.view) { worker in
+      guard worker.sockets.place(of: reply.connection) != nil else { return }
+      let envelopes = worker.requestScanner
+      worker.writeInitializeResult(envelopes.scan(message.rawBytes), session)
+      worker.send(worker.bodyBytes, reply)
+    }
   }
 
   // MARK: Toward the client

@@ -232,7 +232,7 @@ package final class Session: Sendable {
       let made = UpstreamSession(
         cluster: cluster, owner: id, abilities: abilities)
       // What it subscribed to before the server changed it still is.
-      for former in state.upstreams.values where former.cluster.number == cluster.number { made.inherit(from: former) }
+      for former in state.upstreams.values where cluster.takesOver(from: former.cluster) { made.inherit(from: former) }
       // A call that outlived the session must not open what nobody would end.
       if state.ended {
         _ = made.close()

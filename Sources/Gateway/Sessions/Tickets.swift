@@ -64,6 +64,7 @@ extension Worker {
       handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     session.note(ticket.lists)
+    if awaitsFaces(view) { control?.expectLegacy(view) {} }
     if admit(session) { return .found(session) }
     // Another worker may have been quicker.
     return gateway.sessions.find(ticket.id).map { .found($0) } ?? .full

@@ -18,7 +18,8 @@ extension Worker {
     guard let token = envelope.value(Param.uri), let uri = JSON.bytes(token), let upstream = cluster.profile?.revision
     else { return }
     let session = binding?.owner.flatMap(gateway.sessions.find)
-    let routes = gateway.catalogue(for: session).routes
+    let era: Era = session != nil || cluster.isSecondFace ? .legacy : .modern
+    let routes = (session?.overlay ?? gateway.catalogue(of: era)).routes
     let update = ResourceUpdate(
       upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri,
       claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array)
@@ -32,6 +33,8 @@ extension Worker {
       tellSubscribers(of: binding, update)
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
       if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
+      // They hear what the server's first face says.
+      if cluster.isSecondFace { return }
     }
     for worker in 0..<gateway.workerCount { on(worker) { $0.tellListens(update) } }
   }
@@ -107,7 +110,7 @@ extension Worker {
 
   /// Whether a conversation that clients share brings news of a resource to listens as well.
   func isWanted(_ interest: ResourceInterest, in binding: UpstreamSession) -> Bool {
-    binding.cluster.isolation == .shared && gateway.interests.isWanted(interest)
+    binding.cluster.isolation == .shared && !binding.cluster.isSecondFace && gateway.interests.isWanted(interest)
   }
 
   /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.

@@ -61,6 +61,9 @@ final class Cluster: Sendable {
   let number: Int
   let id: Int
   var key: PlainKey { PlainKey(id) }
+  /// Calls in flight and connections are counted under it: those of both faces of a server are one server's.
+  let stakeID: Int
+  var stakeKey: PlainKey { PlainKey(stakeID) }
   let alias: String
   let aliasBytes: [UInt8]
   let server: GatewayConfiguration.Server?
@@ -85,18 +88,21 @@ final class Cluster: Sendable {
   }
   private let place = Mutex<Place?>(nil)
   private let hasMoved = Atomic<Bool>(false)
-  /// Lines of its children that the log does not have, since they came faster than `limits.stderr_rate`.
-  let droppedLogLines = Atomic<UInt64>(0)
-  /// Bytes of those, and of what was cut off lines beyond `limits.stderr_line`.
-  let droppedLogBytes = Atomic<UInt64>(0)
+  /// Of both faces of a server.
+  let droppedLog: DroppedLog
   private let retired = Atomic<Bool>(false)
   private let exceeds = Atomic<Bool>(false)
+  private let isSecond: Atomic<Bool>
+  private let isAwaited = Atomic<Bool>(false)
 
   private let streamsWord = Atomic<UInt8>(Streams.unknown.rawValue)
 
   init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {
     number = name.number
     id = name.id
+    stakeID = name.id
+    droppedLog = DroppedLog()
+    isSecond = Atomic(false)
     self.connectTimeout = connectTimeout
     stamps = Self.stamps(of: server)
     alias = server.alias
@@ -120,10 +126,30 @@ final class Cluster: Sendable {
     configuredHead = Self.head("POST", target: url.target, url.authority, remote.headers, accept: Self.bothTypes)
   }
 
+  /// Another face of the same server.
+  init(faceOf other: Cluster, id: Int, isSecond: Bool) {
+    number = other.number
+    self.id = id
+    stakeID = other.stakeID
+    droppedLog = other.droppedLog
+    self.isSecond = Atomic(isSecond)
+    connectTimeout = other.connectTimeout
+    stamps = other.stamps
+    alias = other.alias
+    aliasBytes = other.aliasBytes
+    server = other.server
+    endpoint = other.endpoint
+    target = other.target
+    configuredHead = other.configuredHead
+  }
+
   /// The demonstration server.
   init(embedded alias: String, _ name: Name) {
     number = name.number
     id = name.id
+    stakeID = name.id
+    droppedLog = DroppedLog()
+    isSecond = Atomic(false)
     connectTimeout = 0
     stamps = []
     self.alias = alias
@@ -135,6 +161,18 @@ final class Cluster: Sendable {
   }
 
   var isEmbedded: Bool { server == nil }
+
+  // MARK: Faces
+
+  /// It is what clients of the legacy era see of a server that another cluster stands for.
+  var isSecondFace: Bool { isSecond.load(ordering: .relaxed) }
+  func becomeSecondFace() { isSecond.store(true, ordering: .relaxed) }
+
+  /// It is not known yet what it is for clients of the legacy era: the first of them waits for that.
+  var awaitsSecondFace: Bool {
+    get { isAwaited.load(ordering: .relaxed) }
+    set { isAwaited.store(newValue, ordering: .relaxed) }
+  }
 
   /// Whether it lists more than it may, and is served as it was before.
   var hasExcess: Bool { exceeds.load(ordering: .relaxed) }
@@ -177,6 +215,12 @@ final class Cluster: Sendable {
     same.position = server.position
     same.displayName = server.displayName
     return same == server
+  }
+
+  /// Whether who had settled something with `former` has it settled with this one: the same server as it was before it
+  /// changed, or before it had a second face. What is of the legacy era does not go over to the first face.
+  func takesOver(from former: Cluster) -> Bool {
+    former.number == number && (isSecondFace || !former.isSecondFace)
   }
 
   // MARK: GET streams
@@ -282,4 +326,12 @@ final class Cluster: Sendable {
     for header in headers { text += "\(header.name): \(header.value)\r\n" }
     return Array(text.utf8)
   }
+}
+
+/// What the log does not have of a server's children.
+final class DroppedLog: Sendable {
+  /// Lines that came faster than `limits.stderr_rate`.
+  let lines = Atomic<UInt64>(0)
+  /// Bytes of those, and of what was cut off lines beyond `limits.stderr_line`.
+  let bytes = Atomic<UInt64>(0)
 }

@@ -14,6 +14,8 @@ extension Worker {
     /// An HTTP status that is no answer to `initialize`.
     case status(Int, retryAfter: UInt64?)
     case failed(String)
+    /// The gateway itself has no room for it.
+    case unable(String)
     /// The server's answer to `initialize` is an error, or names no revision known here.
     case refused(String)
 
@@ -21,7 +23,7 @@ extension Worker {
       switch self {
       case .status(401, _), .status(403, _): "it does not accept the gateway's credentials"
       case .status(let status, _): "it answered HTTP \(status)"
-      case .failed(let text): text
+      case .failed(let text), .unable(let text): text
       case .refused(let why): "initialize was refused: \(why)"
       }
     }
@@ -69,7 +71,7 @@ extension Worker {
       let owner = binding.owner == nil ? binding.cluster.number % gateway.workerCount : index
       on(owner) { worker in
         guard let link = worker.startLink(binding) else {
-          return completion(.failure(.failed("the gateway has too many connections open")))
+          return completion(.failure(.unable("the gateway has too many connections open")))
         }
         link.isStarting = isStarting
         guard era == .legacy else {
@@ -101,6 +103,8 @@ extension Worker {
     let reference = link?.reference
     let call = LocalCall { [self] outcome in
       switch outcome {
+      case .message(_, let status, _) where binding.cluster.isSecondFace && (status == 429 || status >= 500):
+        completion(.failure(.status(status, retryAfter: nil)))
       case .message(let bytes, _, let httpSession):
         initialized(binding, reference, bytes, httpSession) { [self] result in
           if case .failure = result, !keeping, let reference { links[reference.number]?.close() }
@@ -114,7 +118,7 @@ extension Worker {
       }
     }
     guard let id = beginLocal(call, binding.cluster, .initialize) else {
-      return completion(.failure(.failed("the gateway has too many calls in flight")))
+      return completion(.failure(.unable("the gateway has too many calls in flight")))
     }
     exchanges[id].binding = binding
     exchanges[id].deadline = now + handshakeTime(binding, link)

@@ -35,6 +35,12 @@ struct Roster {
     return clusters
   }
 
+  /// Another cluster for the same server.
+  mutating func face(of cluster: Cluster, isSecond: Bool) -> Cluster {
+    made += 1
+    return Cluster(faceOf: cluster, id: made, isSecond: isSecond)
+  }
+
   private static let demonstration = "demo"
 
   private mutating func name(_ alias: String) -> Cluster.Name {

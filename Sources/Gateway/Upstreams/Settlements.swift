@@ -63,6 +63,13 @@ extension Worker {
     countdown.done()
   }
 
+  /// What clients have subscribed to elsewhere this conversation is to bring from now on.
+  func settleSubscriptions(_ binding: UpstreamSession, _ uris: [[UInt8]]) {
+    // What is opened gets all of them.
+    guard let open = binding.current else { return reopen(binding) }
+    for uri in uris { subscribe(binding, open, .resourcesSubscribe, uri, Countdown {}) }
+  }
+
   /// A session is gone: conversations that it shared are told what nobody is subscribed to any more.
   func withdrawSubscriptions(_ interests: [ResourceInterest], of session: SessionID) {
     let byUpstream = Dictionary(grouping: interests, by: \.upstream)

@@ -37,7 +37,8 @@ class Pairing:
 
     @property
     def crossed(self) -> bool:
-        return self.client_modern != self.server_modern
+        """Whether they have no era in common. Servers of the modern era here speak the legacy one as well."""
+        return self.client_modern and not self.server_modern
 
     def __str__(self) -> str:
         return f"{self.client}{'-over-ws' if self.over_socket else ''}-{self.mode}-to-{self.server}"

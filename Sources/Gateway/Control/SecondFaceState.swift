@@ -1,0 +1,72 @@
+import MCP
+
+/// Whether a server that was found to be of the modern era is spoken to in the legacy era as well, for clients of that era.
+/// Where that costs a connection it is tried as soon as the server is found. A command would be started a second time, which
+/// costs real memory: so that waits for the first client of the legacy era, and what refuses is not started again and again.
+/// A value without I/O.
+struct SecondFaceState: Sendable {
+  enum Action: Equatable {
+    case nothing
+    /// The server is to be spoken to in the legacy era.
+    case open
+    /// It is not any more.
+    case close
+  }
+
+  private enum Standing {
+    /// It speaks the legacy era anyway, or nothing yet.
+    case needless
+    /// It has not been tried: nobody has come for it.
+    case untried
+    /// It is there, or is being looked for.
+    case open
+    /// The server is of the modern era only, as far as is known since it was last found.
+    case refused
+  }
+
+  private let isCommand: Bool
+  private var standing = Standing.needless
+
+  init(isCommand: Bool) { self.isCommand = isCommand }
+
+  /// One that was a legacy server until it was found to speak the modern era too.
+  static func former(isCommand: Bool) -> SecondFaceState {
+    var state = SecondFaceState(isCommand: isCommand)
+    state.standing = .open
+    return state
+  }
+
+  /// The next client of the legacy era has it tried.
+  var isUntried: Bool { standing == .untried }
+  var isOpen: Bool { standing == .open }
+
+  /// The server was looked at.
+  /// - Parameter isWanted: clients of the legacy era look at it.
+  mutating func found(_ era: Era, isWanted: Bool) -> Action {
+    if case .legacy = era {
+      defer { standing = .needless }
+      return isOpen ? .close : .nothing
+    }
+    guard !isOpen else { return .nothing }
+    guard isWanted || !isCommand else {
+      standing = .untried
+      return .nothing
+    }
+    standing = .open
+    return .open
+  }
+
+  /// A client of the legacy era looks at the server.
+  mutating func wanted() -> Action {
+    guard isUntried else { return .nothing }
+    standing = .open
+    return .open
+  }
+
+  /// It does not take `initialize`.
+  mutating func refused() -> Action {
+    guard isOpen else { return .nothing }
+    standing = .refused
+    return .close
+  }
+}

@@ -1,0 +1,195 @@
+import Configuration
+import MCP
+import Reactor
+
+/// What is known of a server of the modern era as one of the legacy era. Its cluster is looked after like any other, but has
+/// the number and the alias of the first, and shares its stake: to everybody else both are one server.
+struct SecondFace {
+  var state: SecondFaceState
+  var cluster: Cluster?
+}
+
+/// Clients that wait until it is known what servers are in the legacy era.
+struct FaceWaiter {
+  /// By the ids of their clusters.
+  var servers: Set<Int>
+  var done: @Sendable () -> Void
+}
+
+extension ControlPlane {
+  /// What clients of the legacy era call: of each server the second face, once it has answered.
+  var legacyClusters: [Cluster] { clusters.map { face(of: $0) ?? $0 } }
+
+  /// The second face of a server, if that has ever answered.
+  func face(of cluster: Cluster) -> Cluster? {
+    guard let face = faces[cluster.id]?.cluster, face.profile != nil else { return nil }
+    return face
+  }
+
+  /// The server that a cluster is a face of.
+  func server(of face: Cluster) -> Cluster? {
+    let served = clusters + successors.values
+    return served.first { faces[$0.id]?.cluster === face }
+  }
+
+  /// It is being found out what it is in the legacy era.
+  func isFaceUnknown(of cluster: Cluster) -> Bool {
+    faces[cluster.id]?.cluster.map { !$0.hasAnswered } ?? false
+  }
+
+  /// A face that has not answered well may still do so.
+  func isFacePromised(of cluster: Cluster) -> Bool {
+    faces[cluster.id]?.cluster.map { $0.profile == nil } ?? false
+  }
+
+  // MARK: What becomes of it
+
+  /// A server was looked at: it may have a second face, or not any more.
+  func found(_ profile: Cluster.Profile, of cluster: Cluster) {
+    guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic, formerFace(for: cluster) == nil
+    else { return }
+    let isWanted = gateway.sessions.all.contains { $0.view.shows(cluster) }
+    var face = faces[cluster.id] ?? SecondFace(state: SecondFaceState(isCommand: server.isCommand))
+    let action = face.state.found(profile.revision.era, isWanted: isWanted)
+    faces[cluster.id] = face
+    perform(action, cluster)
+  }
+
+  private func perform(_ action: SecondFaceState.Action, _ cluster: Cluster) {
+    switch action {
+    case .nothing:
+      break
+    case .open:
+      let face = roster.face(of: cluster, isSecond: true)
+      faces[cluster.id]?.cluster = face
+      look(after: face)
+    case .close:
+      guard let face = faces[cluster.id]?.cluster else { break }
+      faces[cluster.id]?.cluster = nil
+      merge()
+      Task { await leave(face) }
+    }
+    noteAwaited(cluster)
+  }
+
+  private func noteAwaited(_ cluster: Cluster) {
+    let isUntried = faces[cluster.id]?.state.isUntried ?? false
+    cluster.awaitsSecondFace = isUntried || isFaceUnknown(of: cluster)
+  }
+
+  /// A face has answered, well or not, and everybody can see what came of that.
+  func answered(_ face: Cluster) {
+    guard face.isSecondFace, let cluster = server(of: face) else { return }
+    settle(cluster)
+  }
+
+  /// It does not take `initialize`: a server of the modern era only, until it is looked at afresh.
+  func refused(_ face: Cluster, _ why: String) {
+    guard let cluster = server(of: face), let action = faces[cluster.id]?.state.refused() else { return }
+    logger.debug("\(cluster.alias) is of the modern era only: \(why)", metadata: ["server": "\(cluster.alias)"])
+    perform(action, cluster)
+    settle(cluster)
+  }
+
+  private func settle(_ cluster: Cluster) {
+    noteAwaited(cluster)
+    promote(cluster)
+    release(cluster)
+  }
+
+  /// Who waits for a server's second face waits no longer.
+  private func release(_ cluster: Cluster) {
+    for place in faceWaiters.indices { faceWaiters[place].servers.remove(cluster.id) }
+    let done = faceWaiters.filter(\.servers.isEmpty)
+    faceWaiters.removeAll(where: \.servers.isEmpty)
+    for waiter in done { waiter.done() }
+  }
+
+  /// Takes what is known of a server's second face away with it.
+  func takeFace(of cluster: Cluster) -> Cluster? {
+    defer { release(cluster) }
+    return faces.removeValue(forKey: cluster.id)?.cluster
+  }
+
+  // MARK: Clients
+
+  /// A client of the legacy era looks at these servers. `done` is called once it is known what each of them is in that era;
+  /// who calls bounds that.
+  nonisolated func expectLegacy(_ view: CatalogueView, _ done: @escaping @Sendable () -> Void) {
+    gateway.post(to: gateway.workerCount) { _ in
+      self.assumeIsolated { $0.expect(view, done) }
+    }
+  }
+
+  private func expect(_ view: CatalogueView, _ done: @escaping @Sendable () -> Void) {
+    guard !stopped else { return done() }
+    let concerned = clusters.filter { view.shows($0) && $0.awaitsSecondFace }
+    var begun = false
+    for cluster in concerned {
+      guard let action = faces[cluster.id]?.state.wanted(), action != .nothing else { continue }
+      perform(action, cluster)
+      begun = true
+    }
+    // What it may bring is promised from now on.
+    if begun { merge() }
+    let unknown = Set(concerned.filter(isFaceUnknown).map(\.id))
+    guard !unknown.isEmpty else { return done() }
+    faceWaiters.append(FaceWaiter(servers: unknown, done: done))
+  }
+
+  // MARK: Looking at it
+
+  /// Opens the gateway's own conversation in the legacy era.
+  func probeSecondFace(_ supervisor: Supervisor) async throws(UpstreamFailure) -> Cluster.Profile {
+    let cluster = supervisor.cluster
+    let transport: Cluster.Transport =
+      switch cluster.server?.kind {
+      case .url(let remote): remote.transport == .webSocket ? .webSocket : .streamableHTTP
+      case .command, nil: .stdio
+      }
+    cluster.forgetMove()
+    return try await introduce(supervisor, transport)
+  }
+
+  // MARK: Upgrades
+
+  /// A legacy server was found to speak the modern era too. What runs with it goes on: another cluster is looked at, and
+  /// takes its place for clients of the modern era.
+  func upgrade(_ cluster: Cluster) {
+    guard !stopped, successors[cluster.number] == nil, clusters.contains(where: { $0 === cluster }) else { return }
+    let next = roster.face(of: cluster, isSecond: false)
+    successors[cluster.number] = next
+    look(after: next)
+  }
+
+  /// What becomes the second face of a cluster that takes its place: the same server as it was known until now.
+  func formerFace(for cluster: Cluster) -> Cluster? {
+    guard successors[cluster.number] === cluster, cluster.stakeID != cluster.id else { return nil }
+    return clusters.first { $0.number == cluster.number && $0.stakeID == cluster.stakeID }
+  }
+
+  /// Keeps a server as it was known until now for clients of the legacy era.
+  func adopt(_ former: Cluster, asFaceOf cluster: Cluster) {
+    former.becomeSecondFace()
+    gateway.interests.unfollow(former.number, as: former.id)
+    var face = SecondFace(state: .former(isCommand: cluster.server?.isCommand ?? false))
+    face.cluster = former
+    faces[cluster.id] = face
+    faces[former.id] = nil
+    // A process goes on in the era that it was begun in; another server may not know that era any more.
+    if former.profile?.transport == .streamableHTTP { tell(former, .outOfDate {}) }
+  }
+}
+
+extension CatalogueView {
+  func shows(_ cluster: Cluster) -> Bool {
+    switch self {
+    case .all: true
+    case .only(let number): number == cluster.number
+    }
+  }
+}
+
+extension GatewayConfiguration.Server {
+  var isCommand: Bool { if case .command = kind { true } else { false } }
+}
