@@ -41,6 +41,7 @@ extension Gateway {
     }
     // A worker that is busy for as long as this drains later, which is no reason to be silent.
     patience.wait(1000) { !draining.isOver }
+    if case .successor = succession { leaveSessions() }
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.stopListening() } }
     control.end()
@@ -54,6 +55,7 @@ extension Gateway {
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.liveLinks.load(ordering: .relaxed) > 0 }
     state.endedSessions.flush(within: 1000)
+    endRelays()
     for handle in allWorkers { handle.stop() }
     for thread in threads { thread.join() }
     threads = []
@@ -111,11 +113,14 @@ extension Worker {
       let number = session.withState({ $0.log.standalone(readBy: connection) })
     else { return }
     let retry = drainedRetry()
-    if session.revision.hasPriming {
-      if let frame = session.withState({ $0.log.prime(number, retry: retry) }) { loop.writeStream(connection, frame) }
-    } else {
-      writeRetry(connection, retry)
+    let gateway = gateway
+    let frame = session.withState { state -> Frame? in
+      // Numbers may be the next process's to give by now.
+      guard session.revision.hasPriming, !state.isLeft else { return nil }
+      defer { gateway.tell(of: number, in: state, session) }
+      return state.log.prime(number, retry: retry)
     }
+    if let frame { loop.writeStream(connection, frame) } else { writeRetry(connection, retry) }
     streamReaders[connection] = nil
     _ = session.withState { $0.log.detach(connection, now: now) }
     loop.setTag(connection, 0)

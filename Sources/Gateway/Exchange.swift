@@ -81,6 +81,8 @@ final class Exchange {
     case carrying(ExchangeID, LinkReference)
     /// A client's notification, which nobody answers.
     case notice(Sender)
+    /// The gateway itself, for a client that asked for it in another process.
+    case renewal(Renewal)
     /// Nobody: the client is gone, or nothing is expected.
     case nobody
   }
@@ -175,7 +177,7 @@ final class Exchange {
     switch origin {
     case .post, .batch, .eventStream, .socket: true
     case .nobody: if case .undecided = answer { false } else { true }
-    case .free, .local, .carrying, .notice: false
+    case .free, .local, .carrying, .notice, .renewal: false
     }
   }
 

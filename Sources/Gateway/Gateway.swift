@@ -19,6 +19,8 @@ package final class Gateway {
   let descriptors: UInt64
   let logger: Logger
   var threads: [Thread] = []
+  /// Those that speak with other processes of sessions.
+  var relayThreads: [Thread] = []
   private var inherited: InheritedSockets
   private let journal: NameJournal?
   /// What listens, for the process that takes this one's place. None of them is closed before the drain.

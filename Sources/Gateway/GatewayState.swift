@@ -18,6 +18,10 @@ package final class GatewayState: Sendable {
   /// What tables are spread by whose keys strangers choose.
   let tableKey = SipHash()
   let endedSessions: EndedJournal
+  /// Another process that lives beside this one: the one that takes its place, and the one whose place it takes.
+  let successor = RelayPlace()
+  let predecessor = RelayPlace()
+  let inheritance = Inheritance()
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool

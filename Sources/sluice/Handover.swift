@@ -14,15 +14,25 @@ final class Handover {
   /// How long a successor may take to have the path for itself, in milliseconds.
   private static let publishTime: Int32 = 1000
 
+  /// What is known of sessions, for a successor.
+  struct Sessions {
+    /// Begins to tell it: gives the descriptor that it is to have.
+    var bequeath: () -> Int32?
+    /// There is no successor any more.
+    var keep: () -> Void
+  }
+
   private let host: Takeover.Host
+  private let sessions: Sessions
   private let logger: Logger
   private var state = HandoverState()
   private var connections: [Int32: HandoverSocket] = [:]
   /// Who serves by now.
   private var heir: HandoverSocket?
 
-  init(_ host: Takeover.Host, _ logger: Logger) {
+  init(_ host: Takeover.Host, _ sessions: Sessions, _ logger: Logger) {
     self.host = host
+    self.sessions = sessions
     self.logger = logger
   }
 
@@ -66,6 +76,12 @@ final class Handover {
     host.withdraw()
   }
 
+  /// This process ends, and nobody serves in its place.
+  func ends() { perform(state.ends()) { Offer(sockets: [], servers: []) } }
+
+  /// Tells who has come meanwhile that it ends.
+  func glance() { _ = act(on: watched) { Offer(sockets: [], servers: []) } }
+
   private func accept() -> [HandoverState.Action] {
     do throws(ReactorError) {
       guard let socket = try host.accept() else { return [] }
@@ -97,10 +113,22 @@ final class Handover {
       case .say(let word, let connection): try? connections[connection]?.send(word.text)
       case .handOver(let connection, let version): handOver(offer(), to: connection, version, offer)
       case .close(let connection): connections[connection] = nil
+      case .letServe(let connection): letServe(connection, offer)
+      case .keepSessions: sessions.keep()
       case .inform(let line): logger.info("\(line)")
       case .warn(let line): logger.warning("\(line)")
       case .complete(let connection): heir = connections.removeValue(forKey: connection)
       }
+    }
+  }
+
+  private func letServe(_ connection: Int32, _ offer: () -> Offer) {
+    let descriptor = sessions.bequeath()
+    defer { if let descriptor { System.closeDescriptor(descriptor) } }
+    do throws(ReactorError) {
+      try connections[connection]?.send(TakeoverWord.go.text, descriptor.map { [$0] } ?? [])
+    } catch {
+      perform(state.left(connection, why: "\(error)"), offer)
     }
   }
 

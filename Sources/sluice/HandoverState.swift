@@ -10,6 +10,10 @@ struct HandoverState {
     /// Gives it the listening sockets, and says which servers answer here.
     case handOver(to: Connection, version: Int)
     case close(Connection)
+    /// It may serve, and is told what is known of sessions.
+    case letServe(Connection)
+    /// It does not serve after all: it need not be told of sessions any more.
+    case keepSessions
     case inform(String)
     case warn(String)
     /// It serves: this process may drain.
@@ -53,6 +57,9 @@ struct HandoverState {
   /// In the order in which they came.
   private var newcomers: [Newcomer] = []
   private var successor: Successor?
+  private var isEnding = false
+  /// Those who wait for this process to end.
+  private var waiting: Set<Connection> = []
   private var lastStray: UInt64?
   private var acceptsFrom: UInt64 = 0
 
@@ -97,7 +104,7 @@ struct HandoverState {
     case (2, .ready?) where !found.mayServe:
       found.mayServe = true
       successor = found
-      return [.say(.go, to: connection)]
+      return [.letServe(connection)]
     case (2, .serving?) where found.mayServe, (1, .ready?):
       successor = nil
       return [.complete(connection)]
@@ -113,10 +120,23 @@ struct HandoverState {
       newcomers.remove(at: place)
       return [.close(connection)]
     }
+    waiting.remove(connection)
     guard let found = successor, found.connection == connection else { return [.close(connection)] }
     successor = nil
     let reason = why.map { ": \($0)" } ?? ""
-    return [.close(connection), .warn("process \(found.process) did not get to serve\(reason); this one goes on")]
+    return [.close(connection)] + keeping(found)
+      + [.warn("process \(found.process) did not get to serve\(reason); this one goes on")]
+  }
+
+  /// This process ends, and there is nobody who serves in its place: who wants to take over may wait for that. Whom it
+  /// had given its sockets serves.
+  mutating func ends() -> [Action] {
+    isEnding = true
+    defer {
+      newcomers = []
+      successor = nil
+    }
+    return newcomers.map { .close($0.connection) } + (successor.map { [.close($0.connection)] + keeping($0) } ?? [])
   }
 
   /// Time has passed. What was said until then must have been heard: this process may have been stopped itself.
@@ -143,6 +163,14 @@ struct HandoverState {
       return [.say(.only(Takeover.version), to: connection), .close(connection)]
         + stray("process \(newcomer.process) said what was not expected", now)
     }
+    if isEnding {
+      guard waiting.count < Self.mostNewcomers else { return [.close(connection)] }
+      waiting.insert(connection)
+      return [
+        .say(.ending(version), to: connection),
+        .inform("process \(newcomer.process) wants to take over: it is told to wait for the end of this one"),
+      ]
+    }
     if let successor {
       let seconds = (now - successor.since) / 1000
       return [
@@ -163,9 +191,12 @@ struct HandoverState {
     successor = nil
     return [
       .say(.givenUp(why), to: found.connection), .close(found.connection),
-      .warn("process \(found.process), which wants to take over, is given up: \(why); this one goes on"),
+    ] + keeping(found) + [
+      .warn("process \(found.process), which wants to take over, is given up: \(why); this one goes on")
     ]
   }
+
+  private func keeping(_ found: Successor) -> [Action] { found.mayServe ? [.keepSessions] : [] }
 
   /// Whoever comes for nothing again and again shall not fill the log.
   private mutating func stray(_ what: String, _ now: UInt64) -> [Action] {

@@ -141,7 +141,7 @@ private struct Service {
     if command.takeover {
       let port = UInt16(configuration.listeners.http.port)
       let path = Takeover.path(configuration, port: port, environment: environment)
-      predecessor = try Takeover.begin(at: path)
+      predecessor = try Takeover.begin(at: path, logger) { signals.isPending }
       if predecessor == nil { logger.notice("there is no gateway at \(path) to take over from") }
       sockets += predecessor?.sockets ?? []
     }
@@ -151,7 +151,9 @@ private struct Service {
     ) { AdminServer($0) }
     let host = makeHost(gateway)
     defer { host?.withdraw() }
-    let handover = host.map { Handover($0, logger) }
+    let handover = host.map {
+      Handover($0, Handover.Sessions(bequeath: { gateway.bequeath() }, keep: { gateway.keepSessions() }), logger)
+    }
     let watch = ReaperWatch(reaper, logger)
     let turn = Turn()
     let relief = predecessor.map { makeRelief(of: $0, turn) }
@@ -186,6 +188,8 @@ private struct Service {
       case awaited
       /// What is needed to serve is there.
       case met
+      /// What there is to know of sessions is known.
+      case told
       /// Clients are let in.
       case opened
       /// Servers that answer there do not answer here.
@@ -228,6 +232,9 @@ private struct Service {
       switch turn.state.withLock({ $0 }) {
       case .awaited: break
       case .met: actions += successor.met()
+      case .told:
+        turn.state.withLock { $0 = .awaited }
+        gateway.letClientsIn { turn.state.withLock { $0 = .opened } }
       case .opened: actions += successor.opened()
       case .missed(let servers):
         logger.error(
@@ -241,7 +248,7 @@ private struct Service {
         switch action {
         case .say: break
         case .relieveNobody: gateway.relievesNobody()
-        case .letClientsIn: gateway.letClientsIn { turn.state.withLock { $0 = .opened } }
+        case .letClientsIn: learn(of: successor.takeSessions(), gateway, turn)
         case .noteSilence:
           logger.warning(
             "process \(process), whose place this one takes, does not answer: this one serves all the same")
@@ -269,6 +276,12 @@ private struct Service {
         return drain(gateway, handover, watch, .nobody, because: ending.name)
       }
     }
+  }
+
+  /// Clients may be let in, once it is known what there is to know of their sessions.
+  private func learn(of sessions: Int32?, _ gateway: Gateway, _ turn: Turn) {
+    turn.state.withLock { $0 = sessions == nil ? .told : .awaited }
+    if let sessions { gateway.inherit(sessions) { turn.state.withLock { $0 = .told } } }
   }
 
   /// Reloads if that is what the signal says; gives one that ends the process.
@@ -305,14 +318,19 @@ private struct Service {
     _ gateway: Gateway, _ handover: Handover?, _ watch: ReaperWatch, _ succession: Gateway.Succession,
     because reason: String
   ) -> ExitCode {
-    // Who wants to take over now finds the successor, or nobody.
-    handover?.end()
-    if case .nobody = succession { manager.stopping() }
+    switch succession {
+    // Who wants to take over now finds the successor.
+    case .successor: handover?.end()
+    case .nobody:
+      handover?.ends()
+      manager.stopping()
+    }
     // A second signal means: now.
     let isComplete = gateway.drain(succession) {
       logger.info("\(reason): draining")
     } abrupt: {
       watch.look()
+      if case .nobody = succession { handover?.glance() }
       return signals.isPending
     }
     return isComplete ? .success : ExitCode(1)

@@ -5,6 +5,8 @@ final class Successor {
   let process: Int32
   private var socket: HandoverSocket?
   private var state: SuccessorState
+  /// Where what is known of sessions comes; the taker's to close.
+  private var sessions: Int32?
   /// What the other one has not had room for yet.
   private var unsaid: [TakeoverWord] = []
 
@@ -29,18 +31,26 @@ final class Successor {
     socket = nil
   }
 
+  /// Where the other one tells what it knows of sessions; nil if it does not.
+  func takeSessions() -> Int32? {
+    defer { sessions = nil }
+    return sessions
+  }
+
   /// Hears what has been said, and acts on time that has passed.
   func look() -> [SuccessorState.Action] {
     let now = System.uptime
     var actions: [SuccessorState.Action] = []
     while let socket {
       do throws(ReactorError) {
-        guard let text = try hear(socket) else {
+        guard let message = try hear(socket) else {
           self.socket = nil
           actions += state.left()
           break
         }
-        actions += state.heard(TakeoverWord(text), at: now)
+        let word = TakeoverWord(message.text)
+        keep(message.descriptors, word)
+        actions += state.heard(word, at: now)
       } catch {
         if error.isTimeout { break }
         self.socket = nil
@@ -51,12 +61,19 @@ final class Successor {
   }
 
   /// What was said before the other end went comes after the word that it has gone, if it left something of ours unread.
-  private func hear(_ socket: HandoverSocket) throws(ReactorError) -> String? {
+  private func hear(_ socket: HandoverSocket) throws(ReactorError) -> HandoverSocket.Message? {
     do throws(ReactorError) {
-      return try socket.receiveText(milliseconds: 0)
+      return try socket.receive(milliseconds: 0)
     } catch {
       guard error.isDisconnected else { throw error }
-      return try socket.receiveText(milliseconds: 0)
+      return try socket.receive(milliseconds: 0)
+    }
+  }
+
+  /// One that comes with the word that lets this one serve; others are closed.
+  private func keep(_ descriptors: [Int32], _ word: TakeoverWord?) {
+    for descriptor in descriptors {
+      if case .go? = word, sessions == nil { sessions = descriptor } else { System.closeDescriptor(descriptor) }
     }
   }
 

@@ -47,7 +47,8 @@ enum Takeover {
 
   /// Gets the sockets of the gateway at that path; nil if there is none. One that is replaced or ends while it is asked
   /// is not the last word: whoever has the path then is asked, and if that is nobody, there is nobody.
-  static func begin(at path: String) throws(Failure) -> Predecessor? {
+  /// - Parameter isOver: asked again and again, while a process is waited for that ends.
+  static func begin(at path: String, _ logger: Logger, isOver: () -> Bool) throws(Failure) -> Predecessor? {
     var version = version
     for _ in 0..<attempts {
       let socket: HandoverSocket
@@ -70,11 +71,32 @@ enum Takeover {
           version = spoken
           continue
         }
+        if case .ending? = TakeoverWord(answer.text) {
+          logger.notice(
+            "process \(socket.peer) at \(path) ends and hands nothing over: this one starts once it has ended")
+          try wait(for: socket, isOver)
+          continue
+        }
         return try predecessor(at: path, answer, socket, version)
       }
       System.sleep(milliseconds: pause)
     }
     throw Failure(description: "the gateway at \(path) does not hand over its sockets")
+  }
+
+  /// Waits for the end of the process at the other end.
+  private static func wait(for socket: HandoverSocket, _ isOver: () -> Bool) throws(Failure) {
+    let process = socket.peer
+    while true {
+      guard !isOver() else { throw Failure(description: "ended while it waited for the end of process \(process)") }
+      do throws(ReactorError) {
+        guard try socket.receiveText(milliseconds: Int32(pause)) != nil else { break }
+      } catch {
+        guard error.isTimeout else { break }
+      }
+    }
+    // Its other sockets are closed in the same moment, in whatever order.
+    for _ in 0..<20 where kill(process, 0) == 0 { System.sleep(milliseconds: pause) }
   }
 
   private static func failure(at path: String, _ process: Int32?, _ error: ReactorError) -> Failure {

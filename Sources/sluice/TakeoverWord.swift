@@ -5,12 +5,12 @@
 ///     old: serving                        (and a line with its alias for each server that answers)
 ///     new: waiting                        (every second, until it could serve)
 ///     new: ready
-///     old: go
+///     old: go                             (and a descriptor: what it knows of sessions comes there)
 ///     new: serving
 ///     old: done
 ///
 /// The old one may also say `sluice takeover 2 busy`, with the id of the process that is at it and for how many seconds, a
-/// line each; `sluice takeover 2 only` to another version; and `given up`, with a line that says why. In version 1 the new
+/// line each; `sluice takeover 2 ending`, after which it says nothing more and ends; `sluice takeover 2 only` to another version; and `given up`, with a line that says why. In version 1 the new
 /// one says nothing before it serves, which is `ready`, and is told nothing: neither `go`, `done` nor `given up`. There are
 /// such processes that do not say which servers answer.
 enum TakeoverWord: Equatable {
@@ -18,6 +18,7 @@ enum TakeoverWord: Equatable {
   case only(Int)
   case sockets(Int, [String])
   case busy(Int, process: Int32, seconds: UInt64)
+  case ending(Int)
   /// Of the old one: the servers that answer there. Of the new one, without any: it serves.
   case serving([String])
   case waiting
@@ -33,6 +34,7 @@ enum TakeoverWord: Equatable {
     case .sockets(let version, let listeners): Self.lines("\(Self.mark)\(version) sockets", listeners)
     case .busy(let version, let process, let seconds):
       Self.lines("\(Self.mark)\(version) busy", ["\(process)", "\(seconds)"])
+    case .ending(let version): "\(Self.mark)\(version) ending"
     case .serving(let servers): Self.lines("serving", servers)
     case .waiting: "waiting"
     case .ready: "ready"
@@ -60,6 +62,7 @@ enum TakeoverWord: Equatable {
       switch (parts.dropFirst().first, lines.count) {
       case (nil, 0): self = .hello(version)
       case ("only", 0): self = .only(version)
+      case ("ending", 0): self = .ending(version)
       case ("sockets", _): self = .sockets(version, lines)
       case ("busy", 2):
         guard let process = Int32(lines[0]), let seconds = UInt64(lines[1]) else { return nil }

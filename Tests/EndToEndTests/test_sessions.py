@@ -204,6 +204,33 @@ def test_a_session_that_is_here_can_be_ended_whatever_is_forgotten(make_gateway:
     assert gateway.metric("sluice_sessions") == 0
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_call_of_a_session_that_is_ended_is_answered(
+    make_gateway: Make, server: ScriptedServer, batch: bool
+) -> None:
+    gateway = make_gateway(to(server))
+    gateway.wait_for("own")
+    session = LegacySession(gateway.port, version="2025-03-26" if batch else "2025-11-25")
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> None:
+        begun.set()
+        goes_on.wait(20)
+
+    server.on_call = wait
+    answers: list[Response] = []
+    message = rpc("tools/call", {"name": "who", "arguments": {}}, 7)
+    call = threading.Thread(target=lambda: answers.append(session.post([message] if batch else message)))
+    call.start()
+    assert begun.wait(10)
+    assert session.delete().status == 200
+    call.join()
+    goes_on.set()
+    (told,) = answers[0].message if batch else [answers[0].message]
+    assert told["id"] == 7 and "the session has ended" in told["error"]["message"], told
+    assert session.post(rpc("ping")).status == 404
+
+
 def test_a_session_that_grows_too_old_gets_the_answers_it_waits_for(
     make_gateway: Make, server: ScriptedServer
 ) -> None:

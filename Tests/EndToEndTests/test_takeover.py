@@ -222,3 +222,25 @@ def test_a_takeover_that_fails_forgets_no_names(make_gateway: Make, tmp_path: Pa
     gateway.child = Child([*command, "--force"], gateway.log_path.with_name("forced.log"), env=env)
     assert eventually(lambda: old.process.poll() == 0, 40), gateway.log
     assert eventually(lambda: '{"server":"left"}' in names.read_text() and '"new"' in names.read_text())
+
+
+def test_a_successor_of_a_process_that_ends_waits_for_that(gateway: Gateway) -> None:
+    thread = threading.Thread(target=lambda: call(gateway, "late"))
+    thread.start()
+    time.sleep(0.3)
+    old = gateway.child
+    old.process.send_signal(signal.SIGTERM)
+    assert eventually(lambda: "draining" in old.text(), 5)
+    gateway.child = successor(gateway, "next")
+    told = f"process {old.pid} at {path_of(gateway)} ends and hands nothing over: this one starts once it has ended"
+    assert eventually(lambda: told in gateway.log, 10), gateway.log
+    assert f"process {gateway.pid} wants to take over: it is told to wait" in old.text()
+    # One that is told to end while it waits does so.
+    other = successor(gateway, "other")
+    assert eventually(lambda: told in other.text(), 10), other.text()
+    other.terminate()
+    thread.join()
+    assert old.process.wait(40) == 0
+    gateway.wait_ready()
+    gateway.wait_for("kept")
+    restart(gateway, 1)

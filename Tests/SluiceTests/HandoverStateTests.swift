@@ -28,9 +28,42 @@ struct HandoverStateTests {
       #expect(state.heard(.waiting, on: 1, at: now) == [])
       #expect(state.passed(at: now + State.silence - 1) == [])
     }
-    #expect(state.heard(.ready, on: 1, at: 101_000) == [.say(.go, to: 1)])
+    #expect(state.heard(.ready, on: 1, at: 101_000) == [.letServe(1)])
     #expect(state.heard(.serving([]), on: 1, at: 102_000) == [.complete(1)])
     #expect(state.deadline(at: 102_000) == nil)
+  }
+
+  @Test("one that may serve and does not is told of sessions no more")
+  func sessions() {
+    var gone = taken()
+    #expect(!gone.left(1).contains(.keepSessions))
+    gone = taken()
+    _ = gone.heard(.ready, on: 1, at: 2000)
+    #expect(gone.left(1).contains(.keepSessions))
+    var silent = taken()
+    _ = silent.heard(.ready, on: 1, at: 2000)
+    #expect(silent.passed(at: 2000 + State.openingTime).contains(.keepSessions))
+    var ending = taken()
+    _ = ending.heard(.ready, on: 1, at: 2000)
+    #expect(ending.ends() == [.close(1), .keepSessions])
+    #expect(ending.deadline(at: 3000) == nil)
+  }
+
+  @Test("while this one ends, those who want to take over are told to wait, but for too many of them")
+  func ending() {
+    var state = taken()
+    _ = state.connected(2, process: 102, at: 1000)
+    #expect(Set(closes(state.ends())) == [1, 2])
+    for connection in 3..<Int32(3 + State.mostNewcomers) {
+      #expect(state.connected(connection, process: 100 + connection, at: 1000) == [])
+      #expect(state.heard(.hello(2), on: connection, at: 1000).first == .say(.ending(2), to: connection))
+    }
+    _ = state.connected(50, process: 150, at: 1000)
+    #expect(state.heard(.hello(2), on: 50, at: 1000) == [.close(50)])
+    #expect(state.left(3) == [.close(3)])
+    _ = state.connected(51, process: 151, at: 1000)
+    #expect(state.heard(.hello(2), on: 51, at: 1000).first == .say(.ending(2), to: 51))
+    #expect(state.passed(at: 1_000_000) == [])
   }
 
   @Test("one of version 1 says nothing before it serves")
@@ -53,7 +86,7 @@ struct HandoverStateTests {
           .inform("process 102 wants to take over and was turned away: process 101 has been at it for 7 s"),
         ])
     }
-    #expect(state.heard(.ready, on: 1, at: 9000) == [.say(.go, to: 1)])
+    #expect(state.heard(.ready, on: 1, at: 9000) == [.letServe(1)])
   }
 
   @Test("one that is silent is given up, and the next gets the sockets")

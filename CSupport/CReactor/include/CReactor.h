@@ -5,6 +5,7 @@
 #include "creactor/error.h"
 #include "creactor/frame.h"
 #include "creactor/handover.h"
+#include "creactor/handover_stream.h"
 #include "creactor/http.h"
 #include "creactor/listener.h"
 #include "creactor/loop.h"

@@ -223,7 +223,7 @@ extension Worker {
     var start = ByteBuffer(capacity: 64)
     if number != 0 {
       guard let session = exchanges[id].session,
-        let name = session.withState({ $0.log.passLast(of: number, to: downstream) })
+        let name = pass(number, of: session, to: downstream)
       else { return false }
       start.append(name)
     }
@@ -232,6 +232,17 @@ extension Worker {
     loop.heartbeat(downstream, milliseconds: 0, gateway.heartbeatFrame)
     loop.writeStream(downstream, start.bytes)
     return true
+  }
+
+  private func pass(
+    _ number: EventLog.StreamNumber, of session: Session, to downstream: ConnectionID
+  ) -> [UInt8]? {
+    let gateway = gateway
+    return session.withState { state in
+      guard let name = state.log.passLast(of: number, to: downstream) else { return nil }
+      gateway.tell(of: number, in: state, session)
+      return name
+    }
   }
 
   private func passPiece(

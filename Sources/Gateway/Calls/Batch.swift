@@ -84,15 +84,10 @@ final class Batch {
     return message.bytes.array
   }
 
-  /// The session ended: nothing more is coming.
-  func abandon(on worker: Worker) {
-    if case .post(let connection) = path { worker.loop.abort(connection) }
-  }
-
   private func write(_ message: RawSpan, last: Bool = false, on worker: Worker) {
     guard let stream else { return }
     let frame = EventLog.encode(message)
-    guard let delivery = session.withState({ $0.log.append(frame, to: stream, last: last) }) else { return }
+    guard let delivery = worker.gateway.append(frame, to: stream, of: session, last: last) else { return }
     worker.perform(delivery, session: session)
   }
 }

@@ -69,6 +69,12 @@ extension Worker {
       guard case .stream(let number) = exchange.answer else { break }
       writeEvent(id, message, last: true)
       endEvents(number, exchange.session, nil)
+    case .renewal(let renewal):
+      let envelopes = EnvelopeScanner()
+      let envelope = envelopes.scan(message)
+      let isRefused = envelope.kind == .error
+      finish(id)
+      return renewed(renewal, !isRefused)
     case .local, .free, .carrying, .notice:
       break
     }

@@ -147,7 +147,7 @@ extension Worker {
     case .nobody:
       // The client left; if its stream had begun it may come back for what it missed.
       if case .stream = exchange.answer { writeEvent(id, message) }
-    case .free, .local, .carrying, .notice:
+    case .free, .local, .carrying, .notice, .renewal:
       break
     }
   }
@@ -176,9 +176,11 @@ extension Worker {
       return true
     }
     let retry = exchange.clientRevision.hasPriming ? usualRetry() : nil
+    let gateway = gateway
     let (number, frame) = session.withState { state in
       let number = state.log.open(.answer, connection)
       guard let retry else { return (number, nil as Frame?) }
+      defer { gateway.tell(of: number, in: state, session) }
       return (number, state.log.prime(number, retry: retry))
     }
     exchange.answer = .stream(number)
@@ -241,7 +243,7 @@ extension Worker {
     }
     let frame = EventLog.encode(message)
     guard let session = exchange.session,
-      let delivery = session.withState({ $0.log.append(frame, to: number, last: last) })
+      let delivery = gateway.append(frame, to: number, of: session, last: last)
     else { return }
     perform(delivery, session: session, source: id)
   }

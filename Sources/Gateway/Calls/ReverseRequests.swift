@@ -47,13 +47,13 @@ extension Worker {
   func clientResponded(_ session: Session, _ envelope: Envelope) {
     guard let token = envelope.id, let id = ExchangeID(token: token), let place = envelope.idSlice else { return }
     if id.worker == index { return relay(id, session, envelope.message, place) }
-    guard id.worker < gateway.loopCount else { return }
+    guard id.worker < gateway.loopCount else { return passBack(envelope.message, of: session) }
     let message = envelope.message.array
     gateway.post(to: id.worker) { $0.relay(id, session, message.rawBytes, place) }
   }
 
   private func relay(_ id: ExchangeID, _ session: Session, _ message: RawSpan, _ place: Slice) {
-    guard let entry = reverses.take(id, from: session) else { return }
+    guard let entry = reverses.take(id, from: session) else { return passBack(message, of: session) }
     if exchanges.contains(entry.exchange) { exchanges[entry.exchange].deadline = now + settings.callTimeout }
     guard let open = entry.opened else { return }
     splice.reset()
@@ -61,6 +61,14 @@ extension Worker {
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
     guard splice.write(message, into: &bodyScratch.buffer, flatten: true) else { return }
     postAside(bodyBytes, entry.cluster, open)
+  }
+
+  /// What a client says may be for the process whose place this one takes, which has asked it.
+  func passBack(_ message: RawSpan, of session: Session) {
+    guard let relay = gateway.predecessor.relay, session.transport == .streamableHTTP,
+      message.byteCount <= SessionRecord.largestEvent
+    else { return }
+    relay.add(SessionRecord(session.id, .reply(message.array)))
   }
 
   /// The call is over: the client need not answer any more [21.2].

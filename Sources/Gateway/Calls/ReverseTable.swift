@@ -21,6 +21,8 @@ struct ReverseTable {
   private var free: [Int] = []
   private var open: [Asked: Int] = [:]
   let worker: Int
+  /// Of the first requests: another in each process, since a client that one process has asked may answer another.
+  private let firstGeneration: UInt32
 
   /// Whom a server asks.
   private struct Asked: Hashable {
@@ -36,8 +38,9 @@ struct ReverseTable {
   /// Requests of one server that a session may have open: a server that asks without end leaves room for others.
   static let mostOfServer = 64
 
-  init(worker: Int) {
+  init(worker: Int, firstGeneration: UInt32 = .random(in: 1...0xFFF_FFFF)) {
     self.worker = worker
+    self.firstGeneration = firstGeneration
   }
 
   /// Nil if there are too many.
@@ -50,7 +53,7 @@ struct ReverseTable {
     } else {
       guard slots.count < ExchangeID.slots else { return nil }
       slot = slots.count
-      slots.append((1, nil))
+      slots.append((firstGeneration, nil))
     }
     slots[slot].entry = entry
     open[asked, default: 0] += 1

@@ -35,7 +35,7 @@ extension Worker {
     // Without an id: SDK clients that come back with one that is forgotten by then do not try without.
     if session.revision.hasPriming { writeRetry(connection, usualRetry()) }
     sessionListens(session)
-    tellToLookAgain(session)
+    tellToLookAgain(session, resumed: false)
   }
 
   private func beginReading(_ connection: ConnectionID, _ session: Session) {
@@ -70,8 +70,10 @@ extension Worker {
       if let replaced { dropReader(replaced, of: session) }
       beginReading(connection, session)
       for event in events { write(event, on: connection) }
-      guard ended else { return }
-      endReading(connection, of: session)
+      if ended { return endReading(connection, of: session) }
+      guard session.withState({ $0.log.standalone(readBy: connection) }) != nil else { return }
+      if gateway.isDraining { return sendAway(connection, session) }
+      tellToLookAgain(session, resumed: true)
     }
   }
 

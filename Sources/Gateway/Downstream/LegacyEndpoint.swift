@@ -39,6 +39,8 @@ extension Worker {
 
   func shakeHands(_ session: Session, _ revision: Revision, _ envelope: Envelope) {
     for (cluster, open) in session.shakeHands(Session.Handshake(revision, envelope)) { end(open, cluster) }
+    let gateway = gateway
+    session.withState { gateway.tell($0, of: session) }
   }
 
   private func opened(
@@ -160,11 +162,13 @@ extension Worker {
     case .notifyCancelled:
       guard let requestID = envelope.value(Param.requestID) else { return }
       cancel(session, requestID.array)
+      passBack(envelope.message, of: session)
     case .notifyRootsListChanged:
       relayToUpstreams(of: session, envelope.message)
     case .notifyProgress:
       // On what a server asked of the client; it keeps its token, so it can go to the session's own conversations.
       relayToUpstreams(of: session, envelope.message)
+      passBack(envelope.message, of: session)
     case .other:
       passNotification(session, session.view, envelope, session.revision, from: session.party)
     default:

@@ -91,7 +91,11 @@ extension Worker {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: unknown log level"))
     }
     guard let session = exchanges[id].session else { return answer(id, result: ("{}" as StaticString).bytes) }
-    session.withState { $0.logLevel = level }
+    let gateway = gateway
+    session.withState { state in
+      state.logLevel = level
+      gateway.tell(state, of: session)
+    }
     spreadLogLevel(session) { [unowned self] in
       if exchanges.contains(id) { answer(id, result: ("{}" as StaticString).bytes) }
     }
@@ -244,12 +248,13 @@ extension Worker {
     let home = Int(session.id.worker)
     let bytes = subscription?.bytes(named: named) ?? 0
     if subscription != nil, let refusal = take(bytes, for: session.party, on: home) { return refusal }
-    let (interests, sessionID, limit) = (gateway.interests, session.id, settings.subscriptionLimit)
+    let (gateway, interests, sessionID, limit) = (gateway, gateway.interests, session.id, settings.subscriptionLimit)
     let (before, isTaken) = session.withState { state -> (Subscription?, Bool) in
       let before = state.subscriptions[named]
       guard state.subscribe(named, subscription, atMost: limit) else { return (nil, false) }
       // Within the session's lock, so that who ends the session takes back what was counted here.
       interests.replace(before, by: subscription, named: named, of: sessionID, among: state.subscriptions)
+      gateway.tell(named, isWanted: subscription != nil, of: session)
       return (before, true)
     }
     guard isTaken else {
@@ -270,11 +275,12 @@ extension Worker {
     let named = exchange.subscribing
     exchange.subscribing = []
     guard let session = exchange.session else { return }
-    let (interests, sessionID) = (gateway.interests, session.id)
+    let (gateway, interests, sessionID) = (gateway, gateway.interests, session.id)
     let dropped = session.withState { state -> Subscription? in
       guard let before = state.subscriptions[named] else { return nil }
       _ = state.subscribe(named, nil, atMost: 0)
       interests.replace(before, by: nil, named: named, of: sessionID, among: state.subscriptions)
+      gateway.tell(named, isWanted: false, of: session)
       return before
     }
     guard let dropped else { return }

@@ -29,13 +29,21 @@ extension Worker {
   }
 
   /// An encoded one, which others may get too.
+  /// - Parameter isKnown: whether a process that takes this one's place comes to know of it by itself.
   @discardableResult
-  func emit(_ frame: Frame, to session: Session) -> Bool {
+  func emit(_ frame: Frame, to session: Session, isKnown: Bool = false) -> Bool {
     let (gateway, index) = (gateway, index)
+    var isHeld = false
     let taken: (delivery: EventLog.Delivery?, isKept: Bool) = session.withState { state in
-      guard let stream = state.log.standalone, let delivery = state.log.append(frame, to: stream) else {
-        return (nil, false)
+      if state.isLeft, let relay = gateway.successor.relay,
+        isKnown || relay.add(SessionRecord(session.id, .message(frame)))
+      {
+        return (nil, true)
       }
+      guard let stream = state.log.standalone else { return (nil, false) }
+      isHeld = state.log.isForeign(stream)
+      guard !isHeld, let delivery = state.log.append(frame, to: stream) else { return (nil, isHeld) }
+      gateway.tell(of: stream, frame, in: state, session)
       guard let reader = delivery.reader, !state.log.mayWrite(to: stream, on: index) else {
         return (delivery, true)
       }
@@ -43,6 +51,8 @@ extension Worker {
       gateway.send(EventParcel(event: delivery.event, reader: reader, session: session, isCounted: true))
       return (nil, true)
     }
+    // Numbers are the other process's to give yet.
+    if isHeld, !gateway.inheritance.hold(frame, for: session.id) { return emit(frame, to: session, isKnown: isKnown) }
     if let delivery = taken.delivery, let reader = delivery.reader {
       write(delivery.event, to: reader, of: session, atOnce: true)
     }

@@ -83,6 +83,9 @@ package final class EndedJournal: Sendable {
     state.withLock { $0.ended.contains(ticket.id, opened: ticket.minute, share: ticket.share) }
   }
 
+  /// Whether its client has ended it, however old it may be.
+  func contains(_ id: SessionID) -> Bool { state.withLock { $0.ended.contains(id, opened: .max, share: 0) } }
+
   /// A client has ended its session in another process, which writes that down.
   func learn(_ id: SessionID, opened minute: UInt32, share: UInt16) {
     state.withLock { state in

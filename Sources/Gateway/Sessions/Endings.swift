@@ -47,15 +47,14 @@ extension Worker {
     _ = reverses.takeAll { $0.session.id == session }
   }
 
-  /// A call of a session that is gone.
+  /// A call of a session that is gone: who waits for its answer hears so.
   private func abandon(_ id: ExchangeID) {
     cancelUpstream(id, reason: "the session ended")
     switch exchanges[id].origin {
-    case .post(let connection): loop.abort(connection)
-    case .batch(let batch, _): batch.abandon(on: self)
-    default: break
+    case .post, .batch:
+      fail(id, isClosing ? GatewayError(.draining) : GatewayError(.cancelled, message: "the session has ended"))
+    default: finish(id)
     }
-    finish(id)
   }
 
   /// Ends a conversation with an upstream: its child, its stream, or its HTTP session.
@@ -101,7 +100,10 @@ extension Worker {
       if session.isIdle(for: settings.sessionIdleTimeout, now: now) { end(session) }
     }
     loop.trim()
-    if index == gateway.workerCount { guardMemory() }
+    if index == gateway.workerCount {
+      guardMemory()
+      gateway.inheritance.expire(window: settings.resumeWindow, idle: settings.sessionIdleTimeout, now: now)
+    }
     loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
   }
 }

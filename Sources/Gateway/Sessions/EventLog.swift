@@ -48,6 +48,8 @@ struct EventLog {
     var ended = false
     /// Its reader got the last event.
     var delivered = false
+    /// Another process adds to it.
+    var isForeign = false
     private var attached: ConnectionID
     var events: [(sequence: UInt64, frame: Frame)] = []
     var bytes: UInt32 = 0
@@ -133,10 +135,19 @@ struct EventLog {
   var readers: [ConnectionID] { streams.compactMap(\.reader) }
 
   mutating func open(_ kind: Kind, _ reader: ConnectionID?) -> StreamNumber {
+    if lastStream > .max - 2 { skipNumbers() }
     lastStream += (lastStream.isMultiple(of: 2) == (kind == .standalone)) ? 1 : 2
     let number = lastStream
-    streams.append(Stream(number, kind, reader))
+    insert(Stream(number, kind, reader))
     return number
+  }
+
+  /// Where it is then.
+  @discardableResult
+  private mutating func insert(_ stream: Stream) -> Int {
+    let place = (streams.lastIndex { $0.number < stream.number } ?? -1) + 1
+    streams.insert(stream, at: place)
+    return place
   }
 
   /// The stream that a connection reads for messages of no call.
@@ -296,6 +307,115 @@ struct EventLog {
     streams[place].events.removeFirst(count)
     streams[place].bytes -= freed
     bytes -= freed
+  }
+
+  // MARK: Two processes
+
+  /// A part of a stream, as another process is told of it: events of which all but one, at most, can't be replayed.
+  struct Piece: Sendable {
+    var stream: StreamNumber
+    /// The number of its first event, and of the first one after it.
+    var from: UInt64
+    var to: UInt64
+    /// The last one of them.
+    var frame: Frame?
+    /// They did not fit into the log, so that nothing before them can be replayed either.
+    var isLost = false
+    /// Nothing follows.
+    var isLast = false
+    var isDelivered = false
+  }
+
+  /// What was added to a stream last.
+  func latestPiece(of number: StreamNumber) -> Piece? {
+    guard let place = place(of: number), streams[place].nextSequence > 1 else { return nil }
+    let stream = streams[place]
+    let sequence = stream.nextSequence - 1
+    return Piece(
+      stream: number, from: sequence, to: sequence + 1,
+      frame: stream.events.last.flatMap { $0.sequence == sequence ? $0.frame : nil },
+      isLost: stream.forgotten == sequence, isLast: stream.ended, isDelivered: stream.delivered)
+  }
+
+  /// All that is known of the streams, in order.
+  var pieces: [Piece] {
+    streams.flatMap { stream in
+      var next = stream.forgotten + 1
+      var pieces: [Piece] = []
+      for (sequence, frame) in stream.events {
+        pieces.append(Piece(stream: stream.number, from: next, to: sequence + 1, frame: frame))
+        next = sequence + 1
+      }
+      pieces.append(
+        Piece(
+          stream: stream.number, from: next, to: stream.nextSequence, isLast: stream.ended,
+          isDelivered: stream.delivered))
+      return pieces
+    }
+  }
+
+  /// Takes in what another process says of a stream of its own. What is known already changes nothing, and what was missed
+  /// can't be replayed. Gives the event that is new, and its reader.
+  mutating func adopt(_ piece: Piece, now: UInt64) -> Delivery? {
+    let hasEvent = piece.frame != nil
+    guard piece.stream > 0, piece.from > 0, piece.from <= piece.to, !hasEvent || piece.from < piece.to,
+      piece.to <= UInt64(Int64.max)
+    else { return nil }
+    let place: Int
+    if let known = self.place(of: piece.stream) {
+      place = known
+    } else {
+      var stream = Stream(piece.stream, piece.stream.isMultiple(of: 2) ? .answer : .standalone, nil)
+      stream.isForeign = true
+      stream.detachedAt = now
+      place = insert(stream)
+    }
+    guard streams[place].isForeign, piece.to >= streams[place].nextSequence else { return nil }
+    let isNew = piece.to > streams[place].nextSequence
+    if piece.from > streams[place].nextSequence { bytes -= streams[place].forget(upTo: piece.from - 1) }
+    if isNew, piece.isLost { bytes -= streams[place].forget(upTo: piece.to - 1) }
+    streams[place].nextSequence = piece.to
+    if piece.isLast, !streams[place].ended {
+      streams[place].ended = true
+      streams[place].detachedAt = now
+    }
+    if piece.isDelivered { streams[place].delivered = true }
+    guard isNew, let frame = piece.frame else { return nil }
+    let event = Event(stream: piece.stream, sequence: piece.to - 1, frame: frame)
+    let reader = streams[place].reader
+    if frame.count > capacity {
+      bytes -= streams[place].forget(upTo: event.sequence)
+    } else {
+      streams[place].keep(frame, event.sequence)
+      bytes += UInt32(frame.count)
+      makeRoom(sparing: place)
+    }
+    return Delivery(event: event, reader: reader)
+  }
+
+  /// Whether another process adds to a stream.
+  func isForeign(_ number: StreamNumber) -> Bool { place(of: number).map { streams[$0].isForeign } ?? false }
+
+  /// Begins with numbers that the other process does not come to.
+  mutating func beginBeyond() {
+    guard let last = streams.last?.number else { return }
+    let (number, overflow) = last.addingReportingOverflow(1 << 20)
+    if overflow { skipNumbers() } else { lastStream = max(lastStream, number) }
+  }
+
+  /// The other process leaves streams for messages of no call to this one, or, if it has gone, all. Those who read an answer
+  /// that nobody brings to its end then.
+  mutating func takeOver(answers: Bool, now: UInt64) -> [ConnectionID] {
+    var left: [ConnectionID] = []
+    for place in streams.indices where streams[place].isForeign && (answers || streams[place].kind == .standalone) {
+      streams[place].isForeign = false
+      guard streams[place].kind == .answer, !streams[place].ended else { continue }
+      streams[place].ended = true
+      streams[place].detachedAt = now
+      if let reader = streams[place].reader { left.append(reader) }
+      streams[place].reader = nil
+    }
+    return left
   }
 
   // MARK: Encoding

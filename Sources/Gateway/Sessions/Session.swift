@@ -62,6 +62,8 @@ package final class Session: Sendable {
     /// What `logging/setLevel` asked for.
     var logLevel: LogLevel?
     var ended = false
+    /// Its streams for messages of no call are another process's.
+    var isLeft = false
 
     init(log: EventLog) { self.log = log }
 

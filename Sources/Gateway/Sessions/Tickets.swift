@@ -65,9 +65,13 @@ extension Worker {
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     session.note(ticket.lists)
     if awaitsFaces(view) { control?.expectLegacy(view) {} }
-    if admit(session) { return .found(session) }
-    // Another worker may have been quicker.
-    return gateway.sessions.find(ticket.id).map { .found($0) } ?? .full
+    switch gateway.inheritance.adopt(session, into: gateway.sessions, now: now, { admit(session) }) {
+    case .made(let bequest):
+      settle(bequest, of: session)
+      return .found(session)
+    case .found(let other): return .found(other)
+    case .full: return .full
+    }
   }
 
   /// What a path is called: by the name in the configuration, as the number is another in another process. Nil for a server
@@ -110,28 +114,38 @@ extension Worker {
     guard isHere || isGood(ticket, for: principal, view) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
-    // Its client may take it for ended once it has the answer, even if the process is killed right then.
-    let answer = Gathering(1)
-    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute)) { [gateway, index] in
-      gateway.post(to: index) { $0.confirmEnd(to: connection, answer) }
+    // Its client may take it for ended once it has the answer, even if the process is killed right then, and in any other
+    // that lives beside this one.
+    let others = [gateway.predecessor.relay, gateway.successor.relay].compactMap(\.self)
+    let answer = Gathering(1 + others.count)
+    let noted = { @Sendable [gateway, index] in
+      if answer.arrive() { gateway.post(to: index) { $0.confirmEnd(to: connection) } }
     }
-    after(milliseconds: Self.endPatience) { [self] in confirmEnd(to: connection, answer) }
+    gateway.inheritance.remove(ticket.id)
+    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute), written: noted)
     if let session { end(session) }
+    for other in others { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) }
+    after(milliseconds: Self.endPatience) { [unowned self] in
+      if answer.expire() { confirmEnd(to: connection) }
+    }
   }
 
-  /// How long the answer to a DELETE waits until it is in the file, in milliseconds.
+  /// How long the answer to a DELETE waits until it is in the file and other processes know, in milliseconds.
   private static let endPatience: UInt64 = 1000
 
-  private func confirmEnd(to connection: ConnectionID, _ answer: Gathering) {
-    guard answer.arrive() else { return }
+  private func confirmEnd(to connection: ConnectionID) {
     respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
   }
 
   // MARK: What may have changed
 
   /// A client that a session was made anew for listens: what it knows of the lists may not be so any more.
-  func tellToLookAgain(_ session: Session) {
-    if session.takeNews() { announce(to: [session]) { $0.announcedLists } }
+  /// - Parameter resumed: whether the stream goes on where it was, with what was told of resources.
+  func tellToLookAgain(_ session: Session, resumed: Bool) {
+    guard session.takeNews() else { return }
+    announce(to: [session]) { $0.announcedLists }
+    guard !resumed else { return }
+    for name in session.withState({ Array($0.subscriptions.keys) }) { tellMaybeChanged(name, to: session) }
   }
 }
 

@@ -5,11 +5,16 @@ import Wire
 /// which tells sessions and then calls `finish`.
 final class Announcement {
   private let message: [UInt8]
+  /// Whether a process that takes this one's place comes to know of it by itself.
+  private let isKnown: Bool
   private var encoded: Frame?
   /// WebSockets that are to get it, by the worker that holds them.
   private var sockets: [Int: [ConnectionID]] = [:]
 
-  init(_ message: [UInt8]) { self.message = message }
+  init(_ message: [UInt8], isKnown: Bool = false) {
+    self.message = message
+    self.isKnown = isKnown
+  }
 
   private var event: Frame {
     if let encoded { return encoded }
@@ -23,7 +28,7 @@ final class Announcement {
     if let socket = session.socket {
       sockets[socket.worker, default: []].append(socket)
     } else {
-      worker.emit(event, to: session)
+      worker.emit(event, to: session, isKnown: isKnown)
     }
   }
 

@@ -93,7 +93,7 @@ final class ResourceNotifications {
     if let known = announcements.first(where: { $0.revision == revision && $0.name == name }) { return known.2 }
     var message = ByteBuffer(capacity: update.message.count + 64)
     let isTold = update.append(to: &message, named: name, client: revision)
-    let made = isTold ? Announcement(message.bytes.array) : nil
+    let made = isTold ? Announcement(message.bytes.array, isKnown: true) : nil
     announcements.append((name, revision, made))
     return made
   }

@@ -172,7 +172,7 @@ extension Worker {
     for kind in ListKind.allCases {
       var message = ByteBuffer(capacity: 96)
       message.append(changed: kind, subscriptionID: nil)
-      let announcement = Announcement(message.bytes.array)
+      let announcement = Announcement(message.bytes.array, isKnown: true)
       for session in sessions
       where Self.concerns(kind, changed(session)) && session.announcedLists.contains(ListKinds(kind)) {
         announcement.tell(session, on: self)

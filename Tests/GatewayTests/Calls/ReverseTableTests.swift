@@ -47,6 +47,17 @@ import Testing
     #expect(Set(used.map(\.slot)).count == 1)
   }
 
+  @Test("what another process has asked is nothing that this one has asked")
+  func processes() throws {
+    var (old, new) = (ReverseTable(worker: 0, firstGeneration: 7), ReverseTable(worker: 0, firstGeneration: 8))
+    let ann = session()
+    let made = (old.make(entry(ann)), new.make(entry(ann)))
+    let asked = try #require(made.0)
+    #expect(made.1 != asked)
+    #expect(new.take(asked, from: ann) == nil)
+    #expect(old.take(asked, from: ann) != nil)
+  }
+
   @Test("a server that asks a client without end leaves room for others, and for itself with others")
   func endless() throws {
     var table = ReverseTable(worker: 0)

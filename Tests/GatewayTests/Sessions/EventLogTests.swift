@@ -278,4 +278,114 @@ struct EventLogTests {
     #expect(append("2", to: broken, in: &log) != nil)
     #expect(replayed(log.resume(after: ("2-1" as StaticString).bytes, one, now: 1))?.count == 1)
   }
+
+  // MARK: Two processes
+
+  /// What another process has of a log.
+  private func copy(_ pieces: [EventLog.Piece], capacity: Int = 1000) -> EventLog {
+    var other = EventLog(capacity: capacity, resumeWindow: 100)
+    for piece in pieces { _ = other.adopt(piece, now: 0) }
+    other.beginBeyond()
+    return other
+  }
+
+  @Test("Another process replays what this one has, and goes on with what is told of it since, once")
+  func succession() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.answer, one)
+    _ = log.prime(stream, retry: 1000)
+    _ = append("1", to: stream, in: &log)
+    _ = log.prime(stream, retry: 1000)
+    let before = log.pieces
+    _ = append("2", to: stream, in: &log)
+    let news = log.latestPiece(of: stream)!
+    var other = copy(before + before)
+    guard case .replay(let events, _, false, nil) = other.resume(after: ("2-1" as StaticString).bytes, two, now: 0)
+    else { return #expect(Bool(false), "it can't be resumed") }
+    #expect(events.map { $0.sequence } == [2])
+    let delivery = other.adopt(news, now: 0)
+    #expect(delivery?.reader == two && delivery?.event.sequence == 4)
+    #expect(other.adopt(news, now: 0) == nil)
+    _ = append("3", to: stream, in: &log, last: true)
+    let last = log.latestPiece(of: stream)!
+    #expect(last.isLast)
+    #expect(other.adopt(last, now: 0)?.event.sequence == 5)
+    let whole = replayed(other.resume(after: ("2-1" as StaticString).bytes, two, now: 0))
+    #expect(whole?.count == 3)
+    #expect(other.append(EventLog.encode(("4" as StaticString).bytes), to: stream) == nil, "it has ended")
+  }
+
+  @Test("Where something was missed a stream is not resumed before it")
+  func missed() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    var pieces: [EventLog.Piece] = []
+    for text in ["1", "2", "3"] as [StaticString] {
+      _ = append(text, to: stream, in: &log)
+      pieces.append(log.latestPiece(of: stream)!)
+    }
+    var other = copy([pieces[0], pieces[2]])
+    guard case .lost = other.resume(after: ("1-1" as StaticString).bytes, two, now: 0) else {
+      return #expect(Bool(false), "it was resumed")
+    }
+    #expect(replayed(other.resume(after: ("1-2" as StaticString).bytes, two, now: 0))?.count == 1)
+    // One that was too large for either log.
+    pieces[1].frame = nil
+    pieces[1].isLost = true
+    other = copy(pieces)
+    guard case .lost = other.resume(after: ("1-1" as StaticString).bytes, two, now: 0) else {
+      return #expect(Bool(false), "it was resumed")
+    }
+  }
+
+  @Test("Another process begins with numbers of its own, and what it is left goes on under the old ones")
+  func numbers() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.standalone, one)
+    let answer = log.open(.answer, one)
+    _ = append("1", to: stream, in: &log)
+    var other = copy(log.pieces)
+    let isForeign = other.isForeign(stream)
+    #expect(isForeign && other.standalone == stream)
+    let own = other.open(.answer, two)
+    #expect(own > answer + 100_000 && own.isMultiple(of: 2))
+    #expect(log.latestPiece(of: stream).map { other.adopt($0, now: 0) } != nil)
+    let none = other.takeOver(answers: false, now: 0)
+    #expect(none == [] && !other.isForeign(stream) && other.isForeign(answer))
+    #expect(other.append(EventLog.encode(("2" as StaticString).bytes), to: stream)?.event.sequence == 2)
+    // What the other one says of it now is of no use.
+    _ = append("not so", to: stream, in: &log)
+    #expect(other.adopt(log.latestPiece(of: stream)!, now: 0) == nil)
+    _ = other.resume(after: ("2-0" as StaticString).bytes, two, now: 0)
+    #expect(other.takeOver(answers: true, now: 0) == [two])
+    guard case .replay(_, _, true, _) = other.resume(after: ("2-0" as StaticString).bytes, two, now: 0) else {
+      return #expect(Bool(false), "an answer that nobody makes is waited for")
+    }
+  }
+
+  @Test("Nothing that another process may say breaks the log or makes it larger than it may be")
+  func nonsense() {
+    var random = Seeded(state: 7)
+    for _ in 0..<300 {
+      var log = EventLog(capacity: 200, resumeWindow: 100)
+      for _ in 0..<40 {
+        var piece = EventLog.Piece(
+          stream: .random(in: 0...6, using: &random), from: .random(in: 0...9, using: &random),
+          to: Bool.random(using: &random)
+            ? .random(in: 0...9, using: &random) : .max - .random(in: 0...2, using: &random))
+        if Bool.random(using: &random) {
+          piece.frame = EventLog.encode(("0123456789012345678901234567890" as StaticString).bytes)
+        }
+        piece.isLast = Int.random(in: 0...5, using: &random) == 0
+        piece.isLost = Int.random(in: 0...5, using: &random) == 0
+        _ = log.adopt(piece, now: 0)
+        let bytes = log.unreadBytes
+        #expect(bytes <= 200)
+      }
+      log.beginBeyond()
+      let stream = log.open(.standalone, one)
+      #expect(append("1", to: stream, in: &log) != nil)
+      _ = log.takeOver(answers: true, now: 0)
+    }
+  }
 }

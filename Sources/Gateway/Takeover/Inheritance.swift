@@ -1,0 +1,269 @@
+import MCP
+import Reactor
+import Synchronization
+import Wire
+
+/// What this process has from the one whose place it takes: what is known of sessions until their clients come, and what
+/// comes for sessions that are here.
+final class Inheritance: Sendable {
+  private struct State {
+    var estate = Estate()
+    /// When the other process had gone.
+    var endedAt: UInt64?
+    /// Whether another process may still have streams of its own.
+    var isShared = false
+    /// Messages for streams that are the other process's yet.
+    var held: [(session: SessionID, frame: Frame)] = []
+  }
+
+  /// Messages that wait for a stream at most: the other process leaves them at once, or is gone.
+  private static let mostHeld = 1 << 16
+
+  private let state = Mutex(State())
+
+  var sessions: [SessionID] { state.withLock { $0.estate.sessions } }
+  func encoded(of session: SessionID) -> [UInt8]? { state.withLock { $0.estate.encoded(of: session) } }
+  func remove(_ session: SessionID) { state.withLock { $0.estate.remove(session) } }
+
+  /// Another process begins to tell.
+  func begin() {
+    state.withLock { state in
+      state.isShared = true
+      state.estate.isLeft = false
+      state.estate.isOver = false
+      state.endedAt = nil
+    }
+  }
+
+  /// Keeps what is told of a session that is not here; else `apply` is called. One at a time, so that nobody makes the
+  /// session anew in between.
+  func receive(_ encoded: [UInt8], of id: SessionID, in table: SessionTable, _ apply: (Session) -> Void) {
+    state.withLock { state in
+      if let session = table.find(id) { apply(session) } else { state.estate.keep(encoded, of: id) }
+    }
+  }
+
+  enum Adoption {
+    case made(Bequest)
+    /// Another worker was quicker.
+    case found(Session)
+    case full
+  }
+
+  /// What remains to be done for a session that was made of it.
+  struct Bequest {
+    var subscriptions: [[UInt8]] = []
+    var hasLogLevel = false
+  }
+
+  /// Takes in a session that was made anew, with what is known of it. `admit` says whether there is room.
+  func adopt(_ session: Session, into table: SessionTable, now: UInt64, _ admit: () -> Bool) -> Adoption {
+    state.withLock { state in
+      if let found = table.find(session.id) { return .found(found) }
+      var bequest = Bequest()
+      if state.estate.contains(session.id) {
+        for record in state.estate.records(of: session.id) { session.take(record, &bequest, now: now) }
+        session.withState { inner in
+          inner.log.beginBeyond()
+          if state.estate.isLeft || state.estate.isOver {
+            _ = inner.log.takeOver(answers: state.estate.isOver, now: now)
+          }
+        }
+      }
+      guard admit() else { return table.find(session.id).map { .found($0) } ?? .full }
+      state.estate.remove(session.id)
+      return .made(bequest)
+    }
+  }
+
+  /// Keeps a message until the other process has left its streams. False if it has by now.
+  func hold(_ frame: Frame, for session: SessionID) -> Bool {
+    state.withLock { state in
+      guard state.isShared else { return false }
+      if state.held.count < Self.mostHeld { state.held.append((session, frame)) }
+      return true
+    }
+  }
+
+  /// The other process has left its streams, or has gone. What waited for that.
+  func settle(isOver: Bool, now: UInt64) -> [(session: SessionID, frame: Frame)] {
+    state.withLock { state in
+      state.estate.isLeft = true
+      if isOver {
+        state.estate.isOver = true
+        state.endedAt = now
+      }
+      state.isShared = false
+      defer { state.held = [] }
+      return state.held
+    }
+  }
+
+  /// Gives up what nobody came for: events after `window`, the rest after `idle`.
+  func expire(window: UInt64, idle: UInt64, now: UInt64) {
+    state.withLock { state in
+      guard let endedAt = state.endedAt, state.estate.count > 0 else { return }
+      if now >= endedAt + idle {
+        state.estate.removeAll()
+      } else if now >= endedAt + window {
+        state.estate.removeEvents()
+      }
+    }
+  }
+}
+
+extension Session {
+  /// Takes in what another process knows of it, before anybody else sees it.
+  fileprivate func take(_ record: SessionRecord, _ bequest: inout Inheritance.Bequest, now: UInt64) {
+    switch record.contents {
+    case .settled(let settled):
+      _ = shakeHands(Handshake(settled.revision, settled.abilities))
+      note(settled.lists)
+      withState { $0.logLevel = settled.logLevel }
+      bequest.hasLogLevel = settled.logLevel != nil
+    case .subscription(let uri, let isWanted):
+      bequest.subscriptions.removeAll { $0 == uri }
+      if isWanted { bequest.subscriptions.append(uri) }
+    case .piece(let piece): withState { _ = $0.log.adopt(piece, now: now) }
+    case .left: withState { _ = $0.log.takeOver(answers: false, now: now) }
+    case .message(let frame):
+      withState { state in
+        guard let stream = state.log.standalone, !state.log.isForeign(stream) else { return }
+        _ = state.log.append(frame, to: stream)
+      }
+    default: break
+    }
+  }
+}
+
+extension Gateway {
+  /// Hears from the process whose place this one takes what it knows of sessions. `ready` is called once it has said all,
+  /// or can't.
+  package func inherit(_ descriptor: Int32, _ ready: @escaping @Sendable () -> Void) {
+    let stream: HandoverStream
+    do throws(ReactorError) {
+      stream = try HandoverStream(adopting: descriptor)
+    } catch {
+      logger.warning("what the other process knows of sessions can't be had: \(error)")
+      return ready()
+    }
+    let relay = SessionRelay(stream)
+    state.inheritance.begin()
+    state.predecessor.put(relay)
+    let (state, logger) = (state, logger)
+    relayThreads.append(
+      Thread(name: "sluice-estate") {
+        let turn = Gathering(1)
+        let patience = System.uptime + Self.inheritanceTime
+        let failure = relay.serve(
+          SessionRelay.Service(
+            received: { record, encoded in
+              if case .complete = record.contents, turn.arrive() { ready() }
+              state.received(record, encoded, fromPredecessor: relay)
+            },
+            glance: {
+              if System.uptime >= patience, turn.expire() {
+                logger.warning("the other process does not say what it knows of sessions")
+                ready()
+              }
+            }))
+        switch failure {
+        case .foreign: logger.warning("what the other process knows of sessions is of a version that is not known here")
+        case .broken: logger.warning("what the other process says of sessions can't be read")
+        case nil: break
+        }
+        state.predecessor.remove(relay)
+        state.leftAlone()
+        if turn.arrive() { ready() }
+      })
+  }
+
+  /// How long clients wait for what is known of their sessions, in milliseconds.
+  private static let inheritanceTime: UInt64 = 5000
+}
+
+extension GatewayState {
+  /// What the process says whose place this one takes.
+  fileprivate func received(_ record: SessionRecord, _ encoded: [UInt8], fromPredecessor relay: SessionRelay) {
+    let id = record.session
+    switch record.contents {
+    case .settled, .subscription, .piece, .left, .message:
+      guard !endedSessions.contains(id) else { return }
+      inheritance.receive(encoded, of: id, in: sessions) { take(record, for: $0) }
+    case .allLeft:
+      for (session, frame) in inheritance.settle(isOver: false, now: System.uptime) { deliver(frame, session) }
+    case .ended(let minute, let share, let number):
+      successor.relay?.end(id, opened: minute, share: share) {}
+      ended(id, opened: minute, share: share) { relay.add(SessionRecord(id, .noted(number: number))) }
+    case .noted(let number): relay.noted(number)
+    case .complete, .reply, .unknown: break
+    }
+  }
+
+  /// What comes for a session that is here.
+  private func take(_ record: SessionRecord, for session: Session) {
+    switch record.contents {
+    case .settled(let settled):
+      let isNew = session.withState { state in
+        defer {
+          state.logLevel = settled.logLevel
+          tell(state, of: session)
+        }
+        return state.logLevel != settled.logLevel
+      }
+      if isNew { post(to: Int(session.id.worker)) { $0.spreadLogLevel(session) {} } }
+    case .subscription(let uri, let isWanted):
+      post(to: Int(session.id.worker)) { $0.renew([uri], of: session, isWanted: isWanted) }
+    case .piece(let piece): take(piece, for: session)
+    case .left:
+      session.withState { _ = $0.log.takeOver(answers: false, now: System.uptime) }
+    case .message(let frame): deliver(frame, session.id)
+    default: break
+    }
+  }
+
+  private func take(_ piece: EventLog.Piece, for session: Session) {
+    let now = System.uptime
+    let ended = session.withState { state -> ConnectionID? in
+      let delivery = state.log.adopt(piece, now: now)
+      if let relay = successor.relay { relay.add(SessionRecord(session.id, .piece(piece))) }
+      if let delivery, let reader = delivery.reader {
+        send(delivery.event, to: reader, in: &state, session)
+      }
+      guard piece.isLast, let reader = state.log.reader(of: piece.stream) else { return nil }
+      state.log.finish(piece.stream, now: now)
+      return reader
+    }
+    if let ended { post(to: ended.worker) { $0.endReading(ended, of: session) } }
+  }
+
+  /// An event to the worker that writes its stream, behind those that are on their way.
+  private func send(
+    _ event: EventLog.Event, to reader: ConnectionID, in state: inout Session.State, _ session: Session
+  ) {
+    _ = state.log.mayWrite(to: event.stream, on: -1)
+    send(EventParcel(event: event, reader: reader, session: session, isCounted: true))
+  }
+
+  /// A message that belongs to no call, from another thread than a worker's.
+  private func deliver(_ frame: Frame, _ id: SessionID) {
+    guard let session = sessions.find(id) else { return }
+    session.withState { state in
+      if state.isLeft, let relay = successor.relay, relay.add(SessionRecord(id, .message(frame))) { return }
+      guard let stream = state.log.standalone, let delivery = state.log.append(frame, to: stream) else { return }
+      tell(of: stream, frame, in: state, session)
+      if let reader = delivery.reader { send(delivery.event, to: reader, in: &state, session) }
+    }
+  }
+
+  /// The other process has gone: what it had not finished comes to no end.
+  fileprivate func leftAlone() {
+    let now = System.uptime
+    let held = inheritance.settle(isOver: true, now: now)
+    for session in sessions.all {
+      let readers = session.withState { $0.log.takeOver(answers: true, now: now) }
+      for reader in readers { post(to: reader.worker) { $0.endReading(reader, of: session) } }
+    }
+    for (session, frame) in held { deliver(frame, session) }
+  }
+}
