@@ -32,6 +32,9 @@ package struct GatewayConfiguration: Sendable, Equatable {
   package var startTimeout = Duration.seconds(300)
   /// How long after the start the first list waits for an upstream that never answered (`first_list_wait`). Default: 3 s.
   package var firstListWait = Duration.seconds(3)
+  /// How old a list of a legacy server may be that does not tell when it changes, before it is fetched again for whoever asks
+  /// (`list_ttl`). Default: 60 s.
+  package var listTTL = Duration.seconds(60)
   /// What is logged, and how (`log`).
   package var log = Log()
   /// Number of event loops (`workers`); nil, written `auto`: one per CPU that affinity and cgroup quota allow.

@@ -29,6 +29,7 @@ enum Grammar {
       .duration("interaction_timeout", \.configuration.interactionTimeout),
       .duration("start_timeout", \.configuration.startTimeout),
       .duration("first_list_wait", \.configuration.firstListWait, in: .zero ... .seconds(3600)),
+      .duration("list_ttl", \.configuration.listTTL, in: .zero ... .seconds(86_400)),
       .section("log", \.configuration.log, [.choice("level", \.level), .choice("format", \.format)]),
       .value("workers", \.configuration.workers, expected: "`auto` or a whole number from 1 to 256") { text in
         if text == "auto" { return .some(nil) }

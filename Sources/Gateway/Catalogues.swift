@@ -37,3 +37,42 @@ struct Catalogues: Sendable {
 
   func areSame(as other: Catalogues) -> Bool { legacy === other.legacy && modern === other.modern }
 }
+
+extension Catalogues {
+  /// The lists that clients of each era see differently.
+  struct Changes: Sendable {
+    var legacy = ServedCatalogue.Changes()
+    var modern = ServedCatalogue.Changes()
+
+    /// None.
+    init() {}
+
+    init(_ new: Catalogues, since old: Catalogues) {
+      legacy = new.legacy.changes(since: old.legacy)
+      modern = new.areOne && old.areOne ? legacy : new.modern.changes(since: old.modern)
+    }
+
+    /// Of one upstream's lists, for those who see it.
+    init(_ kinds: ListKinds, of cluster: Cluster, in catalogues: Catalogues) {
+      let changes = ServedCatalogue.Changes(kinds, ofUpstream: cluster.number)
+      if catalogues.legacy.shows(cluster) { legacy = changes }
+      if catalogues.modern.shows(cluster) { modern = changes }
+    }
+
+    var isEmpty: Bool { legacy.isEmpty && modern.isEmpty }
+
+    mutating func formUnion(_ other: Changes) {
+      legacy.formUnion(other.legacy)
+      modern.formUnion(other.modern)
+    }
+
+    /// Those of one upstream's lists, as it is seen alone.
+    func kinds(of cluster: Cluster, in catalogues: Catalogues) -> ListKinds {
+      let view = CatalogueView.only(upstream: cluster.number)
+      var kinds: ListKinds = []
+      if catalogues.legacy.shows(cluster) { kinds.formUnion(legacy[view]) }
+      if catalogues.modern.shows(cluster) { kinds.formUnion(modern[view]) }
+      return kinds
+    }
+  }
+}

@@ -244,6 +244,13 @@ package final class GatewayState: Sendable {
     }
   }
 
+  /// That conversation, if there is one.
+  func knownPrincipalUpstream(
+    _ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities
+  ) -> UpstreamSession? {
+    shared.withLock { $0[SharedKey(cluster: cluster.id, abilities: abilities, principal: principal)] }
+  }
+
   private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
     shared.withLock { table in
       if let known = table[key] { return known }

@@ -15,11 +15,14 @@ final class ServedCatalogue: Sendable {
   /// At least one upstream has answered.
   let hasAnswers: Bool
   let problems: [String]
+  /// When those upstreams' lists were fetched that one client sees differently, by the id of the cluster.
+  let lookedAt: [Int: UInt64]
 
   private init(
     _ catalogue: Catalogue, _ clusters: [Cluster], resourceServers: [Int], offers: [Offer], hasAnswers: Bool,
-    problems: [String]
+    problems: [String], lookedAt: [Int: UInt64]
   ) {
+    self.lookedAt = lookedAt
     self.clusters = clusters
     routes = Routes(catalogue, resourceServers: resourceServers)
     self.offers = offers
@@ -39,7 +42,8 @@ final class ServedCatalogue: Sendable {
   ///   - promising: the numbers of those that may yet turn out to offer more than is known of them.
   static func merge(
     _ lists: [UpstreamLists?], _ clusters: [Cluster], _ configuration: GatewayConfiguration,
-    known: [String: KnownNames] = [:], reserved: [KnownNames] = [], promising: Set<Int> = []
+    known: [String: KnownNames] = [:], reserved: [KnownNames] = [], promising: Set<Int> = [],
+    lookedAt: [Int: UInt64] = [:]
   ) -> ServedCatalogue {
     let policy: PrefixPolicy =
       switch configuration.prefix {
@@ -74,8 +78,12 @@ final class ServedCatalogue: Sendable {
     }
     return ServedCatalogue(
       catalogue, clusters, resourceServers: withResources, offers: offers,
-      hasAnswers: answers.contains { $0 != nil }, problems: catalogue.problems.map(Self.text))
+      hasAnswers: answers.contains { $0 != nil }, problems: catalogue.problems.map(Self.text),
+      lookedAt: lookedAt)
   }
+
+  /// Whether it leads to that upstream.
+  func shows(_ cluster: Cluster) -> Bool { clusters.contains { $0 === cluster } }
 
   /// Whether calls go to the same upstreams.
   func leadsToSame(as other: ServedCatalogue) -> Bool { clusters.elementsEqual(other.clusters, by: ===) }
@@ -103,8 +111,9 @@ final class ServedCatalogue: Sendable {
   }
 
   /// Appends the page of a list that a request asks for.
+  /// - Parameter lifetime: milliseconds for which a modern client may keep it.
   func append(
-    _ kind: ListKind, _ view: CatalogueView, _ revision: Revision, cursor: RawSpan?, key: SipHash,
+    _ kind: ListKind, _ view: CatalogueView, _ revision: Revision, cursor: RawSpan?, lifetime: UInt64, key: SipHash,
     to buffer: inout ByteBuffer
   ) -> GatewayError? {
     var contents: RawSpan?
@@ -114,7 +123,8 @@ final class ServedCatalogue: Sendable {
     }
     switch catalogue.page(at: contents, of: kind, view: view, revision: revision, key: key) {
     case .success(let page):
-      catalogue.append(kind, page: page, view: view, revision: revision, key: key, to: &buffer)
+      catalogue.append(
+        kind, page: page, view: view, revision: revision, lifetime: lifetime, key: key, to: &buffer)
       return nil
     case .failure(let error):
       return error
@@ -128,6 +138,16 @@ final class ServedCatalogue: Sendable {
     var isEmpty: Bool { views.values.allSatisfy(\.isEmpty) }
 
     subscript(view: CatalogueView) -> ListKinds { views[view] ?? [] }
+
+    /// None.
+    init() { views = [:] }
+
+    /// Of one upstream's lists, where all are seen and where it is seen alone.
+    init(_ kinds: ListKinds, ofUpstream number: Int) { views = [.all: kinds, .only(upstream: number): kinds] }
+
+    fileprivate init(views: [CatalogueView: ListKinds]) { self.views = views }
+
+    mutating func formUnion(_ other: Changes) { views.merge(other.views) { $0.union($1) } }
   }
 
   func changes(since older: ServedCatalogue) -> Changes {

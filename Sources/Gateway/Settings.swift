@@ -24,6 +24,8 @@ package final class Settings: Sendable {
   let callTimeoutCeiling: UInt64
   let interactionTimeout: UInt64
   let resumeWindow: UInt64
+  /// How old a list may be that its server neither dates nor tells the changes of.
+  let listAge: UInt64
   let heartbeat: UInt32
   /// How long an answer may be without a first byte, in milliseconds, where its HTTP status may matter: as long as the
   /// SDK's own servers wait, but no longer than anything in between may be left in silence.
@@ -86,6 +88,7 @@ package final class Settings: Sendable {
     callTimeout = configuration.callTimeout.milliseconds
     callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
     interactionTimeout = configuration.interactionTimeout.milliseconds
+    listAge = configuration.listTTL.milliseconds
     resumeWindow = configuration.sessions.resumeWindow.milliseconds
     heartbeat = UInt32(clamping: configuration.listeners.http.heartbeatInterval.milliseconds)
     undecidedTime = min(15_000, UInt64(heartbeat))

@@ -85,13 +85,13 @@ package final class Catalogue: Sendable {
   struct Lists: Sendable, Equatable {
     /// Indexed by class, then kind.
     var pages: [[[Page]]]
-    /// For modern clients, by kind.
-    var ttlMilliseconds: [Int]
+    /// Whether modern clients may share it, by kind.
     var isPublic: [Bool]
   }
 
-  /// Cursors of another epoch are refused. The same lists have the same one, in every process.
-  package let epoch: UInt64
+  /// By view and kind. Cursors of another epoch are refused. The same list has the same one, in every process, and what
+  /// happens to others is nothing to it.
+  private let epochs: [[UInt64]]
   package let upstreams: [Upstream]
   package let prefixes: Bool
   package let problems: [Problem]
@@ -103,7 +103,7 @@ package final class Catalogue: Sendable {
     upstreams: [Upstream], prefixes: Bool, problems: [Problem], entries: [[CatalogueEntry]], views: [Lists],
     identity: Identity
   ) {
-    epoch = Self.epoch(upstreams, views)
+    epochs = views.map { lists in ListKind.allCases.map { Self.epoch(upstreams, lists, $0) } }
     self.upstreams = upstreams
     self.prefixes = prefixes
     self.problems = problems
@@ -119,25 +119,28 @@ package final class Catalogue: Sendable {
     upstreams == other.upstreams && prefixes == other.prefixes && entries == other.entries && views == other.views
   }
 
-  /// A number made of every page; how long those may be kept need not be the same.
-  private static func epoch(_ upstreams: [Upstream], _ views: [Lists]) -> UInt64 {
-    var buffer = ByteBuffer(capacity: 4096)
+  /// A number made of every page of a list.
+  private static func epoch(_ upstreams: [Upstream], _ lists: Lists, _ kind: ListKind) -> UInt64 {
+    var buffer = ByteBuffer(capacity: 1024)
     // A cursor names a view by its place.
     for upstream in upstreams {
       buffer.append(quoted: upstream.alias)
       buffer.append(upstream.revision.label)
     }
-    for lists in views {
-      for pages in lists.pages {
-        for page in pages.flatMap({ $0 }) {
-          buffer.append(hex: FastHash.hash(page.body.rawBytes), digits: 16)
-          buffer.append(decimal: UInt64(page.body.count))
-          buffer.append(",")
-        }
-        buffer.append(";")
+    for pages in lists.pages {
+      for page in pages[Int(kind.rawValue)] {
+        buffer.append(hex: FastHash.hash(page.body.rawBytes), digits: 16)
+        buffer.append(decimal: UInt64(page.body.count))
+        buffer.append(",")
       }
+      buffer.append(";")
     }
     return FastHash.hash(buffer.bytes)
+  }
+
+  /// What cursors of a list say of it; nil of a view that there is not.
+  package func epoch(_ kind: ListKind, view: CatalogueView) -> UInt64? {
+    index(of: view).map { epochs[$0][Int(kind.rawValue)] }
   }
 
   package func entries(_ kind: ListKind) -> [CatalogueEntry] { entries[Int(kind.rawValue)] }
@@ -156,15 +159,17 @@ package final class Catalogue: Sendable {
     guard let place = Cursor(cursor, key: key), place.kind == kind, place.view == UInt16(index),
       Int(place.page) < pageCount(kind, view: view, revision: revision)
     else { return .failure(GatewayError(.invalidCursor)) }
-    guard place.epoch == epoch else {
+    guard place.epoch == epochs[index][Int(kind.rawValue)] else {
       return .failure(GatewayError(.invalidCursor, message: "Invalid cursor: the list has changed, start again"))
     }
     return .success(Int(place.page))
   }
 
   /// Appends the list's result object.
+  /// - Parameter lifetime: milliseconds for which a modern client may keep it.
   package func append(
-    _ kind: ListKind, page: Int, view: CatalogueView, revision: Revision, key: SipHash, to buffer: inout ByteBuffer
+    _ kind: ListKind, page: Int, view: CatalogueView, revision: Revision, lifetime: UInt64 = 0, key: SipHash,
+    to buffer: inout ByteBuffer
   ) {
     guard let index = index(of: view) else { preconditionFailure("no such view") }
     let pages = pages(kind, index, revision)
@@ -175,7 +180,7 @@ package final class Catalogue: Sendable {
     if revision.era == .modern {
       let lists = views[index]
       buffer.append(#""resultType":"complete","ttlMs":"#)
-      buffer.append(decimal: lists.ttlMilliseconds[Int(kind.rawValue)])
+      buffer.append(decimal: lifetime)
       buffer.append(lists.isPublic[Int(kind.rawValue)] ? #","cacheScope":"public","# : #","cacheScope":"private","#)
     }
     buffer.append("\"")
@@ -185,7 +190,8 @@ package final class Catalogue: Sendable {
     buffer.append("]")
     if page + 1 < pages.count {
       buffer.append(#","nextCursor":""#)
-      Cursor(epoch: epoch, kind: kind, view: UInt16(index), page: UInt32(page + 1)).append(to: &buffer, key: key)
+      Cursor(epoch: epochs[index][Int(kind.rawValue)], kind: kind, view: UInt16(index), page: UInt32(page + 1)).append(
+        to: &buffer, key: key)
       buffer.append("\"")
     }
     if revision.era == .modern {

@@ -48,7 +48,8 @@ package struct CatalogueBuilder {
   private var problems: [Catalogue.Problem] = []
   private var entries: [[CatalogueEntry]] = Array(repeating: [], count: ListKind.allCases.count)
   private var sources: [[Source]] = Array(repeating: [], count: ListKind.allCases.count)
-  private var hints: [[Hint]] = []
+  /// Whether an upstream lets anybody see one of its lists; nil of one that it does not offer. By upstream and kind.
+  private var isPublic: [[Bool?]] = []
 
   /// Where an entry comes from, and the name that the merged view gives it.
   private struct Source {
@@ -63,12 +64,6 @@ package struct CatalogueBuilder {
     var isHiddenFromModern: Bool
   }
 
-  /// What an upstream says about keeping one of its lists.
-  private struct Hint {
-    var ttlMilliseconds: Int
-    var isPublic: Bool
-  }
-
   /// Merges in the order given, which is that of the configuration.
   package static func merge(
     _ lists: [UpstreamLists], policy: PrefixPolicy, identity: Identity, limits: PageLimits = PageLimits()
@@ -80,7 +75,7 @@ package struct CatalogueBuilder {
         Catalogue.Upstream(
           number: list.number ?? builder.upstreams.count, alias: list.alias, revision: list.revision,
           marksResources: false))
-      builder.hints.append(ListKind.allCases.map { builder.hint(list, $0) })
+      builder.isPublic.append(ListKind.allCases.map { builder.isPublic(list, $0) })
     }
     builder.aliases = lists.map { Array($0.alias.utf8) }
     for kind in ListKind.allCases { builder.gather(lists, kind) }
@@ -95,19 +90,10 @@ package struct CatalogueBuilder {
     self.limits = limits
   }
 
-  private func hint(_ list: UpstreamLists, _ kind: ListKind) -> Hint {
-    guard list.isFresh, let pages = list.pages[kind], !pages.isEmpty, list.revision.era == .modern else {
-      return Hint(ttlMilliseconds: 0, isPublic: false)
-    }
-    var hint = Hint(ttlMilliseconds: Int.max, isPublic: true)
-    for page in pages {
-      let page = page.rawBytes
-      var ttl: Int64?
-      if let value = JSON.find("ttlMs", in: page) { ttl = JSON.integer(value) }
-      hint.ttlMilliseconds = min(hint.ttlMilliseconds, Int(max(0, ttl ?? 0)))
-      if !JSON.isString(JSON.find("cacheScope", in: page), "public") { hint.isPublic = false }
-    }
-    return hint
+  private func isPublic(_ list: UpstreamLists, _ kind: ListKind) -> Bool? {
+    guard list.isFresh, let pages = list.pages[kind], list.revision.era == .modern else { return false }
+    guard !pages.isEmpty else { return nil }
+    return pages.allSatisfy { JSON.isString(JSON.find("cacheScope", in: $0.rawBytes), "public") }
   }
 
   // MARK: Names
@@ -326,11 +312,9 @@ package struct CatalogueBuilder {
     let contributors = lists.indices.filter { upstream == nil || $0 == upstream }
     return Catalogue.Lists(
       pages: pages,
-      ttlMilliseconds: ListKind.allCases.map { kind in
-        contributors.map { hints[$0][Int(kind.rawValue)].ttlMilliseconds }.min() ?? 0
-      },
       isPublic: ListKind.allCases.map { kind in
-        !contributors.isEmpty && contributors.allSatisfy { hints[$0][Int(kind.rawValue)].isPublic }
+        let said = contributors.compactMap { isPublic[$0][Int(kind.rawValue)] }
+        return !said.isEmpty && said.allSatisfy { $0 }
       })
   }
 

@@ -48,6 +48,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
       drain_timeout: 0
       first_list_wait: 250ms
       start_timeout: 20s
+      list_ttl: 1500ms
       log: {level: debug, format: json}
       workers: 3
       """
@@ -67,6 +68,7 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(configuration.drainTimeout == .zero)
     #expect(configuration.firstListWait == .milliseconds(250))
     #expect(configuration.startTimeout == .seconds(20))
+    #expect(configuration.listTTL == .milliseconds(1500))
     #expect(configuration.log.level == .debug)
     #expect(configuration.log.format == .json)
     #expect(configuration.workers == 3)

@@ -193,7 +193,7 @@ def test_lists_of_a_server_that_is_gone_are_not_to_be_kept(make_gateway: Make, s
         return post_modern(port, modern("tools/list", params)).message["result"]
 
     first = page()
-    assert first["ttlMs"] == 60_000
+    assert 0 < first["ttlMs"] <= 60_000
     server.close()
     assert "error" in paint(port).message
     assert eventually(lambda: page()["ttlMs"] == 0)
@@ -363,7 +363,7 @@ def test_a_swarm_of_list_changes_is_told_once(make_gateway: Make, server: Modern
     assert next(told)["method"] == "notifications/tools/list_changed"
     listed = post_modern(port, modern("tools/list")).message["result"]["tools"]
     assert [entry["name"] for entry in listed] == ["paint", "draw"]
-    # Nothing is different after this one, so that nobody is told.
+    # Nothing is different after this one: it is told with the next.
     upstream.tell("notifications/tools/list_changed")
     server.tools = [tool("paint"), tool("draw"), tool("erase")]
     upstream.tell("notifications/tools/list_changed")

@@ -34,10 +34,11 @@ import Wire
 
   static func text(
     _ catalogue: Catalogue, _ kind: ListKind = .tools, view: CatalogueView = .all, _ revision: Revision = .r20251125,
-    page: Int = 0
+    page: Int = 0, lifetime: UInt64 = 0
   ) -> String {
     var buffer = ByteBuffer()
-    catalogue.append(kind, page: page, view: view, revision: revision, key: key, to: &buffer)
+    catalogue.append(
+      kind, page: page, view: view, revision: revision, lifetime: lifetime, key: key, to: &buffer)
     let isValid = JSON.isValid(buffer.bytes)
     #expect(isValid)
     return buffer.bytes.text
@@ -391,11 +392,18 @@ import Wire
     let lists = [Self.lists("a", tools: [Self.tool("t")], prompts: ["{\"name\":\"p\"}"]), Self.lists("b")]
     let catalogue = Self.merge(lists)
     #expect(Self.merge(lists).isSame(as: catalogue))
-    #expect(Self.merge(lists).epoch == catalogue.epoch)
-    #expect(Self.merge(lists.reversed()).epoch != catalogue.epoch)
+    func epoch(_ lists: [UpstreamLists], _ kind: ListKind = .tools, _ view: CatalogueView = .all) -> UInt64? {
+      Self.merge(lists).epoch(kind, view: view)
+    }
+    #expect(epoch(lists) == catalogue.epoch(.tools, view: .all))
+    #expect(epoch(lists.reversed()) != epoch(lists))
     var others = lists
     others[1] = Self.lists("b", tools: [Self.tool("t", "\"title\":\"T\"")])
-    #expect(!Self.merge(others).isSame(as: catalogue) && Self.merge(others).epoch != catalogue.epoch)
+    #expect(!Self.merge(others).isSame(as: catalogue) && epoch(others) != epoch(lists))
+    // Whoever is in the middle of another list, or of another server's, goes on.
+    #expect(epoch(others, .prompts) == epoch(lists, .prompts))
+    #expect(epoch(others, .tools, .only(upstream: 0)) == epoch(lists, .tools, .only(upstream: 0)))
+    #expect(epoch(others, .tools, .only(upstream: 1)) != epoch(lists, .tools, .only(upstream: 1)))
     others = lists
     others[1].revision = .r20260728
     #expect(!Self.merge(others).isSame(as: catalogue))
@@ -408,7 +416,8 @@ import Wire
     let lists = [Self.lists("a", tools: tools, prompts: prompts), Self.lists("b")]
     let catalogue = Self.merge(lists)
     var buffer = ByteBuffer()
-    Cursor(epoch: catalogue.epoch, kind: .tools, view: 0, page: 1).append(to: &buffer, key: Self.key)
+    Cursor(epoch: try #require(catalogue.epoch(.tools, view: .all)), kind: .tools, view: 0, page: 1).append(
+      to: &buffer, key: Self.key)
     let good = buffer.bytes.array
     func page(
       _ cursor: [UInt8]?, _ kind: ListKind, _ view: CatalogueView, _ key: SipHash,
@@ -424,7 +433,9 @@ import Wire
     #expect(page(good, .prompts, .all, Self.key, catalogue) == nil)
     #expect(page(good, .tools, .only(upstream: 0), Self.key, catalogue) == nil)
     #expect(page(good, .tools, .all, SipHash(key: InlineArray(repeating: 8)), catalogue) == nil)
-    let other = Self.merge([Self.lists("a", tools: tools, prompts: prompts.reversed()), Self.lists("b")])
+    let others = Self.merge([Self.lists("a", tools: tools, prompts: prompts.reversed()), Self.lists("b")])
+    #expect(page(good, .tools, .all, Self.key, others) == 1, "another list has changed")
+    let other = Self.merge([Self.lists("a", tools: tools.reversed(), prompts: prompts), Self.lists("b")])
     #expect(page(good, .tools, .all, Self.key, other) == nil)
     #expect(page([], .tools, .all, Self.key, catalogue) == nil)
     for index in good.indices {
@@ -434,20 +445,23 @@ import Wire
     }
   }
 
-  @Test("the shortest ttl counts, and public holds only where all say so")
+  @Test("public holds only where all say so that offer such a list, and a lifetime is what is given")
   func caching() {
-    func merged(_ a: String, _ b: String, isFresh: Bool = true) -> String {
+    func merged(_ a: String, _ b: String, isFresh: Bool = true, lifetime: UInt64 = 0) -> String {
       var second = Self.lists("b", .r20260728, extra: b)
       second.isFresh = isFresh
-      return Self.text(Self.merge([Self.lists("a", .r20260728, extra: a), second]), .tools, .r20260728)
+      let catalogue = Self.merge([Self.lists("a", .r20260728, extra: a), second])
+      return Self.text(catalogue, .tools, .r20260728, lifetime: lifetime)
     }
     let publicly = #","ttlMs":5000,"cacheScope":"public""#
-    #expect(merged(publicly, publicly).contains(#""ttlMs":5000,"cacheScope":"public""#))
-    #expect(
-      merged(publicly, #","ttlMs":300,"cacheScope":"private""#).contains(#""ttlMs":300,"cacheScope":"private""#))
-    #expect(merged(publicly, "").contains(#""ttlMs":0,"cacheScope":"private""#))
-    #expect(merged(publicly, #","ttlMs":-4,"cacheScope":"public""#).contains(#""ttlMs":0,"cacheScope":"public""#))
-    #expect(merged(publicly, publicly, isFresh: false).contains(#""ttlMs":0,"cacheScope":"private""#))
+    #expect(merged(publicly, publicly, lifetime: 4990).contains(#""ttlMs":4990,"cacheScope":"public""#))
+    #expect(merged(publicly, #","cacheScope":"private""#).contains(#""ttlMs":0,"cacheScope":"private""#))
+    #expect(merged(publicly, "").contains(#""cacheScope":"private""#))
+    #expect(merged(publicly, publicly, isFresh: false).contains(#""cacheScope":"private""#))
+    var without = Self.lists("b", .r20260728)
+    without.pages[.tools] = []
+    let catalogue = Self.merge([Self.lists("a", .r20260728, extra: publicly), without])
+    #expect(Self.text(catalogue, .tools, .r20260728).contains(#""cacheScope":"public""#))
   }
 
   @Test("changes are told per view and kind")

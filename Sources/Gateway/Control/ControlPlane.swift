@@ -6,7 +6,8 @@ import Routing
 import Wire
 
 /// Looks after the upstreams on the control loop: finds out what each is, fetches its lists, merges them into the
-/// catalogue, hears of changes, and brings back what went away. No worker ever waits for it.
+/// catalogue, hears of changes, and brings back what went away. No worker ever waits for it, though a list request may be
+/// parked until it has fetched what is stale.
 actor ControlPlane {
   nonisolated let executor: LoopExecutor
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
@@ -28,8 +29,11 @@ actor ControlPlane {
   var faceWaiters: [FaceWaiter] = []
   /// What some clients see differently.
   var overlays: [SessionID: Overlay] = [:]
-  /// Lists of clients' own conversations that are to be looked at.
-  var staleOverlays: [ObjectIdentifier: ListKinds] = [:]
+  /// Looks at lists of clients' own conversations, and who waits for them.
+  var ownLooks: [ObjectIdentifier: OwnLook] = [:]
+  /// What was fetched and is served with the next catalogue.
+  var unpublished: [FetchedLists.Entry] = []
+  var isWatchingPatience = false
   /// That of the overlay that has changed last.
   var overlayTurn: UInt64 = 0
   /// What upstreams were last known to call their own, by alias, and where that is kept for the next start.
@@ -37,7 +41,7 @@ actor ControlPlane {
   private let journal: NameJournal?
   /// Resources that two servers claim, as they were told last.
   private var conflicts: [ResourceConflict] = []
-  private var mergeScheduled = false
+  private(set) var mergeScheduled = false
   private(set) var stopped = false
   /// When clients are let in, and what is called then; nil once that is settled.
   private var doors: Doors?
@@ -147,10 +151,6 @@ actor ControlPlane {
     tell(cluster, .suspect(reason))
   }
 
-  nonisolated func listChanged(_ cluster: Cluster, _ method: Method) {
-    tell(cluster, .listChanged(ListKinds(changed: method)))
-  }
-
   /// Which resources somebody wants to hear of has changed; `settled` is called when the upstream knows.
   nonisolated func resourceInterestChanged(_ cluster: Cluster, _ settled: @escaping @Sendable () -> Void) {
     tell(cluster, .interestChanged(settled))
@@ -164,7 +164,9 @@ actor ControlPlane {
   /// A call found that what is known of an upstream holds no more; `mended` is called when it has been looked at again.
   nonisolated func mend(_ cluster: Cluster, _ recovery: Recovery, _ mended: @escaping @Sendable () -> Void) {
     switch recovery {
-    case .relistTools: tell(cluster, .toolsOutOfDate(mended))
+    case .relistTools:
+      cluster.freshness.withLock { $0.announced(.tools) }
+      freshen(ListWish(kind: .tools, clusters: [cluster]), mended)
     case .rediscover: tell(cluster, .outOfDate(mended))
     }
   }
@@ -188,7 +190,10 @@ actor ControlPlane {
   /// One upstream's life: probe, fetch, watch, and again after it went away.
   private func supervise(_ supervisor: Supervisor) async {
     let cluster = supervisor.cluster
-    defer { if supervisor.isDismissed { lists[cluster.id] = nil } }
+    defer {
+      if supervisor.isDismissed { lists[cluster.id] = nil }
+      for goOn in supervisor.refreshes.takeAll() { goOn() }
+    }
     while !stopped, !supervisor.isDismissed {
       do throws(UpstreamFailure) {
         let profile = try await probe(supervisor)
@@ -210,6 +215,7 @@ actor ControlPlane {
         scheduleMerge(now: allHaveAnswered || !supervisor.reprobed.isEmpty || cluster.isSecondFace)
         supervisor.settleProbe()
         answered(cluster)
+        lookSoon(supervisor)
         try await watch(supervisor, profile)
       } catch {
         guard !stopped, !supervisor.isDismissed else { break }
@@ -268,7 +274,7 @@ actor ControlPlane {
       let news = await supervisor.next()
       var unsettled = news.settled
       supervisor.reprobed += news.reprobed
-      defer { for settled in unsettled + news.relisted { settled() } }
+      defer { for settled in unsettled { settled() } }
       if news.stops { return }
       if let reason = news.suspicion { throw UpstreamFailure(reason) }
       if !news.reprobed.isEmpty { return }
@@ -283,22 +289,15 @@ actor ControlPlane {
         for settled in unsettled { settled() }
         unsettled = []
       }
-      var changed = news.changed
       if news.streamEnded {
         // A modern upstream is listened to before it is looked at, so that no change falls between the two. A legacy one
         // may have lost its session with the stream: looking at it opens another.
         if profile.revision.era == .modern { await listenAgain(supervisor, profile) }
         // What was said while nobody listened is lost: look again.
-        changed = .all
+        try await refresh(supervisor, profile, .all)
+        scheduleMerge(now: false)
+        if profile.revision.era == .legacy { await listenAgain(supervisor, profile) }
       }
-      if !changed.isEmpty {
-        // Changes come in swarms: one look is enough.
-        await pause(50)
-        changed.formUnion(supervisor.takeListChanges())
-        try await refresh(supervisor, profile, changed)
-        scheduleMerge(now: !news.relisted.isEmpty)
-      }
-      if news.streamEnded, profile.revision.era == .legacy { await listenAgain(supervisor, profile) }
     }
   }
 
@@ -310,104 +309,12 @@ actor ControlPlane {
 
   // MARK: The catalogue
 
-  /// Fetches lists that an upstream offers.
-  private func refresh(
-    _ supervisor: Supervisor, _ profile: Cluster.Profile, _ kinds: ListKinds
-  ) async throws(UpstreamFailure) {
-    let cluster = supervisor.cluster
-    var fetched =
-      lists[cluster.id]
-      ?? UpstreamLists(
-        alias: cluster.alias, revision: profile.revision, isHTTP: profile.transport == .streamableHTTP)
-    fetched.revision = profile.revision
-    fetched.isFresh = true
-    var excesses: [String] = []
-    var rest = kinds
-    for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
-      guard profile.offer.capabilities.isSuperset(of: kind.method.required) else {
-        fetched.pages[kind] = []
-        rest.remove(ListKinds(kind))
-        continue
-      }
-      let allowance = ListAllowance(listBounds, taken: fetched.bytes(without: rest))
-      switch try await pages(of: kind, cluster, supervisor.binding, profile, allowance) {
-      case .whole(let pages): fetched.pages[kind] = pages
-      case .endless(let pages, let why):
-        fetched.pages[kind] = pages
-        excesses.append("\(kind) are taken as far as they came: \(why)")
-      case .tooMuch(let why):
-        // What it listed before stays served, and is not to be kept.
-        excesses.append("\(kind) are left as they were before: \(why)")
-        fetched.isFresh = false
-      }
-      rest.remove(ListKinds(kind))
-    }
-    lists[cluster.id] = fetched
-    report(excesses, of: cluster)
-  }
-
-  var listBounds: ListAllowance.Bounds {
-    let limits = gateway.configuration.limits
-    return ListAllowance.Bounds(bytes: limits.list, entries: limits.listEntries)
-  }
-
-  private func report(_ excesses: [String], of cluster: Cluster) {
-    let isNews = cluster.noteExcess(!excesses.isEmpty)
-    for why in excesses {
-      logger.warning(
-        "\(cluster.alias): its \(why)", metadata: ["server": "\(cluster.alias)"])
-    }
-    if excesses.isEmpty, isNews {
-      logger.info("\(cluster.alias): its lists are within their bounds again", metadata: ["server": "\(cluster.alias)"])
-    }
-  }
-
-  /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
-  private static let pageLimit = 1000
-
-  enum Fetched {
-    case whole([[UInt8]])
-    /// The server goes on without end, mostly by mistake: what it has told so far is likely all there is.
-    case endless([[UInt8]], String)
-    /// It goes beyond what its lists may come to.
-    case tooMuch(String)
-  }
-
-  func pages(
-    of kind: ListKind, _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile,
-    _ allowance: ListAllowance
-  ) async throws(UpstreamFailure) -> Fetched {
-    var allowance = allowance
-    var pages: [[UInt8]] = []
-    var cursor: [UInt8]?
-    var seen: Set<[UInt8]> = []
-    while pages.count < Self.pageLimit {
-      let members = cursor.map { Array("\"cursor\":".utf8) + $0 } ?? []
-      let answer = try await ask(cluster, binding, profile, kind.method, members)
-      let scanner = EnvelopeScanner()
-      let envelopes = scanner
-      let envelope = envelopes.scan(answer.rawBytes)
-      guard envelope.kind == .result, let result = envelope.result else {
-        // A server that has no such list after all.
-        if envelope.errorCode == -32601 { return .whole([]) }
-        let why = envelope.errorMessage ?? "an error"
-        if pages.isEmpty, kind == .templates || kind == .prompts || kind == .resources { return .whole([]) }
-        throw UpstreamFailure("\(kind.method.name.text) failed: \(why)")
-      }
-      if let why = allowance.add(result, kind) { return .tooMuch(why) }
-      pages.append(result.array)
-      guard let next = envelope.value(ResultKey.nextCursor), JSON.kind(of: next) == .string else {
-        return .whole(pages)
-      }
-      guard seen.insert(next.array).inserted else { return .endless(pages, "the cursors go round in a circle") }
-      cursor = next.array
-    }
-    return .endless(pages, "there are more than \(Self.pageLimit) pages")
-  }
-
   /// Merges soon, or at once: a swarm of changes makes one new catalogue.
   private func scheduleMerge(now: Bool) {
-    if now { return merge() }
+    guard !now else {
+      merge()
+      return
+    }
     guard !mergeScheduled else { return }
     mergeScheduled = true
     Task {
@@ -416,7 +323,9 @@ actor ControlPlane {
     }
   }
 
-  func merge() {
+  /// - Parameter tells: clients are told at once of what is different for them; else the caller sees to that.
+  @discardableResult
+  func merge(tells: Bool = true) -> Catalogues.Changes {
     mergeScheduled = false
     let old = gateway.catalogues
     let new = mergedCatalogues().keeping(old)
@@ -427,15 +336,16 @@ actor ControlPlane {
       tellConflicts(of: new)
       remember(new.modern)
     }
+    published()
     if !new.legacy.leadsToSame(as: old.legacy) {
       moveSubscriptions(from: old.legacy.clusters, to: new.legacy.clusters)
     }
     letClientsIn()
     // Each client is told of what its era sees: sessions are of the legacy one, listens of the modern one.
-    let (forSessions, forListens) = (new.legacy.changes(since: old.legacy), new.modern.changes(since: old.modern))
-    if !forSessions.isEmpty { worker.announceToSessions(forSessions) }
-    if !forListens.isEmpty { gateway.postToAll { $0.announce(forListens) } }
-    if !forSessions.isEmpty || !new.legacy.leadsToSame(as: old.legacy) { renewOverlays(since: old.legacy) }
+    let changed = Catalogues.Changes(new, since: old)
+    if tells { announce(changed) }
+    if !changed.legacy.isEmpty || !new.legacy.leadsToSame(as: old.legacy) { renewOverlays(since: old.legacy) }
+    return changed
   }
 
   /// Keeps the names of servers that have answered for the next start, and forgets those of servers that are gone.
@@ -472,13 +382,14 @@ actor ControlPlane {
   }
 
   /// The catalogue that lists, by the id of their cluster, make together for clients of an era.
-  func merged(_ lists: [Int: UpstreamLists], _ era: Era) -> ServedCatalogue {
+  /// - Parameter lookedAt: when those of a client's own were looked at, by the same.
+  func merged(_ lists: [Int: UpstreamLists], _ era: Era, lookedAt: [Int: UInt64] = [:]) -> ServedCatalogue {
     let called = era == .legacy ? legacyClusters : clusters
     let reserved = clusters.map { reservedNames(of: $0, for: era, lists) }
     let promising = era == .legacy ? Set(clusters.filter(isFacePromised).map(\.number)) : []
     return ServedCatalogue.merge(
       called.map { lists[$0.id] }, called, gateway.configuration, known: known, reserved: reserved,
-      promising: promising)
+      promising: promising, lookedAt: lookedAt)
   }
 
   /// What a server calls its own in the other era. Both catalogues keep the names of both eras for it, so that a name means
@@ -496,23 +407,24 @@ struct UpstreamFailure: Error, Sendable {
   let text: String
   /// It is so until something about the upstream changes.
   let isRefusal: Bool
+  /// It speaks, but not on this now: no reason to look at it afresh.
+  let isPassing: Bool
 
-  init(_ text: String, isRefusal: Bool = false) {
+  init(_ text: String, isRefusal: Bool = false, isPassing: Bool = false) {
     self.text = text
     self.isRefusal = isRefusal
+    self.isPassing = isPassing
   }
 }
 
 /// One upstream's place in the control plane: what has happened to it and who waits for that. Confined to the actor.
 final class Supervisor {
   enum Event {
-    case listChanged(ListKinds)
     /// Which resources somebody wants to hear of; who said so waits until the upstream knows.
     case interestChanged(@Sendable () -> Void)
     case streamEnded
-    /// It may speak another revision by now, or its tools may be others; who said so waits for another look.
+    /// It may speak another revision by now; who said so waits for another look.
     case outOfDate(@Sendable () -> Void)
-    case toolsOutOfDate(@Sendable () -> Void)
     /// A legacy upstream did not understand a call.
     case misunderstood
     case suspect(String)
@@ -521,10 +433,8 @@ final class Supervisor {
 
   /// What has happened since the last look.
   struct News {
-    var changed: ListKinds = []
     var settled: [@Sendable () -> Void] = []
     var streamEnded = false
-    var relisted: [@Sendable () -> Void] = []
     var reprobed: [@Sendable () -> Void] = []
     var isMisunderstood = false
     var suspicion: String?
@@ -532,18 +442,14 @@ final class Supervisor {
 
     /// Whoever waits for something of it goes on.
     func settle() {
-      for settled in settled + relisted + reprobed { settled() }
+      for settled in settled + reprobed { settled() }
     }
 
     mutating func add(_ event: Event) {
       switch event {
-      case .listChanged(let kinds): changed.formUnion(kinds)
       case .interestChanged(let done): settled.append(done)
       case .streamEnded: streamEnded = true
       case .outOfDate(let done): reprobed.append(done)
-      case .toolsOutOfDate(let done):
-        changed.insert(.tools)
-        relisted.append(done)
       case .misunderstood: isMisunderstood = true
       case .suspect(let reason): suspicion = suspicion ?? reason
       case .stop: stops = true
@@ -568,6 +474,11 @@ final class Supervisor {
   var isUpgraded = false
   /// When it was last asked whether it does.
   var askedForUpgrade: UInt64 = 0
+  /// Its lists that are being fetched, and who waits for them.
+  var refreshes = ListRefreshState<() -> Void>()
+  var announcements = ListAnnouncements()
+  /// What was wrong with its lists, by kind, as they came last.
+  var excesses: [ListKind: ListExcess] = [:]
   /// Who waits for the next look at what it speaks.
   var reprobed: [@Sendable () -> Void] = []
   private var news: News?
@@ -593,12 +504,6 @@ final class Supervisor {
   func settleProbe() {
     for settled in reprobed { settled() }
     reprobed = []
-  }
-
-  /// The list changes that have come in the meantime.
-  func takeListChanges() -> ListKinds {
-    defer { news?.changed = [] }
-    return news?.changed ?? []
   }
 
   /// What has happened since the last call; waits for something to happen.

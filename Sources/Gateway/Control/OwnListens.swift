@@ -177,7 +177,7 @@ extension ControlPlane {
           if gathering.arrive() { return continuation.resume(returning: .acknowledged) }
           // It came too late to be waited for: what changed before it was not told.
           switch purpose {
-          case .lists: self.tell(supervisor.cluster, .listChanged(.all))
+          case .lists(let kinds): worker.listsMayHaveChanged(supervisor.cluster, kinds)
           case .resources(_, let uris): self.makeUpForSilence(supervisor, uris)
           }
         case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:

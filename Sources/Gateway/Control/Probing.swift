@@ -203,10 +203,13 @@ extension ControlPlane {
     _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
   ) async throws(UpstreamFailure) -> [UInt8] {
     let timeout = worker.settings.callTimeout
+    let latest = worker.now + timeout
     switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes
-    case .status(let status, _): throw UpstreamFailure("\(method.name.text): it answered HTTP \(status)")
-    case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)")
+    case .status(let status, _):
+      throw UpstreamFailure(
+        "\(method.name.text): it answered HTTP \(status)", isPassing: status == 429 || status >= 500)
+    case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)", isPassing: worker.now >= latest)
     }
   }
 

@@ -64,28 +64,6 @@ extension Worker {
     answer(id, result: result.bytes)
   }
 
-  private func list(
-    _ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope
-  ) {
-    let exchange = exchanges[id]
-    if exchange.clientRevision.era == .modern, isMissing(kind, view) {
-      return fail(id, GatewayError(.serverNotCapable))
-    }
-    var page = ByteBuffer()
-    let fault = gateway.catalogue(for: exchange.session).append(
-      kind, view, exchange.clientRevision, cursor: envelope.value(Param.cursor), key: gateway.cursorKey, to: &page)
-    if let fault { fail(id, fault) } else { answer(id, result: page.bytes) }
-  }
-
-  /// Every server that a client looks at has said what it offers, and none of them has such a list.
-  private func isMissing(_ kind: ListKind, _ view: CatalogueView) -> Bool {
-    let catalogue = gateway.catalogue(of: .modern)
-    guard !catalogue.offer(view).capabilities.isSuperset(of: kind.method.required) else { return false }
-    let clusters = catalogue.clusters
-    guard case .only(let number) = view else { return clusters.allSatisfy { $0.profile != nil } }
-    return clusters.contains { $0.number == number && $0.profile != nil }
-  }
-
   private func setLevel(_ id: ExchangeID, _ view: CatalogueView, _ envelope: Envelope) {
     guard let level = LogLevel(token: envelope.value(Param.level)) else {
       return fail(id, GatewayError(.invalidParams, message: "Invalid params: unknown log level"))

@@ -245,6 +245,9 @@ package final class Session: Sendable {
     }
   }
 
+  /// Its own conversations that there are, by the key of the cluster.
+  var ownUpstreams: [PlainKey: UpstreamSession] { withState { $0.upstreams } }
+
   /// Whether it subscribed to something in its own conversation with a cluster.
   func isSubscribed(in cluster: Cluster) -> Bool {
     withState { $0.upstreams[cluster.key] }?.subscriptions.isEmpty == false

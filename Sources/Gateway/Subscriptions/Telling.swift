@@ -6,10 +6,21 @@ import Wire
 extension Worker {
   /// An upstream's list has changed. In a conversation that is one client's alone, that client may see something else.
   func listChanged(_ cluster: Cluster, _ method: Method, _ binding: UpstreamSession?) {
-    control?.listChanged(cluster, method)
+    let kinds = ListKinds(changed: method)
+    // At once: whoever asks for a list after what that server says next must not get the old one.
+    cluster.freshness.withLock { $0.announced(kinds) }
+    var own: UpstreamSession?
     if let binding, binding.owner != nil, cluster.profile?.revision.era == .legacy {
-      control?.listChanged(binding, method)
+      binding.ownLists.announce(kinds)
+      own = binding
     }
+    control?.listChanged(cluster, kinds, own: own)
+  }
+
+  /// An upstream's lists may have changed while it could not tell.
+  func listsMayHaveChanged(_ cluster: Cluster, _ kinds: ListKinds) {
+    cluster.freshness.withLock { $0.announced(kinds) }
+    control?.listChanged(cluster, kinds, own: nil, isTold: false)
   }
 
   /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told

@@ -95,6 +95,8 @@ final class Cluster: Sendable {
   private let isSecond: Atomic<Bool>
   private let isAwaited = Atomic<Bool>(false)
 
+  /// How far its lists that are served can be relied on.
+  let freshness = Mutex(ListFreshnessState())
   private let streamsWord = Atomic<UInt8>(Streams.unknown.rawValue)
 
   init(_ name: Name, server: GatewayConfiguration.Server, connectTimeout: UInt32) throws(TLSContext.Failure) {

@@ -12,6 +12,12 @@ final class HTTPSession: Sendable {
 
   func streamMoved(to connection: ConnectionID) { stream.store(connection.rawValue, ordering: .releasing) }
 
+  /// The loop that reads its GET stream; nil where there is none.
+  var streamLoop: Int? {
+    let connection = ConnectionID(rawValue: stream.load(ordering: .acquiring))
+    return connection.isNone ? nil : connection.worker
+  }
+
   /// The connection of its GET stream, once.
   func takeStream() -> ConnectionID? {
     let connection = ConnectionID(rawValue: stream.exchange(0, ordering: .acquiringAndReleasing))

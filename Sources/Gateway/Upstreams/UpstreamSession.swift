@@ -84,6 +84,8 @@ final class UpstreamSession: Sendable {
   let owner: SessionID?
   /// The control loop listens to what it says outside of calls.
   let isFollowed: Bool
+  /// Its lists, where a client has it to itself.
+  let ownLists = OwnLists()
   private let conversation: Mutex<Conversation>
 
   init(cluster: Cluster, owner: SessionID?, abilities: ClientCapabilities, isFollowed: Bool = false) {

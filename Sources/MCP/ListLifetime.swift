@@ -1,0 +1,20 @@
+import Wire
+
+/// How long a modern server lets its clients keep a list (PROTOCOL section 14): until the first of its pages is too old.
+package struct ListLifetime: Sendable, Equatable {
+  /// When that is; nil before any page has come.
+  package private(set) var end: UInt64?
+
+  /// The longest that a promise is believed, in milliseconds: as long as SDK clients do.
+  package static let most: UInt64 = 24 * 3_600_000
+
+  package init() {}
+
+  /// A page came. Without a `ttlMs` it is old at once.
+  package mutating func add(_ page: RawSpan, receivedAt now: UInt64) {
+    var promised: UInt64 = 0
+    if let value = JSON.find("ttlMs", in: page) { promised = UInt64(clamping: JSON.integer(value) ?? 0) }
+    let own = now + min(promised, Self.most)
+    end = min(end ?? own, own)
+  }
+}
