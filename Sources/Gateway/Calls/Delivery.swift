@@ -158,7 +158,8 @@ extension Worker {
         finish(id)
         return call.complete(.failed("timed out"))
       }
-      return finish(id)
+      // Something that the gateway itself answers, which waits for others.
+      return exchange.isClients ? fail(id, .internalError("what it needs took too long")) : finish(id)
     }
     fail(id, .timedOut(cluster, milliseconds: now - exchange.startedAt))
   }

@@ -100,7 +100,7 @@ extension ControlPlane {
     let owed = supervisor.announcements.take(kinds)
     let wereStale = !supervisor.cluster.freshness.withLock({ $0.stale }).isDisjoint(with: kinds)
     watchPatience()
-    Task {
+    Task.immediate {
       let fetched = await fetch(kinds, supervisor, profile, isFirst: false)
       end(fetched, kinds, owed, wereStale: wereStale, supervisor, profile)
     }
@@ -118,9 +118,10 @@ extension ControlPlane {
       let isNew = take(fetched, supervisor, profile)
       if isNew || mergeScheduled { changes = merge(tells: false) } else { published() }
     }
+    if !isCurrent { for goOn in supervisor.refreshes.takeAll() { goOn() } }
     var again: ListKinds = []
     for kind in ListKind.allCases where kinds.contains(ListKinds(kind)) {
-      let isGood = isCurrent && fetched.failures[kind] == nil
+      let isGood = !isCurrent || fetched.failures[kind] == nil
       let (released, goesOn) = supervisor.refreshes.ended(kind, isGood: isGood, now: worker.now)
       for goOn in released { goOn() }
       if goesOn { again.insert(ListKinds(kind)) }

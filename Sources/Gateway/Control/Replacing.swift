@@ -89,7 +89,8 @@ extension ControlPlane {
       }
       clusters[place] = cluster
       adopt(sameServer, asFaceOf: cluster)
-      return merge()
+      merge()
+      return
     }
     let former = clusters[place]
     let formerFace = takeFace(of: former)

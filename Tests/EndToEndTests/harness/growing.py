@@ -221,14 +221,15 @@ def handler_for(server: GrowingHTTP) -> type[BaseHTTPRequestHandler]:
                 server.say(each, session)
 
         def hold(self, listening: Message) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            if listening:
-                self.wfile.write(f"data: {json.dumps(acknowledged(listening))}\n\n".encode())
             entry = (self.headers.get("Mcp-Session-Id", ""), listening, self.wfile)
+            # Who has seen the head hears of everything from then on.
             with server.lock:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                if listening:
+                    self.wfile.write(f"data: {json.dumps(acknowledged(listening))}\n\n".encode())
                 server.handlers.append(entry)
             # Until the peer has had enough of it.
             with suppress(OSError):
