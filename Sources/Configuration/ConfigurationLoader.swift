@@ -249,15 +249,21 @@ private struct Assembly {
   mutating func checkAcrossKeys() {
     let configuration = draft.configuration
     let limits = configuration.limits
-    check(
-      limits.writeLowWater < limits.writeHighWater, "`limits.write_low_water` must be below `limits.write_high_water`",
-      "limits.write_low_water", "limits.write_high_water")
-    check(
-      limits.target <= limits.head, "`limits.target` can't be larger than `limits.head`", "limits.target", "limits.head"
-    )
-    check(
-      configuration.callTimeoutCeiling >= configuration.callTimeout,
-      "`call_timeout_ceiling` can't be shorter than `call_timeout`", "call_timeout_ceiling", "call_timeout")
+    if limits.writeLowWater >= limits.writeHighWater {
+      clash(
+        "limits.write_low_water", Quantity.describe(size: limits.writeLowWater), "must be below",
+        "limits.write_high_water", Quantity.describe(size: limits.writeHighWater))
+    }
+    if limits.target > limits.head {
+      clash(
+        "limits.target", Quantity.describe(size: limits.target), "can't be larger than", "limits.head",
+        Quantity.describe(size: limits.head))
+    }
+    if configuration.callTimeoutCeiling < configuration.callTimeout {
+      clash(
+        "call_timeout_ceiling", Quantity.describe(configuration.callTimeoutCeiling), "can't be shorter than",
+        "call_timeout", Quantity.describe(configuration.callTimeout))
+    }
     let listeners = configuration.listeners
     checkPorts("http", listeners.http.host, listeners.http.port, "admin", listeners.admin.host, listeners.admin.port)
     checkPorts(
@@ -305,6 +311,18 @@ private struct Assembly {
 
   private mutating func check(_ holds: Bool, _ complaint: String, _ keys: String...) {
     if !holds { remark([Remark(.error, keys, complaint)]) }
+  }
+
+  /// Two values that don't go together, of which one may be a default that nobody sees in the file.
+  private mutating func clash(_ key: String, _ value: String, _ relation: String, _ other: String, _ otherValue: String) {
+    func named(_ key: String, _ value: String) -> String {
+      "`\(key)` (\(value)\(settings[key] == nil ? ", the default" : ""))"
+    }
+    let complaint = "\(named(key, value)) \(relation) \(named(other, otherValue))"
+    let unset = [key, other].first { settings[$0] == nil }
+    remark([
+      Remark(.error, [key, other], complaint, expected: unset.map { "a `\($0)` beside it that fits" })
+    ])
   }
 
   /// Places each remark at the first of its keys that was set at all: one of them was, for the defaults agree.

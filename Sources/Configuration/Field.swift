@@ -69,8 +69,8 @@ extension Field {
     _ name: String, _ target: WritableKeyPath<Root, Duration>,
     in range: ClosedRange<Duration> = .milliseconds(1)...Duration.seconds(366 * 86_400)
   ) -> Field {
-    let bound = range.lowerBound == .zero ? "" : ", at least \(Quantity.describe(range.lowerBound))"
-    return value(name, target, expected: Quantity.durationForm + bound) { text in
+    let bounds = "from \(Quantity.describe(range.lowerBound)) to \(Quantity.describe(range.upperBound))"
+    return value(name, target, expected: "\(Quantity.durationForm), \(bounds)") { text in
       Quantity.duration(text).flatMap { range.contains($0) ? $0 : nil }
     }
   }

@@ -1,9 +1,9 @@
 /// Reads durations, sizes and whole numbers as people write them in files, flags and variables.
 enum Quantity {
-  static let durationForm = "a duration such as `30s`, `5m`, `250ms`, `2h` or a number of milliseconds"
+  static let durationForm = "a duration such as `30s`, `5m`, `250ms`, `1h30m` or a whole number of milliseconds"
   static let sizeForm = "a size such as `64KiB`, `4MiB`, `1KB` or a number of bytes"
 
-  /// `30s`, `5m`, `250ms`, `2h`, `1d`, `1m30s`; a bare number counts milliseconds.
+  /// `30s`, `5m`, `250ms`, `2h`, `1d`, `1m30s`, `1h 30m`; a bare number counts milliseconds.
   static func duration(_ text: String) -> Duration? {
     if let milliseconds = whole(text[...]) { return milliseconds <= largest ? .milliseconds(milliseconds) : nil }
     var rest = text[...]
@@ -18,6 +18,7 @@ enum Quantity {
       let (sum, overflows) = total.addingReportingOverflow(part)
       if tooBig || overflows || sum > largest { return nil }
       total = sum
+      if rest.first == " ", rest.dropFirst().first?.isNumber == true { rest.removeFirst() }
     }
     return text.isEmpty ? nil : .milliseconds(total)
   }
@@ -40,7 +41,8 @@ enum Quantity {
   static func describe(_ duration: Duration) -> String {
     let parts = duration.components
     let total = Int(parts.seconds) * 1000 + Int(parts.attoseconds / 1_000_000_000_000_000)
-    for (unit, factor) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] where total >= factor && total % factor == 0 {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
+    for (unit, factor) in units where total >= factor && total % factor == 0 {
       return "\(total / factor)\(unit)"
     }
     return "\(total)ms"

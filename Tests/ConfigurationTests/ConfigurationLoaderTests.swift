@@ -365,9 +365,17 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
   func contradictions() {
     #expect(
       mistakes("limits: {write_low_water: 64KiB}").map(\.message)
-        == ["`limits.write_low_water` must be below `limits.write_high_water`"])
+        == ["`limits.write_low_water` (64KiB) must be below `limits.write_high_water` (64KiB, the default)"])
+    #expect(
+      mistakes("limits: {target: 3KiB, head: 2KiB}").map(\.message)
+        == ["`limits.target` (3KiB) can't be larger than `limits.head` (2KiB)"])
     #expect(mistakes("listeners: {http: {port: 4003}}")[0].position.line == 1)
-    #expect(mistakes("call_timeout: 20m")[0].message.contains("call_timeout_ceiling"))
+    let tooLong = mistakes("call_timeout: 1h30m")
+    #expect(
+      tooLong.map(\.message)
+        == ["`call_timeout_ceiling` (10m, the default) can't be shorter than `call_timeout` (90m)"])
+    #expect(tooLong[0].expected == "a `call_timeout_ceiling` beside it that fits")
+    #expect(mistakes("call_timeout: 1h30m\ncall_timeout_ceiling: 2h").isEmpty)
   }
 
   @Test("a file that can't be read is told in the words of the system")

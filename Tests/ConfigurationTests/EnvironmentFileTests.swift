@@ -46,13 +46,39 @@ import Testing
 
   @Test("mistakes are named by their line, whatever the line ends, and show no value")
   func mistakes() {
-    let (variables, mistakes) = Self.parse("A=1\r\nsecret\rB=\"secret\n = secret\nC D=secret\nE=sec\0ret\n\nF=2")
+    let (variables, mistakes) = Self.parse("A=1\r\nsecret\rB='secret\n = secret\nC D=secret\nE=sec\0ret\n\nF=2")
     #expect(variables == ["A": "1", "F": "2"])
     #expect(
       mistakes == [
-        "/x.env:2:1: not a line of an environment file", "/x.env:3:1: a quote that does not end on its line",
+        "/x.env:2:1: not a line of an environment file", "/x.env:3:1: no variable of a process can hold a NUL character",
         "/x.env:4:1: not the name of a variable", "/x.env:5:1: not the name of a variable",
         "/x.env:6:1: no variable of a process can hold a NUL character",
+      ])
+  }
+
+  @Test("a quoted value may go on over several lines", arguments: ["\n", "\r\n", "\r"], ["\"", "'"])
+  func severalLines(_ end: String, _ quote: String) {
+    let lines = [
+      "A=1", "KEY=\(quote)-----BEGIN-----", "  a # b=c  ", "", "-----END-----\(quote) # note", "B=\(quote)", "\(quote)", "C=3",
+    ]
+    let (variables, mistakes) = Self.parse(lines.joined(separator: end))
+    #expect(variables == ["A": "1", "KEY": "-----BEGIN-----\n  a # b=c  \n\n-----END-----", "B": "\n", "C": "3"])
+    #expect(mistakes.isEmpty)
+  }
+
+  @Test("blanks at the ends of the lines of such a value are its own, and escapes mean what they mean on one line")
+  func severalLinesAsTheyAre() {
+    #expect(Self.parse("A=\"x  \n\\\"y\\n\\\nz\"\nB=1").variables == ["A": "x  \n\"y\n\\\nz", "B": "1"])
+    #expect(Self.parse("A='it is \"so\"\n\\'").variables == ["A": "it is \"so\"\n\\"])
+  }
+
+  @Test("a quote without its end takes nothing of the other variables", arguments: ["\"", "'"])
+  func noEnd(_ quote: String) {
+    let (variables, mistakes) = Self.parse("A=\(quote)secret\nB=\(quote)other\(quote)\nC=3\nD=\(quote)\nE=5")
+    #expect(variables == ["B": "other", "C": "3", "E": "5"])
+    #expect(
+      mistakes == [
+        "/x.env:1:1: a quote whose value ends in the midst of line 2", "/x.env:4:1: a quote that does not end",
       ])
   }
 

@@ -8,12 +8,14 @@ import Testing
     arguments: [
       ("30s", Duration.seconds(30)), ("5m", .seconds(300)), ("250ms", .milliseconds(250)), ("2h", .seconds(7200)),
       ("1m30s", .seconds(90)), ("1500", .milliseconds(1500)), ("0", .zero), ("1d", .seconds(86_400)),
+      ("1h30m", .seconds(5400)), ("1h 30m", .seconds(5400)), ("1d 2h 3m4s 5ms", .milliseconds(93_784_005)),
     ])
   func durations(text: String, duration: Duration) {
     #expect(Quantity.duration(text) == duration)
   }
 
-  @Test("what is no duration", arguments: ["", "s", "-1s", "1.5s", "5 m", "1y", "99999999999999999999", "9999999999h"])
+  @Test("what is no duration", arguments: ["", "s", "-1s", "1.5s", "5 m", "1y", "99999999999999999999", "9999999999h", "1h  30m", "1h ", " 1h", "1h30", "1h 30"]
+  )
   func noDurations(text: String) {
     #expect(Quantity.duration(text) == nil)
   }
@@ -36,6 +38,7 @@ import Testing
   @Test("durations and sizes are described in their largest unit")
   func described() {
     #expect(Quantity.describe(.seconds(7200)) == "2h")
+    #expect(Quantity.describe(.seconds(172_800)) == "2d")
     #expect(Quantity.describe(.milliseconds(1500)) == "1500ms")
     #expect(Quantity.describe(size: 16 << 20) == "16MiB")
     #expect(Quantity.describe(size: 1000) == "1000 bytes")
