@@ -314,7 +314,8 @@ private struct Assembly {
   }
 
   /// Two values that don't go together, of which one may be a default that nobody sees in the file.
-  private mutating func clash(_ key: String, _ value: String, _ relation: String, _ other: String, _ otherValue: String) {
+  private mutating func clash(_ key: String, _ value: String, _ relation: String, _ other: String, _ otherValue: String)
+  {
     func named(_ key: String, _ value: String) -> String {
       "`\(key)` (\(value)\(settings[key] == nil ? ", the default" : ""))"
     }

@@ -50,7 +50,8 @@ import Testing
     #expect(variables == ["A": "1", "F": "2"])
     #expect(
       mistakes == [
-        "/x.env:2:1: not a line of an environment file", "/x.env:3:1: no variable of a process can hold a NUL character",
+        "/x.env:2:1: not a line of an environment file",
+        "/x.env:3:1: no variable of a process can hold a NUL character",
         "/x.env:4:1: not the name of a variable", "/x.env:5:1: not the name of a variable",
         "/x.env:6:1: no variable of a process can hold a NUL character",
       ])
@@ -59,7 +60,8 @@ import Testing
   @Test("a quoted value may go on over several lines", arguments: ["\n", "\r\n", "\r"], ["\"", "'"])
   func severalLines(_ end: String, _ quote: String) {
     let lines = [
-      "A=1", "KEY=\(quote)-----BEGIN-----", "  a # b=c  ", "", "-----END-----\(quote) # note", "B=\(quote)", "\(quote)", "C=3",
+      "A=1", "KEY=\(quote)-----BEGIN-----", "  a # b=c  ", "", "-----END-----\(quote) # note", "B=\(quote)",
+      "\(quote)", "C=3",
     ]
     let (variables, mistakes) = Self.parse(lines.joined(separator: end))
     #expect(variables == ["A": "1", "KEY": "-----BEGIN-----\n  a # b=c  \n\n-----END-----", "B": "\n", "C": "3"])

@@ -14,8 +14,12 @@ import Testing
     #expect(Quantity.duration(text) == duration)
   }
 
-  @Test("what is no duration", arguments: ["", "s", "-1s", "1.5s", "5 m", "1y", "99999999999999999999", "9999999999h", "1h  30m", "1h ", " 1h", "1h30", "1h 30"]
-  )
+  @Test(
+    "what is no duration",
+    arguments: [
+      "", "s", "-1s", "1.5s", "5 m", "1y", "99999999999999999999", "9999999999h", "1h  30m", "1h ", " 1h", "1h30",
+      "1h 30",
+    ])
   func noDurations(text: String) {
     #expect(Quantity.duration(text) == nil)
   }
