@@ -77,7 +77,7 @@ final class Exchange {
     case socket(SocketReply)
     /// The gateway itself.
     case local(LocalCall)
-    /// A call whose answer comes elsewhere: this only takes its message to an HTTP+SSE server.
+    /// A call whose answer comes elsewhere (`.none`: what is no call): this only takes its message to an HTTP+SSE server.
     case carrying(ExchangeID, LinkReference)
     /// A client's notification, which nobody answers.
     case notice(Sender)
@@ -140,6 +140,8 @@ final class Exchange {
   var marksResources = false
   /// What a modern request asked to be told of its logs.
   var logLevel: LogLevel?
+  /// Its header lines that no list of the server's explains, in case it goes out once more.
+  var mirrored: [MirroredLine] = []
   /// What a modern request said that its client can do.
   var abilities: ClientCapabilities = []
   /// What the server has asked a modern client for in the course of the call, though it can't do it.
@@ -217,6 +219,7 @@ final class Exchange {
     looksAtAll = false
     marksResources = false
     logLevel = nil
+    if !mirrored.isEmpty { mirrored = [] }
     abilities = []
     lacking = []
     startedAt = 0

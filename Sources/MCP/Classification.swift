@@ -43,7 +43,8 @@ extension Inbound {
       return .reject(
         GatewayError(.notAcceptable, message: "Not acceptable: Accept must name text/event-stream"))
     }
-    guard let session = head.header(.mcpSessionID), !head.isRepeated(.mcpSessionID), session.byteCount > 0 else {
+    if head.isRepeated(.mcpSessionID) { return .reject(.severalSessions) }
+    guard let session = head.header(.mcpSessionID), session.byteCount > 0 else {
       // Without a session and a version it may be a client of HTTP+SSE, which takes 405 as "not here".
       let kind: GatewayError.Kind = head.method == .get && version == nil ? .methodNotAllowed : .sessionMissing
       return .reject(GatewayError(kind))
@@ -62,15 +63,16 @@ extension Inbound {
       return .reject(fault)
     }
     let header = VersionHeader(head)
+    let isModern = envelope.value(.protocolVersion as MetaKey) != nil
+    // Whoever is in between may have looked at the other one.
+    if !isModern, head.isRepeated(.mcpSessionID) { return .reject(.severalSessions) }
     switch envelope.kind {
     case .batch: return classifyBatch(head, header)
     case .result, .error: return classifyResponse(head, header)
     case .request, .notification: break
     case .invalid: return .reject(GatewayError(.invalidRequest))
     }
-    if envelope.value(.protocolVersion as MetaKey) != nil {
-      return classifyModern(head, envelope, header, scratch: &scratch)
-    }
+    if isModern { return classifyModern(head, envelope, header, scratch: &scratch) }
     switch header {
     case .repeated: return versionFault(.versionHeader, head)
     // `initialize` says itself what its client speaks.
@@ -200,7 +202,7 @@ extension Inbound {
     case .name: key = .name
     case .uri: key = .uri
     case .taskID: key = .taskID
-    case nil: return nil
+    case nil: return head.isRepeated(.mcpName) ? mismatch("Mcp-Name comes twice") : nil
     }
     guard !head.isRepeated(.mcpName) else { return mismatch("Mcp-Name comes twice") }
     let header = head.header(.mcpName)

@@ -51,6 +51,8 @@ package struct GatewayError: Error, Sendable, Equatable {
   package var retry: Retry
   /// What to tell people in place of the kind's own phrase.
   package var message: String?
+  /// What of that is said in a sentence that has named the server already.
+  package var cause: String?
   /// The alias of the upstream that it is about.
   package var server: String?
   package var retryAfterMilliseconds: Int?
@@ -91,6 +93,11 @@ extension GatewayError.Kind {
 }
 
 extension GatewayError {
+  /// `Mcp-Session-Id` comes twice.
+  static var severalSessions: GatewayError {
+    GatewayError(.sessionMissing, message: "Bad request: Mcp-Session-Id comes twice")
+  }
+
   /// What is wrong with a message that was refused; nil for one that was not.
   package init?(fault envelope: Envelope) {
     guard let fault = envelope.fault else { return nil }

@@ -33,6 +33,12 @@ package struct MirroredLine: Sendable, Equatable {
     return found
   }
 
+  /// The same of a method that no revision has: what its `Mcp-Name` mirrors is known to the two ends alone.
+  package static func ofOther(_ head: RequestHead) -> [MirroredLine] {
+    guard let name = head.header(.mcpName) else { return all(of: head) }
+    return all(of: head) + [MirroredLine(name: HeaderField.mcpName.name.array, value: name.array)]
+  }
+
   func names(_ parameter: MirroredParameter) -> Bool { name.rawBytes.equalsIgnoringCase(parameter.header.rawBytes) }
 }
 

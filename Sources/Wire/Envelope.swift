@@ -13,10 +13,11 @@ package final class EnvelopeScanner {
 
   deinit { unsafe raw.deallocate() }
 
-  /// Scans one whole message. A message that is refused has `fault` set and kind `invalid`; its id and method are
+  /// Scans one whole message; a byte order mark before it is no part of it (RFC 8259 section 8.1). A message that is refused has `fault` set and kind `invalid`; its id and method are
   /// what was read of them.
   @_lifetime(copy message, borrow self)
   package func scan(_ message: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
+    let message = message.withoutByteOrderMark
     let status = unsafe message.withC { unsafe cwire_jsonrpc_scan(raw, $0, UInt32(depth)) }
     return Envelope(message, self, status)
   }
@@ -25,6 +26,7 @@ package final class EnvelopeScanner {
   /// wholly there, and the kind as soon as the key that decides has come, else `invalid`.
   @_lifetime(copy part, borrow self)
   package func peek(_ part: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
+    let part = part.withoutByteOrderMark
     _ = unsafe part.withC { unsafe cwire_jsonrpc_peek(raw, $0, UInt32(depth)) }
     return Envelope(part, self, CWIRE_JSONRPC_OK)
   }

@@ -101,6 +101,15 @@ package struct ResponseHead: ~Escapable {
 
   package func isRepeated(_ field: HeaderField) -> Bool { fields.isRepeated(field) }
 
+  /// Whether a field that is repeated comes with another value too.
+  package func hasOther(_ field: HeaderField, than value: RawSpan) -> Bool {
+    let lines = others
+    for line in 0..<lines.count where lines.name(line).equalsIgnoringCase(field.name) {
+      if !lines.value(line).equals(value) { return true }
+    }
+    return false
+  }
+
   /// Whether the media type of `Content-Type` is this one, parameters aside.
   package func hasContentType(_ type: StaticString) -> Bool {
     guard let value = header(.contentType) else { return false }

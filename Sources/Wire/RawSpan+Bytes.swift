@@ -43,6 +43,16 @@ extension RawSpan {
     unsafe equals(bytes: text.utf8Start, count: text.utf8CodeUnitCount)
   }
 
+  /// What follows a UTF-8 byte order mark at its beginning, all of it without one.
+  @inlinable
+  package var withoutByteOrderMark: RawSpan {
+    @_lifetime(copy self)
+    get {
+      guard byteCount >= 3, self[byte: 0] == 0xEF, self[byte: 1] == 0xBB, self[byte: 2] == 0xBF else { return self }
+      return extracting(3..<byteCount)
+    }
+  }
+
   @inlinable
   package func hasPrefix(_ text: StaticString) -> Bool {
     let count = text.utf8CodeUnitCount

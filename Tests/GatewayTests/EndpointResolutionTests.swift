@@ -18,7 +18,8 @@ struct EndpointResolutionTests {
     arguments: [
       ("/messages", "/messages"), ("/messages?session=1", "/messages?session=1"), ("messages", "/a/messages"),
       ("messages?session=1", "/a/messages?session=1"), ("https://h.example/messages?x", "/messages?x"),
-      ("https://h.example:443/messages", "/messages"),
+      ("https://h.example:443/messages", "/messages"), ("../messages", "/messages"), ("./m/./n?a=..", "/a/m/n?a=.."),
+      ("/b/../messages", "/messages"), ("messages?next=http://x/", "/a/messages?next=http://x/"),
     ])
   func same(endpoint: String, target: String) throws {
     #expect(try resolve(endpoint) == target)
@@ -43,6 +44,18 @@ struct EndpointResolutionTests {
     ])
   func malformed(endpoint: String) throws {
     #expect(try resolve(endpoint) == nil)
+  }
+
+  @Test("is found from where the stream is by now")
+  func moved() throws {
+    let remote = GatewayConfiguration.Remote(endpoints: [.init(url: try EndpointURL(parsing: "http://h/a/sse"))])
+    let server = GatewayConfiguration.Server(
+      alias: "far", kind: .url(remote), position: SourcePosition(file: "f", line: 1))
+    let cluster = try Cluster(.init(number: 0, id: 0), server: server, connectTimeout: 1)
+    #expect(cluster.resolve(endpoint: "m", at: "/b/c/sse?x=/") == "/b/c/m")
+    #expect(cluster.resolve(endpoint: "/m", at: "/b/c/sse") == "/m")
+    cluster.move(to: "/d/sse", isPermanent: true)
+    #expect(cluster.resolve(endpoint: "m") == "/d/m")
   }
 
   @Test("of a server at a port of its own has that port")

@@ -20,7 +20,10 @@ struct RedirectTests {
     arguments: [
       ("/mcp/", "/mcp/"), ("/mcp?x=1", "/mcp?x=1"), ("mcp/", "/a/mcp/"), ("?y", "/a/mcp?y"),
       ("https://h.example/b", "/b"), ("https://h.example:443/b", "/b"), ("//h.example/b", "/b"),
-      ("HTTPS://H.EXAMPLE/b", "/b"),
+      ("HTTPS://H.EXAMPLE/b", "/b"), ("../x", "/x"), ("./x/../y?z=../1", "/a/y?z=../1"), ("/b/../../c/.", "/c/"),
+      ("https://h.example/b/./c/..", "/b/"), ("../../..", "/"), ("..", "/"), (".", "/a/"),
+      ("b?u=http://x/../", "/a/b?u=http://x/../"),
+      ("/a//../b", "/a/b"), ("/.../..x/x../.x", "/.../..x/x../.x"),
     ])
   func followed(location: String, target: String) throws {
     for status in [307, 308] { #expect(try redirect(status, location) == .follow(target: target)) }
@@ -45,7 +48,9 @@ struct RedirectTests {
   }
 
   @Test(
-    "that leads nowhere is refused", arguments: ["", "https://", "ftp://h.example/x", "https://u:p@h.example/x", "/\n"])
+    "that leads nowhere is refused",
+    arguments: ["", "https://", "ftp://h.example/x", "https://u:p@h.example/x", "/\n", "mailto:a@b"]
+  )
   func nowhere(location: String) throws {
     #expect(refusal(try redirect(307, location))?.contains("without a URL") == true)
   }

@@ -18,7 +18,7 @@ extension Worker {
     let stake = exchange.stake
     switch reader.mode {
     case _ where exchange.isCarrying:
-      if last { messageTaken(id, status: reader.status) }
+      if last { messageTaken(id, reader) }
     case .json where reader.status < 300:
       jsonPiece(id, reader, connection, piece, last: last)
     case .events where reader.status < 300:
@@ -194,7 +194,7 @@ extension Worker {
     edits.flatten = stream != nil
     let rewriter = ResponseRewriter(edits, depth: settings.depth)
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    let progress = rewriter.feed(reader.collected.bytes(of: reader), into: &bodyScratch.buffer)
+    let progress = rewriter.feed(reader.collected.bytes(of: reader).withoutByteOrderMark, into: &bodyScratch.buffer)
     if case .refused = progress {
       // Its end is waited for, and the client hears what is wrong with it.
       reader.nextLook = .max
@@ -373,6 +373,7 @@ extension Worker {
   private func follow(_ id: ExchangeID, _ reader: ResponseReader, _ cluster: Cluster) {
     let exchange = exchanges[id]
     // The answer that has come is read to its end without this call.
+    uncover(reader)
     exchange.reader = nil
     if case .local(let call) = exchange.origin, let request = call.request {
       exchange.reader = takeReader()
@@ -416,6 +417,7 @@ extension Worker {
     closeStream(of: open)
     exchange.retried = true
     // The answer that has come is read to its end without this call.
+    uncover(reader)
     exchange.reader = nil
     send(exchange, message.rawBytes, cluster, profile)
     return true
@@ -432,12 +434,6 @@ extension Worker {
     let envelope = envelopes.scan(body.rawBytes)
     guard envelope.kind == .error, let code = envelope.errorCode else { return true }
     return code == -32600 || (-32019 ... -32000).contains(code)
-  }
-
-  /// An HTTP+SSE server took the message of a call, or it did not: then no answer will come on its stream.
-  private func messageTaken(_ id: ExchangeID, status: Int) {
-    guard status >= 300 else { return finish(id) }
-    fail(id, GatewayError(.upstreamRefused, message: "it answered HTTP \(status)"))
   }
 
   /// The upstream connection broke.

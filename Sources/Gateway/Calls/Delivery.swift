@@ -9,11 +9,11 @@ extension Worker {
     guard let exchange = exchanges.find(id) else { return }
     if case .local(let call) = exchange.origin {
       finish(id)
-      return call.complete(.failed(failure.phrase))
+      return call.complete(.failed(failure.cause ?? failure.phrase))
     }
     if case .carrying(let call, let link) = exchange.origin {
       finish(id)
-      return on(call.worker) { $0.linkLost(call, link, failure.phrase) }
+      return on(call.worker) { $0.linkLost(call, link, failure.cause ?? failure.phrase) }
     }
     let era = exchange.clientRevision.era
     bodyScratch.buffer.clear(keepingAtMost: 256 << 10)

@@ -4,43 +4,41 @@ import Wire
 /// What goes wrong between the gateway and an upstream, in the words of the one error type.
 extension GatewayError {
   static func unavailable(_ cluster: Cluster, _ why: String, retryAfter: UInt64?) -> GatewayError {
-    GatewayError(
-      .upstreamUnreachable, message: "server \"\(cluster.alias)\" is not available: \(why)", server: cluster.alias,
-      retryAfterMilliseconds: retryAfter.map { Int(clamping: $0) })
+    GatewayError(.upstreamUnreachable, of: cluster, "is not available", why, retryAfter: retryAfter)
   }
 
   static func lost(_ cluster: Cluster, _ why: String) -> GatewayError {
-    GatewayError(
-      .upstreamClosed, message: "server \"\(cluster.alias)\" went away during the call: \(why)", server: cluster.alias)
+    GatewayError(.upstreamClosed, of: cluster, "went away during the call", why)
   }
 
   static func refused(_ cluster: Cluster, _ why: String, retryAfter: UInt64? = nil) -> GatewayError {
-    GatewayError(
-      .upstreamRefused, message: "server \"\(cluster.alias)\" refused the call: \(why)", server: cluster.alias,
-      retryAfterMilliseconds: retryAfter.map { Int(clamping: $0) })
+    GatewayError(.upstreamRefused, of: cluster, "refused the call", why, retryAfter: retryAfter)
   }
 
   /// Nothing of the call was sent: as many are in flight as may be, or it does not read what was sent before.
   static func busy(_ cluster: Cluster, _ why: String) -> GatewayError {
-    GatewayError(
-      .upstreamBusy, message: "server \"\(cluster.alias)\" is busy: \(why)", server: cluster.alias,
-      retryAfterMilliseconds: 1000)
+    GatewayError(.upstreamBusy, of: cluster, "is busy", why, retryAfter: 1000)
   }
 
   static func malformed(_ cluster: Cluster, _ why: String) -> GatewayError {
-    GatewayError(
-      .upstreamInvalid, message: "server \"\(cluster.alias)\" sent no valid answer: \(why)", server: cluster.alias)
+    GatewayError(.upstreamInvalid, of: cluster, "sent no valid answer", why)
   }
 
   static func timedOut(_ cluster: Cluster, milliseconds: UInt64) -> GatewayError {
-    GatewayError(
-      .upstreamTimeout, message: "server \"\(cluster.alias)\" did not answer within \(milliseconds) ms",
-      server: cluster.alias)
+    GatewayError(.upstreamTimeout, of: cluster, "did not answer within \(milliseconds) ms")
   }
 
   static func tooLarge(_ cluster: Cluster, limit: Int) -> GatewayError {
-    GatewayError(
-      .resultTooLarge, message: "server \"\(cluster.alias)\" sent more than \(limit) bytes", server: cluster.alias)
+    GatewayError(.resultTooLarge, of: cluster, "sent more than \(limit) bytes")
+  }
+
+  /// A sentence about the server. Of what the gateway asks for itself only the end of it goes on, into another sentence.
+  /// - Parameters: what happened, and why.
+  private init(_ kind: Kind, of cluster: Cluster, _ what: String, _ why: String? = nil, retryAfter: UInt64? = nil) {
+    self.init(
+      kind, message: "server \"\(cluster.alias)\" \(what)\(why.map { ": \($0)" } ?? "")", server: cluster.alias,
+      retryAfterMilliseconds: retryAfter.map { Int(clamping: $0) })
+    cause = why ?? what
   }
 
   /// A call that failed after the server had asked for something that its modern client has not declared [3].

@@ -74,6 +74,7 @@ extension Worker {
     guard profile.transport == .streamableHTTP else { return send(exchange, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
+    if !clientParameters.isEmpty { exchange.mirrored = clientParameters }
     let parameters = kind == .tools && entry != nil ? routes.parameters(ofTool: entry!) : []
     headScratch.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,

@@ -21,7 +21,7 @@ extension Worker {
       receiveRequest(id, envelope)
     case .batch:
       // Revision 2025-03-26 may batch what it sends [2].
-      for element in Self.elements(of: message) { receive(id, element.rawBytes) }
+      for element in Self.elements(of: envelope.message) { receive(id, element.rawBytes) }
     case .invalid:
       guard let cluster = exchange.cluster else { return }
       fail(id, .malformed(cluster, envelope.fault?.text ?? "no JSON-RPC message"))
@@ -52,6 +52,10 @@ extension Worker {
     case .result, .error:
       let bytes = message.array
       let httpSession = exchange.reader?.httpSession ?? []
+      if exchange.reader?.hasSeveralSessions == true {
+        finish(id)
+        return call.complete(.failed("it answered with two different Mcp-Session-Id fields"))
+      }
       let status = exchange.reader?.status ?? 0
       finish(id)
       call.complete(.message(bytes, status: status, httpSession: httpSession))
@@ -62,7 +66,7 @@ extension Worker {
     case .request:
       answerUpstream(exchange, envelope, code: -32601, "the gateway itself has no \(envelope.methodName.text)")
     case .batch:
-      for element in Self.elements(of: message) where exchanges.contains(id) { receive(id, element.rawBytes) }
+      for element in Self.elements(of: envelope.message) where exchanges.contains(id) { receive(id, element.rawBytes) }
     case .invalid where call.onNotification != nil && exchange.reader?.mode == .events:
       // A stream goes on without what is no message.
       logger.warning("\(exchange.cluster?.alias ?? "") sent what is no message: \(envelope.fault?.text ?? "")")

@@ -82,6 +82,8 @@ extension Worker {
     let envelopes = requestScanner
     let envelope = envelopes.scan(request.rawBytes, depth: settings.depth)
     let view = exchange.looksAtAll ? CatalogueView.all : .only(upstream: cluster.number)
+    clientParameters = exchange.mirrored
+    defer { clientParameters = [] }
     if envelope.method == .other { pass(exchange, view, envelope) } else { call(exchange, view, envelope) }
   }
 

@@ -101,6 +101,7 @@ extension ControlPlane {
         guard status == 200 || status == 0 else { return cluster.noteRefusal(status) }
         self.listenAgain(supervisor)
       }
+      stream.moved = { [weak supervisor] in supervisor?.stream = $0 }
       supervisor.stream = worker.openNotificationStream(stream)
       if supervisor.stream == nil { return opening.complete() }
       worker.after(milliseconds: Worker.streamHeadTime) {

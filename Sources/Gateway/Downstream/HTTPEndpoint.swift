@@ -97,7 +97,10 @@ extension Worker {
       serveModern(connection, view, head, envelope)
     case .modernNotification(let method):
       accept(connection)
-      if method == .other { passNotification(nil, view, envelope, .r20260728, from: party(of: connection)) }
+      guard method == .other else { return }
+      clientParameters = MirroredLine.ofOther(head)
+      passNotification(nil, view, envelope, .r20260728, from: party(of: connection))
+      clientParameters = []
     case .legacyInitialize(let revision):
       initialize(connection, view, head, envelope, revision)
     case .legacyRequest, .legacyNotification, .legacyResponse, .legacyBatch:

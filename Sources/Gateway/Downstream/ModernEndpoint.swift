@@ -11,7 +11,11 @@ extension Worker {
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
       return refuse(connection, fault, id: envelope.id, .modern)
     }
-    if envelope.method == .toolsCall || envelope.method == .other { clientParameters = MirroredLine.all(of: head) }
+    switch envelope.method {
+    case .toolsCall: clientParameters = MirroredLine.all(of: head)
+    case .other: clientParameters = MirroredLine.ofOther(head)
+    default: break
+    }
     serve(.post(connection), nil, view, envelope, .r20260728)
     if !clientParameters.isEmpty { clientParameters = [] }
   }

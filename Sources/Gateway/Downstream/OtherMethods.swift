@@ -53,7 +53,7 @@ extension Worker {
     headScratch.buffer.append(cluster.requestHead)
     headScratch.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: nil, arguments: nil,
-      parameters: [MirroredParameter]().span, client: [])
+      parameters: [MirroredParameter]().span, client: clientParameters)
     headScratch.buffer.append(contentLength: bodyScratch.count)
     headScratch.buffer.appendHeadEnd()
     post(exchange, bodyBytes, cluster)

@@ -304,7 +304,12 @@ final class Cluster: Sendable {
 
   /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go, or could not
   /// stand in a request line.
-  func resolve(endpoint: String) -> String? {
+  /// - Parameter place: the path and query of what named it.
+  func resolve(endpoint: String, at place: String? = nil) -> String? {
+    resolvePath(endpoint: endpoint, at: place).map(DotSegments.removed)
+  }
+
+  private func resolvePath(endpoint: String, at place: String?) -> String? {
     // A blank would end the target, and what follows it would be read as something else.
     guard endpoint.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
     guard case .url(let remote) = server?.kind else { return nil }
@@ -314,8 +319,8 @@ final class Cluster: Sendable {
     where endpoint.hasPrefix(origin + "/") {
       return String(endpoint.dropFirst(origin.count))
     }
-    guard !endpoint.contains("://"), !endpoint.hasPrefix("//") else { return nil }
-    let directory = url.target.prefix { $0 != "?" }
+    guard !DotSegments.hasScheme(endpoint), !endpoint.hasPrefix("//") else { return nil }
+    let directory = (place ?? currentURL?.target ?? url.target).prefix { $0 != "?" }
     guard let slash = directory.lastIndex(of: "/") else { return "/" + endpoint }
     return String(directory[...slash]) + endpoint
   }

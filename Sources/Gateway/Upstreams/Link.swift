@@ -17,8 +17,11 @@ final class Link {
   let binding: UpstreamSession
   unowned let worker: Worker
   var wire: Wire
-  /// The head of a POST to the endpoint of an HTTP+SSE server; empty until it is known.
-  var requestHead: [UInt8] = []
+  /// The path and query of the endpoint of an HTTP+SSE server, and the head of a POST to it; nil and empty until that is known.
+  private(set) var endpoint: String?
+  private(set) var requestHead: [UInt8] = []
+  /// Its server has forgotten it: nothing new goes over it, and it is closed once its calls have ended.
+  private var isLeft = false
   /// Called once, when an HTTP+SSE server has said where to POST.
   var whenEndpointIsKnown: (() -> Void)?
   /// What waits for a WebSocket to open; nil for what is open.
@@ -114,7 +117,21 @@ final class Link {
     }
   }
 
-  func callEnded(_ call: ExchangeID) { calls.ended(call) }
+  func callEnded(_ call: ExchangeID) {
+    calls.ended(call)
+    closeIfLeft()
+  }
+
+  /// Nothing new is sent over it.
+  func leave() {
+    isLeft = true
+    if let open = binding.current, open.link == reference { _ = binding.lost(open) }
+    closeIfLeft()
+  }
+
+  private func closeIfLeft() {
+    if isLeft, calls.isEmpty, !isDead { close() }
+  }
 
   func close() {
     isClosing = true
@@ -146,7 +163,7 @@ final class Link {
     case .result, .error: route(envelope)
     case .notification: notified(envelope)
     case .request: asked(envelope)
-    case .batch: for element in Worker.elements(of: line) { received(element.rawBytes) }
+    case .batch: for element in Worker.elements(of: envelope.message) { received(element.rawBytes) }
     case .invalid:
       if let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) {
         // Whose answer it would have been can be read: that call need not wait for another.
@@ -200,22 +217,30 @@ final class Link {
   private var isChild: Bool { if case .child = wire { true } else { false } }
 
   /// The `endpoint` event: a path, or a URL on the same origin [5].
-  func endpointKnown(_ text: RawSpan) {
+  /// - Parameter place: the path and query where the stream is; nil for where the server is.
+  func endpointKnown(_ text: RawSpan, at place: String?) {
     guard requestHead.isEmpty else { return }
-    guard let target = cluster.resolve(endpoint: text.trimmed.text) else {
+    guard let target = cluster.resolve(endpoint: text.trimmed.text, at: place) else {
       worker.logger.warning(
         "\(cluster.alias) named an endpoint on another origin, or no URL: \(text.extracting(first: min(text.byteCount, 120)).text)"
       )
       return close()
     }
-    requestHead = cluster.head("POST", target: target)
+    move(to: target)
     whenEndpointIsKnown?()
     whenEndpointIsKnown = nil
+  }
+
+  /// Messages are POSTed there from now on.
+  func move(to target: String) {
+    endpoint = target
+    requestHead = cluster.head("POST", target: target)
   }
 
   private func route(_ envelope: Envelope) {
     guard let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) else { return }
     hand(envelope.message, to: call)
+    closeIfLeft()
   }
 
   /// Takes a message to the worker of a call of this link.

@@ -46,6 +46,8 @@ struct LinkCalls {
   @discardableResult
   mutating func ended(_ call: ExchangeID) -> Bool { callers.removeValue(forKey: call) != nil }
 
+  var isEmpty: Bool { callers.isEmpty }
+
   mutating func removeAll() { callers = [:] }
 
   /// A call of the only client that has calls in flight; nil if there are none or several clients.

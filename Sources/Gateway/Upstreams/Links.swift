@@ -50,6 +50,20 @@ extension Worker {
     fail(call, .busy(cluster, "it does not read its input"))
   }
 
+  /// An HTTP+SSE server does not know the session any more: once, the call goes out again in a new one.
+  func linkForgotten(_ call: ExchangeID, _ link: LinkReference, status: Int, _ message: [UInt8]?) {
+    linkCallEnded(link, call)
+    guard let exchange = exchanges.find(call), exchange.carrier == .link(link), let cluster = exchange.cluster else {
+      return
+    }
+    exchange.carrier = .none
+    guard !exchange.retried, exchange.method != .initialize, let message, let profile = cluster.profile else {
+      return fail(call, .refused(cluster, "HTTP \(status)"))
+    }
+    exchange.retried = true
+    send(exchange, message.rawBytes, cluster, profile)
+  }
+
   /// The link died with a call on it.
   func linkLost(_ call: ExchangeID, _ link: LinkReference, _ reason: String) {
     guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {

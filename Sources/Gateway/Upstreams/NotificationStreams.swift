@@ -75,6 +75,7 @@ extension Worker {
       opening.complete()
       streamEnded(stream, of: binding, open, status: status)
     }
+    stream.moved = { open.http?.streamMoved(to: $0) }
     guard let connection = openNotificationStream(stream) else { return stream.end(status: 0) }
     open.http?.streamMoved(to: connection)
     // Whoever ended the session meanwhile did not know of it.
@@ -139,7 +140,7 @@ extension Worker {
   func openNotificationStream(_ stream: UpstreamStream) -> ConnectionID? {
     guard let open = stream.open else { return nil }
     headScratch.buffer.clear()
-    headScratch.buffer.append(stream.cluster.head("GET", accept: "text/event-stream"))
+    headScratch.buffer.append(stream.cluster.head("GET", target: stream.target, accept: "text/event-stream"))
     appendSession(open)
     let lastEventID = stream.lastEventID
     if !lastEventID.isEmpty { headScratch.buffer.append(header: .lastEventID, lastEventID.rawBytes) }

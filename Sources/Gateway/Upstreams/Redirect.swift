@@ -44,13 +44,15 @@ enum Redirect: Equatable {
       text = "\(url.scheme.rawValue):\(location)"
     } else if location.hasPrefix("/") {
       text = origin + location
-    } else if location.firstRange(of: "://") != nil {
+    } else if DotSegments.hasScheme(location) {
       text = location
     } else {
       let path = url.target.prefix { $0 != "?" }
       let folder = location.hasPrefix("?") ? path : path[...(path.lastIndex(of: "/") ?? path.startIndex)]
       text = origin + folder + location
     }
-    return try? EndpointURL(parsing: text)
+    guard var url = try? EndpointURL(parsing: text) else { return nil }
+    url.target = DotSegments.removed(from: url.target)
+    return url
   }
 }

@@ -32,6 +32,8 @@ final class ResponseReader {
   /// `Mcp-Session-Id` of the answer to `initialize`.
   var httpSession: [UInt8] = []
   var keepsHTTPSession = false
+  /// It names two sessions.
+  private(set) var hasSeveralSessions = false
   /// The last event id and reconnection time of the stream, for resuming it.
   var lastEventID: [UInt8] = []
   var retry: UInt64?
@@ -83,6 +85,7 @@ final class ResponseReader {
     nextLook = Self.passThreshold
     httpSession = []
     keepsHTTPSession = false
+    hasSeveralSessions = false
     lastEventID = []
     retry = nil
     retryAfter = nil
@@ -114,7 +117,10 @@ final class ResponseReader {
     } else {
       mode = .other
     }
-    if keepsHTTPSession, let id = head.header(.mcpSessionID) { httpSession = id.array }
+    if keepsHTTPSession, let id = head.header(.mcpSessionID) {
+      httpSession = id.array
+      hasSeveralSessions = head.isRepeated(.mcpSessionID) && head.hasOther(.mcpSessionID, than: id)
+    }
     if status >= 300, status < 400, let location = head.header(.location) { self.location = location.array }
     if let seconds = head.header(.retryAfter)?.decimal { retryAfter = min(seconds, 3600) * 1000 }
   }

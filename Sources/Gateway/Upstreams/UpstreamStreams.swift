@@ -18,6 +18,11 @@ final class UpstreamStream {
   let binding: UpstreamSession?
   let open: UpstreamSession.Open?
   let parser = SSEParser()
+  /// Where redirects have led it to; nil for where the server is.
+  private(set) var target: String?
+  private var redirects = 0
+  /// Why a redirect was not followed.
+  private(set) var refusal: String?
   var buffer = ByteBuffer()
   /// The event that is coming in is too large and left out.
   var isSkipping = false
@@ -28,6 +33,8 @@ final class UpstreamStream {
   /// The id of the last event and the reconnection time that the server named, for taking the stream up again.
   var lastEventID: [UInt8] = []
   var retry: UInt64?
+  /// Called when it goes on over another connection.
+  var moved: ((ConnectionID) -> Void)?
   /// Called when the server has taken the request.
   var settled: (() -> Void)?
   /// Called once when the stream has ended or was refused, with the HTTP status if there was one.
@@ -38,6 +45,25 @@ final class UpstreamStream {
     self.role = role
     self.binding = binding
     self.open = open
+  }
+
+  /// Where a redirect leads it to; nil if the answer is none that is followed.
+  fileprivate func redirected(_ head: ResponseHead) -> String? {
+    guard var url = cluster.currentURL else { return nil }
+    if let target { url.target = target }
+    switch Redirect.of(
+      status: head.status, location: head.header(.location)?.text ?? "", from: url, followed: redirects)
+    {
+    case .follow(let target):
+      redirects += 1
+      self.target = target
+      return target
+    case .refuse(let why):
+      refusal = why
+      return nil
+    case nil:
+      return nil
+    }
   }
 
   func end(status: Int) {
@@ -64,10 +90,31 @@ extension Worker {
     if head.status == 200, head.hasContentType("text/event-stream") {
       stream.accepted = true
       stream.settled?()
+    } else if stream.redirected(head) != nil {
+      follow(stream, from: connection)
     } else {
       endUpstreamStream(connection, status: head.status)
       loop.abort(connection)
     }
+  }
+
+  /// Asks for the stream where it is by now.
+  private func follow(_ stream: UpstreamStream, from connection: ConnectionID) {
+    upstreamStreams[connection] = nil
+    loop.abort(connection)
+    let moved: ConnectionID?
+    switch stream.role {
+    case .notifications:
+      moved = openNotificationStream(stream)
+    case .link(let link):
+      moved = openUpstreamStream(stream, head: Self.linkHead(stream.cluster, target: stream.target).rawBytes)
+      if let moved { link.wire = .eventStream(moved) }
+    }
+    guard let moved else {
+      if case .link(let link) = stream.role { link.died("has moved, and there are too many connections open") }
+      return stream.end(status: 0)
+    }
+    stream.moved?(moved)
   }
 
   func upstreamStreamPiece(_ connection: ConnectionID, _ piece: RawSpan, last: Bool) {
@@ -126,14 +173,22 @@ extension Worker {
 
   private func endUpstreamStream(_ connection: ConnectionID, status: Int) {
     guard let stream = upstreamStreams.removeValue(forKey: connection) else { return }
-    if case .link(let link) = stream.role { link.died("closed its event stream") }
+    switch stream.role {
+    case .link(let link):
+      link.died("closed its event stream")
+    case .notifications:
+      if let refusal = stream.refusal {
+        let alias = stream.cluster.alias
+        logger.warning("\(alias) tells nothing outside of calls: \(refusal)", metadata: ["server": "\(alias)"])
+      }
+    }
     stream.end(status: status)
   }
 
   private func received(_ message: RawSpan, _ stream: UpstreamStream, _ connection: ConnectionID) {
     if case .link(let link) = stream.role {
       let parser = stream.parser
-      if parser.type.equals("endpoint") { return link.endpointKnown(message) }
+      if parser.type.equals("endpoint") { return link.endpointKnown(message, at: stream.target) }
       return link.received(message)
     }
     let envelopes = answerScanner
@@ -156,7 +211,7 @@ extension Worker {
     case .request:
       if let binding = stream.binding, let open = stream.open { askOutsideCalls(envelope, binding, open) }
     case .batch:
-      for element in Self.elements(of: message) { received(element.rawBytes, stream, connection) }
+      for element in Self.elements(of: envelope.message) { received(element.rawBytes, stream, connection) }
     case .result, .error:
       answered(stream, envelope)
     case .invalid:
@@ -178,13 +233,10 @@ extension Worker {
   func openEventStreamLink(_ binding: UpstreamSession, _ completion: @escaping Completion) {
     let cluster = binding.cluster
     let link = makeLink(binding) { number in
-      headScratch.buffer.clear()
-      headScratch.buffer.append(cluster.head("GET", accept: "text/event-stream"))
-      headScratch.buffer.appendHeadEnd()
       guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag(.upstreamStream)) else {
         return nil
       }
-      loop.send(connection, headBytes)
+      loop.send(connection, Self.linkHead(cluster).rawBytes)
       return .eventStream(connection)
     }
     guard let link, case .eventStream(let connection) = link.wire else {
@@ -193,12 +245,13 @@ extension Worker {
     let stream = UpstreamStream(cluster, .link(link), binding: binding, open: nil)
     stream.ended = { status in
       guard link.requestHead.isEmpty else { return }
+      if let refusal = stream.refusal { return completion(.failure(.failed(refusal))) }
       completion(.failure(status == 0 ? .failed("the connection failed") : .status(status, retryAfter: nil)))
     }
     upstreamStreams[connection] = stream
     link.whenEndpointIsKnown = { [self] in shakeHands(binding, link, completion) }
     after(milliseconds: settings.configuration.limits.probeTimeout.milliseconds) { [self] in
-      guard link.requestHead.isEmpty, !link.isDead else { return }
+      guard link.requestHead.isEmpty, !link.isDead, case .eventStream(let connection) = link.wire else { return }
       loop.abort(connection)
       upstreamStreams[connection] = nil
       link.died("sent no endpoint event")
@@ -210,15 +263,67 @@ extension Worker {
   func postToEndpoint(_ message: RawSpan, _ link: Link, _ call: ExchangeID?) {
     let made = call.map { exchanges.make(.carrying($0, link.reference)) } ?? makeAside(link.cluster)
     guard let id = made else { return }
+    if call == nil { exchanges[id].origin = .carrying(.none, link.reference) }
     exchanges[id].cluster = link.cluster
     exchanges[id].startedAt = now
     exchanges[id].deadline = now + settings.callTimeout
     exchanges[id].decideAt = .max
     armSweep()
+    post(exchanges[id], message, to: link)
+  }
+
+  private func post(_ exchange: Exchange, _ message: RawSpan, to link: Link) {
+    let reader = takeReader()
+    exchange.reader = reader
+    keep(message, of: exchange, in: reader)
     headScratch.buffer.clear()
     headScratch.buffer.append(link.requestHead)
     headScratch.buffer.append(contentLength: message.byteCount)
     headScratch.buffer.appendHeadEnd()
-    post(exchanges[id], message, link.cluster)
+    post(exchange, message, link.cluster)
+  }
+
+  /// What an HTTP+SSE server said to the POST of a message, which is of no interest unless it did not take it: then no
+  /// answer will come on its stream.
+  func messageTaken(_ id: ExchangeID, _ reader: ResponseReader) {
+    let exchange = exchanges[id]
+    let status = reader.status
+    guard status >= 300, case .carrying(let call, let reference) = exchange.origin, let cluster = exchange.cluster,
+      let link = links[reference.number]
+    else { return finish(id) }
+    if var url = cluster.currentURL, let target = link.endpoint {
+      url.target = target
+      let location = String(decoding: reader.location, as: UTF8.self)
+      switch Redirect.of(status: status, location: location, from: url, followed: exchange.redirects) {
+      case .follow(let target): return follow(exchange, reader, link, to: target)
+      case .refuse(let why): return fail(id, .refused(cluster, why))
+      case nil: break
+      }
+    }
+    guard call != .none else { return finish(id) }
+    guard status == 400 || status == 404 else {
+      return fail(id, .refused(cluster, "HTTP \(status)", retryAfter: reader.retryAfter))
+    }
+    // Its sessions are its streams, and what it has to say of a message it says there: it does not know this one any more.
+    let message = reader.kept
+    finish(id)
+    link.leave()
+    on(call.worker) { $0.linkForgotten(call, reference, status: status, message) }
+  }
+
+  private func follow(_ exchange: Exchange, _ reader: ResponseReader, _ link: Link, to target: String) {
+    exchange.redirects += 1
+    link.move(to: target)
+    let message = reader.kept
+    giveBack(reader)
+    exchange.reader = nil
+    guard let message else {
+      return fail(exchange.id, .refused(link.cluster, "it has moved; the next call goes there", retryAfter: 0))
+    }
+    post(exchange, message.rawBytes, to: link)
+  }
+
+  private static func linkHead(_ cluster: Cluster, target: String? = nil) -> [UInt8] {
+    cluster.head("GET", target: target, accept: "text/event-stream") + Array("\r\n".utf8)
   }
 }
