@@ -41,6 +41,10 @@ package final class Settings: Sendable {
   /// Bytes that may be kept for one party, a quarter of what a worker may have, and for all, half of it: below the mark at
   /// which newcomers are refused, however many clients hold as much as they may.
   let holdings: Holdings.Bounds
+  /// What a client may say at once: more could never be kept, whatever is configured, and is to be told so at once.
+  private let largestMessage: Int
+  /// For what the gateway adds to a message.
+  private static let margin = 4 << 10
   /// Bytes of a URI that a client listens for or subscribes to, and of all those of one listen or session.
   let uriLimit: Int
   let subscriptionLimit: Int
@@ -76,7 +80,12 @@ package final class Settings: Sendable {
     origins = OriginPolicy(host: listeners.http.host, like: listeners.http)
     socketOrigins = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
     adminOrigins = OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
+    let (memory, isBounded) = Self.memory(of: configuration, allowance, loops: loops)
+    memoryIsBounded = isBounded
+    holdings = memory > 0 ? Holdings.Bounds(each: memory / 4, all: memory / 2) : Holdings.Bounds(each: .max, all: .max)
+    largestMessage = max(1024, holdings.each - Self.margin)
     var options = WebSocketSettings.Options(listeners.webSocket)
+    options.maxMessage = min(options.maxMessage, largestMessage)
     socketSettings = .make(options)
     options.maxMessage = Self.largeMessage
     echoSettings = .make(options)
@@ -120,19 +129,17 @@ package final class Settings: Sendable {
     loopLimits.writeLowWater = UInt32(clamping: configuration.limits.writeLowWater)
     loopLimits.answerHead = UInt32(clamping: configuration.limits.head)
     loopLimits.answerHeaders = UInt32(clamping: configuration.limits.headers)
-    let (memory, isBounded) = Self.memory(of: configuration, allowance, loops: loops)
     loopLimits.memory = memory
-    memoryIsBounded = isBounded
     proxies = configuration.trustedProxies.flatMap(\.networks).map {
       ClientNetwork(ClientAddress(high: $0.high, low: $0.low), bits: UInt8($0.bits))
     }
+    let body = min(configuration.limits.body, largestMessage)
     httpLimits = Self.limits(
-      configuration, listeners.http.maxConnections, descriptors: Int(clamping: descriptors),
+      configuration, listeners.http.maxConnections, body: body, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
     webSocketLimits = Self.limits(
-      configuration, listeners.webSocket.maxConnections, descriptors: Int(clamping: descriptors),
+      configuration, listeners.webSocket.maxConnections, body: body, descriptors: Int(clamping: descriptors),
       processors: allowance.processors)
-    holdings = memory > 0 ? Holdings.Bounds(each: memory / 4, all: memory / 2) : Holdings.Bounds(each: .max, all: .max)
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits
@@ -157,15 +164,15 @@ package final class Settings: Sendable {
     }
   }
 
-  private static func limits(_ configuration: GatewayConfiguration, _ wanted: Int, descriptors: Int, processors: Int)
-    -> HTTPLimits
-  {
+  private static func limits(
+    _ configuration: GatewayConfiguration, _ wanted: Int, body: Int, descriptors: Int, processors: Int
+  ) -> HTTPLimits {
     var limits = HTTPLimits()
     let configured = configuration.limits
     limits.maxHead = UInt32(clamping: configured.head)
     limits.maxTarget = UInt32(clamping: configured.target)
     limits.maxHeaders = UInt32(clamping: configured.headers)
-    limits.maxBody = UInt64(configured.body)
+    limits.maxBody = UInt64(body)
     limits.headTimeout = UInt32(clamping: configured.headTimeout.milliseconds)
     limits.bodyTimeout = UInt32(clamping: configured.bodyTimeout.milliseconds)
     limits.bodyRate = UInt32(clamping: configured.bodyRate)
@@ -200,6 +207,14 @@ package final class Settings: Sendable {
     if memoryIsBounded {
       logger.warning(
         "limits.memory is \(loopLimits.memory >> 20) MiB for each worker: more does not fit into the \(allowance.memory >> 20) MiB that this process may have"
+      )
+    }
+    for (key, bytes) in [
+      ("limits.body", configuration.limits.body),
+      ("listeners.websocket.max_message_size", configuration.listeners.webSocket.maxMessageSize),
+    ] where bytes > largestMessage {
+      logger.warning(
+        "\(key) is \(largestMessage >> 10) KiB instead of \(bytes >> 10): of the \(loopLimits.memory >> 10) KiB of limits.memory that a worker may have, no more is kept for one client"
       )
     }
     let wanted = configuration.listeners.http.maxConnections

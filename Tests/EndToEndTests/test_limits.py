@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from harness.gateway import Gateway
 from harness.groups import memory_group
@@ -20,6 +21,7 @@ from harness.paths import DRIVERS
 from harness.processes import eventually, private_bytes, resident_bytes
 from harness.scripted import ScriptedServer, handler_for
 from harness.scripted_modern import ModernServer
+from harness.sockets import Socket
 from harness.upstreams import stdio_entry
 from harness.wire import Closed, Connection, LegacySession, modern, modern_headers, post, post_modern, request, rpc
 
@@ -160,6 +162,38 @@ def test_calls_that_wait_for_a_conversation_count(make_gateway: Callable[..., Ga
             for connection in connections:
                 assert "result" in connection.response().messages()[0]
             session = LegacySession(gateway.port)
+
+
+def test_what_never_fits_into_the_memory_is_too_large(make_gateway: Callable[..., Gateway]) -> None:
+    """It is of no use to try that again, as 503 would have it."""
+    with scripted(ScriptedServer()) as server:
+        settings = {"servers": {"up": {"url": server.url}}, "limits": {"memory": "2MiB"}}
+        gateway = make_gateway(settings=settings, workers=1)
+        gateway.wait_for("up")
+        assert "limits.body is 508 KiB instead of 16384" in gateway.log
+        assert "listeners.websocket.max_message_size is 508 KiB instead of 4096" in gateway.log
+        session = LegacySession(gateway.port)
+        for size, status in ((900_000, 413), (400_000, 200), (600_000, 413)):
+            answer = session.call("who", {"x": "x" * size})
+            assert answer.status == status, answer
+        with Connection(gateway.port) as connection:
+            body = session.bytes_of(b"x" * 900_000)
+            head, _, rest = body.partition(b"\r\n\r\n")
+            lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+            chunks = b"".join(b"%x\r\n%s\r\n" % (len(rest) // 3, rest[: len(rest) // 3]) for _ in range(3))
+            connection.send(b"\r\n".join([*lines, b"Transfer-Encoding: chunked"]) + b"\r\n\r\n" + chunks)
+            assert connection.response().status == 413
+        with Socket(gateway.socket_url()) as socket:
+            socket.initialize()
+            socket.send(rpc("tools/call", {"name": "who", "arguments": {"x": "x" * 600_000}}))
+            with pytest.raises(ConnectionClosed):
+                socket.until(lambda _: False)
+            assert socket.connection.protocol.close_code == 1009
+        # An answer that must be whole, and never can be.
+        old = LegacySession(gateway.port, version="2025-03-26")
+        answer = old.call("who", {"padding": 700_000})
+        assert answer.message["error"]["data"]["reason"] == "result_too_large", answer
+        assert "result" in old.call("who", {"padding": 300_000}).message
 
 
 class Dribbling(ScriptedServer):
@@ -496,7 +530,7 @@ def test_a_worker_that_makes_room_says_so_once_and_counts_it(make_gateway: Calla
     gateway = make_gateway(settings={"limits": {"memory": "4MiB", "body_timeout": "60s"}})
     counted = 'sluice_relieved_connections_total{worker="0"}'
     assert gateway.metric(counted) == 0 and "makes room" not in gateway.log
-    head = request("POST", "/mcp", {"Content-Length": str(2 * MIB)}, port=gateway.port)
+    head = request("POST", "/mcp", {"Content-Length": str(1000 << 10)}, port=gateway.port)
     with ExitStack() as held:
         # Buffers double: of 1, 1, 1, 0.5 and 0.125 MiB, which is between seven eighths and the whole.
         for size in (600, 600, 600, 300, 100):

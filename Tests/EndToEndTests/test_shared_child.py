@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 
 from harness.gateway import Gateway
-from harness.wire import Connection, LegacySession, Response, envelope, modern, modern_headers, post_modern, request, rpc
+from harness.wire import (
+    Connection,
+    LegacySession,
+    Response,
+    envelope,
+    modern,
+    modern_headers,
+    post_modern,
+    request,
+    rpc,
+)
 
 PREFIX = "io.modelcontextprotocol/"
 PROGRAM = Path(__file__).parent / "harness" / "sharing.py"
@@ -107,7 +117,8 @@ def test_a_child_of_clients_that_can_do_the_same_is_told_what_they_can_do(gatewa
 @pytest.mark.parametrize("delay", [0, 1.6], ids=["at once", "after a while"])
 def test_what_a_modern_child_refuses_has_its_status(gateway: Gateway, delay: float) -> None:
     arguments = {"needs": {"sampling": {}}, "delay": delay}
-    answer = post_modern(gateway.port, modern("tools/call", {"name": "refuse", "arguments": arguments}), path="/mcp/modern")
+    call = modern("tools/call", {"name": "refuse", "arguments": arguments})
+    answer = post_modern(gateway.port, call, path="/mcp/modern")
     assert (answer.status, answer.code) == (400, -32021), answer
     assert answer.message["error"]["data"]["requiredCapabilities"] == {"sampling": {}}
     said = LegacySession(gateway.port, path="/mcp/modern").call("refuse", arguments)
@@ -195,7 +206,7 @@ def test_a_clients_lines_are_its_own(make_gateway: Callable[..., Gateway]) -> No
     assert strict.post(rpc("logging/setLevel", {"level": "error"}, 2)).status == 200
     answer = caller.call("log", {"text": "mine", "late": "late"})
     assert logged(answer.messages()) == ["mine"]
-    # It came when nobody had a call on its way: it may be of one that has ended, and it is for who asked for such lines.
+    # It came when nobody had a call on its way: it may be of one that has ended, and is for who asked for such lines.
     until(streams[caller][1], "late")
     until(streams[curious][1], "late")
     answer = strict.call("log", {"text": "of strict", "late": "grave", "level": "error"})

@@ -258,28 +258,26 @@ def test_idle_sessions_end_with_all_that_was_theirs(make_gateway: Make, server: 
         assert one.post(rpc("ping")).status == 503, "who comes back needs room like a newcomer"
 
 
-def test_a_second_initialize_answers_in_the_same_session(make_gateway: Make, server: ScriptedServer) -> None:
-    session = LegacySession(gateway_to(make_gateway, server).port)
-    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
-    again = session.post(rpc("initialize", params))
-    assert again.status == 200 and again.message["result"]["protocolVersion"] == "2025-06-18"
-    assert again.headers["mcp-session-id"] == session.id
-    assert session.post(rpc("ping"), {"MCP-Protocol-Version": "2025-06-18"}).status == 200
-
-
-def test_a_second_initialize_is_told_to_upstreams_when_the_client_can_do_something_else(
+def test_a_second_initialize_opens_another_session_and_ends_the_first(
     make_gateway: Make, server: ScriptedServer
 ) -> None:
-    session = LegacySession(gateway_to(make_gateway, server).port)
-    before = who(session)
-    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
-    assert session.post(rpc("initialize", params)).status == 200
-    assert who(session) == before, "nothing that matters upstream has changed"
-    params["capabilities"] = {"roots": {}}
-    assert session.post(rpc("initialize", params)).status == 200
+    """What was settled is in the id, from which other processes read it."""
+    gateway = gateway_to(make_gateway, server)
+    session = LegacySession(gateway.port)
+    former, before = session.id, who(session)
+    client = {"clientInfo": {"name": "x", "version": "1"}}
+    params = {"protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, **client}
+    again = session.post(rpc("initialize", params))
+    assert again.status == 200 and again.message["result"]["protocolVersion"] == "2025-06-18"
+    session.id, session.version = again.headers["mcp-session-id"], "2025-06-18"
+    assert session.id != former
     after = who(session)
     assert after != before and server.requests("initialize", after)[0]["params"]["capabilities"] == {"roots": {}}
     assert eventually(lambda: server.sessions_of("DELETE") == [before])
+    old = {**session.headers, "Mcp-Session-Id": former}
+    assert post(gateway.port, rpc("ping"), old).status == 404
+    assert post(gateway.port, rpc("initialize", params), old).status == 404
+    assert session.post(rpc("ping")).status == 200
 
 
 # --- HTTP+SSE upstreams ----------------------------------------------------------------------------------------------

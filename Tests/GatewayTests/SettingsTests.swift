@@ -51,4 +51,24 @@ struct SettingsTests {
     #expect(bytes(500 << 20, of: unknown) == 500)
     #expect(bytes(nil, of: unknown) == 0)
   }
+
+  @Test("no client may say more at once than is kept for it")
+  func messages() {
+    let unlimited = System.MemorySizes(space: .max, resident: .max, data: .max)
+    func body(_ configured: Int, memory: Int?, machine: UInt64) -> UInt64 {
+      var configuration = GatewayConfiguration()
+      configuration.limits.body = configured
+      configuration.limits.memory = memory
+      let allowance = Allowance(ControlGroups { _ in nil }, machine: machine, rlimits: unlimited, processors: 1)
+      let settings = Settings(configuration, allowance: allowance)
+      #expect(settings.httpLimits.maxBody == settings.webSocketLimits.maxBody)
+      #expect(settings.httpLimits.maxBody <= UInt64(settings.holdings.each))
+      return settings.httpLimits.maxBody
+    }
+    #expect(body(16 << 20, memory: 1 << 20, machine: 8 << 30) == 252 << 10)
+    #expect(body(1000, memory: 1 << 20, machine: 8 << 30) == 1000)
+    #expect(body(16 << 20, memory: nil, machine: 8 << 30) == 16 << 20)
+    #expect(body(16 << 20, memory: nil, machine: 32 << 20) == (4 << 20) - (4 << 10))
+    #expect(body(16 << 20, memory: nil, machine: 0) == 16 << 20)
+  }
 }

@@ -30,7 +30,12 @@ extension Worker {
     guard let party = reader.cover.party ?? party(of: exchange) ?? exchange.cluster.map({ .upstream($0.number) }) else {
       return nil
     }
-    let wanted = max(reader.size, min(2 * reader.size, 1 << 20))
+    let most = settings.holdings.each
+    guard reader.size <= most else {
+      // It never fits: nobody is to try again.
+      return exchange.cluster.map { .tooLarge($0, limit: most) } ?? .overloaded
+    }
+    let wanted = max(reader.size, min(2 * reader.size, 1 << 20, most))
     if let error = takeMore(wanted - reader.cover.bytes, for: party, on: index) { return error }
     reader.cover = ResponseReader.Cover(party: party, bytes: wanted)
     return nil

@@ -11,17 +11,15 @@ extension Worker {
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope,
     _ revision: Revision
   ) {
-    if let known = head.header(.mcpSessionID) {
-      guard let session = session(known, of: connection, view, id: envelope.id) else { return }
-      session.touch(now: now)
-      // A second one in the same session, as SDK servers take it: what it says holds from now on, in this process. The id
-      // stays as it is.
-      shakeHands(session, revision, envelope)
-      return opened(connection, session, envelope) { $0.append(known) }
-    }
     guard !gateway.isEnding else {
       return refuse(
         connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
+    }
+    if let known = head.header(.mcpSessionID) {
+      // A second one in the same session. What it settles has to be in the id, from which every process reads it, so the
+      // client gets another session, and the one that it had ends.
+      guard let former = session(known, of: connection, view, id: envelope.id) else { return }
+      terminate(former, known)
     }
     guard let session = makeSession(for: party(of: connection), view, envelope, revision) else {
       return refuse(

@@ -137,6 +137,14 @@ extension Worker {
     respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
   }
 
+  /// Ends a session for the client that it was found for.
+  func terminate(_ session: Session, _ text: RawSpan) {
+    if let ticket = tickets.open(text, gateway.sessionKeys) {
+      gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute))
+    }
+    end(session)
+  }
+
   // MARK: What may have changed
 
   /// A client that a session was made anew for listens: what it knows of the lists may not be so any more.

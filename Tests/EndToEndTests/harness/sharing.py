@@ -1,4 +1,4 @@
-"""A child for several clients, a program of its own: `sharing.py legacy|modern`. Its tools ask and log as they are told."""
+"""A child for several clients, a program of its own: `sharing.py legacy|modern`. Its tools ask and log as told."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def main() -> None:
             case "initialize" if not MODERN:
                 DECLARED.update(own["capabilities"])
                 version = own["protocolVersion"]
-                say(id=number, result={"protocolVersion": version, "serverInfo": {"name": "s", "version": "1"}, **offer})
+                info = {"name": "s", "version": "1"}
+                say(id=number, result={"protocolVersion": version, "serverInfo": info, **offer})
             case "server/discover" if MODERN:
                 say(id=number, result={**cache, "supportedVersions": ["2026-07-28"], **offer})
             case "tools/list":
