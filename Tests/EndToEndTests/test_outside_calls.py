@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from harness.client import ANSWERS
 from harness.gateway import Gateway
+from harness.paths import python
 from harness.processes import eventually
 from harness.scripted import ScriptedServer
 from harness.wire import Connection, LegacySession, modern, post_modern, rpc
@@ -174,3 +178,95 @@ def test_a_session_that_ends_takes_its_stream_with_it(make_gateway: Make, server
     # Some are of connections that are kept for the next call.
     before = descriptors_after(10)
     assert descriptors_after(20) < before + 10, "streams of sessions that are over are open"
+
+
+def test_a_question_that_came_with_another_call_outlives_it(make_gateway: Make, server: ScriptedServer) -> None:
+    """The server asks while two calls are on their way, and nothing says for which."""
+    held, released = threading.Event(), threading.Event()
+
+    def on_call(message: dict[str, Any]) -> None:
+        if message["params"]["name"] == "who":
+            held.set()
+            released.wait(20)
+        else:
+            held.wait(20)
+
+    server.on_call = on_call
+    session = LegacySession(gateway_to(make_gateway, server, workers=1).port, capabilities=ABILITIES)
+    with Connection(session.port, timeout=20) as asking, Connection(session.port, timeout=20) as other:
+        asking.send(session.bytes_of(rpc("tools/call", {"name": "roots", "arguments": {}}, 1)))
+        assert eventually(lambda: server.requests("tools/call"))
+        other.send(session.bytes_of(rpc("tools/call", {"name": "who", "arguments": {}}, 2)))
+        # It is asked in the course of the call that began last.
+        other.head()
+        messages = messages_of(other.stream())
+        question = next(messages)
+        assert question["method"] == "roots/list"
+        released.set()
+        assert [message["id"] for message in messages] == [2], "the question was withdrawn"
+        assert session.post({"jsonrpc": "2.0", "id": question["id"], "result": ANSWERS["roots"]}).status == 202
+        asked = asking.response().message
+    assert json.loads(asked["result"]["content"][0]["text"]) == {"result": ANSWERS["roots"]}
+
+
+ASKING_CHILD = """
+import json, sys
+def say(**members):
+    print(json.dumps({"jsonrpc": "2.0", **members}), flush=True)
+asking = None
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message.get("method"), message.get("id")
+    name = message.get("params", {}).get("name")
+    if method == "initialize":
+        version = message["params"]["protocolVersion"]
+        info = {"name": "asking", "version": "1"}
+        say(id=number, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
+    elif method == "tools/list":
+        say(id=number, result={"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in ("ask", "other")]})
+    elif name == "ask":
+        asking = number
+    elif name == "other":
+        if asking is not None:
+            say(id="question", method="roots/list")
+        say(id=number, result={"content": [{"type": "text", "text": "early" if asking is None else "late"}]})
+    elif method is None:
+        text = json.dumps({name: message[name] for name in ("result", "error") if name in message})
+        say(id=asking, result={"content": [{"type": "text", "text": text}]})
+        asking = None
+    elif number is not None:
+        say(id=number, error={"code": -32601, "message": "Method not found"})
+"""
+
+
+@pytest.mark.parametrize("isolation", ["shared", "session"])
+def test_a_child_is_answered_in_whichever_call_it_was_asked(make_gateway: Make, isolation: str) -> None:
+    """It asks for the one call just before it answers the other, which nothing tells from the question."""
+    entry = {"command": python("harness"), "args": ["-c", ASKING_CHILD], "isolation": isolation}
+    gateway = make_gateway(settings={"servers": {"own": entry}}, workers=3)
+    session = LegacySession(gateway.port, capabilities=ABILITIES)
+    questions: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def call(name: str) -> Any:
+        """Its answer; what is asked meanwhile is left for later."""
+        body = session.bytes_of(rpc("tools/call", {"name": name, "arguments": {}}, next(session.numbers)))
+        with Connection(session.port, timeout=20) as connection:
+            connection.send(body)
+            head = connection.head()
+            if head.kind == "application/json":
+                return json.loads(connection.exactly(int(head.headers["content-length"])))["result"]
+            for message in messages_of(connection.stream()):
+                assert message.get("method") != "notifications/cancelled", "the question was withdrawn"
+                if "method" not in message:
+                    return message["result"]
+                questions.put(message)
+        raise AssertionError("no answer")
+
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(8):
+            asked = pool.submit(call, "ask")
+            while call("other")["content"][0]["text"] == "early":
+                pass
+            question = questions.get(timeout=20)
+            assert session.post({"jsonrpc": "2.0", "id": question["id"], "result": ANSWERS["roots"]}).status == 202
+            assert json.loads(asked.result()["content"][0]["text"]) == {"result": ANSWERS["roots"]}

@@ -58,12 +58,40 @@ struct NotificationStreamStateTests {
   func resuming() {
     var stream = begun()
     var end = ending
-    (end.lastEventID, end.retry) = (Array("7".utf8), 90_000)
-    #expect(stream.ended(end) == .again(after: 30_000))
+    end.lastEventID = Array("7".utf8)
+    #expect(stream.ended(end) == .again(after: 500))
     #expect(stream.lastEventID == Array("7".utf8))
     #expect(stream.want(nil) == .yours)
     #expect(stream.ended(End(status: 400, wasAccepted: false, wasOfUse: false)) == .again(after: 1000))
     #expect(stream.lastEventID.isEmpty)
+  }
+
+  @Test("Where the server said when to take it up, no call opens it sooner, and none waits")
+  func resting() {
+    var stream = begun()
+    _ = stream.settle()
+    var end = ending
+    (end.lastEventID, end.retry) = (Array("7".utf8), 90_000)
+    #expect(stream.ended(end) == .again(after: 90_000))
+    #expect(!stream.isAwaited && stream.want(waiter(1)) == .settled)
+    #expect(stream.again() && stream.isAwaited && stream.want(waiter(1)) == .waiting)
+    #expect(stream.settle().count == 1)
+    // That time holds until the server names another.
+    #expect(stream.ended(ending) == .again(after: 90_000) && !stream.isAwaited)
+    // Nobody listened when it came: the next call opens it then.
+    stream.rested()
+    #expect(stream.isAwaited && stream.want(waiter(2)) == .yours)
+    (end.lastEventID, end.retry) = ([], 3_000_000)
+    #expect(stream.ended(end) == .again(after: 600_000))
+  }
+
+  @Test("What can't be taken up where it ended is opened by the next call, whatever the server said")
+  func notKept() {
+    var stream = begun()
+    var end = ending
+    end.retry = 5000
+    #expect(stream.ended(end) == .again(after: 5000))
+    #expect(stream.isAwaited && stream.want(waiter(1)) == .yours)
   }
 
   @Test("A refusal with 404 or 400 is the end of a session that had one, and no other's", arguments: [404, 400])
@@ -91,6 +119,10 @@ struct NotificationStreamStateTests {
     #expect(stream.ended(end) == .again(after: 4000))
     #expect(!stream.isAwaited && stream.want(waiter(1)) == .settled)
     #expect(stream.again() && stream.isAwaited)
+    #expect(stream.ended(end) == .again(after: 8000) && !stream.isAwaited)
+    // Nobody listened when it was time.
+    stream.rested()
+    #expect(stream.isAwaited && stream.want(nil) == .yours)
     #expect(stream.ended(ending) == .again(after: 500))
     #expect(stream.isAwaited, "it was of use")
   }

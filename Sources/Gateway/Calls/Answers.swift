@@ -468,6 +468,8 @@ extension Worker {
       guard exchanges.contains(id), let endpoint = cluster.endpoint else { return }
       let fresh = takeReader()
       fresh.lastEventID = lastEventID
+      // It holds until the server names another.
+      fresh.retry = reader.retry
       uncover(reader)
       exchange.reader = fresh
       headScratch.buffer.clear()

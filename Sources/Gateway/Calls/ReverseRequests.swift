@@ -71,9 +71,11 @@ extension Worker {
     relay.add(SessionRecord(session.id, .reply(message.array)))
   }
 
-  /// The call is over: the client need not answer any more [21.2].
+  /// The call is over: the client need not answer any more what was asked for it [21.2].
   func withdrawReverses(of id: ExchangeID) {
-    for (reverse, entry) in reverses.takeAll(where: { $0.exchange == id }) { tellWithdrawn(reverse, entry) }
+    for (reverse, entry) in reverses.takeAll(where: { $0.exchange == id && !$0.outlivesCall }) {
+      tellWithdrawn(reverse, entry)
+    }
   }
 
   /// The upstream cancelled a request of its own.

@@ -13,6 +13,8 @@ struct Reverse {
   var cluster: Cluster
   /// The call in whose course it was asked, `.none` for one that came outside of any.
   var exchange: ExchangeID
+  /// It may be another call that the server asks for: the end of this one is not its end.
+  var outlivesCall = false
 }
 
 /// The reverse requests of one worker, by slot and generation, named on the wire as exchanges are.
@@ -79,6 +81,13 @@ struct ReverseTable {
       release(slot)
     }
     return taken
+  }
+
+  /// What was asked in the course of a call carried no sign that it belongs to this one, and others are on their way.
+  mutating func loosen(_ upstreamID: RawSpan, from call: ExchangeID) {
+    for slot in slots.indices where slots[slot].entry?.exchange == call {
+      if slots[slot].entry?.upstreamID.equals(upstreamID) == true { slots[slot].entry?.outlivesCall = true }
+    }
   }
 
   private mutating func release(_ slot: Int) {

@@ -462,6 +462,8 @@ final class Supervisor {
   var binding: UpstreamSession?
   /// The connection of the gateway's own stream of a legacy session.
   var stream: ConnectionID?
+  /// That which ended last, to be taken up where it did.
+  var past: UpstreamStream?
   /// The gateway's own listens.
   var listens = OwnListens()
   /// When one of these was opened, and how many before it ended soon.

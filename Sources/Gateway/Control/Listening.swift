@@ -69,11 +69,12 @@ extension ControlPlane {
     }
   }
 
-  /// The stream has ended by itself: another one is opened in a while.
-  nonisolated func listenAgain(_ supervisor: Supervisor) {
+  /// The stream has ended by itself: another one is opened in a while, or when the server said, in milliseconds.
+  nonisolated func listenAgain(_ supervisor: Supervisor, asked: UInt64? = nil) {
     let wasBrief = worker.now < supervisor.listeningSince + Self.briefTime
     supervisor.briefListens = wasBrief ? supervisor.briefListens + 1 : 0
-    let delay = min(UInt64(500) << min(supervisor.briefListens, 6), 30_000)
+    let usual = min(UInt64(500) << min(supervisor.briefListens, 6), 30_000)
+    let delay = UpstreamRetry.delay(asked: asked, otherwise: usual)
     worker.after(milliseconds: delay) { [weak supervisor] in
       guard let supervisor, supervisor.stream == nil, !supervisor.listens.isOpen else { return }
       supervisor.raise(.streamEnded)
@@ -89,17 +90,27 @@ extension ControlPlane {
     await withCheckedContinuation { continuation in
       let opening = LocalOpening { continuation.resume() }
       let stream = UpstreamStream(cluster, .notifications, binding: supervisor.binding, open: open)
+      let past = supervisor.past.flatMap { $0.open?.isSame(as: open) == true ? $0 : nil }
+      supervisor.past = nil
+      if let past { stream.lastEventID = past.lastEventID }
       stream.settled = {
         cluster.note(.given)
         opening.complete()
       }
-      stream.ended = { [weak supervisor] status in
+      stream.ended = { [weak supervisor, unowned stream] status in
         opening.complete()
         guard let supervisor else { return }
         supervisor.stream = nil
-        // 405 and its like: the server has nothing to tell.
-        guard status == 200 || status == 0 else { return cluster.noteRefusal(status) }
-        self.listenAgain(supervisor)
+        // The time that the server named holds until it names another.
+        stream.retry = stream.retry ?? past?.retry
+        if status == 200 || status == 0 {
+          supervisor.past = stream
+        } else if stream.lastEventID.isEmpty {
+          // 405 and its like: the server has nothing to tell.
+          return cluster.noteRefusal(status)
+        }
+        // Otherwise it does not know that event any more: from now on, then [6.4].
+        self.listenAgain(supervisor, asked: stream.retry)
       }
       stream.moved = { [weak supervisor] in supervisor?.stream = $0 }
       supervisor.stream = worker.openNotificationStream(stream)

@@ -290,11 +290,21 @@ final class Link {
     }
   }
 
-  private func asked(_ envelope: Envelope) {
+  /// - Parameter attempts: how often it may turn out that the call has ended meanwhile, and so is not the one that the
+  ///   server works on.
+  private func asked(_ envelope: Envelope, attempts: Int = 3) {
     guard let id = envelope.id else { return }
     let open = open
     if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
-    if let call = calls.onlyClients { return hand(envelope.message, to: call) }
+    if let call = calls.onlyClients, attempts > 0 {
+      let (isGuess, reference, question) = (calls.areSeveral, reference, envelope.message.array)
+      return worker.on(call.worker) { worker in
+        if worker.exchanges.find(call)?.carrier == .link(reference) {
+          return worker.receive(call, question: question.rawBytes, isGuess: isGuess)
+        }
+        worker.on(reference.worker) { $0.links[reference.number]?.asked(question, attempts: attempts - 1) }
+      }
+    }
     if binding.owner != nil { return worker.askOutsideCalls(envelope, binding, open) }
     guard calls.hasSessions else {
       return worker.refuseUpstream(
@@ -303,6 +313,11 @@ final class Link {
     worker.refuseUpstream(
       id, cluster, open, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
+  }
+
+  func asked(_ question: [UInt8], attempts: Int) {
+    let envelopes = scanner
+    asked(envelopes.scan(question.rawBytes, depth: worker.settings.depth), attempts: attempts)
   }
 
   // MARK: The end

@@ -56,6 +56,11 @@ struct LinkCalls {
     return calls[0]
   }
 
+  /// Whether more than one call of clients is on its way.
+  var areSeveral: Bool {
+    callers.values.lazy.filter { if case .gateway = $0 { false } else { true } }.prefix(2).count > 1
+  }
+
   /// A call that this session has in flight.
   func anyCall(of session: SessionID) -> ExchangeID? {
     callers.first { if case .session(session, _) = $0.value { true } else { false } }?.key

@@ -28,7 +28,7 @@ struct NotificationStreamState: Sendable {
     case giveUp
     /// It has ended the session with the stream.
     case sessionLost
-    /// It is opened again after so many milliseconds if somebody listens, and sooner by the next call.
+    /// It is opened again after so many milliseconds if somebody listens; by the next call, too, once it is awaited.
     case again(after: UInt64)
   }
 
@@ -36,6 +36,9 @@ struct NotificationStreamState: Sendable {
     case missing
     case opening([UpstreamSession.Waiter])
     case open
+    /// The server has said when to take it up, and where: what it has to say meanwhile it keeps until then, so no call
+    /// waits, and none opens it sooner [SEP-1699].
+    case resting
     /// It broke so often that no call waits for it any more.
     case unsteady
     /// There can be none.
@@ -50,12 +53,14 @@ struct NotificationStreamState: Sendable {
   private var wasAccepted = false
   /// Where to take it up again; empty if there is no such place.
   private(set) var lastEventID: [UInt8] = []
+  /// The reconnection time that the server named last; it holds until it names another.
+  private var retry: UInt64?
 
   /// Calls wait for it.
   var isAwaited: Bool {
     switch phase {
     case .missing, .opening: true
-    case .open, .unsteady, .none: false
+    case .open, .resting, .unsteady, .none: false
     }
   }
 
@@ -68,7 +73,7 @@ struct NotificationStreamState: Sendable {
   /// Somebody needs the stream.
   mutating func want(_ waiter: UpstreamSession.Waiter?) -> Hearing {
     switch phase {
-    case .open, .none, .unsteady:
+    case .open, .resting, .none, .unsteady:
       return .settled
     case .opening(var waiters):
       if let waiter { waiters.append(waiter) }
@@ -83,11 +88,19 @@ struct NotificationStreamState: Sendable {
   /// It is time to open it again. False if somebody has.
   mutating func again() -> Bool {
     switch phase {
-    case .missing, .unsteady:
+    case .missing, .resting, .unsteady:
       phase = .opening([])
       return true
     case .opening, .open, .none:
       return false
+    }
+  }
+
+  /// It is time to, and nobody listens: the next call opens it.
+  mutating func rested() {
+    switch phase {
+    case .resting, .unsteady: phase = .missing
+    case .missing, .opening, .open, .none: break
     }
   }
 
@@ -104,6 +117,7 @@ struct NotificationStreamState: Sendable {
     wasAccepted = wasAccepted || end.wasAccepted
     failures = end.wasAccepted && end.wasOfUse ? 0 : failures + 1
     if !end.lastEventID.isEmpty { lastEventID = end.lastEventID }
+    if let named = end.retry { retry = named }
     switch end.status {
     case 0, 200, 429, 500, 502...:
       break
@@ -122,7 +136,8 @@ struct NotificationStreamState: Sendable {
       phase = .none
       return .giveUp
     }
-    phase = failures < Self.patience ? .missing : .unsteady
-    return .again(after: UpstreamRetry.delay(asked: end.retry, otherwise: 500 << min(failures, 6)))
+    let isKept = retry != nil && !lastEventID.isEmpty
+    phase = failures >= Self.patience ? .unsteady : isKept ? .resting : .missing
+    return .again(after: UpstreamRetry.delay(asked: retry, otherwise: 500 << min(failures, 6)))
   }
 }

@@ -3,8 +3,8 @@ import Reactor
 import Wire
 
 /// The GET streams of legacy upstream sessions, on which servers ask and tell what belongs to no call. A session has its
-/// stream before the first call goes out; one that broke is opened again when somebody listens, or by the next call. To
-/// the gateway's own sessions the control loop listens.
+/// stream before the first call goes out; one that broke is opened again when somebody listens, or by the next call, but
+/// not before the server wants it where it has said so. To the gateway's own sessions the control loop listens.
 extension Worker {
   /// How long a server may take to begin a stream, in milliseconds.
   static var streamHeadTime: UInt64 { 2000 }
@@ -112,7 +112,8 @@ extension Worker {
       if binding.lost(open), isHeard(binding) { reopen(binding) }
     case .again(let delay):
       after(milliseconds: delay) { [unowned self] in
-        guard isHeard(binding), let lastEventID = binding.hearAgain(open) else { return }
+        guard isHeard(binding) else { return binding.rested(open) }
+        guard let lastEventID = binding.hearAgain(open) else { return }
         openStream(of: binding, open, after: lastEventID)
       }
     }

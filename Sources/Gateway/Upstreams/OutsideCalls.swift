@@ -40,38 +40,44 @@ struct OutsideRequest {
 extension Worker {
   /// A server's request outside of calls: the client on whose behalf the server works is asked. Goes on elsewhere if need
   /// be: calls of one conversation may be on every worker.
-  func askOutsideCalls(_ request: Envelope, _ binding: UpstreamSession, _ open: UpstreamSession.Open) {
+  func askOutsideCalls(
+    _ request: Envelope, _ binding: UpstreamSession, _ open: UpstreamSession.Open, attempts: Int = 3
+  ) {
     guard let id = request.id else { return }
     if request.method == .ping { return resultUpstream("{}", id, binding.cluster, open) }
     let message = request.message.array
     let home = index
     on(0) { worker in
       let gateway = worker.gateway
-      worker.gatherCalls(of: binding, []) { calls in
-        gateway.post(to: home) { $0.ask(message, binding, open, calls) }
+      worker.gatherCalls(of: binding, open, []) { calls in
+        gateway.post(to: home) { $0.ask(message, binding, open, calls, attempts: attempts) }
       }
     }
   }
 
-  /// Calls of clients that are on their way in a conversation, on this worker and those after it.
+  /// Calls of clients that are on their way in a conversation, on this worker and those after it. What waits to be sent
+  /// is not: the server knows nothing of it.
   private func gatherCalls(
-    of binding: UpstreamSession, _ known: [OutsideRequest.Call],
+    of binding: UpstreamSession, _ open: UpstreamSession.Open, _ known: [OutsideRequest.Call],
     _ found: @escaping @Sendable ([OutsideRequest.Call]) -> Void
   ) {
-    let mine = exchanges.ids { $0.binding === binding && $0.isClients }
+    let mine = exchanges.ids { $0.binding === binding && $0.isClients && $0.opened?.isSame(as: open) == true }
     let calls = known + mine.map { OutsideRequest.Call(id: $0, session: exchanges[$0].session?.id) }
     guard index + 1 < gateway.workerCount else { return found(calls) }
-    gateway.post(to: index + 1) { $0.gatherCalls(of: binding, calls, found) }
+    gateway.post(to: index + 1) { $0.gatherCalls(of: binding, open, calls, found) }
   }
 
   private func ask(
-    _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ calls: [OutsideRequest.Call]
+    _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, _ calls: [OutsideRequest.Call],
+    attempts: Int
   ) {
     let session = binding.owner.flatMap(gateway.sessions.find)
     let isHeard = session.map { $0.socket != nil || $0.withState { $0.log.standalone != nil } } ?? false
     switch OutsideRequest.addressee(owner: session?.id, isHeard: isHeard, calls: calls) {
     case .call(let call):
-      on(call.worker) { $0.ask(in: call, message, binding, open) }
+      for other in calls where other.id != call { on(other.id.worker) { $0.grantInteraction(other.id) } }
+      let isGuess = calls.count > 1
+      on(call.worker) { $0.ask(in: call, message, binding, open, isGuess: isGuess, attempts: attempts) }
     case .owner:
       guard let session else { return }
       // A human may be asked, and any of the calls may wait for that.
@@ -87,11 +93,28 @@ extension Worker {
   }
 
   private func ask(
-    in call: ExchangeID, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open
+    in call: ExchangeID, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, isGuess: Bool,
+    attempts: Int
   ) {
-    guard let exchange = exchanges.find(call), exchange.binding === binding, exchange.opened?.isSame(as: open) == true
-    else { return refuse(message, binding, open, code: -32601) { "nobody here waits for \($0) any more" } }
-    receive(call, message.rawBytes)
+    if let exchange = exchanges.find(call), exchange.binding === binding, exchange.opened?.isSame(as: open) == true {
+      return receive(call, question: message.rawBytes, isGuess: isGuess)
+    }
+    guard attempts > 1 else {
+      return refuse(message, binding, open, code: -32601) { "nobody here waits for \($0) any more" }
+    }
+    // It has ended meanwhile, and so is not the one that the server works on.
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(message.rawBytes, depth: settings.depth)
+    askOutsideCalls(envelope, binding, open, attempts: attempts - 1)
+  }
+
+  /// A server's request that carries no sign of its call.
+  /// - Parameter isGuess: the server may work on another one, so that the end of this one is not the end of it.
+  func receive(_ call: ExchangeID, question: RawSpan, isGuess: Bool) {
+    receive(call, question)
+    guard isGuess else { return }
+    let envelopes = answerScanner
+    if let id = envelopes.scan(question, depth: settings.depth).id { reverses.loosen(id, from: call) }
   }
 
   private func grantInteraction(_ call: ExchangeID) {

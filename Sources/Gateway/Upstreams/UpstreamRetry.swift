@@ -1,7 +1,8 @@
 /// When a broken event stream of an upstream is taken up again, in milliseconds.
 enum UpstreamRetry {
-  /// What a server may ask for: one that wants it at once, again and again, must not keep a worker busy.
-  static let allowed: ClosedRange<UInt64> = 250...30_000
+  /// What a server may ask for: one that wants it at once, again and again, must not keep a worker busy, and one that
+  /// wants it never must not be forgotten.
+  static let allowed: ClosedRange<UInt64> = 250...600_000
 
   /// - Parameter asked: the `retry` of the stream.
   static func delay(asked: UInt64?, otherwise usual: UInt64) -> UInt64 {

@@ -211,6 +211,11 @@ final class UpstreamSession: Sendable {
     }
   }
 
+  /// It is time to, and nobody listens.
+  func rested(_ seen: Open) {
+    conversation.withLock { if $0.isCurrent(seen) { $0.stream.rested() } }
+  }
+
   /// Where to take up the stream that the caller opens.
   var lastEventID: [UInt8] { conversation.withLock { $0.stream.lastEventID } }
 
