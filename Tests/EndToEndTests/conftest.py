@@ -10,6 +10,7 @@ import pytest
 
 from harness.client import Driver
 from harness.gateway import LONG_LIVED, Gateway
+from harness.places import Place
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry, wire_command
 
 
@@ -119,6 +120,50 @@ def shared_gateway(entries: dict[str, Any], folder: Path) -> Iterator[Callable[[
     for gateway in running.values():
         LONG_LIVED.remove(gateway)
         gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def everything(folder: Path) -> Iterator[dict[str, HTTPUpstream]]:
+    """A server of either generation that offers everything, on a port."""
+    servers = {
+        generation: HTTPUpstream(
+            reference_command(generation, "--everything"), "http", folder, f"everything-{generation}", started=False
+        )
+        for generation in ("v1", "v2")
+    }
+    for server in servers.values():
+        server.start(wait=False)
+    for server in servers.values():
+        server.wait()
+    yield servers
+    for server in servers.values():
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def everything_gateway(everything: dict[str, HTTPUpstream], folder: Path) -> Iterator[Gateway]:
+    """The gateway over servers that offer everything: both generations, over HTTP and stdio."""
+    entries = {f"{generation}http": server.entry() for generation, server in everything.items()}
+    for generation in everything:
+        entries[f"{generation}stdio"] = stdio_entry(reference_command(generation, "--everything"))
+    gateway = Gateway(folder, entries, workers=3)
+    LONG_LIVED.append(gateway)
+    gateway.wait_for(*entries)
+    yield gateway
+    LONG_LIVED.remove(gateway)
+    gateway.stop()
+
+
+@pytest.fixture
+def place_of(everything: dict[str, HTTPUpstream], everything_gateway: Gateway) -> Callable[[str], Place]:
+    """Where a server is: `v1` and `v2` without the gateway, `v1http` and the like through it."""
+
+    def of(name: str) -> Place:
+        if name in everything:
+            return Place(everything[name].port, "/mcp", through=False)
+        return Place(everything_gateway.port, f"/mcp/{name}", through=True)
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -45,10 +45,16 @@ class Caller(Protocol):
     """One request's way back to its client."""
 
     modern: bool
+    answers: dict[str, Any]
+    """What the client answered to `NeedsInput`, by key; modern era only."""
+    state: str | None
+    """What it gave back of `NeedsInput`."""
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None: ...
     async def log(self, level: str, data: Any) -> None: ...
-    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]: ...
+    async def ask(self, method: str, params: dict[str, Any], aside: bool = False) -> dict[str, Any]: ...
+    def require(self, capability: str) -> None: ...
+    async def close_stream(self) -> None: ...
     async def list_changed(self, kind: str) -> None: ...
     async def resource_updated(self, uri: str) -> None: ...
     async def ping(self) -> None: ...
@@ -64,6 +70,7 @@ class Options:
     page: int
     name: str
     json: bool
+    everything: bool
     cert: str | None
     key: str | None
 
@@ -76,6 +83,7 @@ def options() -> Options:
     parser.add_argument("--page", type=int, default=0, help="entries per page of tools/list, 0 for one page")
     parser.add_argument("--name", default="reference")
     parser.add_argument("--json", action="store_true", help="answer POSTs with JSON rather than SSE")
+    parser.add_argument("--everything", action="store_true", help="offer what conformance tests want besides")
     parser.add_argument("--cert", help="PEM file with a certificate, to serve https")
     parser.add_argument("--key", help="PEM file with its key")
     return Options(**vars(parser.parse_args()))
@@ -186,13 +194,18 @@ class Reference:
     journal: dict[str, list[str]] = field(default_factory=lambda: {"begun": [], "ended": [], "cancelled": []})
     ticks: int = 0
 
+    own_tools = TOOLS
+    resources = RESOURCES
+    templates = TEMPLATES
+    prompts = PROMPTS
+
     def tools(self) -> list[dict[str, Any]]:
         extra = [_tool(name, "added at run time") for name in self.extra_tools]
         many = [
             _tool(f"bulk_{n:05d}", f"generated tool {n}", _schema({"n": {"type": "integer", "default": n}}))
             for n in range(self.options.tools)
         ]
-        return TOOLS + extra + many
+        return self.own_tools + extra + many
 
     def tools_page(self, cursor: str | None) -> dict[str, Any]:
         tools = self.tools()
@@ -219,7 +232,7 @@ class Reference:
             return {"contents": [{"uri": uri, "mimeType": "text/plain", "text": f"about {uri.rpartition('/')[2]}"}]}
         raise Refused(-32602, f"Unknown resource: {uri}", {"uri": uri})
 
-    def prompt(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
+    async def prompt(self, name: str, arguments: dict[str, str], caller: Caller) -> dict[str, Any]:
         if name == "haiku":
             text = f"A haiku about {arguments.get('topic', '?')}, {arguments.get('mood', 'calm')}"
         elif name == "plain":

@@ -9,11 +9,14 @@ from typing import Any
 import anyio
 import mcp.types as types
 import uvicorn
-from features import INSTRUCTIONS, PROMPTS, RESOURCES, TEMPLATES, Reference, Refused, options
+from event_store import Events
+from everything import Everything
+from features import INSTRUCTIONS, Reference, Refused, options
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.server.websocket import websocket_server
 from mcp.shared.exceptions import McpError
 from mcp.shared.message import ServerMessageMetadata
@@ -36,6 +39,8 @@ class Caller:
     """A request's way back to its client."""
 
     modern = False
+    answers: dict[str, Any] = {}
+    state = None
 
     def __init__(self, server: ReferenceServer) -> None:
         self.server = server
@@ -51,12 +56,19 @@ class Caller:
     async def log(self, level: Any, data: Any) -> None:
         await self.session.send_log_message(level, data, "reference", related_request_id=self.context.request_id)
 
-    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    def require(self, capability: str) -> None:
+        pass
+
+    async def close_stream(self) -> None:
+        if self.context.close_sse_stream:
+            await self.context.close_sse_stream()
+
+    async def ask(self, method: str, params: dict[str, Any], aside: bool = False) -> dict[str, Any]:
         request, result = ASKS[method]
         message = types.ServerRequest.model_validate(
             {"method": method, "params": params} if params else {"method": method}
         )
-        metadata = ServerMessageMetadata(related_request_id=self.context.request_id)
+        metadata = None if aside else ServerMessageMetadata(related_request_id=self.context.request_id)
         try:
             return wire(await self.session.send_request(message, result, metadata=metadata))
         except McpError as error:
@@ -64,7 +76,7 @@ class Caller:
 
     async def list_changed(self, kind: str) -> None:
         for session in list(self.server.sessions):
-            await self._to(session.send_tool_list_changed())
+            await self._to(getattr(session, f"send_{kind.removesuffix('s')}_list_changed")())
 
     async def resource_updated(self, uri: str) -> None:
         for session, uris in list(self.server.subscriptions.items()):
@@ -122,10 +134,10 @@ class ReferenceServer:
         return types.CallToolResult.model_validate(result)
 
     async def list_resources(self, params: Any) -> Any:
-        return types.ListResourcesResult.model_validate({"resources": RESOURCES})
+        return types.ListResourcesResult.model_validate({"resources": self.reference.resources})
 
     async def list_templates(self, params: Any) -> Any:
-        return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": TEMPLATES})
+        return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": self.reference.templates})
 
     async def read_resource(self, params: Any) -> Any:
         return types.ReadResourceResult.model_validate(self.reference.read(str(params.uri)))
@@ -141,10 +153,11 @@ class ReferenceServer:
         return types.EmptyResult()
 
     async def list_prompts(self, params: Any) -> Any:
-        return types.ListPromptsResult.model_validate({"prompts": PROMPTS})
+        return types.ListPromptsResult.model_validate({"prompts": self.reference.prompts})
 
     async def get_prompt(self, params: Any) -> Any:
-        return types.GetPromptResult.model_validate(self.reference.prompt(params.name, params.arguments or {}))
+        result = await self.reference.prompt(params.name, params.arguments or {}, Caller(self))
+        return types.GetPromptResult.model_validate(result)
 
     async def complete(self, params: Any) -> Any:
         context = (params.context.arguments if params.context else None) or {}
@@ -190,7 +203,14 @@ class ReferenceServer:
     def http_app(self) -> Starlette:
         # The session manager asks the server itself for its options, without list-change flags.
         self.server.create_initialization_options = self.initialization  # type: ignore[method-assign]
-        manager = StreamableHTTPSessionManager(self.server, json_response=self.reference.options.json)
+        more = {}
+        if self.reference.options.everything:
+            local = ["127.0.0.1:*", "localhost:*"]
+            security = TransportSecuritySettings(
+                allowed_hosts=local, allowed_origins=[f"http://{host}" for host in local]
+            )
+            more = {"event_store": Events(), "retry_interval": 100, "security_settings": security}
+        manager = StreamableHTTPSessionManager(self.server, json_response=self.reference.options.json, **more)
 
         class Endpoint:
             async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -206,7 +226,7 @@ class ReferenceServer:
 
 def main() -> None:
     chosen = options()
-    server = ReferenceServer(Reference(chosen))
+    server = ReferenceServer((Everything if chosen.everything else Reference)(chosen))
     if chosen.transport == "stdio":
         anyio.run(server.serve_stdio)
         return

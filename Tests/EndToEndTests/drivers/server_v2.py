@@ -11,12 +11,21 @@ from typing import Any
 import anyio
 import mcp_types as types
 import uvicorn
-from features import INSTRUCTIONS, PROMPTS, RESOURCES, TEMPLATES, NeedsInput, Reference, Refused, options
+from event_store import Events
+from everything import Everything
+from features import INSTRUCTIONS, NeedsInput, Reference, Refused, options
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ToolsListChanged,
+)
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -33,6 +42,12 @@ ASKS: dict[str, tuple[Any, Any, str]] = {
     "roots/list": (types.ListRootsRequest, types.ListRootsResult, "roots"),
 }
 
+CHANGES: dict[str, Any] = {
+    "tools": ToolsListChanged,
+    "prompts": PromptsListChanged,
+    "resources": ResourcesListChanged,
+}
+
 
 def wire(model: Any) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -44,6 +59,9 @@ class Caller:
     def __init__(self, server: ReferenceServer, ctx: ServerRequestContext[Any], params: Any) -> None:
         self.server, self.ctx, self.params = server, ctx, params
         self.modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+        given = getattr(params, "input_responses", None) or {}
+        self.answers = {key: answer if isinstance(answer, dict) else wire(answer) for key, answer in given.items()}
+        self.state = getattr(params, "request_state", None)
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
         await self.ctx.session.report_progress(progress, total, message)
@@ -51,34 +69,39 @@ class Caller:
     async def log(self, level: Any, data: Any) -> None:
         await self.ctx.session.send_log_message(level, data, "reference", related_request_id=self.ctx.request_id)
 
-    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def close_stream(self) -> None:
+        if self.ctx.close_sse_stream:
+            await self.ctx.close_sse_stream()
+
+    async def ask(self, method: str, params: dict[str, Any], aside: bool = False) -> dict[str, Any]:
         request, result, capability = ASKS[method]
         if self.modern:
             return self._ask_by_retry(method, params, capability)
-        metadata = ServerMessageMetadata(related_request_id=self.ctx.request_id)
+        metadata = None if aside else ServerMessageMetadata(related_request_id=self.ctx.request_id)
         message = TypeAdapter(request).validate_python({"method": method, "params": params})
         try:
             return wire(await self.ctx.session.send_request(message, result, metadata=metadata))
         except MCPError as error:
             raise Refused(error.code, error.message, error.data) from error
 
-    def _ask_by_retry(self, method: str, params: dict[str, Any], capability: str) -> dict[str, Any]:
-        if getattr(self.ctx.session.client_capabilities, capability, None) is None:
+    def require(self, capability: str) -> None:
+        if self.modern and getattr(self.ctx.session.client_capabilities, capability, None) is None:
             message = f"the client did not declare {capability}"
             raise ProtocolRefusal(-32021, message, {"requiredCapabilities": {capability: {}}})
-        answers = getattr(self.params, "input_responses", None) or {}
-        if "k1" not in answers:
+
+    def _ask_by_retry(self, method: str, params: dict[str, Any], capability: str) -> dict[str, Any]:
+        self.require(capability)
+        if "k1" not in self.answers:
             request = {"method": method, "params": params} if params else {"method": method}
             raise NeedsInput({"k1": request}, "state é 1")
-        if self.params.request_state != "state é 1":
-            raise ProtocolRefusal(-32602, f"wrong request state: {self.params.request_state}", None)
-        answer = answers["k1"]
-        return answer if isinstance(answer, dict) else wire(answer)
+        if self.state != "state é 1":
+            raise ProtocolRefusal(-32602, f"wrong request state: {self.state}", None)
+        return self.answers["k1"]
 
     async def list_changed(self, kind: str) -> None:
-        await self.server.bus.publish(ToolsListChanged())
+        await self.server.bus.publish(CHANGES[kind]())
         for session in self.server.legacy_sessions():
-            await self._to(session, session.send_tool_list_changed)
+            await self._to(session, getattr(session, f"send_{kind.removesuffix('s')}_list_changed"))
 
     async def resource_updated(self, uri: str) -> None:
         await self.server.bus.publish(ResourceUpdated(uri=uri))
@@ -129,6 +152,7 @@ class ReferenceServer:
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
             on_set_logging_level=self.set_level,
+            get_tool_input_schema=self.input_schema,
         )
         self.levels: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
@@ -141,30 +165,24 @@ class ReferenceServer:
     def legacy_sessions(self) -> list[Any]:
         return list(self.sessions.values())
 
+    def input_schema(self, name: str) -> Any:
+        return next((tool["inputSchema"] for tool in self.reference.tools() if tool["name"] == name), None)
+
     async def list_tools(self, ctx: Any, params: Any) -> Any:
         self.seen(ctx)
         return types.ListToolsResult.model_validate(refusing(self.reference.tools_page, params and params.cursor))
 
     async def call_tool(self, ctx: Any, params: Any) -> Any:
         self.seen(ctx)
-        try:
-            result = await self.reference.call(params.name, params.arguments or {}, Caller(self, ctx, params))
-        except NeedsInput as needs:
-            return types.InputRequiredResult.model_validate(
-                {"resultType": "input_required", "inputRequests": needs.requests, "requestState": needs.state}
-            )
-        except Refused as refused:
-            raise MCPError(refused.code, refused.message, refused.data) from refused
-        except ProtocolRefusal as refusal:
-            raise refusal.error from refusal
-        return types.CallToolResult.model_validate(result)
+        caller = Caller(self, ctx, params)
+        return await asking(self.reference.call(params.name, params.arguments or {}, caller), types.CallToolResult)
 
     async def list_resources(self, ctx: Any, params: Any) -> Any:
         self.seen(ctx)
-        return types.ListResourcesResult.model_validate({"resources": RESOURCES})
+        return types.ListResourcesResult.model_validate({"resources": self.reference.resources})
 
     async def list_templates(self, ctx: Any, params: Any) -> Any:
-        return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": TEMPLATES})
+        return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": self.reference.templates})
 
     async def read_resource(self, ctx: Any, params: Any) -> Any:
         return types.ReadResourceResult.model_validate(refusing(self.reference.read, str(params.uri)))
@@ -178,12 +196,11 @@ class ReferenceServer:
         return types.EmptyResult()
 
     async def list_prompts(self, ctx: Any, params: Any) -> Any:
-        return types.ListPromptsResult.model_validate({"prompts": PROMPTS})
+        return types.ListPromptsResult.model_validate({"prompts": self.reference.prompts})
 
     async def get_prompt(self, ctx: Any, params: Any) -> Any:
-        return types.GetPromptResult.model_validate(
-            refusing(self.reference.prompt, params.name, params.arguments or {})
-        )
+        caller = Caller(self, ctx, params)
+        return await asking(self.reference.prompt(params.name, params.arguments or {}, caller), types.GetPromptResult)
 
     async def complete(self, ctx: Any, params: Any) -> Any:
         context = (params.context.arguments if params.context else None) or {}
@@ -221,7 +238,22 @@ class ReferenceServer:
     def http_app(self) -> Starlette:
         # The session manager asks the server itself for its options, without list-change flags.
         self.server.create_initialization_options = self.initialization  # type: ignore[method-assign]
-        return self.server.streamable_http_app(json_response=self.reference.options.json)
+        more = {"event_store": Events(), "retry_interval": 100} if self.reference.options.everything else {}
+        return self.server.streamable_http_app(json_response=self.reference.options.json, **more)
+
+
+async def asking(feature: Any, result: Any) -> Any:
+    """The result of a feature, or what it needs of its client first."""
+    try:
+        return result.model_validate(await feature)
+    except NeedsInput as needs:
+        return types.InputRequiredResult.model_validate(
+            {"resultType": "input_required", "inputRequests": needs.requests, "requestState": needs.state}
+        )
+    except Refused as refused:
+        raise MCPError(refused.code, refused.message, refused.data) from refused
+    except ProtocolRefusal as refusal:
+        raise refusal.error from refusal
 
 
 def refusing(feature: Any, *arguments: Any) -> Any:
@@ -233,7 +265,7 @@ def refusing(feature: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     chosen = options()
-    server = ReferenceServer(Reference(chosen))
+    server = ReferenceServer((Everything if chosen.everything else Reference)(chosen))
     if chosen.transport == "stdio":
         anyio.run(server.serve_stdio)
         return
