@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Callable
@@ -47,28 +48,37 @@ def revision(gateway: Gateway, alias: str) -> str:
     return line.split("is ready: stdio, ")[1].split()[0]
 
 
-def begin(make_gateway: Make, tmp_path: Path, before: str, **settings: Any) -> tuple[Gateway, dict[str, Path]]:
-    starts = {alias: tmp_path / f"{alias}.starts" for alias in SERVERS}
-    servers = {alias: counted(command(), starts[alias], before) for alias, (command, _) in SERVERS.items()}
+def begin(
+    make_gateway: Make, tmp_path: Path, before: str, count: int = len(SERVERS), **settings: Any
+) -> tuple[Gateway, dict[str, Path]]:
+    """`count` servers at once, of each kind in turn."""
+    kinds = list(itertools.islice(itertools.cycle(SERVERS), count))
+    starts = {f"{kind}_{number}": tmp_path / f"{kind}_{number}.starts" for number, kind in enumerate(kinds)}
+    servers = {alias: counted(SERVERS[kind_of(alias)][0](), path, before) for alias, path in starts.items()}
     return make_gateway(settings={"servers": servers, **settings}, workers=3, wait=False), starts
 
 
+def kind_of(alias: str) -> str:
+    return alias.partition("_")[0]
+
+
 def check(gateway: Gateway, starts: dict[str, Path], seconds: float) -> None:
-    assert eventually(lambda: gateway.log.count(" is ready: ") == len(SERVERS), seconds), gateway.log
-    for alias, (_, expected) in SERVERS.items():
-        assert revision(gateway, alias).startswith(expected), gateway.log
+    assert eventually(lambda: gateway.log.count(" is ready: ") == len(starts), seconds), gateway.log
+    for alias in starts:
+        assert revision(gateway, alias).startswith(SERVERS[kind_of(alias)][1]), gateway.log
         assert tool_names(gateway, alias)
 
     def counts() -> dict[str, int]:
         return {alias: started(path) for alias, path in starts.items()}
 
-    assert counts() == dict.fromkeys(SERVERS, 1)
+    assert counts() == dict.fromkeys(starts, 1)
     # Those of the modern era are tried in the legacy one as soon as somebody comes for that, and once.
     for _ in range(2):
         session = LegacySession(gateway.port)
-        assert "result" in session.call("wirelegacy__raw", timeout=60).message
-        assert "result" in session.call("wiremodern__raw", timeout=60).message
-    tried = {alias: 2 if revision(gateway, alias) == "2026-07-28" else 1 for alias in SERVERS}
+        for alias in starts:
+            if kind_of(alias).startswith("wire"):
+                assert "result" in session.call(f"{alias}__raw", timeout=60).message
+    tried = {alias: 2 if revision(gateway, alias) == "2026-07-28" else 1 for alias in starts}
     assert eventually(lambda: counts() == tried, seconds), counts()
 
 
@@ -87,6 +97,20 @@ def test_commands_that_take_long_to_start_are_started_once_and_found_in_their_er
 @pytest.mark.heavy
 def test_commands_that_take_45_seconds_to_start_are_started_once(make_gateway: Make, tmp_path: Path) -> None:
     check(*begin(make_gateway, tmp_path, "sleep 45", first_list_wait="0s"), 120)
+
+
+def test_fourteen_commands_that_start_at_once_are_found_in_their_eras(make_gateway: Make, tmp_path: Path) -> None:
+    """Each is busy with starting while all the others are."""
+    settings = {"limits": {"probe_timeout": "1s"}, "first_list_wait": "0s"}
+    check(*begin(make_gateway, tmp_path, "sleep 2", 14, **settings), 150)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(400)
+def test_fourteen_commands_that_take_45_seconds_to_start_are_found_in_their_eras(
+    make_gateway: Make, tmp_path: Path
+) -> None:
+    check(*begin(make_gateway, tmp_path, "sleep 45", 14, first_list_wait="0s"), 300)
 
 
 PROGRAM = """
