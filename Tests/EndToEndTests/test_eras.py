@@ -212,6 +212,32 @@ def test_an_http_server_whose_initialize_fails_is_asked_again(make_gateway: Make
     assert gateway.log.count("two is not available in the legacy era") == 1
 
 
+def test_clients_are_let_in_when_both_eras_are_known(make_gateway: Make, upstream: TwoFacedUpstream) -> None:
+    upstream.initialize_delay = 1.5
+    gateway = served(make_gateway, {"url": upstream.url}, settings={"first_list_wait": "30s"})
+    assert_each_era_has_its_own(gateway, LegacySession(gateway.port))
+
+
+def test_a_server_that_forgets_the_legacy_era_is_served_by_translation(
+    make_gateway: Make, upstream: TwoFacedUpstream
+) -> None:
+    gateway = served(make_gateway, {"url": upstream.url, "isolation": "shared"})
+    session = LegacySession(gateway.port)
+    assert legacy_call(session, "where")["era"] == "legacy"
+    # A refusal alone ends nothing.
+    upstream.refuses_calls = 1
+    before = set(upstream.sessions)
+    assert "error" in session.call("where").message
+    assert eventually(lambda: upstream.server.asked.count(("legacy", "initialize")) == 2, 20), upstream.server.asked
+    assert legacy_call(session, "where")["era"] == "legacy"
+    assert before <= set(upstream.sessions), "what everybody shares was ended"
+    upstream.refuses_initialize = True
+    upstream.refuses_calls = 1000
+    assert eventually(lambda: "result" in session.call("where").message, 30), gateway.log
+    assert legacy_call(session, "where")["era"] == "modern"
+    assert legacy_names(session)[-1] == MODERN_ONLY
+
+
 @pytest.mark.parametrize("way", ["refuse", "die"])
 def test_a_command_that_does_not_take_initialize_is_not_started_again(
     make_gateway: Make, tmp_path: Path, way: str
@@ -241,6 +267,27 @@ def test_who_comes_first_waits_for_a_slow_command_and_is_promised_what_it_may_br
         told = {next(messages)["method"] for _ in range(2)}
     assert told == {"notifications/tools/list_changed", "notifications/prompts/list_changed"}
     assert legacy_call(session, "where")["era"] == "legacy"
+    assert noted(starts) == ["start", "start", "initialize"]
+
+
+def test_a_client_that_can_be_asked_waits_for_the_process_that_may_ask_it(make_gateway: Make, tmp_path: Path) -> None:
+    gateway = served(make_gateway, command(tmp_path / "starts", "slow"), settings={"first_list_wait": "300ms"})
+    session = LegacySession(gateway.port, capabilities={"sampling": {}})
+    assert session.result["instructions"] == "for modern clients"
+    answer = session.call("where", timeout=30).message
+    assert json.loads(text_of(answer["result"]))["era"] == "legacy"
+
+
+def test_a_command_that_never_answers_initialize_does_not_hold_up_its_legacy_clients(
+    make_gateway: Make, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    settings = {"first_list_wait": "300ms", "limits": {"probe_timeout": "1s"}}
+    gateway = served(make_gateway, command(starts, "hang"), settings=settings)
+    for _ in range(3):
+        session = LegacySession(gateway.port, capabilities={"sampling": {}})
+        for _ in range(3):
+            assert legacy_call(session, "where")["era"] == "modern"
     assert noted(starts) == ["start", "start", "initialize"]
 
 
@@ -405,6 +452,19 @@ def test_a_reload_leaves_both_or_changes_both(make_gateway: Make, tmp_path: Path
     assert eventually(lambda: len(processes(gateway)) == 2, 20), gateway.children()
     reloadable.hang_up({"servers": {"one": command(tmp_path / "third")}})
     assert eventually(lambda: len(processes(gateway)) == 1, 20), gateway.children()
+
+
+def test_each_legacy_session_has_a_process_of_its_own_where_that_is_configured(
+    make_gateway: Make, tmp_path: Path
+) -> None:
+    gateway = served(make_gateway, command(tmp_path / "starts", isolation="session"), workers=3)
+    sessions = [LegacySession(gateway.port) for _ in range(2)]
+    said = [legacy_call(session, "where") for session in sessions]
+    assert [entry["era"] for entry in said] == ["legacy", "legacy"] and said[0]["pid"] != said[1]["pid"]
+    assert modern_call(gateway.port, "where")["era"] == "modern"
+    for session in sessions:
+        session.delete()
+    assert eventually(lambda: not any(alive(entry["pid"]) for entry in said), 20)
 
 
 def test_a_session_from_before_a_restart_has_its_era(make_gateway: Make, tmp_path: Path) -> None:

@@ -280,9 +280,13 @@ actor ControlPlane {
       if !news.reprobed.isEmpty { return }
       if news.isMisunderstood, worker.now >= supervisor.askedForUpgrade + Self.upgradeInterval {
         supervisor.askedForUpgrade = worker.now
-        // A second face may be there no more.
-        if supervisor.cluster.isSecondFace { return }
-        Task { await lookForUpgrade(supervisor) }
+        Task {
+          if supervisor.cluster.isSecondFace {
+            await lookForRefusal(supervisor.cluster)
+          } else {
+            await lookForUpgrade(supervisor)
+          }
+        }
       }
       if !unsettled.isEmpty {
         await settleInterests(supervisor, profile)

@@ -170,7 +170,7 @@ extension ControlPlane {
   }
 
   /// Whether a server does not speak the legacy era at all, rather than not now.
-  private func isRefusal(_ error: Worker.EstablishFailure, of cluster: Cluster) -> Bool {
+  func isRefusal(_ error: Worker.EstablishFailure, of cluster: Cluster) -> Bool {
     switch error {
     case .refused: return true
     case .status(let status, _): return (400..<500).contains(status) && ![408, 425, 429].contains(status)

@@ -7,6 +7,8 @@ import Reactor
 struct SecondFace {
   var state: SecondFaceState
   var cluster: Cluster?
+  /// It takes so long to answer that clients wait for it no longer.
+  var isLate = false
 }
 
 /// Clients that wait until it is known what servers are in the legacy era.
@@ -62,7 +64,9 @@ extension ControlPlane {
     case .open:
       let face = roster.face(of: cluster, isSecond: true)
       faces[cluster.id]?.cluster = face
+      faces[cluster.id]?.isLate = false
       look(after: face)
+      Task { await bound(face, of: cluster) }
     case .close:
       guard let face = faces[cluster.id]?.cluster else { break }
       faces[cluster.id]?.cluster = nil
@@ -72,9 +76,19 @@ extension ControlPlane {
     noteAwaited(cluster)
   }
 
+  /// Clients wait for a face for so long from when it was begun.
+  private func bound(_ face: Cluster, of cluster: Cluster) async {
+    await pause(max(gateway.configuration.firstListWait.milliseconds, probeTimeout))
+    guard faces[cluster.id]?.cluster === face else { return }
+    faces[cluster.id]?.isLate = true
+    noteAwaited(cluster)
+    release(cluster)
+  }
+
   private func noteAwaited(_ cluster: Cluster) {
-    let isUntried = faces[cluster.id]?.state.isUntried ?? false
-    cluster.awaitsSecondFace = isUntried || isFaceUnknown(of: cluster)
+    let face = faces[cluster.id]
+    let isBegun = isFaceUnknown(of: cluster) && face?.isLate == false
+    cluster.awaitsSecondFace = isBegun || face?.state.isUntried == true
   }
 
   /// A face has answered, well or not, and everybody can see what came of that.
@@ -151,6 +165,21 @@ extension ControlPlane {
     return try await introduce(supervisor, transport)
   }
 
+  /// Whether a server takes `initialize` no more. What is open goes on meanwhile; a process stays in the era that it was begun
+  /// in.
+  func lookForRefusal(_ face: Cluster) async {
+    guard face.profile?.transport == .streamableHTTP else { return }
+    let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
+    _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
+    let result = await withCheckedContinuation { continuation in
+      worker.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
+    }
+    switch result {
+    case .success(let established): worker.end(established.open, face)
+    case .failure(let error): if isRefusal(error, of: face) { refused(face, error.text) }
+    }
+  }
+
   // MARK: Upgrades
 
   /// A legacy server was found to speak the modern era too. What runs with it goes on: another cluster is looked at, and
@@ -176,8 +205,7 @@ extension ControlPlane {
     face.cluster = former
     faces[cluster.id] = face
     faces[former.id] = nil
-    // A process goes on in the era that it was begun in; another server may not know that era any more.
-    if former.profile?.transport == .streamableHTTP { tell(former, .outOfDate {}) }
+    Task { await lookForRefusal(former) }
   }
 }
 

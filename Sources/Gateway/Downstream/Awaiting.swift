@@ -8,25 +8,30 @@ extension Worker {
     gateway.clusters.contains { $0.awaitsSecondFace && view.shows($0) }
   }
 
-  /// Goes on once it is known, or after `first_list_wait`.
-  func whenFacesAreKnown(_ view: CatalogueView, _ body: @escaping @Sendable (Worker) -> Void) {
+  /// Goes on once it is known, or after that time: `first_list_wait` if none is given.
+  func whenFacesAreKnown(
+    _ view: CatalogueView, atMost bound: UInt64? = nil, _ body: @escaping @Sendable (Worker) -> Void
+  ) {
     guard let control else { return body(self) }
     let gathering = Gathering(1)
     let (state, home) = (gateway, index)
     control.expectLegacy(view) {
       state.post(to: home) { if gathering.arrive() { body($0) } }
     }
-    after(milliseconds: settings.configuration.firstListWait.milliseconds) { [unowned self] in
+    after(milliseconds: bound ?? settings.configuration.firstListWait.milliseconds) { [unowned self] in
       if gathering.expire() { body(self) }
     }
   }
 
-  /// The call of a session that another process has opened: its client was never told what this one knows by now.
+  /// The call of a session that another process has opened, or that did not want to wait any longer for its opening. A client
+  /// that can be asked things loses more by translation, so it waits for as long as a server may take to be found out.
   func awaitFace(of cluster: Cluster, _ exchange: Exchange, _ envelope: Envelope) {
     exchange.hasAwaitedFace = true
     let id = exchange.id
     uncount(id)
     let request = envelope.message.array
-    whenFacesAreKnown(.only(upstream: cluster.number)) { $0.again(id, request) }
+    let canBeAsked = exchange.session?.abilities.isDisjoint(with: .relayable) == false
+    let bound = canBeAsked ? settings.configuration.limits.probeTimeout.milliseconds : nil
+    whenFacesAreKnown(.only(upstream: cluster.number), atMost: bound) { $0.again(id, request) }
   }
 }

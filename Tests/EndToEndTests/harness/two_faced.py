@@ -1,6 +1,6 @@
 """A server of both eras that offers something else in each. Over HTTP it runs inside the test's process; as a program of
 its own it speaks over stdio, in the era of the first request that it understands:
-`two_faced.py [--starts FILE] [--initialize refuse|die|slow]`."""
+`two_faced.py [--starts FILE] [--initialize refuse|die|slow|hang]`."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ class TwoFacedUpstream:
         self.server = TwoFaced()
         self.refuses_initialize = False
         self.initialize_status = 200
+        self.initialize_delay = 0.0
         self.forgets_modern = False
         self.refuses_calls = 0
         """How many calls in the legacy era to come are refused as by a server of another era."""
@@ -171,6 +172,7 @@ def handler_for(upstream: TwoFacedUpstream) -> type[BaseHTTPRequestHandler]:
             if era == "modern" and upstream.forgets_modern:
                 return self.reply(400, {**error, "error": {"code": -32600, "message": "Bad Request"}})
             if message["method"] == "initialize":
+                time.sleep(upstream.initialize_delay)
                 if upstream.initialize_status >= 500:
                     upstream.server.asked.append((era, "initialize"))
                     return self.reply(upstream.initialize_status)
@@ -232,8 +234,8 @@ def main() -> None:
             note("initialize")
             if chosen.initialize == "die":
                 os._exit(3)
-            if chosen.initialize == "slow":
-                time.sleep(4)
+            if chosen.initialize in ("slow", "hang"):
+                time.sleep(4 if chosen.initialize == "slow" else 600)
         if not era:
             era = "legacy" if message["method"] == "initialize" and chosen.initialize != "refuse" else "modern"
         wanted = "modern" if "io.modelcontextprotocol/protocolVersion" in message.get("params", {}).get("_meta", {}) else "legacy"
