@@ -5,19 +5,36 @@ import Testing
 
 @Suite("Whose calls were the last in a conversation that clients share")
 struct RecentCallersTests {
-  @Test("are those of the sessions that called last, and of no more than there are places")
-  func last() {
+  /// Sessions of one set.
+  private let sessions = (0...RecentCallers.places).map { SessionID(high: UInt64($0) << 32 | 5, low: 7, worker: 0) }
+
+  @Test("is known of as many as a set takes, wherever they meet")
+  func few() {
     var callers = RecentCallers()
-    let sessions = (0...RecentCallers.places).map { SessionID(high: UInt64($0), low: 7, worker: 0) }
     #expect(!callers.contains(sessions[0]))
-    for session in sessions.dropLast() { callers.note(session) }
+    for _ in 0..<3 {
+      for session in sessions.dropLast() {
+        callers.note(session)
+        callers.note(session)
+        #expect(callers.contains(session))
+      }
+    }
     #expect(sessions.dropLast().allSatisfy(callers.contains))
+    #expect(!callers.contains(sessions.last!))
+    #expect(!callers.contains(SessionID(high: sessions[0].high, low: 8, worker: 0)))
+  }
+
+  @Test("is forgotten first of the one that has not called for longest")
+  func oldest() {
+    var callers = RecentCallers()
+    for session in sessions.dropLast() { callers.note(session) }
     callers.note(sessions[0])
-    #expect(callers.contains(sessions[0]))
-    // The next one's place was the first one's.
-    callers.note(sessions[RecentCallers.places])
-    #expect(callers.contains(sessions[RecentCallers.places]) && !callers.contains(sessions[0]))
-    #expect(callers.contains(sessions[1]))
-    #expect(!callers.contains(SessionID(high: 1, low: 8, worker: 0)))
+    callers.note(sessions.last!)
+    #expect(!callers.contains(sessions[1]))
+    #expect((sessions.prefix(1) + sessions.dropFirst(2)).allSatisfy(callers.contains))
+    // Others are not concerned.
+    let other = SessionID(high: 6, low: 7, worker: 0)
+    callers.note(other)
+    #expect(callers.contains(other) && callers.contains(sessions[0]) && callers.contains(sessions[2]))
   }
 }
