@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.client import Driver, Trace
 from harness.gateway import Gateway
 from harness.processes import Child, eventually
 from harness.scripted import ScriptedServer, handler_for
 from harness.tickets import Ticket
+from harness.upstreams import HTTPUpstream, reference_command, stdio_entry
 from harness.wire import Connection, LegacySession, Response, notification, rpc
 from test_sessions import SECRET, named
 
@@ -457,3 +460,37 @@ def test_ten_thousand_sessions_are_told_in_no_time(make_gateway: Make, server: S
     answers: list[Response] = [named(gateway, text).post(rpc("ping")) for text in texts[::100]]
     assert {answer.status for answer in answers} == {200}
     assert gateway.metric("sluice_sessions") == len(answers), "the others wait for their clients"
+
+
+# --- clients that know nothing of all this ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.heavy, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("kind", ["command", "url"])
+def test_programs_of_the_sdks_go_on_hearing_of_what_they_subscribed_to(
+    make_gateway: Make, make_upstream: Callable[..., HTTPUpstream], drivers: Callable[[str], Driver], tmp_path: Path,
+    kind: str, rounds: int,
+) -> None:  # fmt: skip
+    own: dict[str, Any] = stdio_entry(reference_command("v1"))
+    if kind == "url":
+        own = {"url": make_upstream(reference_command("v1")).url, "type": "http"}
+    gateway = make_gateway({"own": own}, workers=2, env={"SLUICE_SESSIONS_SECRET": SECRET})
+    gateway.wait_for("own")
+    stop, clients = tmp_path / "stop", 2
+    peers = [("v1", "legacy"), ("v2", "legacy"), ("fastmcp", "legacy")]
+    boxes = [
+        (sdk, drivers(sdk), drivers(sdk).start(gateway.url, ("updates_until", {"stop": str(stop)}), mode=mode,
+                                               clients=clients, timeout=1700))
+        for sdk, mode in peers
+    ]  # fmt: skip
+    began = tmp_path / "stop.began"
+    assert eventually(lambda: began.exists() and len(began.read_text()) == clients * len(peers), 90)
+    for _ in range(rounds):
+        Takeover(gateway).ends()
+        time.sleep(1)
+    stop.write_text("")
+    for sdk, driver, box in boxes:
+        for trace in Trace(driver.finish(box, 120)).clients:
+            assert "updates_until" in trace.raw, (sdk, trace.raw)
+            seen = trace.value("updates_until")
+            assert not seen["missed"] and seen["told"] > rounds, (sdk, seen)

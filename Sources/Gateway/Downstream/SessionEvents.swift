@@ -16,8 +16,8 @@ extension Worker {
   ///
   /// False if it has none, and the message is lost.
   @discardableResult
-  func emit(_ message: RawSpan, to session: Session) -> Bool {
-    guard let socket = session.socket else { return emit(EventLog.encode(message), to: session) }
+  func emit(_ message: RawSpan, to session: Session, isKnown: Bool = false) -> Bool {
+    guard let socket = session.socket else { return emit(EventLog.encode(message), to: session, isKnown: isKnown) }
     let reply = SocketReply(connection: socket, isBinary: false)
     if socket.worker == index {
       send(message, reply)

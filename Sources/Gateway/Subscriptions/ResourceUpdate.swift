@@ -13,6 +13,8 @@ struct ResourceUpdate: Sendable {
   /// Whose it is where all servers are seen.
   let claim: ResourceClaim
   let message: [UInt8]
+  /// Its server is not this process's alone, so that another process that is subscribed hears of it as well.
+  var isKnown = false
 
   /// How somebody named the resource, or what it lies below.
   struct Named {
@@ -93,7 +95,7 @@ final class ResourceNotifications {
     if let known = announcements.first(where: { $0.revision == revision && $0.name == name }) { return known.2 }
     var message = ByteBuffer(capacity: update.message.count + 64)
     let isTold = update.append(to: &message, named: name, client: revision)
-    let made = isTold ? Announcement(message.bytes.array, isKnown: true) : nil
+    let made = isTold ? Announcement(message.bytes.array, isKnown: update.isKnown) : nil
     announcements.append((name, revision, made))
     return made
   }

@@ -33,7 +33,8 @@ extension Worker {
     let routes = (session?.overlay ?? gateway.catalogue(of: era)).routes
     let update = ResourceUpdate(
       upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri,
-      claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array)
+      claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array,
+      isKnown: cluster.isAtURL)
     if upstream.era == .modern {
       tellSessions(update)
     } else if let binding {
@@ -63,7 +64,8 @@ extension Worker {
     }
     guard let name else { return }
     var message = ByteBuffer(capacity: update.message.count + 64)
-    if update.append(to: &message, named: name, client: session.revision) { emit(message.bytes, to: session) }
+    guard update.append(to: &message, named: name, client: session.revision) else { return }
+    emit(message.bytes, to: session, isKnown: update.isKnown && named != nil)
   }
 
   /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.

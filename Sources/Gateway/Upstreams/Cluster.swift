@@ -163,6 +163,8 @@ final class Cluster: Sendable {
   }
 
   var isEmbedded: Bool { server == nil }
+  /// Other processes may speak to the same server.
+  var isAtURL: Bool { endpoint != nil }
 
   // MARK: Faces
 

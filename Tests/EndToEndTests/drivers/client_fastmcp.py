@@ -72,11 +72,24 @@ class ClientPeer:
     async def ping(self) -> Any:
         return {"answered": await self.client.ping()}
 
+    @contextlib.asynccontextmanager
+    async def watch(self, uris: list[str], lists: bool) -> AsyncIterator[None]:
+        for uri in uris:
+            await raised(self.client.session.subscribe_resource(uri))
+        yield
+        for uri in uris:
+            await raised(self.client.session.unsubscribe_resource(uri))
+
 
 @contextlib.asynccontextmanager
 async def open_peer(job: dict[str, Any]) -> AsyncIterator[ClientPeer]:
     events = Events()
     answers = job.get("answers", {})
+
+    async def on_message(message: Any) -> None:
+        if isinstance(message, types.ResourceUpdatedNotification):
+            body = wire(message)
+            events.add(body["method"], body.get("params"))
 
     async def on_elicit(message: str, response_type: Any, params: Any, context: Any) -> Any:
         events.add("asked elicitation/create", wire(params))
@@ -86,7 +99,7 @@ async def open_peer(job: dict[str, Any]) -> AsyncIterator[ClientPeer]:
         events.add("asked sampling/createMessage", wire(params))
         return str(answers["sampling"]["content"]["text"])
 
-    handlers: dict[str, Any] = {}
+    handlers: dict[str, Any] = {"message_handler": on_message}
     if "elicitation" in answers:
         handlers["elicitation_handler"] = on_elicit
     if "sampling" in answers:

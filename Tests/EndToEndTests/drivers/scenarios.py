@@ -138,6 +138,27 @@ async def calls_until(
 
 
 @scenario
+async def updates_until(peer: Peer, stop: str, uri: str = "ref://clock", touch: str = "touch") -> Any:
+    """Changes a resource again and again, each time to be told of it, until a file of that name appears. The first time is
+    noted in one that is called `.began`."""
+    told, missed = 0, []
+    async with peer.watch([uri], lists=False):
+        while not Path(stop).exists():
+            since = len(peer.events.seen)
+            await peer.call(touch, {"uri": uri})
+            # A stream that was sent away comes back within seconds.
+            if await peer.events.wait("notifications/resources/updated", since, seconds=30):
+                told += 1
+            else:
+                missed.append(told)
+            if told + len(missed) == 1:
+                with Path(f"{stop}.began").open("a") as began:
+                    began.write("x")
+            await anyio.sleep(0.05)
+    return {"told": told, "missed": missed}
+
+
+@scenario
 async def measured_call(peer: Peer, name: str, arguments: dict[str, Any] | None = None, progress: bool = False) -> Any:
     """A call whose result is too long to carry about: only its shape and a digest."""
     import hashlib
