@@ -25,7 +25,7 @@ from harness.places import ABILITIES, Listener, Place, converse, hear, use
 from harness.processes import eventually
 from harness.wire import LEGACY, Connection, LegacySession, notification, request, rpc
 
-PLACES = ["v1", "v2", "v1http", "v1stdio"]
+PLACES = ["v1", "v2", "v1http", "v1stdio", "v2http", "v2stdio"]
 
 
 @pytest.fixture(params=PLACES)
