@@ -333,6 +333,19 @@ def test_a_stream_holds_no_request_of_the_server(place: Place) -> None:
     assert len(heard.of("notifications/progress")) == 1 and "k1" in required(heard)["inputRequests"]
 
 
+@pytest.mark.parametrize("method", KINDS)
+@pytest.mark.parametrize("where", ["v1http", "v1stdio"])
+def test_what_a_legacy_server_asks_beside_the_call_is_refused_at_once(
+    place_of: Callable[[str], Place], where: str, method: str
+) -> None:
+    """A client of this era can't be asked there, so the server is told, and goes on."""
+    place = place_of(where)
+    for _ in range(2):
+        heard = place.call("ask_aside", {"method": method}, capabilities=ABILITIES)
+        assert heard.error["code"] == -32601 and method in heard.error["message"], heard
+    assert place.call("echo", {"text": "still here"}).text == "still here"
+
+
 # --- Subscriptions ---------------------------------------------------------------------------------------------------
 
 
