@@ -143,9 +143,9 @@ final class Exchange {
   /// Its header lines that no list of the server's explains, in case it goes out once more.
   var mirrored: [MirroredLine] = []
   /// What a modern request said that its client can do.
-  var abilities: ClientCapabilities = []
+  var abilities = ClientCapabilities()
   /// What the server has asked a modern client for in the course of the call, though it can't do it.
-  var lacking: ClientCapabilities = []
+  var lacking = ClientCapabilities()
   var startedAt: UInt64 = 0
   var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
@@ -220,8 +220,8 @@ final class Exchange {
     marksResources = false
     logLevel = nil
     if !mirrored.isEmpty { mirrored = [] }
-    abilities = []
-    lacking = []
+    abilities = ClientCapabilities()
+    lacking = ClientCapabilities()
     startedAt = 0
     deadline = 0
     decideAt = 0

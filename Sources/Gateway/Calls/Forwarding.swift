@@ -53,7 +53,7 @@ extension Worker {
       if let object = envelope.value(MetaKey.clientCapabilities) {
         exchange.abilities = ClientCapabilities(parsing: object)
       }
-      exchange.lacking = []
+      exchange.lacking = ClientCapabilities()
     } else if revision.era == .modern {
       if cluster.awaitsSecondFace, !exchange.hasAwaitedFace { return awaitFace(of: cluster, exchange, envelope) }
       level = exchange.session?.withState { $0.logLevel }
