@@ -16,6 +16,9 @@ struct Connect: ParsableCommand {
       carried, those that open with `initialize` in one session, those of 2026-07-28 without. When stdin ends, the calls \
       in flight are waited for and the session is ended.
 
+      A client that starts before its gateway does, at login say, takes a server whose `initialize` fails for broken. So a \
+      message waits for up to 30 s (--wait) until somebody listens there.
+
       The URL has to be a Streamable HTTP endpoint. By https, the server is checked against the system's roots, or against \
       those that --ca names.
       """)
@@ -28,6 +31,13 @@ struct Connect: ParsableCommand {
     help: ArgumentHelp("A header to send with every request; may be repeated.", valueName: "name: value"))
   var headers: [String] = []
 
+  @Option(
+    help: """
+      Seconds that a message waits for a gateway that is not there yet, or not at the moment: nothing is sent twice. \
+      Once stdin has ended nothing waits.
+      """)
+  var wait = 30
+
   @Option(help: ArgumentHelp("Roots to trust instead of the system's, in a PEM file.", valueName: "file"))
   var ca: String?
 
@@ -37,10 +47,15 @@ struct Connect: ParsableCommand {
   @Option(help: ArgumentHelp("Its key, in a PEM file.", valueName: "file"))
   var key: String?
 
+  func validate() throws {
+    guard (0...86_400).contains(wait) else { throw ValidationError("--wait is a number of seconds from 0 to 86400") }
+  }
+
   func run() throws {
     let endpoint = try endpoint()
     let bridge = ConnectBridge(
-      to: endpoint, trust: try trust(endpoint), headers: try fields(), output: ConnectOutput(descriptor: 1))
+      to: endpoint, trust: try trust(endpoint), headers: try fields(), patience: wait,
+      output: ConnectOutput(descriptor: 1))
     signal(SIGPIPE, SIG_IGN)
     // A client that is done sends SIGTERM a moment after it has closed stdin: the session is still to be ended.
     let sources = [SIGTERM, SIGINT].map { number in

@@ -14,6 +14,8 @@ final class ConnectBridge: Sendable {
   private let trust: TLSContext?
   private let headers: [(name: String, value: String)]
   private let output: ConnectOutput
+  /// Seconds that a message waits for somebody to listen at the URL.
+  private let patience: Int
   private let state = Mutex(State())
   /// One thread at a time opens a new session in place of a lost one.
   private let renewal = Mutex(())
@@ -28,16 +30,25 @@ final class ConnectBridge: Sendable {
     var inFlight: [[UInt8]: ConnectExchange] = [:]
     var toolHeaders = ToolHeaders()
     var isClosing = false
+    /// It was said that nobody listens there.
+    var isWaiting = false
   }
+
+  /// Where messages come from: once it has no other end nobody needs to wait.
+  private let input = Mutex<Int32?>(nil)
 
   private static let connectTimeout = 10
   private static let largestError = 1 << 20
   private static let resumptions = 5
 
-  /// - Parameter trust: what an https server is checked against.
+  /// - Parameters:
+  ///   - trust: what an https server is checked against.
+  ///   - patience: seconds that a message waits for somebody to listen at the URL.
   init(
-    to url: EndpointURL, trust: TLSContext? = nil, headers: [(name: String, value: String)], output: ConnectOutput
+    to url: EndpointURL, trust: TLSContext? = nil, headers: [(name: String, value: String)], patience: Int = 0,
+    output: ConnectOutput
   ) {
+    self.patience = patience
     self.url = url
     self.trust = trust
     self.headers = headers
@@ -48,6 +59,8 @@ final class ConnectBridge: Sendable {
   ///
   /// False if there were none and nobody listens at the URL either, which else nobody would hear of.
   func run(reading descriptor: Int32) -> Bool {
+    input.withLock { $0 = descriptor }
+    defer { input.withLock { $0 = nil } }
     var lines = LineReader(descriptor: descriptor)
     var hasRead = false
     while output.isOpen, let line = lines.next() {
@@ -55,6 +68,7 @@ final class ConnectBridge: Sendable {
       hasRead = true
       take(ConnectMessage(line))
     }
+    input.withLock { $0 = nil }
     guard hasRead else { return isReachable() }
     let endless = state.withLock { state in
       state.inFlight.values.filter { $0.method == "subscriptions/listen" || !output.isOpen }
@@ -124,7 +138,7 @@ final class ConnectBridge: Sendable {
     while true {
       let session = state.withLock { $0.session }
       do throws(HTTPFault) {
-        var connection = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout, trust: trust)
+        var connection = try connect(for: exchange)
         guard exchange.attach(connection.canceller) else { return }
         defer { exchange.detach() }
         try connection.send(
@@ -141,6 +155,37 @@ final class ConnectBridge: Sendable {
       isSecondTry = true
       if let session, !renew(session) { return fail(exchange, "the session has ended, and no new one could be opened") }
     }
+  }
+
+  /// Connects, as soon as somebody listens there: what a gateway that starts, or starts again, is not there for yet can wait
+  /// a while, as nothing of it was sent.
+  private func connect(for exchange: ConnectExchange) throws(HTTPFault) -> HTTPConnection {
+    let end = System.uptime + UInt64(patience) * 1000
+    var delay: Int32 = 50
+    while true {
+      do throws(HTTPFault) {
+        let connection = try HTTPConnection(to: url, connectTimeout: Self.connectTimeout, trust: trust)
+        state.withLock { $0.isWaiting = false }
+        return connection
+      } catch {
+        guard error.isAbsence, System.uptime < end, !exchange.isCancelled, isHeard(afterMilliseconds: delay) else {
+          throw error
+        }
+        let isFirst = state.withLock { state in
+          defer { state.isWaiting = true }
+          return !state.isWaiting
+        }
+        if isFirst { StandardError.write("sluice: \(url): \(error); waiting for it") }
+        delay = min(delay * 2, 1000)
+      }
+    }
+  }
+
+  /// Whether the client is still there after so long.
+  private func isHeard(afterMilliseconds delay: Int32) -> Bool {
+    guard let descriptor = input.withLock({ $0 }) else { return false }
+    var watched = pollfd(fd: descriptor, events: 0, revents: 0)
+    return poll(&watched, 1, delay) == 0
   }
 
   private func answer(

@@ -11,6 +11,14 @@ enum HTTPFault: Error, CustomStringConvertible {
   case malformed(reason: String)
   case status(Int)
 
+  /// Nobody was there to be sent anything.
+  var isAbsence: Bool {
+    switch self {
+    case .unreachable, .unresolvable: true
+    default: false
+    }
+  }
+
   var description: String {
     switch self {
     case .untrusted(let reason): reason

@@ -173,6 +173,31 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
     #expect(server.requests.isEmpty)
   }
 
+  @Test("a message waits for a gateway that starts after it", arguments: [initialize, modern("0", "tools/list")])
+  func late(message: String) throws {
+    let probe = ScriptedServer { _ in .accepted }
+    let port = probe.port
+    probe.stop()
+    var (input, output) = ([Int32](repeating: 0, count: 2), [Int32](repeating: 0, count: 2))
+    precondition(pipe(&input) == 0 && pipe(&output) == 0)
+    let bytes = Array((message + "\n").utf8)
+    precondition(write(input[1], bytes, bytes.count) == bytes.count)
+    let bridge = ConnectBridge(
+      to: EndpointURL(scheme: .http, host: "127.0.0.1", port: port, target: "/mcp"), headers: [], patience: 600,
+      output: ConnectOutput(descriptor: output[1]))
+    let descriptor = input[0]
+    DetachedThread.start { _ = bridge.run(reading: descriptor) }
+    usleep(300_000)
+    let server = ScriptedServer(port: port) { request in
+      request.method == "POST" ? .json(opened, headers: "Mcp-Session-Id: s1\r\n") : .notAllowed
+    }
+    var reader = LineReader(descriptor: output[0])
+    #expect(reader.next().map { String(decoding: $0, as: UTF8.self) } == opened)
+    #expect(server.requests.filter { $0.method == "POST" }.count == 1)
+    close(input[1])
+    server.stop()
+  }
+
   @Test("an endpoint that does not answer at all is an error for each request")
   func unreachable() {
     let server = ScriptedServer { _ in .accepted }

@@ -30,12 +30,16 @@ final class ScriptedServer: Sendable {
   var requests: [Request] { seen.withLock { $0.filter { $0.method != "GET" } } }
   var allRequests: [Request] { seen.withLock { $0 } }
 
-  init(_ script: @escaping @Sendable (Request) -> Answer) {
+  /// - Parameter port: 0: any.
+  init(port wanted: Int = 0, _ script: @escaping @Sendable (Request) -> Answer) {
     self.script = script
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    address.sin_port = UInt16(wanted).bigEndian
+    var on: Int32 = 1
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
     var size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let listener = listener
     let failure = withUnsafeMutablePointer(to: &address) { pointer in
