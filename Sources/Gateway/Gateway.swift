@@ -23,6 +23,7 @@ package final class Gateway {
   var relayThreads: [Thread] = []
   private var inherited: InheritedSockets
   private let journal: NameJournal?
+  private let claim: StateClaim?
   /// What listens, for the process that takes this one's place. None of them is closed before the drain.
   package private(set) var listeningSockets: [ListeningSocket] = []
   /// The listeners that can be reached from beyond this machine, by the sockets that they have.
@@ -103,6 +104,14 @@ package final class Gateway {
       throw Failure(description: "\(error)")
     }
     controlWorker.adminService = admin(state)
+    claim = stateDirectory.flatMap {
+      StateClaim("gateway-\(port).claim", at: "\(listeners.http.host) \(port)", in: $0)
+    }
+    if let other = claim?.other, let stateDirectory {
+      logger.warning(
+        "process \(other), which listens on port \(port) of another address, keeps its state in the same files of \(stateDirectory): each of them forgets what the servers of the other are called, and takes its sessions; expected a `state_dir` for each gateway"
+      )
+    }
     journal = stateDirectory.map { NameJournal(in: $0, port: port, logger: logger) }
     control = ControlPlane(
       gateway: state, roster: roster, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)

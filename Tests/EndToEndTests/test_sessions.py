@@ -370,6 +370,24 @@ def test_a_spoilt_secret_is_set_aside_once(make_gateway: Make, state: dict[str, 
     assert "set aside" not in gateway.log.split("listening")[-1]
 
 
+def test_gateways_at_two_addresses_of_one_port_are_told_that_they_share_files(
+    make_gateway: Make, state: dict[str, str]
+) -> None:
+    first = make_gateway(env=state)
+    command = [*first.command, "--host", "127.0.0.2", "--websocket-host", "127.0.0.2", "--admin-host", "127.0.0.2"]
+    second = Child(command, first.log_path.with_suffix(".second.log"), first.env)
+    said = f"process {first.pid}, which listens on port {first.port} of another address, keeps its state in the same files"
+    try:
+        assert eventually(lambda: said in second.text(), 30), second.text()
+    finally:
+        second.terminate()
+    assert "keeps its state" not in first.log
+    follow(first, "takeover")
+    assert "keeps its state" not in first.log
+    follow(first, "kill")
+    assert "keeps its state" not in first.log
+
+
 @pytest.mark.parametrize(
     ("contents", "mode", "code", "said"),
     [
