@@ -483,6 +483,11 @@ bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
   return connection != NULL;
 }
 
+bool cr_connection_is_proxy(cr_loop *loop, cr_id id) {
+  const cr_connection *connection = downstream(loop, id);
+  return connection && (connection->trusted || connection->server.listener->proxied);
+}
+
 int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
   cr_connection *connection = downstream(loop, id);
   if (capacity <= 0) return 0;

@@ -41,6 +41,11 @@ package struct ClientNetwork: Sendable {
 }
 
 extension EventLoop {
+  /// Whether the peer is a proxy that is trusted. False for a stale id.
+  package func isProxy(_ connection: ConnectionID) -> Bool {
+    unsafe cr_connection_is_proxy(raw, connection.rawValue)
+  }
+
   /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
   package func clientAddress(of connection: ConnectionID) -> ClientAddress? {
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in

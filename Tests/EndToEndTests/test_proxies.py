@@ -211,3 +211,28 @@ def test_a_real_proxy_brings_each_client_its_own_share(
         assert statuses("127.0.0.2") == [200] * 3 + [429] * 3
         assert statuses("127.0.0.3") == [200] * 3 + [429] * 3
     assert eventually(lambda: post_modern(port, modern("tools/list")).status == 200, 5)
+
+
+# --- under a prefix ---------------------------------------------------------------------------------------------------
+
+
+def endpoint(port: int, prefix: str | None) -> str:
+    """Where a client of HTTP+SSE is told to POST, without the session."""
+    with Connection(port) as connection:
+        headers = {"Accept": "text/event-stream", "X-Forwarded-Prefix": prefix}
+        connection.send(request("GET", "/mcp/sse", headers, port=port))
+        assert connection.head().status == 200
+        return next(event["data"] for event in connection.stream() if event.get("data")).partition("?")[0]
+
+
+def test_a_client_behind_a_prefix_is_told_of_it(make_gateway: Callable[..., Gateway]) -> None:
+    port = make_gateway().port
+    assert endpoint(port, None) == "/mcp/messages"
+    assert endpoint(port, "/tools") == "/tools/mcp/messages"
+    assert endpoint(port, "/a/b/, /c") == "/a/b/c/mcp/messages"
+    for foreign in ("//evil.example", "http://evil.example", "/a?b", "/.."):
+        assert endpoint(port, foreign) == "/mcp/messages"
+
+
+def test_nobody_else_has_a_say_in_the_prefix(make_gateway: Callable[..., Gateway]) -> None:
+    assert endpoint(make_gateway(settings={"trusted_proxies": []}).port, "/tools") == "/mcp/messages"

@@ -617,3 +617,16 @@ def test_a_page_may_read_answers_errors_and_streams(port: int) -> None:
     with Connection(port) as connection:
         assert "access-control-allow-origin" in connection.exchange(session.bytes_of(rpc("ping"), page)).headers
         assert "access-control-allow-origin" not in connection.exchange(session.bytes_of(rpc("ping"))).headers
+
+
+# --- proxies that wait for the body ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", "2025-11-25"])
+def test_something_comes_at_once_on_a_stream(port: int, version: str) -> None:
+    session = LegacySession(port, version)
+    connection, head = session.listen()
+    with connection:
+        assert head.status == 200
+        # Long before the first heartbeat.
+        assert next(connection.chunks())

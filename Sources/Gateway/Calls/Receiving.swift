@@ -212,7 +212,8 @@ extension Worker {
         return
       }
     }
-    _ = beginEvents(id, connection)
+    guard beginEvents(id, connection), !exchange.clientRevision.hasPriming else { return }
+    writeFirstByte(connection)
   }
 
   /// Whether the call may yet end with -32021, which is to be HTTP 400 [3]: its client is modern and lacks something, of

@@ -33,7 +33,7 @@ extension Worker {
     beginReading(connection, session)
     if gateway.isDraining { return sendAway(connection, session) }
     // Without an id: SDK clients that come back with one that is forgotten by then do not try without.
-    if session.revision.hasPriming { writeRetry(connection, usualRetry()) }
+    if session.revision.hasPriming { writeRetry(connection, usualRetry()) } else { writeFirstByte(connection) }
     sessionListens(session)
     tellToLookAgain(session, resumed: false)
   }
@@ -43,6 +43,11 @@ extension Worker {
     loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.eventStream))
     streamReaders[connection] = session
+  }
+
+  /// Proxies hold the head of an answer back until something of its body comes.
+  func writeFirstByte(_ connection: ConnectionID) {
+    loop.writeStream(connection, gateway.heartbeatFrame)
   }
 
   private func resume(
@@ -70,6 +75,7 @@ extension Worker {
       if let replaced { dropReader(replaced, of: session) }
       beginReading(connection, session)
       for event in events { write(event, on: connection) }
+      if events.isEmpty { writeFirstByte(connection) }
       if ended { return endReading(connection, of: session) }
       guard session.withState({ $0.log.standalone(readBy: connection) }) != nil else { return }
       if gateway.isDraining { return sendAway(connection, session) }
@@ -131,7 +137,9 @@ extension Worker {
     beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
     event.append(retry: usualRetry())
-    event.append("event: endpoint\ndata: /mcp/messages?session_id=")
+    event.append("event: endpoint\ndata: ")
+    if loop.isProxy(connection), let prefix = ForwardedPrefix(head) { event.append(prefix.path.rawBytes) }
+    event.append("/mcp/messages?session_id=")
     append(ticketOf: session, to: &event)
     event.append("\n\n")
     loop.writeStream(connection, event.bytes)

@@ -80,6 +80,8 @@ int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity)
    peer's, or what a proxy that is trusted says of whom the request in hand, or the last one, is
    from. False, and nothing written, for a stale id. */
 bool cr_connection_client(cr_loop *loop, cr_id connection, uint8_t out[16]);
+/* True if the peer is a proxy that is trusted: what it says of the request in hand counts. */
+bool cr_connection_is_proxy(cr_loop *loop, cr_id connection);
 /* The subject of the peer's verified client certificate (RFC 2253 form); where that is empty,
    "subjectAltName:sha256:" and a digest of its other names, or "certificate:sha256:" and one of all
    of it. Returns its length, 0 if the peer has no certificate; `out` holds it only if that is below
