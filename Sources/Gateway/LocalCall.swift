@@ -6,7 +6,7 @@ final class LocalCall {
     /// came in its header.
     case message([UInt8], status: Int, httpSession: [UInt8])
     /// An HTTP answer without a JSON-RPC message.
-    case status(Int, retryAfter: UInt64?)
+    case status(HTTPRefusal, retryAfter: UInt64?)
     /// No answer: why, for people.
     case failed(String)
   }

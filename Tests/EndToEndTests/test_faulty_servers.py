@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -487,3 +489,64 @@ def test_another_redirect_is_an_error_that_says_what_to_configure(
         assert not server.seen, "nothing was asked elsewhere"
     finally:
         server.close()
+
+
+# --- what is no server at all -----------------------------------------------------------------------------------------
+
+
+class Elsewhere(ThreadingHTTPServer):
+    """Says the same to everything."""
+
+    daemon_threads = True
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_DELETE = answer
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+CHALLENGE = {"WWW-Authenticate": 'Bearer resource_metadata="https://u.example/m"'}
+
+
+@pytest.mark.parametrize(
+    ("answer", "entry", "said"),
+    [
+        ((200, PAGE, b"<html>Sign in</html>"), {"type": "http"}, "with text/html; charset=utf-8"),
+        ((200, PAGE, b"<html>Sign in</html>"), {"type": "sse"}, "with text/html; charset=utf-8"),
+        ((200, PAGE, b"<html>Sign in</html>"), {}, "with text/html; charset=utf-8"),
+        ((200, {}, b"{}"), {"type": "http"}, "without a Content-Type"),
+        ((401, CHALLENGE, b""), {"type": "http"}, "of which none are configured (`headers`) (HTTP 401); it asks for: Bearer"),
+        (
+            (401, {**CHALLENGE, "Content-Type": "application/json"}, b'{"error": "invalid_token"}'),
+            {"headers": {"Authorization": "Bearer x"}},
+            "does not accept the gateway's credentials (HTTP 401); it asks for: Bearer resource_metadata",
+        ),
+        ((403, {}, b""), {"type": "sse"}, "of which none are configured (`headers`) (HTTP 403)"),
+        ((302, {"Location": "https://login.example/"}, b""), {"type": "sse"}, "https://login.example/"),
+    ],
+)
+def test_the_log_says_what_is_there_instead_of_a_server(
+    make_gateway: Callable[..., Gateway],
+    answer: tuple[int, dict[str, str], bytes],
+    entry: dict[str, Any],
+    said: str,
+) -> None:
+    with Elsewhere(*answer) as server:
+        servers = {"u": {"url": f"http://127.0.0.1:{server.server_port}/mcp", **entry}, "wire": stdio_entry(wire_command())}
+        gateway = make_gateway(servers)
+        assert eventually(lambda: said in gateway.log, 30), gateway.log
+        server.shutdown()

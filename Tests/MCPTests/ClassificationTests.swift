@@ -178,6 +178,29 @@ import Wire
     }
   }
 
+  @Test("a version that is not served is named, with those that are, whatever the request is")
+  func unservedVersion() throws {
+    let response = #"{"jsonrpc":"2.0","id":1,"result":{}}"#
+    let initialized = #"{"jsonrpc":"2.0","method":"notifications/initialized"}"#
+    for body in [Self.list, response, initialized, "[\(Self.list)]"] {
+      guard case .reject(let error) = try Exchange.legacy(body, [("MCP-Protocol-Version", "1900-01-01")]).classified()
+      else {
+        #expect(Bool(false), "\(body)")
+        continue
+      }
+      #expect(error.phrase.contains("\"1900-01-01\"") && error.phrase.contains("2025-11-25"), "\(body)")
+    }
+    let twice = [("MCP-Protocol-Version", "2025-11-25"), ("MCP-Protocol-Version", "2025-06-18")]
+    guard case .reject(let error) = try Exchange.legacy(Self.list, twice).classified() else {
+      return #expect(Bool(false))
+    }
+    #expect(error.phrase.contains("comes twice") && error.phrase.contains("2025-11-25"))
+    let long = String(repeating: "x", count: 5000)
+    guard case .reject(let bounded) = try Exchange.legacy(Self.list, [("MCP-Protocol-Version", long)]).classified()
+    else { return #expect(Bool(false)) }
+    #expect(bounded.phrase.utf8.count < 400)
+  }
+
   @Test("an unknown log level is refused")
   func logLevel() throws {
     #expect(

@@ -301,16 +301,20 @@ extension Worker {
       isLost = true
     }
     if case .local(let call) = exchange.origin {
-      if reader.mode == .json, reader.collected.buffer.count > 0, reader.kind(answerScanner) == .error {
+      // What is wrong with credentials is in the head.
+      if reader.status != 401, reader.status != 403, reader.mode == .json, reader.collected.buffer.count > 0,
+        reader.kind(answerScanner) == .error
+      {
         let bytes = reader.bytes
         let status = reader.status
         finish(id)
         return call.complete(.message(bytes, status: status, httpSession: []))
       }
-      let status = reader.status
+      var refusal = reader.refusal
+      refusal.hasCredentials = exchange.cluster?.hasHeaders ?? false
       let retryAfter = reader.retryAfter
       finish(id)
-      return call.complete(.status(status, retryAfter: retryAfter))
+      return call.complete(.status(refusal, retryAfter: retryAfter))
     }
     if case .nobody = exchange.origin, case .undecided = exchange.answer { return finish(id) }
     if exchange.isNotice { return finish(id) }
@@ -337,7 +341,8 @@ extension Worker {
       if isError { return }
     }
     if reader.status == 202 || reader.status == 200 {
-      return fail(id, .malformed(cluster, "HTTP \(reader.status) without a message"))
+      let kind = reader.refusal.mediaType.map { " (\($0))" } ?? ""
+      return fail(id, .malformed(cluster, "HTTP \(reader.status) without a message\(kind)"))
     }
     if reader.status == 401 || reader.status == 403 {
       return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))

@@ -151,8 +151,8 @@ extension ControlPlane {
         answers.modern = self.modernProfile(bytes, cluster, transport)
         answers.why = "it does not answer server/discover with a revision that is known here"
         answers.add(answers.modern == nil ? .notDiscovered : .discovered)
-      case .status(let status, _):
-        answers.why = "it answered HTTP \(status)"
+      case .status(let refusal, _):
+        answers.why = refusal.text
         answers.add(.died)
       case .failed(let why):
         answers.why = why

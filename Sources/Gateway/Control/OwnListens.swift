@@ -200,7 +200,7 @@ extension ControlPlane {
   private static func mayListenAgain(_ outcome: LocalCall.Outcome) -> Bool {
     switch outcome {
     case .failed: return true
-    case .status(let status, _): return status == 429 || status >= 500
+    case .status(let refusal, _): return refusal.status == 429 || refusal.status >= 500
     case .message(let bytes, _, _):
       let scanner = EnvelopeScanner()
       return scanner.scan(bytes.rawBytes).kind == .result

@@ -46,12 +46,10 @@ extension ControlPlane {
     switch await outcome(supervisor.cluster, draft, nil, .serverDiscover, [], probeTimeout) {
     case .failed(let why):
       throw UpstreamFailure(why)
-    case .status(let status, _):
-      if status == 401 || status == 403 { throw UpstreamFailure("it does not accept the gateway's credentials") }
-      if status == 429 || status >= 500 { throw UpstreamFailure("it answered HTTP \(status)") }
+    case .status(let refusal, _):
+      if [401, 403, 429].contains(refusal.status) || refusal.status >= 500 { throw UpstreamFailure(refusal.text) }
       return nil
     case .message(let bytes, let status, _):
-      if status == 401 || status == 403 { throw UpstreamFailure("it does not accept the gateway's credentials") }
       if status == 429 || status >= 500 { throw UpstreamFailure("it answered HTTP \(status)") }
       return modernProfile(bytes, supervisor.cluster, transport)
     }
@@ -164,7 +162,9 @@ extension ControlPlane {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
       }
       var failure = HandshakeFailure(failure: UpstreamFailure(error.text, isRefusal: isRefusal(error, of: cluster)))
-      if case .status(let status, _) = error { failure.isWrongTransport = [400, 404, 405].contains(status) }
+      if case .status(let refusal, _) = error {
+        failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
+      }
       return .failure(failure)
     }
   }
@@ -173,7 +173,8 @@ extension ControlPlane {
   func isRefusal(_ error: Worker.EstablishFailure, of cluster: Cluster) -> Bool {
     switch error {
     case .refused: return true
-    case .status(let status, _): return (400..<500).contains(status) && ![408, 425, 429].contains(status)
+    case .status(let refusal, _):
+      return (400..<500).contains(refusal.status) && ![408, 425, 429].contains(refusal.status)
     case .unable: return false
     case .failed:
       // A process or a WebSocket that ends on the first `initialize`, or says nothing to it for as long as a start may take.
@@ -206,9 +207,9 @@ extension ControlPlane {
     let latest = worker.now + timeout
     switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes
-    case .status(let status, _):
+    case .status(let refusal, _):
       throw UpstreamFailure(
-        "\(method.name.text): it answered HTTP \(status)", isPassing: status == 429 || status >= 500)
+        "\(method.name.text): \(refusal.text)", isPassing: refusal.status == 429 || refusal.status >= 500)
     case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)", isPassing: worker.now >= latest)
     }
   }

@@ -12,7 +12,7 @@ extension Worker {
 
   enum EstablishFailure: Error, Sendable {
     /// An HTTP status that is no answer to `initialize`.
-    case status(Int, retryAfter: UInt64?)
+    case status(HTTPRefusal, retryAfter: UInt64?)
     case failed(String)
     /// The gateway itself has no room for it.
     case unable(String)
@@ -21,8 +21,7 @@ extension Worker {
 
     var text: String {
       switch self {
-      case .status(401, _), .status(403, _): "it does not accept the gateway's credentials"
-      case .status(let status, _): "it answered HTTP \(status)"
+      case .status(let refusal, _): refusal.text
       case .failed(let text), .unable(let text): text
       case .refused(let why): "initialize was refused: \(why)"
       }
@@ -104,14 +103,14 @@ extension Worker {
     let call = LocalCall { [self] outcome in
       switch outcome {
       case .message(_, let status, _) where binding.cluster.isSecondFace && (status == 429 || status >= 500):
-        completion(.failure(.status(status, retryAfter: nil)))
+        completion(.failure(.status(HTTPRefusal(status: status), retryAfter: nil)))
       case .message(let bytes, _, let httpSession):
         initialized(binding, reference, bytes, httpSession) { [self] result in
           if case .failure = result, !keeping, let reference { links[reference.number]?.close() }
           completion(result)
         }
-      case .status(let status, let retryAfter):
-        completion(.failure(.status(status, retryAfter: retryAfter)))
+      case .status(let refusal, let retryAfter):
+        completion(.failure(.status(refusal, retryAfter: retryAfter)))
       case .failed(let why):
         if !keeping, let reference { links[reference.number]?.close() }
         completion(.failure(.failed(why)))

@@ -40,6 +40,9 @@ final class ResponseReader {
   var retryAfter: UInt64?
   /// Where a redirect leads.
   private(set) var location: [UInt8] = []
+  /// Of what is no message: what it is, and what it asks for.
+  private var mediaType: [UInt8]?
+  private var challenge: [UInt8]?
   /// The request, as long as it may have to be sent once more: because the upstream has ended the session that it names,
   /// or speaks another revision by now.
   private let request = Scratch(capacity: 0)
@@ -90,6 +93,16 @@ final class ResponseReader {
     retry = nil
     retryAfter = nil
     location = []
+    mediaType = nil
+    challenge = nil
+  }
+
+  /// What it is, where it brings no message.
+  var refusal: HTTPRefusal {
+    HTTPRefusal(
+      status: status, mediaType: mediaType ?? (mode == .json ? Array("application/json".utf8) : nil),
+      challenge: challenge,
+      location: location)
   }
 
   /// What the message collected so far turns out to be, before its end.
@@ -122,6 +135,10 @@ final class ResponseReader {
       hasSeveralSessions = head.isRepeated(.mcpSessionID) && head.hasOther(.mcpSessionID, than: id)
     }
     if status >= 300, status < 400, let location = head.header(.location) { self.location = location.array }
+    if status != 200 && status != 202 || mode == .other && status != 202 {
+      mediaType = head.header(.contentType)?.array
+      challenge = head.header(.wwwAuthenticate)?.array
+    }
     if let seconds = head.header(.retryAfter)?.decimal { retryAfter = min(seconds, 3600) * 1000 }
   }
 }

@@ -27,6 +27,8 @@ final class UpstreamStream {
   /// The event that is coming in is too large and left out.
   var isSkipping = false
   var accepted = false
+  /// What the server answered instead of taking it.
+  var unfit: HTTPRefusal?
   /// When, and whether anything came on it since.
   var acceptedAt: UInt64?
   var hasSpoken = false
@@ -93,6 +95,7 @@ extension Worker {
     } else if stream.redirected(head) != nil {
       follow(stream, from: connection)
     } else {
+      stream.unfit = stream.cluster.refusal(head)
       endUpstreamStream(connection, status: head.status)
       loop.abort(connection)
     }
@@ -243,10 +246,11 @@ extension Worker {
       return completion(.failure(.failed("the gateway has too many connections open")))
     }
     let stream = UpstreamStream(cluster, .link(link), binding: binding, open: nil)
-    stream.ended = { status in
+    stream.ended = { [unowned stream] status in
       guard link.requestHead.isEmpty else { return }
       if let refusal = stream.refusal { return completion(.failure(.failed(refusal))) }
-      completion(.failure(status == 0 ? .failed("the connection failed") : .status(status, retryAfter: nil)))
+      guard status != 0 else { return completion(.failure(.failed("the connection failed"))) }
+      completion(.failure(.status(stream.unfit ?? HTTPRefusal(status: status), retryAfter: nil)))
     }
     upstreamStreams[connection] = stream
     link.whenEndpointIsKnown = { [self] in shakeHands(binding, link, completion) }
