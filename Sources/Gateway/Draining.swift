@@ -116,7 +116,9 @@ extension Worker {
     let gateway = gateway
     let frame = session.withState { state -> Frame? in
       // Numbers may be the next process's to give by now.
-      guard session.revision.hasPriming, !state.isLeft else { return nil }
+      guard session.revision.hasPriming, !state.isLeft, !gateway.hasLeftSessions.load(ordering: .acquiring) else {
+        return nil
+      }
       defer { gateway.tell(of: number, in: state, session) }
       return state.log.prime(number, retry: retry)
     }

@@ -22,6 +22,8 @@ package final class GatewayState: Sendable {
   let successor = RelayPlace()
   let predecessor = RelayPlace()
   let inheritance = Inheritance()
+  /// Streams for messages of no call are the successor's, also of sessions that are opened from here on.
+  let hasLeftSessions = Atomic<Bool>(false)
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool

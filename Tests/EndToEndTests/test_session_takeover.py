@@ -22,7 +22,7 @@ from harness.processes import Child, eventually
 from harness.scripted import ScriptedServer, handler_for
 from harness.tickets import Ticket
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry
-from harness.wire import Connection, LegacySession, Response, notification, rpc
+from harness.wire import Connection, LegacySession, Response, notification, request, rpc
 from test_sessions import SECRET, named
 
 Make = Callable[..., Gateway]
@@ -327,6 +327,30 @@ def test_what_is_settled_with_the_old_process_while_it_drains_goes_over(gateway:
         takeover.ends()
 
 
+def test_a_session_that_is_opened_with_the_old_process_while_it_drains_goes_on(
+    gateway: Gateway, server: StepServer
+) -> None:
+    with Connection(gateway.port) as kept, running(gateway, server):
+        assert kept.exchange(LegacySession(gateway.port).bytes_of(rpc("ping"))).status == 200
+        takeover = Takeover(gateway)
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "wire", "version": "1"}}
+        opening = json.dumps(rpc("initialize", params, 0)).encode()
+        opened = kept.exchange(request("POST", body=opening, port=gateway.port))
+        session = named(gateway, opened.headers["mcp-session-id"])
+        # It is told of there, if it listened to the old process at all.
+        stream = Stream(session)
+        stream.listen()
+        assert session.post(rpc("resources/subscribe", {"uri": CLOCK})).status == 200
+        stream.until(lambda: "notifications/tools/list_changed" in stream.methods())
+        second = server.sessions_of("resources/subscribe")[-1]
+        assert eventually(lambda: second in server.streams)
+        server.push_news("here", second)
+        stream.until(lambda: stream.texts == ["here"])
+        stream.cut()
+        server.finish()
+        takeover.ends()
+
+
 def test_a_cursor_is_good_in_the_next_process(make_gateway: Make, server: StepServer) -> None:
     settings = {
         "servers": {"own": {"url": server.url, "type": "http"}},
@@ -436,11 +460,12 @@ def test_a_successor_that_fails_once_it_may_serve_costs_nothing(
                 told.send(garbage)
             server.push_news("meanwhile")
             stream.until(lambda: stream.texts == ["meanwhile"])
+            if garbage:
+                # Before the other end is gone, with which goes what it has said.
+                assert eventually(lambda: "what the next process says of sessions can't be read" in gateway.log, 10)
     assert eventually(lambda: "did not get to serve" in gateway.log, 10), gateway.log
     server.push_news("afterwards")
     stream.until(lambda: stream.texts == ["meanwhile", "afterwards"])
-    if garbage:
-        assert "what the next process says of sessions can't be read" in gateway.log
     Takeover(gateway).ends()
     stream.rest()
     stream.resume()

@@ -35,7 +35,7 @@ extension Worker {
     let (gateway, index) = (gateway, index)
     var isHeld = false
     let taken: (delivery: EventLog.Delivery?, isKept: Bool) = session.withState { state in
-      if state.isLeft, let relay = gateway.successor.relay,
+      if state.isLeft || gateway.hasLeftSessions.load(ordering: .acquiring), let relay = gateway.successor.relay,
         isKnown || relay.add(SessionRecord(session.id, .message(frame)))
       {
         return (nil, true)
@@ -52,7 +52,12 @@ extension Worker {
       return (nil, true)
     }
     // Numbers are the other process's to give yet.
-    if isHeld, !gateway.inheritance.hold(frame, for: session.id) { return emit(frame, to: session, isKnown: isKnown) }
+    if isHeld, !gateway.inheritance.hold(frame, for: session.id) {
+      // They are not any more, also those of a stream that it told of too late.
+      let now = now
+      session.withState { _ = $0.log.takeOver(answers: false, now: now) }
+      return emit(frame, to: session, isKnown: isKnown)
+    }
     if let delivery = taken.delivery, let reader = delivery.reader {
       write(delivery.event, to: reader, of: session, atOnce: true)
     }

@@ -42,6 +42,7 @@ extension Gateway {
         relay.add(SessionRecord(session.id, .left))
       }
     }
+    state.hasLeftSessions.store(true, ordering: .releasing)
     relay.add(SessionRecord(SessionRecord.none, .allLeft))
   }
 

@@ -249,7 +249,11 @@ extension GatewayState {
   private func deliver(_ frame: Frame, _ id: SessionID) {
     guard let session = sessions.find(id) else { return }
     session.withState { state in
-      if state.isLeft, let relay = successor.relay, relay.add(SessionRecord(id, .message(frame))) { return }
+      if state.isLeft || hasLeftSessions.load(ordering: .acquiring), let relay = successor.relay,
+        relay.add(SessionRecord(id, .message(frame)))
+      {
+        return
+      }
       guard let stream = state.log.standalone, let delivery = state.log.append(frame, to: stream) else { return }
       tell(of: stream, frame, in: state, session)
       if let reader = delivery.reader { send(delivery.event, to: reader, in: &state, session) }
