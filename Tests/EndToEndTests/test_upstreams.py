@@ -127,6 +127,48 @@ def test_a_server_that_hangs_on_its_list_holds_nobody_back(make_gateway: Callabl
         stuck.set()
 
 
+OFFER = {"capabilities": {"tools": {}, "prompts": {}, "resources": {}}, "serverInfo": {"name": "scripted", "version": "1"}}
+LISTS = {
+    "tools/list": {"tools": [TOOL]},
+    "prompts/list": {"prompts": [{"name": "ask"}]},
+    "resources/list": {"resources": [{"uri": "ref://1", "name": "one"}]},
+    "resources/templates/list": {"resourceTemplates": []},
+}
+
+
+@pytest.mark.parametrize("how", ["hangs", "fails"])
+@pytest.mark.parametrize("missing", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
+def test_a_list_that_can_not_be_had_does_not_hide_the_others(
+    make_gateway: Callable[..., Gateway], missing: str, how: str
+) -> None:
+    """It is left out, which the log says once, and is there as soon as the server gives it to somebody who asks."""
+    stuck, mended = threading.Event(), threading.Event()
+
+    def initialize(handler: Handler, message: dict[str, Any]) -> None:
+        handler.answer(message, {"protocolVersion": message["params"]["protocolVersion"], **OFFER})
+
+    def lists(handler: Handler, message: dict[str, Any]) -> None:
+        if message["method"] == missing and not mended.is_set():
+            if how == "fails":
+                return handler.reply(503)
+            stuck.wait(60)
+        handler.answer(message, LISTS[message["method"]])
+
+    with HandledUpstream({"initialize": initialize, **dict.fromkeys(LISTS, lists)}) as upstream:
+        gateway = make_gateway({"one": {"url": upstream.url()}}, settings={"limits": {"probe_timeout": "500ms"}})
+        assert eventually(lambda: "one is ready" in gateway.log, 20), gateway.log
+        session = LegacySession(gateway.port)
+        for method, result in LISTS.items():
+            answer = session.post(rpc(method), timeout=20).message
+            for member, entries in result.items():
+                assert len(answer["result"][member]) == (0 if method == missing else len(entries)), (method, answer)
+        assert gateway.log.count("is left out: ") == 1, gateway.log
+        mended.set()
+        stuck.set()
+        listed = lambda: session.post(rpc(missing), timeout=20).message["result"]  # noqa: E731
+        assert eventually(lambda: all(len(listed()[member]) == len(LISTS[missing][member]) for member in LISTS[missing]), 40)
+
+
 def test_cursors_without_an_end_are_cut(make_gateway: Callable[..., Gateway]) -> None:
     """A cursor that comes again ends the list at once, ever new ones after a bound."""
 

@@ -219,7 +219,7 @@ actor ControlPlane {
         try await watch(supervisor, profile)
       } catch {
         guard !stopped, !supervisor.isDismissed else { break }
-        if error.isRefusal, cluster.isSecondFace {
+        if error.meaning == .refusal, cluster.isSecondFace {
           refused(cluster, error.text)
           break
         }
@@ -408,16 +408,21 @@ actor ControlPlane {
 
 /// Why an upstream can't be used now, for people.
 struct UpstreamFailure: Error, Sendable {
-  let text: String
-  /// It is so until something about the upstream changes.
-  let isRefusal: Bool
-  /// It speaks, but not on this now: no reason to look at it afresh.
-  let isPassing: Bool
+  enum Meaning: Sendable {
+    /// It can't be used now.
+    case unavailable
+    /// It does not speak so, until something about it changes.
+    case refusal
+    /// It speaks, but not on this now: no reason to look at it afresh.
+    case passing
+  }
 
-  init(_ text: String, isRefusal: Bool = false, isPassing: Bool = false) {
+  let text: String
+  let meaning: Meaning
+
+  init(_ text: String, _ meaning: Meaning = .unavailable) {
     self.text = text
-    self.isRefusal = isRefusal
-    self.isPassing = isPassing
+    self.meaning = meaning
   }
 }
 
@@ -485,6 +490,8 @@ final class Supervisor {
   var announcements = ListAnnouncements()
   /// What was wrong with its lists, by kind, as they came last.
   var excesses: [ListKind: ListExcess] = [:]
+  /// Lists that could not be had when they were asked for last.
+  var missing: ListKinds = []
   /// Who waits for the next look at what it speaks.
   var reprobed: [@Sendable () -> Void] = []
   private var news: News?

@@ -23,6 +23,12 @@ struct FetchedLists {
   var excesses: [ListKind: ListExcess] = [:]
   /// Those that could not be had.
   var failures: [ListKind: UpstreamFailure] = [:]
+
+  /// Why the upstream can't be used at all, if that is so.
+  var breakdown: UpstreamFailure? { failures.values.first { $0.meaning != .passing } }
+
+  /// Whether nothing of what was asked for could be had.
+  var isInVain: Bool { !failures.isEmpty && pages.values.allSatisfy(\.isEmpty) && excesses.isEmpty }
 }
 
 /// Fetching the lists of an upstream, page by page, within bounds.
@@ -30,22 +36,40 @@ extension ControlPlane {
   /// The most pages that are fetched of one list: a server whose cursors never end must not hold us up for ever.
   private static var pageLimit: Int { 1000 }
 
-  /// Fetches lists that an upstream offers; one that can't be had ends it.
+  /// Fetches lists that an upstream offers. One that does not come, or with an error, is left out until somebody asks for
+  /// it, as long as another has come: a server whose resources hang has tools all the same.
   func refresh(
     _ supervisor: Supervisor, _ profile: Cluster.Profile, _ kinds: ListKinds
   ) async throws(UpstreamFailure) {
-    let fetched = await fetch(kinds, supervisor, profile, isFirst: true)
-    if let failure = fetched.failures.values.first { throw failure }
+    let isAlone = ListKind.allCases.count { kinds.contains(ListKinds($0)) && profile.offers($0) } < 2
+    let patient = worker.settings.callTimeout
+    var fetched = await fetch(kinds, supervisor, profile, .first(isAlone ? patient : min(patient, probeTimeout)))
+    if !isAlone, fetched.isInVain {
+      // It may only be slow.
+      fetched = await fetch(kinds, supervisor, profile, .first(patient))
+    }
+    if let failure = fetched.breakdown ?? (fetched.isInVain ? fetched.failures.values.first : nil) { throw failure }
     take(fetched, supervisor, profile)
+    report(fetched, supervisor)
     // What they were told to be is told by the difference that it made, if any.
     supervisor.announcements.forget(kinds)
   }
 
+  /// Why lists are fetched.
+  enum Look {
+    /// Nothing is known of the upstream yet, or no longer, and each list has so many milliseconds. It ends where the upstream
+    /// can't be reached.
+    case first(UInt64)
+    /// It is served.
+    case again
+  }
+
   /// Asks an upstream for lists.
-  /// - Parameter isFirst: nothing is known of it yet, or no longer: it ends with the first list that can't be had.
   func fetch(
-    _ kinds: ListKinds, _ supervisor: Supervisor, _ profile: Cluster.Profile, isFirst: Bool
+    _ kinds: ListKinds, _ supervisor: Supervisor, _ profile: Cluster.Profile, _ look: Look
   ) async -> FetchedLists {
+    var (isFirst, timeout) = (false, worker.settings.callTimeout)
+    if case .first(let time) = look { (isFirst, timeout) = (true, time) }
     let cluster = supervisor.cluster
     var fetched = FetchedLists()
     var rest = kinds
@@ -63,7 +87,7 @@ extension ControlPlane {
       do throws(UpstreamFailure) {
         let allowance = ListAllowance(listBounds, taken: taken)
         let (outcome, lifetime) = try await pages(
-          of: kind, cluster, supervisor.binding, profile, allowance, mayLack: isFirst)
+          of: kind, cluster, supervisor.binding, profile, allowance, timeout: timeout, mayLack: isFirst)
         switch outcome {
         case .whole(let pages): fetched.pages[kind] = pages
         case .endless(let pages, let why):
@@ -78,7 +102,7 @@ extension ControlPlane {
           FetchedLists.Entry(cluster: cluster, fetch: begun, at: worker.now, validity: validity))
       } catch {
         fetched.failures[kind] = error
-        if isFirst { return fetched }
+        if isFirst, error.meaning != .passing { return fetched }
       }
       rest.remove(ListKinds(kind))
     }
@@ -152,7 +176,7 @@ extension ControlPlane {
   /// - Parameter mayLack: an error says that there is no such list, but of tools.
   func pages(
     of kind: ListKind, _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile,
-    _ allowance: ListAllowance, mayLack: Bool = true
+    _ allowance: ListAllowance, timeout: UInt64? = nil, mayLack: Bool = true
   ) async throws(UpstreamFailure) -> (Fetched, ListLifetime) {
     var allowance = allowance
     var lifetime = ListLifetime()
@@ -161,7 +185,7 @@ extension ControlPlane {
     var seen: Set<[UInt8]> = []
     while pages.count < Self.pageLimit {
       let members = cursor.map { Array("\"cursor\":".utf8) + $0 } ?? []
-      let answer = try await ask(cluster, binding, profile, kind.method, members)
+      let answer = try await ask(cluster, binding, profile, kind.method, members, timeout)
       let scanner = EnvelopeScanner()
       let envelopes = scanner
       let envelope = envelopes.scan(answer.rawBytes)
@@ -170,7 +194,7 @@ extension ControlPlane {
         if envelope.errorCode == -32601 { return (.whole([]), lifetime) }
         let why = envelope.errorMessage ?? "an error"
         if pages.isEmpty, mayLack, kind != .tools { return (.whole([]), lifetime) }
-        throw UpstreamFailure("\(kind.method.name.text) failed: \(why)", isPassing: true)
+        throw UpstreamFailure("\(kind.method.name.text) failed: \(why)", .passing)
       }
       if let why = allowance.add(result, kind) { return (.tooMuch(why), lifetime) }
       pages.append(result.array)

@@ -101,7 +101,7 @@ extension ControlPlane {
     let wereStale = !supervisor.cluster.freshness.withLock({ $0.stale }).isDisjoint(with: kinds)
     watchPatience()
     Task.immediate {
-      let fetched = await fetch(kinds, supervisor, profile, isFirst: false)
+      let fetched = await fetch(kinds, supervisor, profile, .again)
       end(fetched, kinds, owed, wereStale: wereStale, supervisor, profile)
     }
   }
@@ -127,7 +127,7 @@ extension ControlPlane {
       if goesOn { again.insert(ListKinds(kind)) }
     }
     if !again.isEmpty { begin(again, supervisor, profile) }
-    report(fetched.failures, supervisor)
+    report(fetched, supervisor)
     guard isCurrent else { return supervisor.announcements.giveBack(owed) }
     let catalogues = gateway.catalogues
     let different = changes.kinds(of: cluster, in: catalogues)
@@ -147,12 +147,18 @@ extension ControlPlane {
     if isStaleAgain { lookSoon(supervisor) }
   }
 
-  /// What can't be had is served as it was. An upstream that can't be reached at all is looked at afresh.
-  private func report(_ failures: [ListKind: UpstreamFailure], _ supervisor: Supervisor) {
-    guard let failure = failures.values.first(where: { !$0.isPassing }) ?? failures.values.first else { return }
+  /// What can't be had is served as it was, which is told once. An upstream that can't be reached at all is looked at afresh.
+  func report(_ fetched: FetchedLists, _ supervisor: Supervisor) {
+    if let failure = fetched.breakdown { return supervisor.raise(.suspect(failure.text)) }
     let alias = supervisor.cluster.alias
-    guard failure.isPassing else { return supervisor.raise(.suspect(failure.text)) }
-    logger.warning("\(alias): its list stays as it was: \(failure.text)", metadata: ["server": "\(alias)"])
+    for kind in ListKind.allCases {
+      if fetched.pages[kind] != nil { supervisor.missing.remove(ListKinds(kind)) }
+      guard let failure = fetched.failures[kind], supervisor.missing.insert(ListKinds(kind)).inserted else { continue }
+      let isKnown = lists[supervisor.cluster.id]?.pages[kind] != nil
+      logger.warning(
+        "\(alias): its list of \(kind) \(isKnown ? "stays as it was" : "is left out"): \(failure.text)",
+        metadata: ["server": "\(alias)"])
+    }
   }
 
   /// Who waits for what takes too long goes on without it.

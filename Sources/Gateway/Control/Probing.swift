@@ -161,7 +161,8 @@ extension ControlPlane {
       for waiter in binding.failed() where waiter.exchange != .none {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
       }
-      var failure = HandshakeFailure(failure: UpstreamFailure(error.text, isRefusal: isRefusal(error, of: cluster)))
+      let meaning: UpstreamFailure.Meaning = isRefusal(error, of: cluster) ? .refusal : .unavailable
+      var failure = HandshakeFailure(failure: UpstreamFailure(error.text, meaning))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
       }
@@ -201,16 +202,19 @@ extension ControlPlane {
   // MARK: Questions
 
   func ask(
-    _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8]
+    _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8],
+    _ timeout: UInt64? = nil
   ) async throws(UpstreamFailure) -> [UInt8] {
-    let timeout = worker.settings.callTimeout
+    let timeout = timeout ?? worker.settings.callTimeout
     let latest = worker.now + timeout
     switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes
     case .status(let refusal, _):
       throw UpstreamFailure(
-        "\(method.name.text): \(refusal.text)", isPassing: refusal.status == 429 || refusal.status >= 500)
-    case .failed(let why): throw UpstreamFailure("\(method.name.text): \(why)", isPassing: worker.now >= latest)
+        "\(method.name.text): \(refusal.text)", refusal.status == 429 || refusal.status >= 500 ? .passing : .unavailable
+      )
+    case .failed(let why):
+      throw UpstreamFailure("\(method.name.text): \(why)", worker.now >= latest ? .passing : .unavailable)
     }
   }
 
