@@ -33,12 +33,18 @@ class Caller:
         self.session = LegacySession(port, path=self.path) if era == "legacy" else None
 
     def call(
-        self, tool: str, arguments: bytes = b"{}", meta: bytes = b"", number: bytes = b"7", extra: bytes = b""
+        self,
+        tool: str,
+        arguments: bytes = b"{}",
+        meta: bytes = b"",
+        number: bytes = b"7",
+        extra: bytes = b"",
+        capabilities: dict[str, Any] | None = None,
     ) -> Response:
         members = [b'"name":"' + tool.encode() + b'"', b'"arguments":' + arguments]
         own = meta
         if self.session is None:
-            own = json.dumps(envelope(), separators=(",", ":")).encode()[1:-1] + (b"," + meta if meta else b"")
+            own = json.dumps(envelope(capabilities=capabilities), separators=(",", ":")).encode()[1:-1] + (b"," + meta if meta else b"")
         if own:
             members.append(b'"_meta":{' + own + b"}")
         return self.send(
@@ -182,7 +188,9 @@ def test_an_answer_that_comes_first_is_json(caller: Caller, tool: str) -> None:
 
 
 def test_an_answer_that_is_late_is_a_stream(caller: Caller) -> None:
-    response = caller.call("late")
+    """Of a client that can do all that a server may need: what it lacked would be told by the HTTP status."""
+    everything = {"roots": {}, "sampling": {"tools": {}, "context": {}}, "elicitation": {"form": {}, "url": {}}}
+    response = caller.call("late", capabilities=everything)
     assert response.status == 200 and response.kind == "text/event-stream"
     assert response.message["id"] == 7
     assert wire_server.ODD in response.body

@@ -306,10 +306,10 @@ def test_messages_beyond_the_byte_budget_end_their_sockets(make_gateway: Callabl
     gateway = make_gateway(settings={"limits": {"memory": "4MiB"}})
     with ExitStack() as held:
         sockets = [held.enter_context(upgraded(gateway)) for _ in range(8)]
-        # The first part of a message that has no end.
+        # The first part of a message that has no end; alone it would fit.
         for connection in sockets:
             try:
-                connection.send(masked(0x01, b" " * MIB))
+                connection.send(masked(0x01, b" " * (MIB - 8192)))
             except (BrokenPipeError, ConnectionResetError):
                 pass
         codes = []
@@ -335,7 +335,7 @@ def test_bodies_beyond_the_byte_budget_are_refused_and_others_go_on_afterwards(
     connections, refused = [], 0
     for _ in range(24):
         connection = Connection(gateway.port, timeout=1)
-        connection.send(request("POST", "/mcp", {"Content-Length": str(2 * MIB)}, b" " * MIB, port=gateway.port))
+        connection.send(request("POST", "/mcp", {"Content-Length": str(MIB - 8192)}, b" " * (MIB - 16384), port=gateway.port))
         connections.append(connection)
     for connection in connections:
         try:

@@ -187,21 +187,6 @@ def test_who_takes_over_from_a_process_that_is_killed_meanwhile_starts(make_gate
     gateway.wait_ready()
 
 
-def test_a_process_that_drains_hands_nothing_over_and_says_who_it_is(make_gateway: Make) -> None:
-    gateway = make_gateway({"child": wire()})
-    gateway.wait_for("child")
-    thread = threading.Thread(target=lambda: call(gateway, "late"))
-    thread.start()
-    time.sleep(0.3)
-    gateway.child.process.send_signal(signal.SIGTERM)
-    assert eventually(lambda: "draining" in gateway.log, 5)
-    heir = successor(gateway, "heir")
-    assert heir.process.wait(10) == 1
-    assert f"is in use by pid {gateway.pid}" in heir.text()
-    thread.join()
-    assert gateway.child.process.wait(40) == 0
-
-
 def test_a_successor_whose_servers_do_not_answer_leaves_the_old_process_serving(make_gateway: Make) -> None:
     gateway = make_gateway({"kept": wire(), "left": wire()})
     gateway.wait_for("kept", "left")

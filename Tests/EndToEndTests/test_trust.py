@@ -229,8 +229,8 @@ def test_a_server_that_wants_its_stream_taken_up_at_once_again_and_again_is_made
         gateway = make_gateway(settings={"servers": servers, "call_timeout": "2s"})
         session = LegacySession(gateway.port)
         assert "error" in session.call("do").messages()[-1]
-    # A quarter of a second before each.
-    assert 2 <= len([one for one in tries if one == "1"]) <= 8, len(tries)
+    # A quarter of a second before each, in two seconds, on three streams: the call's, the session's, and the gateway's own.
+    assert 2 <= len([one for one in tries if one == "1"]) <= 3 * 8, len(tries)
 
 
 def test_a_server_that_asks_without_end_and_takes_no_answer_uses_up_only_its_own(make_gateway: Make) -> None:

@@ -228,8 +228,10 @@ def test_progress_comes_before_the_answer(opened: Socket) -> None:
 # --- ends ------------------------------------------------------------------------------------------------------------
 
 
-def journal(client: Socket) -> dict[str, list[str]]:
-    return client.call("journal")["result"]["structuredContent"]
+def journal(client: Socket, era: str) -> dict[str, list[str]]:
+    """Of the process that serves that era."""
+    ask = modern if era == "modern" else rpc
+    return client.request(ask("tools/call", {"name": "journal", "arguments": {}}))["result"]["structuredContent"]
 
 
 @pytest.mark.parametrize("alias", ["v1http", "v1stdio", "v2http", "v2stdio", "v1ws"])
@@ -241,9 +243,9 @@ def test_a_cancelled_call_is_cancelled_upstream_and_not_answered(gateway: Gatewa
         client.initialize()
         observer.initialize()
         client.send((modern if era == "modern" else rpc)("tools/call", arguments, number=77))
-        assert eventually(lambda: tag in journal(observer)["begun"])
+        assert eventually(lambda: tag in journal(observer, era)["begun"])
         client.send(notification("notifications/cancelled", {"requestId": 77}))
-        assert eventually(lambda: tag in journal(observer)["cancelled"]), journal(observer)
+        assert eventually(lambda: tag in journal(observer, era)["cancelled"]), journal(observer, era)
         assert client.request(rpc("ping", number=78))["result"] == {}
 
 
@@ -258,10 +260,10 @@ def test_with_its_socket_a_client_is_gone(gateway: Gateway, alias: str, era: str
         if era == "legacy":
             client.initialize()
         client.send((modern if era == "modern" else rpc)("tools/call", arguments, number=77))
-        assert eventually(lambda: tag in journal(observer)["begun"])
+        assert eventually(lambda: tag in journal(observer, era)["begun"])
         # Without a word: no close frame.
         client.connection.socket.shutdown(socket.SHUT_RDWR)
-        assert eventually(lambda: tag in journal(observer)["cancelled"]), journal(observer)
+        assert eventually(lambda: tag in journal(observer, era)["cancelled"]), journal(observer, era)
 
 
 def test_clients_that_vanish_leave_nothing_behind(make_gateway: Callable[..., Gateway]) -> None:
@@ -441,27 +443,31 @@ def test_an_upstream_sees_the_headers_and_the_subprotocol_at_the_upgrade(make_ga
             assert seen.headers["Host"] == f"127.0.0.1:{upstream.port}"
 
 
-def test_a_modern_upstream_is_found_out(make_gateway: Callable[..., Gateway]) -> None:
-    seen: list[dict[str, Any]] = []
+@pytest.mark.parametrize("speaks", ["modern", "both"])
+def test_an_upstream_is_spoken_to_in_the_era_of_the_client(make_gateway: Callable[..., Gateway], speaks: str) -> None:
+    """On a socket for each era: what answers `initialize` on the first one may answer nothing else any more."""
+    sockets: list[list[dict[str, Any]]] = []
+    results: dict[str, Any] = {
+        "server/discover": {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "ttlMs": 0},
+        "tools/list": {"tools": [{"name": "do", "inputSchema": {"type": "object"}}], "ttlMs": 0},
+        "tools/call": {"content": [{"type": "text", "text": "done"}]},
+    }
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "w", "version": "1"}}
+    if speaks == "both":
+        results["initialize"] = opening
 
     def handle(message: dict[str, Any]) -> list[Any]:
-        seen.append(message)
-        results: dict[str, Any] = {
-            "server/discover": {
-                "supportedVersions": [MODERN],
-                "capabilities": {"tools": {}},
-                "ttlMs": 0,
-                "cacheScope": "private",
-            },
-            "tools/list": {
-                "tools": [{"name": "do", "inputSchema": {"type": "object"}}],
-                "ttlMs": 0,
-                "cacheScope": "private",
-            },
-            "tools/call": {"content": [{"type": "text", "text": "done"}]},
-        }
-        result = results.get(message["method"])
-        return [{"jsonrpc": "2.0", "id": message["id"], "result": {"resultType": "complete", **result}}] if result else []
+        if message["method"] in ("server/discover", "initialize"):
+            sockets.append([])
+        sockets[-1].append(message)
+        if "id" not in message:
+            return []
+        if message["method"] not in results:
+            return [{"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32022, "message": "not this revision"}}]
+        return [{"jsonrpc": "2.0", "id": message["id"], "result": {"resultType": "complete"} | results[message["method"]]}]
+
+    def calls() -> list[dict[str, Any]]:
+        return [message for seen in sockets for message in seen if message["method"] == "tools/call"]
 
     with SocketUpstream(handle) as upstream:
         gateway = make_gateway({"own": {"type": "ws", "url": upstream.url}})
@@ -469,9 +475,11 @@ def test_a_modern_upstream_is_found_out(make_gateway: Callable[..., Gateway]) ->
         with Socket(gateway.socket_url("own")) as client:
             client.initialize()
             assert text_of(client.call("do")["result"]) == "done"
-    assert "initialize" not in {message["method"] for message in seen}
-    call = next(message for message in seen if message["method"] == "tools/call")
-    assert call["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] == MODERN
+            assert text_of(client.request(modern("tools/call", {"name": "do", "arguments": {}}))["result"]) == "done"
+    assert sockets[0][0]["method"] == "server/discover"
+    assert {seen[0]["method"] for seen in sockets} == {"server/discover", "initialize"}
+    version = "io.modelcontextprotocol/protocolVersion"
+    assert [call["params"].get("_meta", {}).get(version) for call in calls()] == [None if speaks == "both" else MODERN, MODERN]
 
 
 def test_an_upstream_that_closes_in_a_call_fails_it_and_is_opened_anew(make_gateway: Callable[..., Gateway]) -> None:
