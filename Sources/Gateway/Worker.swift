@@ -39,6 +39,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var socketListens: [ConnectionID: Int] = [:]
   /// Sessions whose streams this worker writes, by the connection that reads.
   var streamReaders: [ConnectionID: Session] = [:]
+  /// How many clients of a session wait for what another process has yet to tell of a stream.
+  var earlyResumes: [SessionID: Int] = [:]
   /// Upstream GET streams that this worker reads, by their connection.
   var upstreamStreams: [ConnectionID: UpstreamStream] = [:]
   /// Origins of the pages whose requests are being answered.

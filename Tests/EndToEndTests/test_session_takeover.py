@@ -216,6 +216,28 @@ def test_an_answer_whose_stream_breaks_is_resumed_in_the_next_process(gateway: G
         assert late.methods() == ["answer"]
 
 
+def test_a_client_may_have_an_event_before_the_next_process_knows_of_it(gateway: Gateway, server: StepServer) -> None:
+    with running(gateway, server) as stream:
+        server.say("1")
+        stream.until(lambda: stream.texts == ["1"])
+        takeover = Takeover(gateway)
+        stream.cut()
+        number, sequence = stream.ids[-1].split("-")
+        # As if it had read what comes only now.
+        saying = threading.Timer(0.2, lambda: server.say("2"))
+        saying.start()
+        stream.listen(f"{number}-{int(sequence) + 1}")
+        server.say("3")
+        server.finish()
+        stream.rest()
+        assert stream.texts == ["1", "3"] and stream.methods()[-1] == "answer"
+        saying.join()
+        connection, head = stream.session.listen(f"{number}-{int(sequence) + 100}", timeout=20)
+        assert head.status == 400, "one that nobody gave is waited for in vain"
+        connection.close()
+    takeover.ends()
+
+
 def test_an_answer_that_ended_before_can_be_had_after(gateway: Gateway, server: StepServer) -> None:
     with running(gateway, server) as stream:
         server.say("first")

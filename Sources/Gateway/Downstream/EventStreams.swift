@@ -12,7 +12,7 @@ extension Worker {
     }
     guard let session = session(text, of: connection, view, id: nil) else { return }
     session.touch(now: now)
-    if let lastEventID = head.header(.lastEventID) { return resume(connection, session, lastEventID) }
+    if let lastEventID = head.header(.lastEventID) { return resume(connection, session, lastEventID.array) }
     listen(connection, session)
   }
 
@@ -50,13 +50,14 @@ extension Worker {
     loop.writeStream(connection, gateway.heartbeatFrame)
   }
 
-  private func resume(
-    _ connection: ConnectionID, _ session: Session, _ lastEventID: RawSpan
-  ) {
-    let id = lastEventID.array
+  /// - Parameter attempt: how often it was too early.
+  private func resume(_ connection: ConnectionID, _ session: Session, _ id: [UInt8], attempt: Int = 0) {
     let now = now
-    let resumption = session.withState { $0.log.resume(after: id.rawBytes, connection, now: now) }
+    let isShared = gateway.predecessor.relay != nil && mayWait(session, attempt)
+    let resumption = session.withState { $0.log.resume(after: id.rawBytes, connection, isShared: isShared, now: now) }
     switch resumption {
+    case .early:
+      resumeLater(connection, session, id, attempt)
     case .gone:
       // Of a former process, or of nobody's interest for too long. What it would have brought is not known any more.
       session.haveNews()
@@ -80,6 +81,30 @@ extension Worker {
       guard session.withState({ $0.log.standalone(readBy: connection) }) != nil else { return }
       if gateway.isDraining { return sendAway(connection, session) }
       tellToLookAgain(session, resumed: true)
+    }
+  }
+
+  /// A client may have an event from the process whose place this one takes before that has told of it. It is looked for
+  /// again after pauses that double, for about two seconds, by so many clients of a session at once as may listen.
+  private static var resumeAttempts: Int { 8 }
+  private static var resumePause: UInt64 { 8 }
+
+  private func mayWait(_ session: Session, _ attempt: Int) -> Bool {
+    attempt < Self.resumeAttempts
+      && earlyResumes[session.id, default: 0] < settings.configuration.limits.streamsPerSession
+  }
+
+  private func resumeLater(_ connection: ConnectionID, _ session: Session, _ id: [UInt8], _ attempt: Int) {
+    earlyResumes[session.id, default: 0] += 1
+    after(milliseconds: Self.resumePause << UInt64(attempt)) { [unowned self] in
+      let others = earlyResumes[session.id, default: 1] - 1
+      earlyResumes[session.id] = others > 0 ? others : nil
+      // Its client may have gone meanwhile, or have ended the session.
+      guard loop.setTag(connection, 0) else { return }
+      guard gateway.sessions.find(session.id) === session else {
+        return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+      }
+      resume(connection, session, id, attempt: attempt + 1)
     }
   }
 

@@ -40,6 +40,8 @@ struct EventLog {
     case gone
     /// Events after that id are gone: they did not fit into the log.
     case lost
+    /// Another process may have given that id without having told of it yet.
+    case early
   }
 
   private struct Stream {
@@ -238,13 +240,19 @@ struct EventLog {
     streams[place].detachedAt = now
   }
 
-  mutating func resume(after id: RawSpan, _ reader: ConnectionID, now: UInt64) -> Resumption {
+  /// - Parameter isShared: whether another process may still have something to tell.
+  mutating func resume(
+    after id: RawSpan, _ reader: ConnectionID, isShared: Bool = false, now: UInt64
+  ) -> Resumption {
     guard let dash = id.firstIndex(of: UInt8(ascii: "-")),
       let numberText = id.extracting(0..<dash).decimal, let number = StreamNumber(exactly: numberText),
       let seen = id.extracting((dash + 1)..<id.byteCount).decimal
     else { return .unknown }
-    guard let place = place(of: number) else { return number.isMultiple(of: 2) ? .unknown : .gone }
-    guard seen < streams[place].nextSequence else { return .unknown }
+    guard let place = place(of: number) else {
+      if isShared { return .early }
+      return number.isMultiple(of: 2) ? .unknown : .gone
+    }
+    guard seen < streams[place].nextSequence else { return isShared && streams[place].isForeign ? .early : .unknown }
     let stream = streams[place]
     guard seen >= stream.forgotten else { return .lost }
     let missed = stream.events.filter { $0.sequence > seen }.map {

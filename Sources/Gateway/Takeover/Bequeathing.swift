@@ -23,7 +23,7 @@ extension Gateway {
       Thread(name: "sluice-heir") {
         let failure = relay.serve(
           SessionRelay.Service(
-            first: { state.tellAll($0) }, received: { record, _ in state.received(record, fromSuccessor: relay) }))
+            first: { state.tellAll(relay, $0) }, received: { record, _ in state.received(record, fromSuccessor: relay) }))
         if let failure { logger.warning("what the next process says of sessions can't be read: \(failure)") }
         state.successor.remove(relay)
       })
@@ -62,7 +62,7 @@ extension GatewayState {
   private static let portion = 64 << 10
 
   /// Tells all that is known of sessions by now.
-  fileprivate func tellAll(_ tell: ([UInt8]) -> Bool) {
+  fileprivate func tellAll(_ relay: SessionRelay, _ tell: ([UInt8]) -> Bool) {
     var portion: [UInt8] = []
     func say(_ bytes: [UInt8]) -> Bool {
       portion += bytes
@@ -82,7 +82,9 @@ extension GatewayState {
         guard say(encoded) else { return }
       }
     }
-    _ = say(SessionRecord(SessionRecord.none, .complete).encoded) && tell(portion)
+    guard tell(portion) else { return }
+    // Behind what was added meanwhile: clients have that already.
+    relay.complete()
   }
 
   /// What the successor says.

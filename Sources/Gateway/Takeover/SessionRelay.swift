@@ -27,11 +27,16 @@ package final class SessionRelay: Sendable {
 
   /// Tells the other process. False once it has gone.
   @discardableResult
-  func add(_ record: SessionRecord) -> Bool {
-    let bytes = record.encoded
+  func add(_ record: SessionRecord) -> Bool { add(record.encoded) }
+
+  /// Tells that everything that there was has been said, even if much waits.
+  func complete() { add(SessionRecord(SessionRecord.none, .complete).encoded, isSmall: true) }
+
+  @discardableResult
+  private func add(_ bytes: [UInt8], isSmall: Bool = false) -> Bool {
     let (isTold, wakes) = state.withLock { state in
       guard !state.isOver, !state.isEnding else { return (false, false) }
-      guard state.waiting.count + bytes.count <= Self.most else { return (true, false) }
+      guard isSmall || state.waiting.count + bytes.count <= Self.most else { return (true, false) }
       defer { state.waiting += bytes }
       return (true, state.waiting.isEmpty)
     }

@@ -338,6 +338,36 @@ struct EventLogTests {
     }
   }
 
+  @Test("An id that another process may have given and not told of yet is early, as long as that one lives")
+  func early() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let stream = log.open(.answer, one)
+    _ = append("1", to: stream, in: &log)
+    var other = copy(log.pieces)
+    let own = other.open(.answer, two)
+    func kind(_ id: String, isShared: Bool) -> String {
+      switch other.resume(after: Array(id.utf8).rawBytes, two, isShared: isShared, now: 0) {
+      case .replay: "replay"
+      case .unknown: "unknown"
+      case .gone: "gone"
+      case .lost: "lost"
+      case .early: "early"
+      }
+    }
+    #expect(kind("2-1", isShared: true) == "replay")
+    #expect(kind("2-2", isShared: true) == "early" && kind("2-2", isShared: false) == "unknown")
+    #expect(kind("4-1", isShared: true) == "early" && kind("4-1", isShared: false) == "unknown")
+    #expect(kind("5-1", isShared: true) == "early" && kind("5-1", isShared: false) == "gone")
+    #expect(kind("\(own)-9", isShared: true) == "unknown", "it is this one's to give")
+    #expect(kind("2", isShared: true) == "unknown" && kind("x-1", isShared: true) == "unknown")
+    // It is told.
+    _ = append("2", to: stream, in: &log)
+    _ = other.adopt(log.latestPiece(of: stream)!, now: 0)
+    #expect(kind("2-2", isShared: true) == "replay")
+    _ = other.takeOver(answers: true, now: 0)
+    #expect(kind("2-9", isShared: true) == "unknown")
+  }
+
   @Test("Another process begins with numbers of its own, and what it is left goes on under the old ones")
   func numbers() {
     var log = EventLog(capacity: 1000, resumeWindow: 100)
