@@ -291,6 +291,65 @@ def test_a_command_that_never_answers_initialize_does_not_hold_up_its_legacy_cli
     assert noted(starts) == ["start", "start", "initialize"]
 
 
+@pytest.mark.parametrize("way", ["die", "hang"])
+def test_a_command_that_takes_initialize_no_more_after_a_restart_is_served_by_translation(
+    make_gateway: Make, tmp_path: Path, way: str
+) -> None:
+    starts, mode = tmp_path / "starts", tmp_path / "mode"
+    mode.write_text("take")
+    settings = {"first_list_wait": "300ms", "start_timeout": "3s", "limits": {"probe_timeout": "1s"}}
+    gateway = served(make_gateway, command(starts, str(mode)), settings=settings)
+    session = LegacySession(gateway.port)
+
+    def era() -> str:
+        answer = session.call("where").message
+        return json.loads(text_of(answer["result"]))["era"] if "result" in answer else ""
+
+    assert eventually(lambda: era() == "legacy", 20)
+    mode.write_text(way)
+    for pid in processes(gateway):
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: era() == "modern", 30), gateway.log
+    assert legacy_names(session)[-1] == MODERN_ONLY
+    # It is tried again, and then no more.
+    assert eventually(lambda: "two is of the modern era only" in gateway.log, 60), gateway.log
+    assert eventually(lambda: len(processes(gateway)) == 1, 20), gateway.children()
+    tried = noted(starts).count("initialize")
+    for _ in range(3):
+        assert legacy_call(LegacySession(gateway.port), "where")["era"] == "modern"
+    assert noted(starts).count("initialize") == tried
+    # Another start may be of another version.
+    mode.write_text("take")
+    os.kill(processes(gateway)[0], signal.SIGKILL)
+    assert eventually(lambda: era() == "legacy", 30), gateway.log
+
+
+def test_clients_have_the_server_by_translation_while_its_legacy_process_takes_long_to_be_back(
+    make_gateway: Make, tmp_path: Path
+) -> None:
+    mode = tmp_path / "mode"
+    mode.write_text("take")
+    settings = {"first_list_wait": "300ms", "limits": {"probe_timeout": "1s"}}
+    gateway = served(make_gateway, command(tmp_path / "starts", str(mode)), settings=settings)
+    session = LegacySession(gateway.port)
+    assert eventually(lambda: legacy_call(session, "where")["era"] == "legacy", 20)
+    stream, told = heard(session)
+    with stream:
+        mode.write_text("slow")
+        os.kill(legacy_call(session, "where")["pid"], signal.SIGKILL)
+        # Of either change: the tools and the prompts are others.
+        assert {next(told)["method"] for _ in range(2)} == {
+            "notifications/tools/list_changed",
+            "notifications/prompts/list_changed",
+        }
+        assert legacy_call(session, "where")["era"] == "modern"
+        assert {next(told)["method"] for _ in range(2)} == {
+            "notifications/tools/list_changed",
+            "notifications/prompts/list_changed",
+        }
+        assert legacy_call(session, "where")["era"] == "legacy"
+
+
 # --- news ------------------------------------------------------------------------------------------------------------
 
 

@@ -205,6 +205,7 @@ actor ControlPlane {
         let cameBack = cluster.profile == nil || supervisor.failures > 0
         supervisor.failures = 0
         cluster.update(.ready(profile))
+        noteFare(of: cluster)
         promote(cluster)
         if cameBack {
           let how = "\(profile.transport), \(profile.revision.label)"
@@ -223,10 +224,12 @@ actor ControlPlane {
           refused(cluster, error.text)
           break
         }
+        if error.meaning == .silence, cluster.isSecondFace, fellSilent(cluster, error.text) { break }
         supervisor.failures += 1
         let delay = min(UInt64(500) << min(supervisor.failures - 1, 6), 30_000)
         if supervisor.failures == 1 { tellFailure(of: cluster, error) }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
+        noteFare(of: cluster)
         if lists[cluster.id]?.isFresh == true {
           // Listed as before, but no longer to be kept.
           lists[cluster.id]?.isFresh = false
@@ -413,6 +416,8 @@ struct UpstreamFailure: Error, Sendable {
     case unavailable
     /// It does not speak so, until something about it changes.
     case refusal
+    /// Its process or connection has ended on `initialize`, or has said nothing to it.
+    case silence
     /// It speaks, but not on this now: no reason to look at it afresh.
     case passing
   }

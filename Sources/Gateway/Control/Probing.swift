@@ -140,7 +140,7 @@ extension ControlPlane {
           continuation.resume(returning: $0)
         }
       case .waiting, .closed:
-        continuation.resume(returning: .failure(.failed("its conversation is being opened")))
+        continuation.resume(returning: .failure(.unable("its conversation is being opened")))
       }
     }
     switch result {
@@ -161,8 +161,7 @@ extension ControlPlane {
       for waiter in binding.failed() where waiter.exchange != .none {
         gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
       }
-      let meaning: UpstreamFailure.Meaning = isRefusal(error, of: cluster) ? .refusal : .unavailable
-      var failure = HandshakeFailure(failure: UpstreamFailure(error.text, meaning))
+      var failure = HandshakeFailure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
       }
@@ -171,16 +170,17 @@ extension ControlPlane {
   }
 
   /// Whether a server does not speak the legacy era at all, rather than not now.
-  func isRefusal(_ error: Worker.EstablishFailure, of cluster: Cluster) -> Bool {
+  func meaning(of error: Worker.EstablishFailure, for cluster: Cluster) -> UpstreamFailure.Meaning {
     switch error {
-    case .refused: return true
+    case .refused: return .refusal
     case .status(let refusal, _):
-      return (400..<500).contains(refusal.status) && ![408, 425, 429].contains(refusal.status)
-    case .unable: return false
+      let isForGood = (400..<500).contains(refusal.status) && ![408, 425, 429].contains(refusal.status)
+      return isForGood ? .refusal : .unavailable
+    case .unable: return .unavailable
     case .failed:
       // A process or a WebSocket that ends on the first `initialize`, or says nothing to it for as long as a start may take.
-      guard case .url(let remote) = cluster.server?.kind else { return cluster.profile == nil }
-      return remote.transport == .webSocket && cluster.profile == nil
+      if case .url(let remote) = cluster.server?.kind, remote.transport != .webSocket { return .unavailable }
+      return cluster.profile == nil ? .refusal : .silence
     }
   }
 

@@ -26,6 +26,12 @@ struct SecondFaceState: Sendable {
 
   private let isCommand: Bool
   private var standing = Standing.needless
+  /// How often in a row it has ended on `initialize`, or said nothing to it, though the server itself was there.
+  private var silences = 0
+  /// Since when its calls have failed though those of the server would not.
+  private var missedSince: UInt64?
+  /// It was there and has been missed for so long that its clients have the server by translation until it is back.
+  private(set) var isAway = false
 
   init(isCommand: Bool) { self.isCommand = isCommand }
 
@@ -52,15 +58,22 @@ struct SecondFaceState: Sendable {
       standing = .untried
       return .nothing
     }
-    standing = .open
+    open()
     return .open
   }
 
   /// A client of the legacy era looks at the server.
   mutating func wanted() -> Action {
     guard isUntried else { return .nothing }
-    standing = .open
+    open()
     return .open
+  }
+
+  private mutating func open() {
+    standing = .open
+    silences = 0
+    missedSince = nil
+    isAway = false
   }
 
   /// It does not take `initialize`.
@@ -68,5 +81,38 @@ struct SecondFaceState: Sendable {
     guard isOpen else { return .nothing }
     standing = .refused
     return .close
+  }
+
+  /// What has taken `initialize` before has now ended on it, or said nothing to it. Once may be for a reason of the moment:
+  /// its former process may still hold what it needs.
+  mutating func silent(isServerReady: Bool) -> Action {
+    guard isServerReady else { return .nothing }
+    silences += 1
+    return silences < 2 ? .nothing : refused()
+  }
+
+  // MARK: Absence
+
+  /// The face or the server was looked at, or went away. True if that is how the face began to be missed.
+  mutating func fared(isReady: Bool, isServerReady: Bool, now: UInt64) -> Bool {
+    if isReady {
+      silences = 0
+      isAway = false
+    }
+    // What is down in both eras is down for everybody.
+    guard isOpen, !isReady, isServerReady else {
+      missedSince = nil
+      return false
+    }
+    guard missedSince == nil else { return false }
+    missedSince = now
+    return true
+  }
+
+  /// Time has passed. True if the face has been missed for that long, and counts as away from now on.
+  mutating func waited(_ patience: UInt64, now: UInt64) -> Bool {
+    guard !isAway, let since = missedSince, now >= since + patience else { return false }
+    isAway = true
+    return true
   }
 }

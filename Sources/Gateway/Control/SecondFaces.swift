@@ -22,9 +22,11 @@ extension ControlPlane {
   /// What clients of the legacy era call: of each server the second face, once it has answered.
   var legacyClusters: [Cluster] { clusters.map { face(of: $0) ?? $0 } }
 
-  /// The second face of a server, if that has ever answered.
+  /// The second face of a server, if that has ever answered and is not away.
   func face(of cluster: Cluster) -> Cluster? {
-    guard let face = faces[cluster.id]?.cluster, face.profile != nil else { return nil }
+    guard let known = faces[cluster.id], let face = known.cluster, face.profile != nil, !known.state.isAway else {
+      return nil
+    }
     return face
   }
 
@@ -39,9 +41,10 @@ extension ControlPlane {
     faces[cluster.id]?.cluster.map { !$0.hasAnswered } ?? false
   }
 
-  /// A face that has not answered well may still do so.
+  /// A face that has not answered well, or does not any more, may still do so.
   func isFacePromised(of cluster: Cluster) -> Bool {
-    faces[cluster.id]?.cluster.map { $0.profile == nil } ?? false
+    guard let known = faces[cluster.id], let face = known.cluster else { return false }
+    return face.profile == nil || known.state.isAway
   }
 
   // MARK: What becomes of it
@@ -100,9 +103,48 @@ extension ControlPlane {
   /// It does not take `initialize`: a server of the modern era only, until it is looked at afresh.
   func refused(_ face: Cluster, _ why: String) {
     guard let cluster = server(of: face), let action = faces[cluster.id]?.state.refused() else { return }
-    logger.debug("\(cluster.alias) is of the modern era only: \(why)", metadata: ["server": "\(cluster.alias)"])
+    close(face, of: cluster, action, why)
+  }
+
+  /// It was there, and now ends on `initialize` or says nothing to it. True if it is given up for that.
+  func fellSilent(_ face: Cluster, _ why: String) -> Bool {
+    guard let cluster = server(of: face),
+      let action = faces[cluster.id]?.state.silent(isServerReady: cluster.isReady), action == .close
+    else { return false }
+    close(face, of: cluster, action, why)
+    return true
+  }
+
+  private func close(_ face: Cluster, of cluster: Cluster, _ action: SecondFaceState.Action, _ why: String) {
+    // That a server has never been of the legacy era is no news.
+    logger.log(
+      level: face.profile == nil ? .debug : .warning, "\(cluster.alias) is of the modern era only: \(why)",
+      metadata: ["server": "\(cluster.alias)"])
     perform(action, cluster)
     settle(cluster)
+  }
+
+  /// A server or its face was looked at, or went away. A face that is missed comes back soon, as a rule: clients are told
+  /// of other lists only where it does not.
+  func noteFare(of cluster: Cluster) {
+    guard let server = cluster.isSecondFace ? server(of: cluster) : cluster,
+      let face = faces[server.id]?.cluster, face.profile != nil,
+      let begins = faces[server.id]?.state.fared(
+        isReady: face.isReady, isServerReady: server.isReady, now: worker.now), begins
+    else { return }
+    Task {
+      let patience = max(gateway.configuration.firstListWait.milliseconds, probeTimeout)
+      await pause(patience)
+      guard !stopped, faces[server.id]?.cluster === face,
+        faces[server.id]?.state.waited(patience, now: worker.now) == true
+      else { return }
+      if case .down(let reason, _, _) = face.health {
+        logger.info(
+          "\(server.alias) is served to clients of the legacy era by translation until it is back in that era: \(reason)",
+          metadata: ["server": "\(server.alias)"])
+      }
+      merge()
+    }
   }
 
   private func settle(_ cluster: Cluster) {
@@ -176,7 +218,7 @@ extension ControlPlane {
     }
     switch result {
     case .success(let established): worker.end(established.open, face)
-    case .failure(let error): if isRefusal(error, of: face) { refused(face, error.text) }
+    case .failure(let error): if meaning(of: error, for: face) == .refusal { refused(face, error.text) }
     }
   }
 

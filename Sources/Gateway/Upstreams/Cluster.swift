@@ -194,6 +194,8 @@ final class Cluster: Sendable {
 
   var profile: Profile? { health.profile }
 
+  var isReady: Bool { if case .ready = health { true } else { false } }
+
   /// A probe has ended, well or not.
   var hasAnswered: Bool {
     if case .unknown = health { false } else { true }

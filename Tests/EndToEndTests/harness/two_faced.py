@@ -1,6 +1,6 @@
 """A server of both eras that offers something else in each. Over HTTP it runs inside the test's process; as a program of
 its own it speaks over stdio, in the era of the first request that it understands:
-`two_faced.py [--starts FILE] [--initialize refuse|die|slow|hang]`."""
+`two_faced.py [--starts FILE] [--initialize refuse|die|slow|hang|FILE]`, where the file says it for processes to come."""
 
 from __future__ import annotations
 
@@ -213,6 +213,9 @@ def main() -> None:
     parser.add_argument("--starts")
     parser.add_argument("--initialize", default="take")
     chosen = parser.parse_args()
+    if os.path.exists(chosen.initialize):
+        with open(chosen.initialize) as file:
+            chosen.initialize = file.read().strip()
     server, era = TwoFaced(), ""
     listens: list[tuple[Any, dict[str, Any]]] = []
     subscribed = False

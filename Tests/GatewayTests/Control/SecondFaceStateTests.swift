@@ -39,6 +39,47 @@ struct SecondFaceStateTests {
     #expect(state.isUntried == isCommand)
   }
 
+  @Test("One that ends on `initialize` twice in a row is given up until the server is found again")
+  func silent() {
+    var state = SecondFaceState(isCommand: true)
+    _ = state.found(.modern, isWanted: true)
+    // A server that is down in both eras says nothing of either.
+    for _ in 0..<5 { #expect(state.silent(isServerReady: false) == .nothing) }
+    #expect(state.silent(isServerReady: true) == .nothing)
+    _ = state.fared(isReady: true, isServerReady: true, now: 0)
+    #expect(state.silent(isServerReady: true) == .nothing, "once after it was there")
+    #expect(state.silent(isServerReady: true) == .close && !state.isOpen)
+    #expect(state.found(.modern, isWanted: true) == .open)
+    #expect(state.silent(isServerReady: true) == .nothing, "the server is another one")
+  }
+
+  @Test("One that is missed for long is away until it is back")
+  func away() {
+    var state = SecondFaceState(isCommand: true)
+    _ = state.found(.modern, isWanted: true)
+    #expect(state.fared(isReady: false, isServerReady: true, now: 10) == true)
+    #expect(state.fared(isReady: false, isServerReady: true, now: 50) == false, "as before")
+    #expect(state.waited(100, now: 109) == false && !state.isAway)
+    #expect(state.waited(100, now: 110) == true && state.isAway)
+    #expect(state.waited(100, now: 120) == false, "told once")
+    #expect(state.fared(isReady: false, isServerReady: false, now: 130) == false && state.isAway, "nothing better is there")
+    #expect(state.fared(isReady: true, isServerReady: false, now: 140) == false && !state.isAway)
+  }
+
+  @Test("One that is back soon, or down with its server, is not away")
+  func backSoon() {
+    var state = SecondFaceState(isCommand: false)
+    _ = state.found(.modern, isWanted: true)
+    #expect(state.fared(isReady: false, isServerReady: true, now: 0) == true)
+    _ = state.fared(isReady: true, isServerReady: true, now: 50)
+    #expect(state.fared(isReady: false, isServerReady: true, now: 60) == true)
+    #expect(state.waited(100, now: 100) == false, "it was there meanwhile")
+    _ = state.fared(isReady: false, isServerReady: false, now: 110)
+    #expect(state.waited(100, now: 1000) == false)
+    #expect(state.fared(isReady: false, isServerReady: true, now: 1000) == true, "the server is back before it")
+    #expect(state.waited(100, now: 1050) == false && state.waited(100, now: 1100))
+  }
+
   @Test("A server that goes back to the legacy era needs none")
   func legacy() {
     var state = SecondFaceState(isCommand: false)
