@@ -103,8 +103,11 @@ extension Worker {
     drainSockets()
     for (connection, session) in streamReaders { sendAway(connection, session) }
     loop.drainConnections(grace: grace)
-    // Streams of HTTP+SSE bring the answers of calls, and end with them.
-    reportWhenIdle { [self] in exchanges.count > 0 || loop.downstreamCount > streamReaders.count }
+    // Streams of HTTP+SSE bring the answers of calls, and end with them. What the gateway itself asks is not waited for: a
+    // call that needs the answer is there too.
+    reportWhenIdle { [self] in
+      loop.downstreamCount > streamReaders.count || !exchanges.ids(where: { !$0.isGatewaysOwn }).isEmpty
+    }
   }
 
   /// A client that only listens shall do so elsewhere, and not all at the same moment.

@@ -183,6 +183,9 @@ final class Exchange {
     }
   }
 
+  /// Whether nobody but the gateway itself awaits its answer.
+  var isGatewaysOwn: Bool { if case .local = origin { true } else { false } }
+
   var isCarrying: Bool {
     if case .carrying = origin { true } else { false }
   }

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from harness import two_faced
 from harness.activation import activate
 from harness.certificates import Authority
 from harness.gateway import Gateway
 from harness.load import Load
-from harness.processes import Child, eventually, free_port
+from harness.processes import Child, eventually, free_port, listens
 from harness.reloadable import Reloadable
 from harness.sockets import Socket
 from harness.upstreams import stdio_entry, wire_command
@@ -405,6 +407,39 @@ def test_a_request_in_the_moment_of_the_drain_is_answered(make_gateway: Make) ->
     assert gateway.child.process.wait(10) == 0
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+def test_an_end_does_not_wait_for_a_command_that_has_not_answered_initialize(
+    make_gateway: Make, tmp_path: Path, era: str
+) -> None:
+    starts = tmp_path / "starts"
+    arguments = [two_faced.__file__, "--starts", str(starts), "--initialize", "hang"]
+    hanging = {"command": sys.executable, "args": arguments, "era": era}
+    settings = {"servers": {"two": hanging}, "drain_timeout": "10m", "first_list_wait": "300ms"}
+    gateway = make_gateway(settings=settings, wait=False)
+    assert eventually(lambda: listens(gateway.port), 20)
+    LegacySession(gateway.port)
+    assert eventually(lambda: "initialize" in starts.read_text(), 20)
+    gateway.child.process.send_signal(signal.SIGTERM)
+    assert gateway.child.process.wait(60) == 0
+
+
+def test_an_end_waits_for_the_call_that_waits_for_initialize(make_gateway: Make, tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    arguments = [two_faced.__file__, "--starts", str(starts), "--initialize", "slow"]
+    slow = {"command": sys.executable, "args": arguments, "era": "legacy", "isolation": "session"}
+    gateway = make_gateway(settings={"servers": {"two": slow}})
+    assert eventually(lambda: "two is ready" in gateway.log, 30), gateway.log
+    session = LegacySession(gateway.port)
+    with Connection(gateway.port, timeout=60) as connection:
+        connection.send(session.bytes_of(rpc("tools/call", {"name": "where", "arguments": {}}, 1)))
+        assert eventually(lambda: starts.read_text().count("initialize") == 2, 20), gateway.log
+        gateway.child.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: "draining" in gateway.log, 10)
+        answer = connection.response()
+        assert answer.status == 200 and "result" in answer.message, answer
+    assert gateway.child.process.wait(60) == 0
 
 
 def test_a_second_signal_ends_at_once(make_gateway: Make) -> None:
