@@ -62,7 +62,7 @@ struct SecondFaceStateTests {
     #expect(state.waited(100, now: 109) == false && !state.isAway)
     #expect(state.waited(100, now: 110) == true && state.isAway)
     #expect(state.waited(100, now: 120) == false, "told once")
-    #expect(state.fared(isReady: false, isServerReady: false, now: 130) == false && state.isAway, "nothing better is there")
+    #expect(state.fared(isReady: false, isServerReady: false, now: 130) == false && state.isAway, "nothing is better")
     #expect(state.fared(isReady: true, isServerReady: false, now: 140) == false && !state.isAway)
   }
 
