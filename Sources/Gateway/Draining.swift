@@ -45,7 +45,7 @@ extension Gateway {
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.stopListening() } }
     control.end()
-    patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.
     state.busyWorkers.store(allWorkers.count, ordering: .relaxed)

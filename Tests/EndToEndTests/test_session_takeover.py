@@ -427,6 +427,50 @@ def test_a_call_of_the_old_process_is_cancelled_by_way_of_the_new_one(gateway: G
     takeover.ends()
 
 
+@pytest.mark.parametrize("is_used_between", [False, True])
+def test_a_call_goes_on_over_two_takeovers(gateway: Gateway, server: StepServer, is_used_between: bool) -> None:
+    stream = Stream(LegacySession(gateway.port, capabilities={"roots": {}}))
+    stream.call("steps")
+    assert server.begun.wait(10)
+    server.say("1")
+    stream.until(lambda: stream.texts == ["1"])
+    first = Takeover(gateway)
+    if is_used_between:
+        assert stream.session.post(rpc("ping")).status == 200
+    second = Takeover(gateway)
+    server.steps.put({"jsonrpc": "2.0", "id": "q", "method": "roots/list"})
+    stream.until(lambda: "roots/list" in stream.methods())
+    answer = {"jsonrpc": "2.0", "id": stream.messages[-1]["id"], "result": {"roots": []}}
+    assert stream.session.post(answer).status == 202
+    assert eventually(lambda: {"jsonrpc": "2.0", "id": "q", "result": {"roots": []}} in server.requests("response"))
+    stream.cut()
+    server.say("2")
+    stream.listen(stream.ids[-1])
+    stream.until(lambda: stream.texts == ["1", "2"])
+    assert second.old.process.poll() is None, "it passes on what the first one says"
+    server.say("3")
+    server.finish()
+    stream.rest()
+    assert stream.texts == ["1", "2", "3"] and stream.methods()[-1] == "answer"
+    first.ends()
+    second.ends()
+
+
+def test_a_session_that_is_ended_after_two_takeovers_ends_in_the_first_process(
+    gateway: Gateway, server: StepServer
+) -> None:
+    with running(gateway, server) as stream:
+        server.say("1")
+        stream.until(lambda: stream.texts == ["1"])
+        first, second = Takeover(gateway), Takeover(gateway)
+        assert stream.session.delete().status == 200
+        stream.rest()
+        assert stream.texts == ["1"] and "result" not in stream.messages[-1]
+        server.finish()
+    first.ends()
+    second.ends()
+
+
 @pytest.mark.parametrize("where", ["old", "new"])
 def test_a_session_that_is_ended_in_one_process_is_not_there_in_the_other(
     gateway: Gateway, server: StepServer, where: str

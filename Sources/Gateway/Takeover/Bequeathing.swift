@@ -23,7 +23,8 @@ extension Gateway {
       Thread(name: "sluice-heir") {
         let failure = relay.serve(
           SessionRelay.Service(
-            first: { state.tellAll(relay, $0) }, received: { record, _ in state.received(record, fromSuccessor: relay) }))
+            first: { state.tellAll(relay, $0) }, received: { record, _ in state.received(record, fromSuccessor: relay) }
+          ))
         if let failure { logger.warning("what the next process says of sessions can't be read: \(failure)") }
         state.successor.remove(relay)
       })
@@ -56,6 +57,9 @@ extension Gateway {
 }
 
 extension GatewayState {
+  /// Whether this process passes on what one before it and one after it tell each other.
+  var isBetween: Bool { predecessor.relay != nil && successor.relay != nil }
+
   /// Bytes of events that a successor is told of at once, at most.
   private static let mostEvents = 128 << 20
   /// Bytes that are told at a time.
@@ -71,8 +75,8 @@ extension GatewayState {
       return tell(portion)
     }
     // What a former process has left first: a session that is made of it meanwhile is told again, and in full.
-    for session in inheritance.sessions {
-      if let encoded = inheritance.encoded(of: session), !say(encoded) { return }
+    for encoded in inheritance.tell(relay) {
+      guard say(encoded) else { return }
     }
     var events = 0
     for session in sessions.all where session.transport == .streamableHTTP {
@@ -92,8 +96,7 @@ extension GatewayState {
     switch record.contents {
     case .reply(let message): replied(message, record.session)
     case .ended(let minute, let share, let number):
-      predecessor.relay?.end(record.session, opened: minute, share: share) {}
-      ended(record.session, opened: minute, share: share) {
+      end(record.session, opened: minute, share: share, beside: predecessor.relay) {
         relay.add(SessionRecord(record.session, .noted(number: number)))
       }
     case .noted(let number): relay.noted(number)
@@ -103,7 +106,10 @@ extension GatewayState {
 
   /// What a client has said to another process, in answer to this one.
   private func replied(_ message: [UInt8], _ id: SessionID) {
-    guard let session = sessions.find(id) else { return }
+    guard let session = sessions.find(id) else {
+      predecessor.relay?.add(SessionRecord(id, .reply(message)))
+      return
+    }
     post(to: Int(session.id.worker)) { worker in
       let envelopes = worker.requestScanner
       let envelope = envelopes.scan(message.rawBytes, depth: worker.settings.depth)
@@ -115,8 +121,18 @@ extension GatewayState {
     }
   }
 
-  /// The client of a session has ended it elsewhere.
-  func ended(
+  /// The client of a session has ended it elsewhere, which is passed on. `done` is called once both know.
+  func end(
+    _ id: SessionID, opened minute: UInt32, share: UInt16, beside other: SessionRelay?,
+    _ done: @escaping @Sendable () -> Void
+  ) {
+    let noted = Gathering(other == nil ? 1 : 2)
+    let note = { @Sendable in if noted.arrive() { done() } }
+    other?.end(id, opened: minute, share: share, note)
+    ended(id, opened: minute, share: share, note)
+  }
+
+  private func ended(
     _ id: SessionID, opened minute: UInt32, share: UInt16, _ done: @escaping @Sendable () -> Void
   ) {
     endedSessions.learn(id, opened: minute, share: share)

@@ -33,8 +33,8 @@ struct Estate {
     bytes += amount
   }
 
-  /// How the records of a session came.
-  func encoded(of session: SessionID) -> [UInt8]? { records[session] }
+  /// How the records of each session came.
+  var all: [[UInt8]] { Array(records.values) }
 
   /// The records of a session, in the order in which they came.
   func records(of session: SessionID) -> [SessionRecord] {

@@ -12,6 +12,8 @@ final class Inheritance: Sendable {
     var endedAt: UInt64?
     /// Whether another process may still have streams of its own.
     var isShared = false
+    /// The process that takes this one's place, once it has been told all of the estate: it hears what is added.
+    weak var heir: SessionRelay?
     /// Messages for streams that are the other process's yet.
     var held: [(session: SessionID, frame: Frame)] = []
   }
@@ -21,8 +23,6 @@ final class Inheritance: Sendable {
 
   private let state = Mutex(State())
 
-  var sessions: [SessionID] { state.withLock { $0.estate.sessions } }
-  func encoded(of session: SessionID) -> [UInt8]? { state.withLock { $0.estate.encoded(of: session) } }
   func remove(_ session: SessionID) { state.withLock { $0.estate.remove(session) } }
 
   /// Another process begins to tell.
@@ -39,7 +39,17 @@ final class Inheritance: Sendable {
   /// session anew in between.
   func receive(_ encoded: [UInt8], of id: SessionID, in table: SessionTable, _ apply: (Session) -> Void) {
     state.withLock { state in
-      if let session = table.find(id) { apply(session) } else { state.estate.keep(encoded, of: id) }
+      if let session = table.find(id) { return apply(session) }
+      state.estate.keep(encoded, of: id)
+      state.heir?.pass(encoded)
+    }
+  }
+
+  /// All that is kept, as it came. What is added from here on is passed to the process that is told of it.
+  func tell(_ heir: SessionRelay) -> [[UInt8]] {
+    state.withLock { state in
+      state.heir = heir
+      return state.estate.all
     }
   }
 
@@ -193,8 +203,9 @@ extension GatewayState {
     case .allLeft:
       for (session, frame) in inheritance.settle(isOver: false, now: System.uptime) { deliver(frame, session) }
     case .ended(let minute, let share, let number):
-      successor.relay?.end(id, opened: minute, share: share) {}
-      ended(id, opened: minute, share: share) { relay.add(SessionRecord(id, .noted(number: number))) }
+      end(id, opened: minute, share: share, beside: successor.relay) {
+        relay.add(SessionRecord(id, .noted(number: number)))
+      }
     case .noted(let number): relay.noted(number)
     case .complete, .reply, .unknown: break
     }

@@ -29,6 +29,9 @@ package final class SessionRelay: Sendable {
   @discardableResult
   func add(_ record: SessionRecord) -> Bool { add(record.encoded) }
 
+  /// Tells it what came from a third one, as it came.
+  func pass(_ encoded: [UInt8]) { add(encoded) }
+
   /// Tells that everything that there was has been said, even if much waits.
   func complete() { add(SessionRecord(SessionRecord.none, .complete).encoded, isSmall: true) }
 
