@@ -17,7 +17,7 @@ from harness import two_faced
 from harness.client import ANSWERS, Driver, Trace, text_of
 from harness.conversation import CHECKS, Pairing, conversation, options
 from harness.gateway import Gateway
-from harness.processes import alive, eventually
+from harness.processes import alive, eventually, listens
 from harness.reloadable import Reloadable
 from harness.sockets import Socket
 from harness.two_faced import TwoFacedUpstream
@@ -216,6 +216,18 @@ def test_clients_are_let_in_when_both_eras_are_known(make_gateway: Make, upstrea
     upstream.initialize_delay = 1.5
     gateway = served(make_gateway, {"url": upstream.url}, settings={"first_list_wait": "30s"})
     assert_each_era_has_its_own(gateway, LegacySession(gateway.port))
+
+
+def test_modern_clients_are_let_in_though_a_server_is_never_found_out_in_the_legacy_era(
+    make_gateway: Make, upstream: TwoFacedUpstream
+) -> None:
+    upstream.initialize_delay = 600
+    settings = {"servers": {"two": {"url": upstream.url}}, "first_list_wait": "10m", "limits": {"probe_timeout": "10m"}}
+    gateway = make_gateway(settings=settings, wait=False)
+    assert eventually(lambda: listens(gateway.port), 20)
+    call = modern("tools/call", {"name": "where", "arguments": {}})
+    answer = post_modern(gateway.port, call, timeout=60).message
+    assert json.loads(text_of(answer["result"]))["era"] == "modern"
 
 
 def test_a_server_that_forgets_the_legacy_era_is_served_by_translation(

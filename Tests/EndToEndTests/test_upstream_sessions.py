@@ -280,6 +280,20 @@ def test_a_second_initialize_opens_another_session_and_ends_the_first(
     assert session.post(rpc("ping")).status == 200
 
 
+def test_a_second_initialize_that_finds_no_room_leaves_the_first_session(
+    make_gateway: Make, server: ScriptedServer
+) -> None:
+    settings = {
+        "servers": {"own": {"url": server.url, "type": "http"}},
+        "sessions": {"max": 1, "per_client": 1},
+    }
+    session = LegacySession(make_gateway(settings=settings).port)
+    upstream = who(session)
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    assert session.post(rpc("initialize", params)).status == 503
+    assert who(session) == upstream
+
+
 # --- HTTP+SSE upstreams ----------------------------------------------------------------------------------------------
 
 

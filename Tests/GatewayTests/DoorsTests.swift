@@ -13,6 +13,15 @@ struct DoorsTests {
     #expect(doors.look(down: ["a"], allHaveAnswered: false) == .open)
   }
 
+  @Test("do not stay closed for long because of what servers are in the legacy era")
+  func faces() {
+    var doors = Doors()
+    #expect(doors.look(down: [], allHaveAnswered: true, areFacesKnown: false) == .wait)
+    doors.faceWaitEnded()
+    #expect(doors.look(down: [], allHaveAnswered: false, areFacesKnown: false) == .wait)
+    #expect(doors.look(down: [], allHaveAnswered: true, areFacesKnown: false) == .open)
+  }
+
   @Test("stay closed until the servers that are needed answer")
   func needed() {
     var doors = Doors(needed: ["a", "b"])

@@ -46,6 +46,7 @@ actor ControlPlane {
   /// When clients are let in, and what is called then; nil once that is settled.
   private var doors: Doors?
   private var openDoors: (@Sendable () -> Void)?
+  private var isFaceWaitBegun = false
   private var relief: Relief?
 
   init(gateway: GatewayState, roster: Roster, worker: WorkerHandle, journal: NameJournal? = nil, logger: Logger) {
@@ -109,13 +110,32 @@ actor ControlPlane {
   private func letClientsIn() {
     guard let doors, let openDoors else { return }
     let down = clusters.filter { if case .ready = $0.health { false } else { true } }.map(\.alias)
-    let action = doors.look(down: Set(down), allHaveAnswered: allHaveAnswered)
-    if action == .wait { return }
+    let haveAnswered = clusters.allSatisfy(\.hasAnswered)
+    let action = doors.look(down: Set(down), allHaveAnswered: haveAnswered, areFacesKnown: allHaveAnswered)
+    if action == .wait {
+      // Where another process serves meanwhile nobody is held up.
+      if haveAnswered, relief == nil { boundFaceWait() }
+      return
+    }
     let relief = relief
     self.doors = nil
     self.openDoors = nil
     self.relief = nil
     if case .giveUp(let missing) = action { relief?.gaveUp(missing) } else { openDoors() }
+  }
+
+  /// For how long clients are kept out only because of what servers are in the legacy era.
+  private static var faceWait: UInt64 { 1000 }
+
+  private func boundFaceWait() {
+    guard !isFaceWaitBegun else { return }
+    isFaceWaitBegun = true
+    Task {
+      await pause(Self.faceWait)
+      if mergeScheduled { merge() }
+      doors?.faceWaitEnded()
+      letClientsIn()
+    }
   }
 
   /// Nothing is looked after any more: what goes away from now on stays away.

@@ -7,7 +7,8 @@ import Reactor
 struct SecondFace {
   var state: SecondFaceState
   var cluster: Cluster?
-  /// It takes so long to answer that clients wait for it no longer.
+  /// It takes so long to answer that clients wait for it no longer but those who are patient, or not even they.
+  var isOverdue = false
   var isLate = false
 }
 
@@ -15,6 +16,8 @@ struct SecondFace {
 struct FaceWaiter {
   /// By the ids of their clusters.
   var servers: Set<Int>
+  /// They wait for as long as a server may take to be found out.
+  var isPatient: Bool
   var done: @Sendable () -> Void
 }
 
@@ -67,6 +70,7 @@ extension ControlPlane {
     case .open:
       let face = roster.face(of: cluster, isSecond: true)
       faces[cluster.id]?.cluster = face
+      faces[cluster.id]?.isOverdue = false
       faces[cluster.id]?.isLate = false
       look(after: face)
       Task { await bound(face, of: cluster) }
@@ -79,9 +83,14 @@ extension ControlPlane {
     noteAwaited(cluster)
   }
 
-  /// Clients wait for a face for so long from when it was begun.
+  /// Clients wait for a face for so long from when it was begun, however often they wait.
   private func bound(_ face: Cluster, of cluster: Cluster) async {
-    await pause(max(gateway.configuration.firstListWait.milliseconds, probeTimeout))
+    let usual = gateway.configuration.firstListWait.milliseconds
+    await pause(usual)
+    guard faces[cluster.id]?.cluster === face else { return }
+    faces[cluster.id]?.isOverdue = true
+    release(cluster, patientToo: false)
+    if probeTimeout > usual { await pause(probeTimeout - usual) }
     guard faces[cluster.id]?.cluster === face else { return }
     faces[cluster.id]?.isLate = true
     noteAwaited(cluster)
@@ -154,8 +163,10 @@ extension ControlPlane {
   }
 
   /// Who waits for a server's second face waits no longer.
-  private func release(_ cluster: Cluster) {
-    for place in faceWaiters.indices { faceWaiters[place].servers.remove(cluster.id) }
+  private func release(_ cluster: Cluster, patientToo: Bool = true) {
+    for place in faceWaiters.indices where patientToo || !faceWaiters[place].isPatient {
+      faceWaiters[place].servers.remove(cluster.id)
+    }
     let done = faceWaiters.filter(\.servers.isEmpty)
     faceWaiters.removeAll(where: \.servers.isEmpty)
     for waiter in done { waiter.done() }
@@ -171,13 +182,15 @@ extension ControlPlane {
 
   /// A client of the legacy era looks at these servers. `done` is called once it is known what each of them is in that era;
   /// who calls bounds that.
-  nonisolated func expectLegacy(_ view: CatalogueView, _ done: @escaping @Sendable () -> Void) {
+  nonisolated func expectLegacy(
+    _ view: CatalogueView, isPatient: Bool = false, _ done: @escaping @Sendable () -> Void
+  ) {
     gateway.post(to: gateway.workerCount) { _ in
-      self.assumeIsolated { $0.expect(view, done) }
+      self.assumeIsolated { $0.expect(view, isPatient, done) }
     }
   }
 
-  private func expect(_ view: CatalogueView, _ done: @escaping @Sendable () -> Void) {
+  private func expect(_ view: CatalogueView, _ isPatient: Bool, _ done: @escaping @Sendable () -> Void) {
     guard !stopped else { return done() }
     let concerned = clusters.filter { view.shows($0) && $0.awaitsSecondFace }
     var begun = false
@@ -188,9 +201,9 @@ extension ControlPlane {
     }
     // What it may bring is promised from now on.
     if begun { merge() }
-    let unknown = Set(concerned.filter(isFaceUnknown).map(\.id))
-    guard !unknown.isEmpty else { return done() }
-    faceWaiters.append(FaceWaiter(servers: unknown, done: done))
+    let awaited = concerned.filter { isFaceUnknown(of: $0) && (isPatient || faces[$0.id]?.isOverdue == false) }
+    guard !awaited.isEmpty else { return done() }
+    faceWaiters.append(FaceWaiter(servers: Set(awaited.map(\.id)), isPatient: isPatient, done: done))
   }
 
   // MARK: Looking at it

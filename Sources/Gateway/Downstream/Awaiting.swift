@@ -8,17 +8,20 @@ extension Worker {
     gateway.clusters.contains { $0.awaitsSecondFace && view.shows($0) }
   }
 
-  /// Goes on once it is known, or after that time: `first_list_wait` if none is given.
+  /// Goes on once it is known, or `first_list_wait` after that was begun to be found out; who is patient waits for as long as
+  /// a server may take for it.
   func whenFacesAreKnown(
-    _ view: CatalogueView, atMost bound: UInt64? = nil, _ body: @escaping @Sendable (Worker) -> Void
+    _ view: CatalogueView, isPatient: Bool = false, _ body: @escaping @Sendable (Worker) -> Void
   ) {
     guard let control else { return body(self) }
     let gathering = Gathering(1)
     let (state, home) = (gateway, index)
-    control.expectLegacy(view) {
+    control.expectLegacy(view, isPatient: isPatient) {
       state.post(to: home) { if gathering.arrive() { body($0) } }
     }
-    after(milliseconds: bound ?? settings.configuration.firstListWait.milliseconds) { [unowned self] in
+    let configuration = settings.configuration
+    let bound = isPatient ? configuration.limits.probeTimeout : configuration.firstListWait
+    after(milliseconds: bound.milliseconds) { [unowned self] in
       if gathering.expire() { body(self) }
     }
   }
@@ -31,7 +34,6 @@ extension Worker {
     uncount(id)
     let request = envelope.message.array
     let canBeAsked = exchange.session?.abilities.isDisjoint(with: .relayable) == false
-    let bound = canBeAsked ? settings.configuration.limits.probeTimeout.milliseconds : nil
-    whenFacesAreKnown(.only(upstream: cluster.number), atMost: bound) { $0.again(id, request) }
+    whenFacesAreKnown(.only(upstream: cluster.number), isPatient: canBeAsked) { $0.again(id, request) }
   }
 }

@@ -15,16 +15,19 @@ extension Worker {
       return refuse(
         connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
     }
-    if let known = head.header(.mcpSessionID) {
+    let known = head.header(.mcpSessionID)
+    var former: Session?
+    if let known {
       // A second one in the same session. What it settles has to be in the id, from which every process reads it, so the
-      // client gets another session, and the one that it had ends.
-      guard let former = session(known, of: connection, view, id: envelope.id) else { return }
-      terminate(former, known)
+      // client gets another session, and the one that it had ends: once it has the other.
+      former = session(known, of: connection, view, id: envelope.id)
+      guard former != nil else { return }
     }
     guard let session = makeSession(for: party(of: connection), view, envelope, revision) else {
       return refuse(
         connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
     }
+    if let former, let known { terminate(former, known) }
     guard awaitsFaces(view) else { return opened(connection, session, envelope) { append(ticketOf: session, to: &$0) } }
     let message = envelope.message.array
     whenFacesAreKnown(view) { worker in
