@@ -96,13 +96,23 @@ final class Handover {
   private func hear(_ descriptor: Int32) -> [HandoverState.Action] {
     guard let socket = connections[descriptor] else { return [] }
     do throws(ReactorError) {
-      guard let text = try socket.receiveText(milliseconds: 0) else { return state.left(descriptor) }
+      guard let text = try receive(from: socket) else { return state.left(descriptor) }
       return state.heard(TakeoverWord(text), on: descriptor, at: System.uptime)
     } catch {
       if error.isTimeout { return [] }
       if error.isDisconnected { return state.left(descriptor) }
       // What does not fit is no word.
       return state.heard(nil, on: descriptor, at: System.uptime)
+    }
+  }
+
+  /// What was said before the other end went comes after the word that it has gone, if it left something of ours unread.
+  private func receive(from socket: HandoverSocket) throws(ReactorError) -> String? {
+    do throws(ReactorError) {
+      return try socket.receiveText(milliseconds: 0)
+    } catch {
+      guard error.isDisconnected else { throw error }
+      return try socket.receiveText(milliseconds: 0)
     }
   }
 
@@ -117,6 +127,8 @@ final class Handover {
       case .keepSessions: sessions.keep()
       case .inform(let line): logger.info("\(line)")
       case .warn(let line): logger.warning("\(line)")
+      case .lookForHeir(let connection):
+        perform(host.isReplaced ? state.serves(connection) : state.left(connection), offer)
       case .complete(let connection): heir = connections.removeValue(forKey: connection)
       }
     }
@@ -128,7 +140,7 @@ final class Handover {
     do throws(ReactorError) {
       try connections[connection]?.send(TakeoverWord.go.text, descriptor.map { [$0] } ?? [])
     } catch {
-      perform(state.left(connection, why: "\(error)"), offer)
+      perform(state.unreachable(connection, isGone: error.isDisconnected, why: "\(error)"), offer)
     }
   }
 
@@ -138,7 +150,7 @@ final class Handover {
       try connections[connection]?.send(sockets.text, offered.sockets.map(\.descriptor))
       try connections[connection]?.send(TakeoverWord.serving(Array(offered.servers.prefix(Takeover.mostServers))).text)
     } catch {
-      perform(state.left(connection, why: "\(error)"), offer)
+      perform(state.unreachable(connection, isGone: error.isDisconnected, why: "\(error)"), offer)
     }
   }
 }

@@ -16,6 +16,8 @@ struct HandoverState {
     case keepSessions
     case inform(String)
     case warn(String)
+    /// It said that it serves and has gone from here: it is to be seen whether somebody does, and `serves` or `left` tells.
+    case lookForHeir(Connection)
     /// It serves: this process may drain.
     case complete(Connection)
   }
@@ -46,6 +48,8 @@ struct HandoverState {
     /// When it showed life last, or was told that it may serve.
     var heard: UInt64
     var mayServe = false
+    /// Nothing can be said to it any more.
+    var isDeaf = false
 
     /// When it is given up.
     var end: UInt64 {
@@ -105,6 +109,9 @@ struct HandoverState {
       found.mayServe = true
       successor = found
       return [.letServe(connection)]
+    case (2, .serving?) where found.mayServe && found.isDeaf:
+      successor = found
+      return [.lookForHeir(connection)]
     case (2, .serving?) where found.mayServe, (1, .ready?):
       successor = nil
       return [.complete(connection)]
@@ -113,8 +120,8 @@ struct HandoverState {
     }
   }
 
-  /// The other end is gone, or can't be spoken to.
-  mutating func left(_ connection: Connection, why: String? = nil) -> [Action] {
+  /// The other end has gone, and all that it said was heard.
+  mutating func left(_ connection: Connection) -> [Action] {
     if let place = newcomers.firstIndex(where: { $0.connection == connection }) {
       // It may only have looked whether somebody listens.
       newcomers.remove(at: place)
@@ -123,9 +130,25 @@ struct HandoverState {
     waiting.remove(connection)
     guard let found = successor, found.connection == connection else { return [.close(connection)] }
     successor = nil
-    let reason = why.map { ": \($0)" } ?? ""
     return [.close(connection)] + keeping(found)
-      + [.warn("process \(found.process) did not get to serve\(reason); this one goes on")]
+      + [.warn("process \(found.process) did not get to serve; this one goes on")]
+  }
+
+  /// It can't be told what it is to hear. If it hears nothing any more, what it said before that is still to be heard: it
+  /// serves, maybe, as this process was stopped for so long that it did not wait. Else it must know that it is not to.
+  mutating func unreachable(_ connection: Connection, isGone: Bool, why: String) -> [Action] {
+    guard var found = successor, found.connection == connection else { return [] }
+    guard isGone else { return giveUp(found, "it can't be spoken to: \(why)") }
+    found.isDeaf = true
+    successor = found
+    return keeping(found)
+  }
+
+  /// It serves, as was seen.
+  mutating func serves(_ connection: Connection) -> [Action] {
+    guard let found = successor, found.connection == connection else { return [] }
+    successor = nil
+    return [.complete(connection)]
   }
 
   /// This process ends, and there is nobody who serves in its place: who wants to take over may wait for that. Whom it

@@ -37,6 +37,11 @@ extension Takeover {
       return rename(temporary, path) == 0 ? nil : "it can't be made"
     }
 
+    /// Whether whoever comes to the path comes to another process.
+    var isReplaced: Bool {
+      System.stamp(of: path) != stamp && (try? HandoverSocket.connect(to: path)) != nil
+    }
+
     /// Who has come; nil if nobody has.
     func accept() throws(ReactorError) -> HandoverSocket? {
       do throws(ReactorError) {

@@ -90,6 +90,22 @@ def test_a_stopped_successor_is_given_up_and_the_next_one_takes_over(gateway: Ga
     assert not load.failures, load.failures[:5]
 
 
+def test_a_process_that_was_stopped_for_so_long_that_another_serves_drains_when_it_goes_on(gateway: Gateway) -> None:
+    old = gateway.child
+    new = Child([*gateway.command, "--takeover"], gateway.log_path.with_name("new.log"), env=gateway.env)
+    try:
+        assert eventually(lambda: f"process {new.pid} wants to take over" in old.text(), 20, 0.002), old.text()
+        old.process.send_signal(signal.SIGSTOP)
+        assert eventually(lambda: f"took over from process {old.pid}" in new.text(), 60), new.text()
+        old.process.send_signal(signal.SIGCONT)
+        assert old.process.wait(40) == 0
+        assert "another process has taken over: draining" in old.text()
+        assert new.process.poll() is None
+    finally:
+        gateway.child = new
+        old.kill()
+
+
 def test_a_successor_that_waits_for_longer_than_it_may_be_silent_is_not_given_up(
     gateway: Gateway, waiting: Child
 ) -> None:

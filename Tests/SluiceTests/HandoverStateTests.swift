@@ -118,9 +118,39 @@ struct HandoverStateTests {
     var state = taken()
     #expect(state.left(1) == [.close(1), .warn("process 101 did not get to serve; this one goes on")])
     #expect(state.deadline(at: 2000) == nil)
-    var unreachable = taken()
+  }
+
+  @Test("one that has gone is heard to its end: it serves, maybe, as this one was stopped for so long")
+  func impatient() {
+    var state = taken()
+    #expect(state.heard(.ready, on: 1, at: 20_000) == [.letServe(1)])
+    #expect(state.unreachable(1, isGone: true, why: "no") == [.keepSessions])
+    #expect(state.heard(.serving([]), on: 1, at: 20_000) == [.lookForHeir(1)])
+    var dead = state
+    #expect(state.serves(1) == [.complete(1)])
+    #expect(state.deadline(at: 20_000) == nil)
+    #expect(state.left(1) == [.close(1)])
+    #expect(dead.left(1).last == .warn("process 101 did not get to serve; this one goes on"))
+    #expect(dead.deadline(at: 20_000) == nil)
+  }
+
+  @Test("one that has gone and did not say that it serves does not")
+  func goneBefore() {
+    var state = taken()
+    #expect(state.heard(.ready, on: 1, at: 20_000) == [.letServe(1)])
+    #expect(state.unreachable(1, isGone: true, why: "no") == [.keepSessions])
     #expect(
-      unreachable.left(1, why: "no") == [.close(1), .warn("process 101 did not get to serve: no; this one goes on")])
+      state.left(1) == [.close(1), .keepSessions, .warn("process 101 did not get to serve; this one goes on")])
+    #expect(state.serves(1) == [])
+  }
+
+  @Test("one that is there and can't be told something is told that it is given up, as it would serve else")
+  func unreachable() {
+    var state = taken()
+    #expect(state.heard(.ready, on: 1, at: 2000) == [.letServe(1)])
+    #expect(
+      state.unreachable(1, isGone: false, why: "no").first == .say(.givenUp("it can't be spoken to: no"), to: 1))
+    #expect(state.deadline(at: 2000) == nil)
   }
 
   @Test(
