@@ -238,6 +238,30 @@ def test_a_client_may_have_an_event_before_the_next_process_knows_of_it(gateway:
     takeover.ends()
 
 
+def test_an_answer_whose_process_is_killed_ends_with_an_error_once(gateway: Gateway, server: StepServer) -> None:
+    with running(gateway, server) as stream:
+        server.say("before")
+        stream.until(lambda: stream.texts == ["before"])
+        takeover = Takeover(gateway)
+        stream.resume()
+        server.say("after")
+        stream.until(lambda: stream.texts == ["before", "after"])
+        late = Stream(stream.session)
+        last = stream.ids[-1]
+        takeover.old.kill()
+        stream.rest()
+        late.listen(last)
+        late.rest()
+        assert late.methods() == ["answer"] and late.messages[-1] == stream.messages[-1]
+        assert "its answer is lost" in stream.messages[-1]["error"]["message"]
+        # Who did not take that for its answer does not come back for ever.
+        connection, head = stream.session.listen(stream.ids[-1])
+        assert head.status == 400
+        assert b"nothing follows that event" in connection.exactly(int(head.headers["content-length"]))
+        connection.close()
+    server.finish()
+
+
 def test_an_answer_that_ended_before_can_be_had_after(gateway: Gateway, server: StepServer) -> None:
     with running(gateway, server) as stream:
         server.say("first")

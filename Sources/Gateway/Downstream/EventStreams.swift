@@ -72,6 +72,10 @@ extension Worker {
         GatewayError(
           .notResumable, message: "the stream can't be resumed: what followed that event was too large to be kept"),
         id: nil, .legacy)
+    case .over:
+      refuse(
+        connection, GatewayError(.notResumable, message: "the stream has ended: nothing follows that event"), id: nil,
+        .legacy)
     case .replay(let events, _, let ended, let replaced):
       if let replaced { dropReader(replaced, of: session) }
       beginReading(connection, session)

@@ -54,8 +54,7 @@ extension Worker {
     // Numbers are the other process's to give yet.
     if isHeld, !gateway.inheritance.hold(frame, for: session.id) {
       // They are not any more, also those of a stream that it told of too late.
-      let now = now
-      session.withState { _ = $0.log.takeOver(answers: false, now: now) }
+      session.withState { $0.log.takeOver() }
       return emit(frame, to: session, isKnown: isKnown)
     }
     if let delivery = taken.delivery, let reader = delivery.reader {

@@ -42,6 +42,8 @@ struct EventLog {
     case lost
     /// Another process may have given that id without having told of it yet.
     case early
+    /// Nothing follows that event, and nothing ever will.
+    case over
   }
 
   private struct Stream {
@@ -107,6 +109,9 @@ struct EventLog {
   private let capacity: UInt32
   private let window: UInt32
   private var bytes: UInt32 = 0
+
+  /// More events than a stream may have brought while they were not told of.
+  private static let gap: UInt64 = 1 << 20
 
   /// - Parameters: bytes of events kept for the whole session; milliseconds that a broken stream is kept.
   init(capacity: Int, resumeWindow: UInt64) {
@@ -258,8 +263,12 @@ struct EventLog {
     let missed = stream.events.filter { $0.sequence > seen }.map {
       Event(stream: number, sequence: $0.sequence, frame: $0.frame)
     }
-    streams[place].reader = stream.ended ? nil : reader
-    streams[place].detachedAt = now
+    if stream.ended {
+      // A client that did not find its answer among the events would come back for ever, and must not keep the stream alive.
+      guard !missed.isEmpty else { return .over }
+    } else {
+      streams[place].reader = reader
+    }
     return .replay(missed, stream: number, ended: stream.ended, replaced: stream.reader)
   }
 
@@ -411,19 +420,27 @@ struct EventLog {
     if overflow { skipNumbers() } else { lastStream = max(lastStream, number) }
   }
 
-  /// The other process leaves streams for messages of no call to this one, or, if it has gone, all. Those who read an answer
-  /// that nobody brings to its end then.
-  mutating func takeOver(answers: Bool, now: UInt64) -> [ConnectionID] {
-    var left: [ConnectionID] = []
-    for place in streams.indices where streams[place].isForeign && (answers || streams[place].kind == .standalone) {
+  /// The other process leaves streams for messages of no call to this one.
+  mutating func takeOver() {
+    for place in streams.indices where streams[place].kind == .standalone { streams[place].isForeign = false }
+  }
+
+  /// It has gone, and leaves all. Nobody brings the answers that it had not finished: such a stream ends with this event,
+  /// which is given with who reads it.
+  mutating func takeOver(endingAnswersWith last: Frame, now: UInt64) -> [Delivery] {
+    takeOver()
+    var ends: [Delivery] = []
+    for number in streams.filter(\.isForeign).map(\.number) {
+      guard let place = place(of: number) else { continue }
       streams[place].isForeign = false
-      guard streams[place].kind == .answer, !streams[place].ended else { continue }
-      streams[place].ended = true
-      streams[place].detachedAt = now
-      if let reader = streams[place].reader { left.append(reader) }
+      guard !streams[place].ended else { continue }
+      // Its clients may have had events that this process was not told of.
+      streams[place].nextSequence += Self.gap
+      if let end = append(last, to: number, last: true) { ends.append(end) }
       streams[place].reader = nil
+      streams[place].detachedAt = now
     }
-    return left
+    return ends
   }
 
   // MARK: Encoding

@@ -21,6 +21,12 @@ final class Inheritance: Sendable {
   /// Messages that wait for a stream at most: the other process leaves them at once, or is gone.
   private static let mostHeld = 1 << 16
 
+  /// What ends an answer that the other process had not finished when it went. Which call's it was is not known here; SDK
+  /// clients that resume a call's stream take any response on it for that call's.
+  static let lostAnswer = EventLog.encode(
+    (#"{"jsonrpc":"2.0","id":"unknown","error":{"code":-32603,"message":"The gateway's process that ran this call has gone: its answer is lost"}}"#
+      as StaticString).bytes)
+
   private let state = Mutex(State())
 
   func remove(_ session: SessionID) { state.withLock { $0.estate.remove(session) } }
@@ -75,8 +81,10 @@ final class Inheritance: Sendable {
         for record in state.estate.records(of: session.id) { session.take(record, &bequest, now: now) }
         session.withState { inner in
           inner.log.beginBeyond()
-          if state.estate.isLeft || state.estate.isOver {
-            _ = inner.log.takeOver(answers: state.estate.isOver, now: now)
+          if state.estate.isOver {
+            _ = inner.log.takeOver(endingAnswersWith: Self.lostAnswer, now: now)
+          } else if state.estate.isLeft {
+            inner.log.takeOver()
           }
         }
       }
@@ -135,7 +143,7 @@ extension Session {
       bequest.subscriptions.removeAll { $0 == uri }
       if isWanted { bequest.subscriptions.append(uri) }
     case .piece(let piece): withState { _ = $0.log.adopt(piece, now: now) }
-    case .left: withState { _ = $0.log.takeOver(answers: false, now: now) }
+    case .left: withState { $0.log.takeOver() }
     case .message(let frame):
       withState { state in
         guard let stream = state.log.standalone, !state.log.isForeign(stream) else { return }
@@ -227,7 +235,7 @@ extension GatewayState {
       post(to: Int(session.id.worker)) { $0.renew([uri], of: session, isWanted: isWanted) }
     case .piece(let piece): take(piece, for: session)
     case .left:
-      session.withState { _ = $0.log.takeOver(answers: false, now: System.uptime) }
+      session.withState { $0.log.takeOver() }
     case .message(let frame): deliver(frame, session.id)
     default: break
     }
@@ -276,7 +284,13 @@ extension GatewayState {
     let now = System.uptime
     let held = inheritance.settle(isOver: true, now: now)
     for session in sessions.all {
-      let readers = session.withState { $0.log.takeOver(answers: true, now: now) }
+      let readers = session.withState { state in
+        state.log.takeOver(endingAnswersWith: Inheritance.lostAnswer, now: now).compactMap { end in
+          tell(of: end.event.stream, end.event.frame, in: state, session)
+          if let reader = end.reader { send(end.event, to: reader, in: &state, session) }
+          return end.reader
+        }
+      }
       for reader in readers { post(to: reader.worker) { $0.endReading(reader, of: session) } }
     }
     for (session, frame) in held { deliver(frame, session) }

@@ -352,6 +352,7 @@ struct EventLogTests {
       case .gone: "gone"
       case .lost: "lost"
       case .early: "early"
+      case .over: "over"
       }
     }
     #expect(kind("2-1", isShared: true) == "replay")
@@ -364,8 +365,9 @@ struct EventLogTests {
     _ = append("2", to: stream, in: &log)
     _ = other.adopt(log.latestPiece(of: stream)!, now: 0)
     #expect(kind("2-2", isShared: true) == "replay")
-    _ = other.takeOver(answers: true, now: 0)
-    #expect(kind("2-9", isShared: true) == "unknown")
+    _ = other.takeOver(endingAnswersWith: lost, now: 0)
+    #expect(kind("2-9", isShared: true) == "replay", "it is told that the answer is lost")
+    #expect(kind("2-9999999", isShared: true) == "unknown")
   }
 
   @Test("Another process begins with numbers of its own, and what it is left goes on under the old ones")
@@ -380,16 +382,42 @@ struct EventLogTests {
     let own = other.open(.answer, two)
     #expect(own > answer + 100_000 && own.isMultiple(of: 2))
     #expect(log.latestPiece(of: stream).map { other.adopt($0, now: 0) } != nil)
-    let none = other.takeOver(answers: false, now: 0)
-    #expect(none == [] && !other.isForeign(stream) && other.isForeign(answer))
+    other.takeOver()
+    #expect(!other.isForeign(stream) && other.isForeign(answer))
     #expect(other.append(EventLog.encode(("2" as StaticString).bytes), to: stream)?.event.sequence == 2)
     // What the other one says of it now is of no use.
     _ = append("not so", to: stream, in: &log)
     #expect(other.adopt(log.latestPiece(of: stream)!, now: 0) == nil)
     _ = other.resume(after: ("2-0" as StaticString).bytes, two, now: 0)
-    #expect(other.takeOver(answers: true, now: 0) == [two])
-    guard case .replay(_, _, true, _) = other.resume(after: ("2-0" as StaticString).bytes, two, now: 0) else {
-      return #expect(Bool(false), "an answer that nobody makes is waited for")
+    let ends = other.takeOver(endingAnswersWith: lost, now: 0)
+    #expect(ends.map(\.reader) == [two] && ends.first?.event.stream == answer)
+    #expect(other.reader(of: answer) == nil)
+  }
+
+  private let lost = EventLog.encode(("lost" as StaticString).bytes)
+
+  @Test("An answer that nobody brings ends with an event that says so, once and not for ever")
+  func lostAnswer() {
+    var log = EventLog(capacity: 1000, resumeWindow: 100)
+    let answer = log.open(.answer, one)
+    _ = append("1", to: answer, in: &log)
+    var other = copy(log.pieces)
+    let ends = other.takeOver(endingAnswersWith: lost, now: 0)
+    #expect(ends.count == 1 && ends.allSatisfy { $0.reader == nil })
+    // Also for a client that had an event more than this process was told of.
+    for id in ["2-1", "2-2"] {
+      guard case .replay(let events, _, true, nil) = other.resume(after: Array(id.utf8).rawBytes, two, now: 50) else {
+        return #expect(Bool(false), "the client waits for ever")
+      }
+      #expect(events.map(\.frame.count) == [lost.count])
+    }
+    let end = "2-\(ends[0].event.sequence)"
+    guard case .over = other.resume(after: Array(end.utf8).rawBytes, two, now: 99) else {
+      return #expect(Bool(false), "the client comes back for ever")
+    }
+    other.expire(now: 100)
+    guard case .unknown = other.resume(after: ("2-1" as StaticString).bytes, two, now: 100) else {
+      return #expect(Bool(false), "coming back keeps it alive")
     }
   }
 
@@ -415,7 +443,7 @@ struct EventLogTests {
       log.beginBeyond()
       let stream = log.open(.standalone, one)
       #expect(append("1", to: stream, in: &log) != nil)
-      _ = log.takeOver(answers: true, now: 0)
+      _ = log.takeOver(endingAnswersWith: lost, now: 0)
     }
   }
 }
