@@ -45,6 +45,22 @@ package struct EndedSessions: Sendable {
     insert(id.low, Entry(minute: minute, share: Share(share)))
   }
 
+  /// One of them, as another process learns of it.
+  package struct Ending: Sendable, Equatable {
+    package var id: SessionID
+    package var minute: UInt32
+    package var share: UInt16
+  }
+
+  /// All of them, without the half of their ids that is not kept.
+  package var endings: [Ending] {
+    entries.map {
+      Ending(
+        id: SessionID(high: 0, low: $0.key.value, worker: 0), minute: $0.value.minute,
+        share: UInt16(truncatingIfNeeded: $0.value.share))
+    }
+  }
+
   private func floor(of share: Share) -> UInt32 { max(floors[share] ?? 0, floors[Self.everybody] ?? 0) }
 
   private mutating func insert(_ key: UInt64, _ entry: Entry) {

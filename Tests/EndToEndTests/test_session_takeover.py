@@ -520,6 +520,21 @@ def test_a_session_that_is_ended_in_one_process_is_not_there_in_the_other(
         takeover.ends()
 
 
+def test_sessions_that_ended_before_do_not_come_back_without_a_state_dir(
+    make_gateway: Make, server: StepServer
+) -> None:
+    env = {"SLUICE_SESSIONS_SECRET": SECRET, "SLUICE_STATE_DIR": "off"}
+    gateway = make_gateway({"own": {"url": server.url, "type": "http"}}, env=env)
+    gateway.wait_for("own")
+    sessions = [LegacySession(gateway.port) for _ in range(30)]
+    for session in sessions[1:]:
+        assert session.delete().status == 200
+    # Nor in the process after that.
+    for _ in range(2):
+        Takeover(gateway).ends()
+        assert [session.post(rpc("ping")).status for session in sessions] == [200] + [404] * 29
+
+
 # --- takeovers that come to nothing ------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,11 @@ package final class EndedJournal: Sendable {
     }
   }
 
+  /// Those that another process can't read in the file: all, unless everything is there.
+  var untold: [EndedSessions.Ending] {
+    state.withLock { file == nil || $0.failures > 0 || $0.isOwing ? $0.ended : nil }?.endings ?? []
+  }
+
   /// Notes that a client has ended its session.
   /// - Parameter written: called once that is in the file, or can't be written for now; from another thread, or at once.
   func end(_ ticket: SessionTicket, oldest: UInt32, written: @escaping @Sendable () -> Void = {}) {

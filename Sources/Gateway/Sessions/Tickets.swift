@@ -116,12 +116,11 @@ extension Worker {
     }
     // Its client may take it for ended once it has the answer, even if the process is killed right then, and in any other
     // that lives beside this one.
-    let others = processesBeside
-    let answer = Gathering(1 + others.count)
+    let answer = Gathering(Self.placesToNote)
     let noted = { @Sendable [gateway, index] in
       if answer.arrive() { gateway.post(to: index) { $0.confirmEnd(to: connection) } }
     }
-    end(ticket, session, beside: others, noted)
+    end(ticket, session, noted)
     after(milliseconds: Self.endPatience) { [unowned self] in
       if answer.expire() { confirmEnd(to: connection) }
     }
@@ -137,24 +136,23 @@ extension Worker {
   /// Ends a session for the client that it was found for.
   func terminate(_ session: Session, _ text: RawSpan) {
     guard let ticket = tickets.open(text, gateway.sessionKeys) else { return end(session) }
-    end(ticket, session, beside: processesBeside) {}
+    end(ticket, session) {}
   }
 
   /// No process takes that ticket any more, whether it lives beside this one or comes after it.
-  /// - Parameter noted: called once for this process, and once for each that lives beside it.
-  private func end(
-    _ ticket: SessionTicket, _ session: Session?, beside others: [SessionRelay], _ noted: @escaping @Sendable () -> Void
-  ) {
+  /// - Parameter noted: called `placesToNote` times: for this process, for the one that it takes over from and for the one
+  ///   that takes over from it.
+  private func end(_ ticket: SessionTicket, _ session: Session?, _ noted: @escaping @Sendable () -> Void) {
     gateway.inheritance.remove(ticket.id)
     gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute), written: noted)
     if let session { end(session) }
-    for other in others { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) }
+    // Looked for after that: one that comes in between is told of it with all that ended before.
+    for other in [gateway.predecessor.relay, gateway.successor.relay] {
+      if let other { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) } else { noted() }
+    }
   }
 
-  /// Those that this one takes over from, or that takes over from it.
-  private var processesBeside: [SessionRelay] {
-    [gateway.predecessor.relay, gateway.successor.relay].compactMap(\.self)
-  }
+  private static let placesToNote = 3
 
   // MARK: What may have changed
 

@@ -74,7 +74,12 @@ extension GatewayState {
       defer { portion.removeAll(keepingCapacity: true) }
       return tell(portion)
     }
-    // What a former process has left first: a session that is made of it meanwhile is told again, and in full.
+    for ending in endedSessions.untold {
+      let record = SessionRecord(
+        ending.id, .ended(opened: ending.minute, share: ending.share, number: SessionRecord.noNumber))
+      guard say(record.encoded) else { return }
+    }
+    // What a former process has left, before the rest: a session that is made of it meanwhile is told again, and in full.
     for encoded in inheritance.tell(relay) {
       guard say(encoded) else { return }
     }

@@ -212,7 +212,7 @@ extension GatewayState {
       for (session, frame) in inheritance.settle(isOver: false, now: System.uptime) { deliver(frame, session) }
     case .ended(let minute, let share, let number):
       end(id, opened: minute, share: share, beside: successor.relay) {
-        relay.add(SessionRecord(id, .noted(number: number)))
+        if number != SessionRecord.noNumber { relay.add(SessionRecord(id, .noted(number: number))) }
       }
     case .noted(let number): relay.noted(number)
     case .complete, .reply, .unknown: break

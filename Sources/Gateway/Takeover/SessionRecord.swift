@@ -34,7 +34,7 @@ struct SessionRecord: Sendable {
     case complete
     /// A response or a notification of the client's, for the process that asked.
     case reply([UInt8])
-    /// Its client has ended it, which is to be noted under that number.
+    /// Its client has ended it, which is to be noted under that number; under none if it was ended before all else.
     case ended(opened: UInt32, share: UInt16, number: UInt32)
     case noted(number: UInt32)
     /// Of a later version.
@@ -46,6 +46,9 @@ struct SessionRecord: Sendable {
 
   /// Of records that concern no session.
   static let none = SessionID(high: 0, low: 0, worker: 0)
+
+  /// Nobody waits for that to be noted.
+  static let noNumber: UInt32 = 0
 
   /// An event that is larger is not told, and can't be replayed elsewhere.
   static let largestEvent = 16 << 20

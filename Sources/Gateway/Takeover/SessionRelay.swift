@@ -54,6 +54,7 @@ package final class SessionRelay: Sendable {
     let number = state.withLock { state -> UInt32? in
       guard !state.isOver, !state.isEnding else { return nil }
       state.lastNote &+= 1
+      if state.lastNote == SessionRecord.noNumber { state.lastNote = 1 }
       state.notes[state.lastNote] = noted
       return state.lastNote
     }

@@ -55,6 +55,20 @@ final class EndedJournalTests {
     #expect(log.lines.isEmpty)
   }
 
+  @Test("are told to another process unless it can read all of them in the file")
+  func untold() throws {
+    let kept = journal()
+    kept.end(ticket(1), oldest: 0)
+    kept.flush(within: 600_000)
+    #expect(kept.untold == [])
+    let alone = EndedJournal(in: nil, port: 1, oldest: 0, logger: log.logger)
+    alone.end(ticket(1, minute: 200), oldest: 0)
+    #expect(alone.untold.map(\.id.low) == [1] && alone.untold.map(\.minute) == [200])
+    let other = EndedJournal(in: nil, port: 1, oldest: 0, logger: log.logger)
+    for ending in alone.untold { other.learn(ending.id, opened: ending.minute, share: ending.share) }
+    #expect(other.contains(ticket(1, minute: 200)))
+  }
+
   @Test("are in the file once that is said")
   func order() async throws {
     let one = journal()
