@@ -20,6 +20,15 @@ package enum CatalogueView: Sendable, Hashable {
   case all
   /// By the upstream's number.
   case only(upstream: Int)
+
+  /// Written out, since every event compares it: the compiler's own would be called by a witness table in other modules.
+  @inlinable package static func == (a: CatalogueView, b: CatalogueView) -> Bool {
+    switch (a, b) {
+    case (.all, .all): true
+    case (.only(let a), .only(let b)): a == b
+    case (.all, .only), (.only, .all): false
+    }
+  }
 }
 
 /// The merged lists of all upstreams, encoded for every kind of client: made on the control loop, never changed,
