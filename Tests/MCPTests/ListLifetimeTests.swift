@@ -23,6 +23,7 @@ struct ListLifetimeTests {
     for page in [#"{}"#, #"{"ttlMs":-4}"#, #"{"ttlMs":"60000"}"#, #"{"ttlMs":null}"#, #"{"ttlMs":0}"#] {
       #expect(end([(page, 7)]) == 7, "\(page)")
     }
-    #expect(end([(#"{"ttlMs":9223372036854775807}"#, 7)]) == 7 + 86_400_000)
+    let day: UInt64 = 86_400_000
+    #expect(end([(#"{"ttlMs":9223372036854775807}"#, 7)]) == day + 7)
   }
 }
