@@ -79,6 +79,18 @@ private final class SilentAddress {
     guard Self.with(&place, { connect(filler, $0, $1) == 0 }) else { return nil }
   }
 
+  /// A peer, and such addresses with its port. Somebody else may have that port at one of them: then another peer does.
+  static func beside(_ addresses: [String]) throws -> (Peer, [SilentAddress]) {
+    for _ in 0..<20 {
+      let peer = Peer()
+      let silent = addresses.compactMap { SilentAddress($0, port: peer.port) }
+      if silent.count == addresses.count { return (peer, silent) }
+    }
+    throw NoPortIsFree()
+  }
+
+  private struct NoPortIsFree: Error {}
+
   deinit {
     close(filler)
     close(descriptor)
@@ -132,8 +144,8 @@ struct ConnectorTests {
 
   @Test("does not wait for an address that is silent, and leaves nothing behind that asks there")
   func silent() throws {
-    let peer = Peer()
-    let silent = try #require(SilentAddress("127.0.0.2", port: peer.port))
+    let (peer, addresses) = try SilentAddress.beside(["127.0.0.2"])
+    let silent = addresses[0]
     let bench = ClientBench(manualClock: true)
     Names(["two.test": "127.0.0.2 127.0.0.1"]).serve(bench)
     let id = bench.connect(to: peer.port, host: "two.test", timeout: 1000)
@@ -160,8 +172,7 @@ struct ConnectorTests {
 
   @Test("has one time limit for all addresses together")
   func limit() throws {
-    let peer = Peer()
-    let silent = try ["127.0.0.2", "127.0.0.3"].map { try #require(SilentAddress($0, port: peer.port)) }
+    let (peer, silent) = try SilentAddress.beside(["127.0.0.2", "127.0.0.3"])
     let bench = ClientBench(manualClock: true)
     Names(["silent.test": "127.0.0.2 127.0.0.3"]).serve(bench)
     _ = bench.connect(to: peer.port, host: "silent.test", timeout: 500)
