@@ -9,8 +9,8 @@ import Wire
 /// One event loop's policy: it reads requests, routes them, carries them upstream and the answers back. Everything here
 /// runs on the loop's thread, synchronously. Other threads reach it by `post` alone.
 ///
-/// Its parts are extensions, one file each: the HTTP endpoints (`Downstream/`), calls on their way (`Calls/`), the
-/// upstreams (`Upstreams/`) and sessions (`Sessions/`).
+/// Its parts are extensions, one file each: the endpoints of clients (`Front/`), calls on their way (`Calls/`), the
+/// upstreams (`Upstreams/`) and what goes to clients (`Delivery/`).
 package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
   let index: Int
   let gateway: GatewayState
