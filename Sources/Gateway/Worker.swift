@@ -10,7 +10,7 @@ import Wire
 /// runs on the loop's thread, synchronously. Other threads reach it by `post` alone.
 ///
 /// Its parts are extensions, one file each: the endpoints of clients (`Front/`), calls on their way (`Calls/`), the
-/// upstreams (`Upstreams/`) and what goes to clients (`Delivery/`).
+/// upstreams (`UpstreamClient/`) and what goes to clients (`Delivery/`).
 package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
   let index: Int
   let gateway: GatewayState
