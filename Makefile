@@ -3,7 +3,7 @@ SECONDS ?= 60
 SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy tls-scan lint format sanitize fuzz replay simulate autobahn bench clean
+.PHONY: help build run test heavy tls-scan lint circles format sanitize fuzz replay simulate autobahn bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ heavy: ## Run the long versions of the end-to-end tests
 tls-scan: ## Scan the https listener for weaknesses
 	scripts/tls-scan
 
-lint: ## Check the form of Swift, C and shell sources
+lint: ## Check the form of Swift, C and shell sources, and the walls between them
 	scripts/lint
+
+circles: ## List which files stand in circles, and what goes against the order of parts
+	scripts/circles
 
 format: ## Rewrite Swift and C sources in that form
 	scripts/lint --fix
