@@ -8,7 +8,7 @@ import Wire
 
 /// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
-  /// Milliseconds after which an undecided answer becomes an event stream (DESIGN 6.5).
+  /// Milliseconds after which an undecided answer becomes an event stream.
   static let decisionDelay: UInt64 = 1000
   package static let identity = Identity(name: "sluice", version: GatewayVersion.current)
 
@@ -37,8 +37,9 @@ package final class GatewayState: Sendable {
   let identityObject: [UInt8]
   let requestMeta: RequestMeta
   private let leveledMeta: [RequestMeta]
+  let group: WorkerGroup
   /// Loops that serve clients; the control loop comes after them.
-  let workerCount: Int
+  var workerCount: Int { group.workerCount }
   private let current: Mutex<Settings>
   /// What the listeners speak TLS with.
   let contexts: Mutex<ListenerContexts>
@@ -51,7 +52,6 @@ package final class GatewayState: Sendable {
   private let snapshot: Mutex<Catalogues>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
-  let holdings = Holdings()
   private let draining = Atomic<Bool>(false)
   private let succeeded = Atomic<Bool>(false)
   /// Workers that accept connections.
@@ -87,7 +87,7 @@ package final class GatewayState: Sendable {
     self.logLosses = logLosses
     self.contexts = Mutex(contexts)
     current = Mutex(settings)
-    self.workerCount = workerCount
+    group = WorkerGroup(workerCount: workerCount)
     outboxes = (0...workerCount).map { _ in EventOutbox() }
     sessions = SessionTable(settings.sessionBounds)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
@@ -146,7 +146,7 @@ package final class GatewayState: Sendable {
     return zip(served.modern.clusters, served.legacy.clusters).map { ($0.alias, $0.hasExcess || $1.hasExcess) }
   }
 
-  var loopCount: Int { workerCount + 1 }
+  var loopCount: Int { group.loopCount }
 
   /// The settings of the moment. Workers have their own reference, so that nobody waits for a lock on the path of a
   /// request.
@@ -161,7 +161,10 @@ package final class GatewayState: Sendable {
 
   // MARK: Loops
 
-  func register(_ handle: WorkerHandle) { handles.withLock { $0.append(handle) } }
+  func register(_ handle: WorkerHandle) {
+    handles.withLock { $0.append(handle) }
+    group.register(handle.loop)
+  }
 
   /// Runs `job` on another worker. 35 to 45 us if that one sleeps.
   func post(to worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
@@ -182,16 +185,8 @@ package final class GatewayState: Sendable {
     for worker in 0..<workerCount { post(to: worker, job) }
   }
 
-  /// Counts memory that is kept for clients of that loop's.
-  func hold(_ bytes: Int, on loop: Int) { handles.withLock { $0[loop] }.hold(bytes) }
-
-  /// Whether workers answer new connections and requests with 503. The control loop goes on, so that health can be seen.
-  func shed(_ shedding: Bool) {
-    handles.withLock { for handle in $0.prefix(workerCount) { handle.shed(shedding) } }
-  }
-
   /// By loop; the control loop, which serves operators, comes last.
-  package var losses: [LoopLosses] { handles.withLock { $0.map(\.losses) } }
+  package var losses: [LoopLosses] { group.losses }
 
   var control: ControlPlane? { controlPlane.withLock { $0 } }
   func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
@@ -331,7 +326,7 @@ final class WorkerPlace: @unchecked Sendable {  // read on the worker's loop, an
 
 /// A worker as other threads know it.
 struct WorkerHandle: Sendable {
-  private let loop: LoopHandle
+  let loop: LoopHandle
   private let place: WorkerPlace
 
   let executor: LoopExecutor
@@ -354,12 +349,6 @@ struct WorkerHandle: Sendable {
   }
 
   func stop() { loop.stop() }
-
-  func shed(_ shedding: Bool) { loop.shed(shedding) }
-
-  func hold(_ bytes: Int) { loop.hold(bytes) }
-
-  var losses: LoopLosses { loop.losses }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {

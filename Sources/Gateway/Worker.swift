@@ -12,17 +12,13 @@ import Wire
 /// Its parts are extensions, one file each: the endpoints of clients (`Front/`), calls on their way (`Calls/`), the
 /// upstreams (`UpstreamClient/`) and what goes to clients (`Delivery/`).
 package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
-  let index: Int
+  let context: WorkerContext
   let gateway: GatewayState
-  let logger: Logger
-  let loop: EventLoop
   /// Where others find this worker.
   let place = WorkerPlace()
 
   var exchanges: ExchangeTable
   var reverses: ReverseTable
-  /// What the configuration says, as this worker knows it.
-  private(set) var settings: Settings
   /// What this worker has of each upstream, by the id of the cluster.
   var stakes: [PlainKey: UpstreamStake] = [:]
   var links: [UInt32: Link] = [:]
@@ -54,10 +50,6 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
 
-  // Scratch, one of each, used again and again.
-  let requestScanner = EnvelopeScanner()
-  let answerScanner = EnvelopeScanner()
-  var splice = Splice()
   /// URIs that results have named, and whose results.
   var learnedLinks: PrincipalLinks<Principal>
   /// What answers where no server is configured.
@@ -66,26 +58,12 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var listeners: [(label: UInt32, listener: Listener)] = []
   /// The end has come: nothing is started any more.
   var isClosing = false
-  let headScratch = Scratch(capacity: 2048)
-  let bodyScratch = Scratch(capacity: 16 << 10)
-  /// The `id` line of the event that is being written.
-  let idLine = Scratch(capacity: 48)
   /// When those who read event streams are to come back.
   private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
   /// Memory for the next look into the outbox.
   var spareParcels: [EventParcel] = []
-  var headBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { headScratch.bytes(of: self) }
-  }
-  var bodyBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { bodyScratch.bytes(of: self) }
-  }
   var readers: [ResponseReader] = []
   private var sweeping = false
-  /// Minutes since 1970, a few seconds late at most.
-  private(set) var minute = System.minute
   /// Used on the control loop alone.
   var memoryGuard = MemoryGuard()
   /// Of each loop; used on the control loop alone.
@@ -96,50 +74,19 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var control: ControlPlane? { gateway.control }
 
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
-    self.index = index
+    context = try WorkerContext(
+      index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
     self.gateway = gateway
-    self.logger = logger
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
-    settings = gateway.settings
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
-    var options = options
-    options.worker = UInt8(index)
-    loop = try EventLoop(options)
     unsafe loop.handler = self
     place.enter(self)
+    context.memory.makeRoom = { [unowned self] in giveUpRequests() }
   }
 
   deinit { place.leave() }
-
-  /// Milliseconds of the monotonic clock at this turn.
-  var now: UInt64 { loop.now }
-
-  /// Who asks on a client's connection; nil once it is gone. Behind a proxy that is trusted it may change from one request
-  /// to the next: ask while a request is in hand, and keep the answer, not the connection.
-  func clientAddress(of connection: ConnectionID) -> ClientAddress? { loop.clientAddress(of: connection) }
-
-  // MARK: Tags
-
-  /// What a connection is, in the top byte of its tag; the rest is a number.
-  enum TagKind: UInt64 {
-    case none = 0
-    case exchange
-    case idle
-    case lingering
-    case link
-    case eventStream
-    case listen
-    case upstreamStream
-    case admin
-    case socket
-    case echo
-  }
-
-  func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.rawValue << 56 | value }
-  func kind(of tag: UInt64) -> TagKind { TagKind(rawValue: tag >> 56) ?? .none }
-  func value(of tag: UInt64) -> UInt64 { tag & (1 << 56 - 1) }
 
   // MARK: LoopHandler
 
@@ -152,9 +99,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
 
   package func peerEnded(_ connection: ConnectionID, tag: UInt64) {
-    switch kind(of: tag) {
+    switch TagKind(of: tag) {
     case .exchange:
-      let id = ExchangeID(rawValue: value(of: tag))
+      let id = ExchangeID(rawValue: TagKind.value(of: tag))
       guard exchanges.contains(id) else { return }
       // A half-closed legacy client may still read its answer; a modern one that goes away cancels [7.2].
       if exchanges[id].clientRevision.era == .modern || isStreaming(id) {
@@ -165,7 +112,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
       streamReaderGone(connection, tag: tag)
       loop.abort(connection)
     case .socket, .echo:
-      socketGone(Int(value(of: tag)))
+      socketGone(Int(TagKind.value(of: tag)))
       loop.abort(connection)
     default:
       break
@@ -174,18 +121,18 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
     if !browsers.isEmpty { browsers[connection] = nil }
-    switch kind(of: tag) {
-    case .exchange: clientGone(ExchangeID(rawValue: value(of: tag)))
+    switch TagKind(of: tag) {
+    case .exchange: clientGone(ExchangeID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
-    case .socket, .echo: socketGone(Int(value(of: tag)))
+    case .socket, .echo: socketGone(Int(TagKind.value(of: tag)))
     default: break
     }
   }
 
   package func drained(_ connection: ConnectionID, tag: UInt64) {
-    switch kind(of: tag) {
+    switch TagKind(of: tag) {
     case .exchange:
-      let id = ExchangeID(rawValue: value(of: tag))
+      let id = ExchangeID(rawValue: TagKind.value(of: tag))
       if exchanges.contains(id) { resumeSource(of: id) }
     case .eventStream:
       // The answer of a call may be read here, on another connection than that of its POST.
@@ -198,8 +145,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
 
   package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
-    switch kind(of: tag) {
-    case .exchange: responseBegan(ExchangeID(rawValue: value(of: tag)), connection, head)
+    switch TagKind(of: tag) {
+    case .exchange: responseBegan(ExchangeID(rawValue: TagKind.value(of: tag)), connection, head)
     case .upstreamStream: upstreamStreamBegan(connection, head)
     default: break
     }
@@ -208,8 +155,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func responseBody(
     _ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool
   ) {
-    switch kind(of: tag) {
-    case .exchange: responsePiece(ExchangeID(rawValue: value(of: tag)), connection, piece, last: last, reusable)
+    switch TagKind(of: tag) {
+    case .exchange: responsePiece(ExchangeID(rawValue: TagKind.value(of: tag)), connection, piece, last: last, reusable)
     case .lingering where last: lingeringEnded(connection, reusable: reusable)
     case .upstreamStream: upstreamStreamPiece(connection, piece, last: last)
     default: break
@@ -217,46 +164,46 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
 
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
-    switch kind(of: tag) {
-    case .exchange: carrierLost(ExchangeID(rawValue: value(of: tag)), connection, error, sent: sent)
-    case .idle: stakes[PlainKey(value(of: tag))]?.pool.ended(connection, now: now)
+    switch TagKind(of: tag) {
+    case .exchange: carrierLost(ExchangeID(rawValue: TagKind.value(of: tag)), connection, error, sent: sent)
+    case .idle: stakes[PlainKey(TagKind.value(of: tag))]?.pool.ended(connection, now: now)
     case .lingering: lingering[connection] = nil
     case .upstreamStream: upstreamStreamClosed(connection, error)
-    case .link: links[UInt32(value(of: tag))]?.died(socketEnd(connection, error))
+    case .link: links[UInt32(TagKind.value(of: tag))]?.died(socketEnd(connection, error))
     default: break
     }
   }
 
   package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
-    switch kind(of: tag) {
-    case .socket: socketReceived(Int(value(of: tag)), message, binary: binary)
+    switch TagKind(of: tag) {
+    case .socket: socketReceived(Int(TagKind.value(of: tag)), message, binary: binary)
     case .echo: loop.sendWebSocket(connection, message, binary: binary)
-    case .link: links[UInt32(value(of: tag))]?.received(message)
+    case .link: links[UInt32(TagKind.value(of: tag))]?.received(message)
     default: break
     }
   }
 
   package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
-    if case .link = kind(of: tag) { links[UInt32(value(of: tag))]?.opened() }
+    if case .link = TagKind(of: tag) { links[UInt32(TagKind.value(of: tag))]?.opened() }
   }
 
   package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
-    links[UInt32(value(of: tag))]?.received(line)
+    links[UInt32(TagKind.value(of: tag))]?.received(line)
   }
 
   package func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {
-    links[UInt32(value(of: tag))]?.overlong(part, ended: ended)
+    links[UInt32(TagKind.value(of: tag))]?.overlong(part, ended: ended)
   }
 
   package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
-    guard let link = links[UInt32(value(of: tag))] else { return }
+    guard let link = links[UInt32(TagKind.value(of: tag))] else { return }
     // What a server of the legacy era says to a probe is no news.
     let level: Logger.Level = link.isProbe ? .debug : .info
     logger.log(level: level, "\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
   }
 
   package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {
-    guard let link = links[UInt32(value(of: tag))] else { return }
+    guard let link = links[UInt32(TagKind.value(of: tag))] else { return }
     let cluster = link.cluster
     cluster.droppedLog.lines.add(loss.lines, ordering: .relaxed)
     cluster.droppedLog.bytes.add(loss.bytes + loss.cut, ordering: .relaxed)
@@ -266,7 +213,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func childExited(
     _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
   ) {
-    let number = UInt32(value(of: tag))
+    let number = UInt32(TagKind.value(of: tag))
     guard let link = links[number] else { return }
     if error.isLineTooLong {
       return link.died("wrote a line without an end")
@@ -291,21 +238,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     switch TimerToken(rawValue: token) {
     case .sweep: sweep()
     case .reap:
-      minute = System.minute
+      context.lookAtClock()
       reap()
     case .glance: glanceAtMemory()
-    case nil: timers.removeValue(forKey: token)?()
+    case nil: context.timers.fired(token)
     }
-  }
-
-  private var timers: [UInt64: () -> Void] = [:]
-  private var nextTimer: UInt64 = 16
-
-  /// Runs `action` once, later. For rare things: it allocates.
-  func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
-    nextTimer += 1
-    timers[nextTimer] = action
-    loop.startTimer(milliseconds: milliseconds, token: nextTimer)
   }
 
   /// Makes sure that deadlines are looked at while calls are in flight.
@@ -379,8 +316,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   /// The configuration was read again.
   func adopt(_ settings: Settings) {
-    self.settings = settings
-    loop.adopt(settings.loopLimits)
+    context.adopt(settings)
     for (label, listener) in listeners { settings.apply(to: listener, label, on: loop) }
   }
 
@@ -390,6 +326,70 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   func on(_ worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
     if worker == index { job(self) } else { gateway.post(to: worker, job) }
   }
+}
+
+/// What the parts of a worker stand on, by its old names.
+extension Worker {
+  var index: Int { context.index }
+  var logger: Logger { context.logger }
+  var loop: EventLoop { context.loop }
+  var settings: Settings { context.settings }
+  var now: UInt64 { context.loop.now }
+  var minute: UInt32 { context.minute }
+  var requestScanner: EnvelopeScanner { context.requestScanner }
+  var answerScanner: EnvelopeScanner { context.answerScanner }
+  var splice: Splice {
+    _read { yield context.splice }
+    _modify { yield &context.splice }
+  }
+  var headScratch: Scratch { context.head }
+  var bodyScratch: Scratch { context.body }
+  var idLine: Scratch { context.idLine }
+  var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { context.head.bytes(of: self) }
+  }
+  var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { context.body.bytes(of: self) }
+  }
+
+  func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.tag(value) }
+
+  func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
+    context.timers.after(milliseconds: milliseconds, action)
+  }
+
+  func clientAddress(of connection: ConnectionID) -> ClientAddress? { context.clientAddress(of: connection) }
+  func party(of connection: ConnectionID) -> Party { context.party(of: connection) }
+  func principal(of connection: ConnectionID) -> Principal { context.principal(of: connection) }
+
+  /// Whose listen it is.
+  func principal(of path: ReplyPath) -> Principal {
+    switch path {
+    case .post(let connection): principal(of: connection)
+    case .socket(let reply): principal(of: reply.connection)
+    }
+  }
+
+  /// Whose call it is.
+  func principal(of exchange: Exchange) -> Principal {
+    if let session = exchange.session { return session.principal }
+    switch exchange.origin {
+    case .post(let connection): return principal(of: connection)
+    case .socket(let reply): return principal(of: reply.connection)
+    case .notice(let sender): return sender.party.principal
+    default: return .anonymous
+    }
+  }
+
+  func take(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
+    context.memory.take(bytes, for: party, on: home)
+  }
+  func takeMore(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
+    context.memory.takeMore(bytes, for: party, on: home)
+  }
+  func giveBack(_ bytes: Int, of party: Party, on home: Int) { context.memory.giveBack(bytes, of: party, on: home) }
 }
 
 /// Numbers that tell the listeners apart.

@@ -100,7 +100,7 @@ final class SimulatedGateway {
       if count != 0 { found.append("\(count) \(what)") }
     }
     expect("sessions", state.sessions.size)
-    expect("bytes held for clients", state.holdings.total)
+    expect("bytes held for clients", state.group.holdings.total)
     for cluster in state.clusters {
       expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.number).count)
     }

@@ -113,7 +113,7 @@ extension Worker {
       }
       makeRoom(excess)
     case .shed(let shedding):
-      gateway.shed(shedding)
+      gateway.group.shed(shedding)
       if shedding {
         makeRoom(MemoryGuard.Excess(fill))
         logger.error(

@@ -1,0 +1,83 @@
+import Logging
+import MCP
+import Reactor
+import Wire
+
+/// What every part of a worker stands on: its event loop, the settings as that loop knows them, timers, and memory to read
+/// and write messages in. One for each loop, touched on the loop's thread alone.
+final class WorkerContext {
+  /// Among the loops of the gateway; the control loop is the last.
+  let index: Int
+  let group: WorkerGroup
+  let loop: EventLoop
+  let logger: Logger
+  let timers: Timers
+  let memory: PartyMemory
+  /// What the configuration says.
+  private(set) var settings: Settings
+  /// Minutes since 1970, a few seconds late at most.
+  private(set) var minute = System.minute
+
+  // Scratch, one of each, used again and again.
+  let requestScanner = EnvelopeScanner()
+  let answerScanner = EnvelopeScanner()
+  var splice = Splice()
+  let head = Scratch(capacity: 2048)
+  let body = Scratch(capacity: 16 << 10)
+  /// The `id` line of the event that is being written.
+  let idLine = Scratch(capacity: 48)
+
+  init(index: Int, group: WorkerGroup, settings: Settings, options: EventLoop.Options, logger: Logger) throws {
+    self.index = index
+    self.group = group
+    self.settings = settings
+    self.logger = logger
+    var options = options
+    options.worker = UInt8(index)
+    loop = try EventLoop(options)
+    timers = Timers(loop)
+    memory = PartyMemory(loop: loop, group: group, bounds: settings.holdings)
+  }
+
+  /// Milliseconds of the monotonic clock at this turn.
+  var now: UInt64 { loop.now }
+
+  var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
+  var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { body.bytes(of: self) }
+  }
+
+  /// An empty body to write a message in. What a large one needed is not kept for the next.
+  @inline(__always)
+  func clearBody() { body.buffer.clear(keepingAtMost: 256 << 10) }
+
+  /// The configuration was read again.
+  func adopt(_ settings: Settings) {
+    self.settings = settings
+    memory.bounds = settings.holdings
+    loop.adopt(settings.loopLimits)
+  }
+
+  func lookAtClock() { minute = System.minute }
+}
+
+/// Who asks on a client's connection. Behind a proxy that is trusted it may change from one request to the next: ask while
+/// a request is in hand, and keep the answer, not the connection.
+extension WorkerContext {
+  /// nil once the connection is gone.
+  func clientAddress(of connection: ConnectionID) -> ClientAddress? { loop.clientAddress(of: connection) }
+
+  func principal(of connection: ConnectionID) -> Principal {
+    loop.subject(of: connection).map(Principal.init(subject:)) ?? .anonymous
+  }
+
+  func party(of connection: ConnectionID) -> Party {
+    let principal = principal(of: connection)
+    guard principal == .anonymous else { return .principal(principal) }
+    return .address(clientAddress(of: connection)?.holder ?? ClientAddress(high: 0, low: 0))
+  }
+}
