@@ -222,8 +222,8 @@ actor ControlPlane {
         await startListening(supervisor, profile)
         defer { stopListening(supervisor) }
         try await refresh(supervisor, profile, .all)
-        let cameBack = cluster.profile == nil || supervisor.failures > 0
-        supervisor.failures = 0
+        let cameBack = cluster.profile == nil || supervisor.backoff.failures > 0
+        supervisor.backoff.succeeded()
         cluster.update(.ready(profile))
         noteFare(of: cluster)
         promote(cluster)
@@ -245,9 +245,8 @@ actor ControlPlane {
           break
         }
         if error.meaning == .silence, cluster.isSecondFace, fellSilent(cluster, error.text) { break }
-        supervisor.failures += 1
-        let delay = min(UInt64(500) << min(supervisor.failures - 1, 6), 30_000)
-        if supervisor.failures == 1 { tellFailure(of: cluster, error) }
+        let delay = supervisor.backoff.failed()
+        if supervisor.backoff.failures == 1 { tellFailure(of: cluster, error) }
         cluster.update(.down(reason: error.text, retryAt: worker.now + delay, cluster.profile))
         noteFare(of: cluster)
         if lists[cluster.id]?.isFresh == true {
@@ -500,10 +499,10 @@ final class Supervisor {
   var past: UpstreamStream?
   /// The gateway's own listens.
   var listens = OwnListens()
-  /// When one of these was opened, and how many before it ended soon.
+  /// When one of these was opened, and when the next is if it ends.
   var listeningSince: UInt64 = 0
-  var briefListens: UInt64 = 0
-  var failures: UInt64 = 0
+  var listenBackoff = Backoff()
+  var backoff = Backoff()
   /// The upstream is left: nothing is begun any more.
   var isDismissed = false
   /// What was known as legacy may speak the modern era by now.

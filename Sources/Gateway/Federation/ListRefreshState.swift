@@ -25,15 +25,13 @@ struct ListRefreshState<Waiter> {
     var waiters: [Waiter] = []
     /// For the next fetch.
     var next: [Waiter] = []
-    var failures: UInt64 = 0
+    var backoff = Backoff()
     /// After a failure: not before.
     var notBefore: UInt64 = 0
   }
 
   /// The longest that a list waits for one fetch, in milliseconds.
   static var patience: UInt64 { 3000 }
-  private static var shortestPause: UInt64 { 500 }
-  private static var longestPause: UInt64 { 30_000 }
 
   private var lists = ListKind.allCases.map { _ in List() }
 
@@ -86,12 +84,10 @@ struct ListRefreshState<Waiter> {
     if let since = lists[place].since { lists[place].isSlow = now >= since + Self.patience }
     lists[place].since = nil
     if isGood {
-      lists[place].failures = 0
+      lists[place].backoff.succeeded()
       lists[place].notBefore = 0
     } else {
-      let pause = min(Self.shortestPause << min(lists[place].failures, 6), Self.longestPause)
-      lists[place].failures += 1
-      lists[place].notBefore = now + pause
+      lists[place].notBefore = now + lists[place].backoff.failed()
       released += lists[place].next
       lists[place].next = []
     }

@@ -69,12 +69,13 @@ extension ControlPlane {
     }
   }
 
-  /// The stream has ended by itself: another one is opened in a while, or when the server said, in milliseconds.
-  nonisolated func listenAgain(_ supervisor: Supervisor, asked: UInt64? = nil) {
-    let wasBrief = worker.now < supervisor.listeningSince + Self.briefTime
-    supervisor.briefListens = wasBrief ? supervisor.briefListens + 1 : 0
-    let usual = min(UInt64(500) << min(supervisor.briefListens, 6), 30_000)
-    let delay = UpstreamRetry.delay(asked: asked, otherwise: usual)
+  /// The stream has ended by itself: another one is opened in a while. What the server asked for, in milliseconds, is the
+  /// least: one that ends its streams as soon as they are open would have its lists fetched again each time.
+  nonisolated func listenAgain(_ supervisor: Supervisor, asked: UInt64? = nil, wasOfUse: Bool = false) {
+    let wasOfUse = wasOfUse || worker.now >= supervisor.listeningSince + Self.briefTime
+    if wasOfUse { supervisor.listenBackoff.succeeded() }
+    let usual = wasOfUse ? supervisor.listenBackoff.delay() : supervisor.listenBackoff.failed()
+    let delay = UpstreamRetry.delay(asked: asked.map { max($0, usual) }, otherwise: usual)
     worker.after(milliseconds: delay) { [weak supervisor] in
       guard let supervisor, supervisor.stream == nil, !supervisor.listens.isOpen else { return }
       supervisor.raise(.streamEnded)
@@ -110,7 +111,7 @@ extension ControlPlane {
           return cluster.noteRefusal(status)
         }
         // Otherwise it does not know that event any more: from now on, then [6.4].
-        self.listenAgain(supervisor, asked: stream.retry)
+        self.listenAgain(supervisor, asked: stream.retry, wasOfUse: stream.hasSpoken)
       }
       stream.moved = { [weak supervisor] in supervisor?.stream = $0 }
       supervisor.stream = worker.openNotificationStream(stream)

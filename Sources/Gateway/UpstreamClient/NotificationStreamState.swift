@@ -46,15 +46,20 @@ struct NotificationStreamState: Sendable {
   }
 
   /// Attempts that came to nothing, one after the other, until calls no longer wait for another.
-  private static let patience: UInt64 = 3
+  private static let patience: UInt32 = 3
 
   private var phase = Phase.none
-  private var failures: UInt64 = 0
+  private var backoff = Backoff()
   private var wasAccepted = false
   /// Where to take it up again; empty if there is no such place.
   private(set) var lastEventID: [UInt8] = []
   /// The reconnection time that the server named last; it holds until it names another.
   private var retry: UInt64?
+
+  init(_ backoff: Backoff = Backoff()) {
+    self.backoff = backoff
+    self.backoff.succeeded()
+  }
 
   /// Calls wait for it.
   var isAwaited: Bool {
@@ -66,7 +71,7 @@ struct NotificationStreamState: Sendable {
 
   /// A new session, for which the caller opens a stream, or which has none.
   mutating func begin(opens: Bool) {
-    self = NotificationStreamState()
+    self = NotificationStreamState(backoff)
     if opens { phase = .opening([]) }
   }
 
@@ -115,7 +120,8 @@ struct NotificationStreamState: Sendable {
   mutating func ended(_ end: End) -> Action {
     let isFirst = !wasAccepted && !end.wasAccepted
     wasAccepted = wasAccepted || end.wasAccepted
-    failures = end.wasAccepted && end.wasOfUse ? 0 : failures + 1
+    if end.wasAccepted, end.wasOfUse { backoff.succeeded() }
+    let usual = end.wasAccepted && end.wasOfUse ? backoff.delay() : backoff.failed()
     if !end.lastEventID.isEmpty { lastEventID = end.lastEventID }
     if let named = end.retry { retry = named }
     switch end.status {
@@ -137,7 +143,7 @@ struct NotificationStreamState: Sendable {
       return .giveUp
     }
     let isKept = retry != nil && !lastEventID.isEmpty
-    phase = failures >= Self.patience ? .unsteady : isKept ? .resting : .missing
-    return .again(after: UpstreamRetry.delay(asked: retry, otherwise: 500 << min(failures, 6)))
+    phase = backoff.failures >= Self.patience ? .unsteady : isKept ? .resting : .missing
+    return .again(after: UpstreamRetry.delay(asked: retry, otherwise: usual))
   }
 }
