@@ -34,7 +34,8 @@ let package = Package(
     .target(
       name: "CWire", dependencies: ["CZlib"], path: "CSupport/CWire"),
     .target(
-      name: "CReactor", dependencies: ["CWire", "CLibuv", "COpenSSL"], path: "CSupport/CReactor"),
+      name: "CReactor", dependencies: ["CWire", "CLibuv", "COpenSSL"], path: "CSupport/CReactor",
+      cSettings: [.headerSearchPath(".")]),
 
     // Thin Swift faces.
     .target(name: "Wire", dependencies: ["CWire"], swiftSettings: strict),
@@ -69,7 +70,8 @@ let package = Package(
     // Tests mirror their targets.
     .testTarget(name: "CWireTests", dependencies: ["CWire", "CZlib"], resources: [.copy("Fixtures")]),
     .target(
-      name: "CReactorPeers", dependencies: ["CReactor", "COpenSSL"], path: "Tests/Support/CReactorPeers"),
+      name: "CReactorPeers", dependencies: ["CReactor", "COpenSSL"], path: "Tests/Support/CReactorPeers",
+      cSettings: [.headerSearchPath("../../../CSupport/CReactor")]),
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),

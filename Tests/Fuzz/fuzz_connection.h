@@ -5,7 +5,7 @@
 #include <CWire.h>
 #include <stdlib.h>
 
-#include "../../CSupport/CReactor/loop_private.h"
+#include "loop/loop.h"
 
 /* What the targets that serve a whole connection share: a policy that answers as a seed says, and
  * what is kept of a run to hold it against another. */

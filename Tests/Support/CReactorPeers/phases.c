@@ -1,5 +1,5 @@
-#include "../../../CSupport/CReactor/process_phase.h"
 #include "CReactorPeers.h"
+#include "process/phase.h"
 
 /* The tables are private to the reactor; here tests may ask them. */
 

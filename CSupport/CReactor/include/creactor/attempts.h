@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Which of a name's addresses is tried when (RFC 8305, "happy eyeballs"), without sockets and with
-   the clock passed in. Not for policy: connector.c carries it out.
+   the clock passed in. Not for policy: connector/connector.c carries it out.
 
    The address that answered last goes first, or else the first in the resolver's order (RFC 6724);
    after it the families take turns. An attempt begins CR_ATTEMPT_DELAY after the one before it, at

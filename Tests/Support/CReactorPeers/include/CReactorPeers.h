@@ -107,7 +107,7 @@ typedef struct peer_starved {
 } peer_starved;
 bool peer_listener_starved(peer_starved *out);
 
-/* The phases of a child (process_phase.h), by the same names and in the same order. */
+/* The phases of a child (process/phase.h), by the same names and in the same order. */
 typedef enum peer_child_phase {
   PEER_CHILD_STARTING,
   PEER_CHILD_FAILED,
