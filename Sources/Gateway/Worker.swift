@@ -13,6 +13,13 @@ import Wire
 /// upstreams (`UpstreamClient/`) and what goes to clients (`Delivery/`).
 package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
   let context: WorkerContext
+  // Of the context, for the shortest way.
+  let index: Int
+  let loop: EventLoop
+  let headScratch: Scratch
+  let bodyScratch: Scratch
+  let requestScanner: EnvelopeScanner
+  let answerScanner: EnvelopeScanner
   let gateway: GatewayState
   /// Where others find this worker.
   let place = WorkerPlace()
@@ -76,6 +83,12 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
     context = try WorkerContext(
       index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
+    self.index = index
+    loop = context.loop
+    headScratch = context.head
+    bodyScratch = context.body
+    requestScanner = context.requestScanner
+    answerScanner = context.answerScanner
     self.gateway = gateway
     exchanges = ExchangeTable(worker: index)
     reverses = ReverseTable(worker: index)
@@ -330,28 +343,22 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
 /// What the parts of a worker stand on, by its old names.
 extension Worker {
-  var index: Int { context.index }
   var logger: Logger { context.logger }
-  var loop: EventLoop { context.loop }
   var settings: Settings { context.settings }
-  var now: UInt64 { context.loop.now }
+  var now: UInt64 { loop.now }
   var minute: UInt32 { context.minute }
-  var requestScanner: EnvelopeScanner { context.requestScanner }
-  var answerScanner: EnvelopeScanner { context.answerScanner }
   var splice: Splice {
     _read { yield context.splice }
     _modify { yield &context.splice }
   }
-  var headScratch: Scratch { context.head }
-  var bodyScratch: Scratch { context.body }
   var idLine: Scratch { context.idLine }
   var headBytes: RawSpan {
     @_lifetime(borrow self)
-    get { context.head.bytes(of: self) }
+    get { headScratch.bytes(of: self) }
   }
   var bodyBytes: RawSpan {
     @_lifetime(borrow self)
-    get { context.body.bytes(of: self) }
+    get { bodyScratch.bytes(of: self) }
   }
 
   func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.tag(value) }

@@ -5,6 +5,9 @@ import Wire
 
 /// What every part of a worker stands on: its event loop, the settings as that loop knows them, timers, and memory to read
 /// and write messages in. One for each loop, touched on the loop's thread alone.
+///
+/// A part keeps `loop` and the scratch that it uses on the path of a call in stored properties of its own: through the
+/// context each use would cost a load, a retain and a release more, some 4 % of a call in all.
 final class WorkerContext {
   /// Among the loops of the gateway; the control loop is the last.
   let index: Int
