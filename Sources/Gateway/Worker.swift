@@ -298,7 +298,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   /// No JSON-RPC is spoken on the admin listener.
   private func refuseInText(_ connection: ConnectionID, _ error: GatewayError) {
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     bodyScratch.buffer.append(error.message ?? "refused")
     bodyScratch.buffer.append("\n")
     let status = UInt16(error.answer(to: .legacy).status)

@@ -2,8 +2,6 @@ import Wire
 
 /// How an error looks from outside. This file is the only place that says so.
 package struct ErrorAnswer: Sendable, Equatable {
-  package enum Level: UInt8, Sendable { case debug, info, warning, error }
-
   package var status: Int
   /// The JSON-RPC code.
   package var code: Int
@@ -11,13 +9,11 @@ package struct ErrorAnswer: Sendable, Equatable {
   package var retryAfter: Int?
   /// For an `Allow` header, which a 405 must have.
   package var allow: StaticString?
-  package var level: Level
   /// The value of a `reason` label, and of `data.reason`.
   package var label: StaticString
 
   package static func == (a: ErrorAnswer, b: ErrorAnswer) -> Bool {
-    a.status == b.status && a.code == b.code && a.retryAfter == b.retryAfter && a.level == b.level
-      && a.label.bytes.equals(b.label) && a.allow?.description == b.allow?.description
+    a.status == b.status && a.code == b.code && a.retryAfter == b.retryAfter && a.label.bytes.equals(b.label) && a.allow?.description == b.allow?.description
   }
 }
 
@@ -25,10 +21,10 @@ extension GatewayError {
   /// The answer to a client of that era. Errors of the message or the transport have the status of PROTOCOL sections
   /// 3, 6.1 and 7.2; what happens to a well-formed call rides on HTTP 200, but for the few that the modern era moves.
   package func answer(to era: Era) -> ErrorAnswer {
-    let (status, code, level, label) = row(era)
-    var answer = ErrorAnswer(status: status, code: code, level: level, label: label)
+    let (status, code, label) = row(era)
+    var answer = ErrorAnswer(status: status, code: code, label: label)
     if kind == .methodNotAllowed { answer.allow = era == .modern ? "POST" : "POST, GET, DELETE" }
-    if let milliseconds = retryAfterMilliseconds, status == 429 || status == 503 {
+    if let milliseconds = retryAfterMilliseconds, status == 503 {
       answer.retryAfter = max(1, (milliseconds + 999) / 1000)
     }
     return answer
@@ -38,74 +34,65 @@ extension GatewayError {
   package var closeCode: UInt16? {
     switch kind {
     case .draining: 1001
-    case .unauthorized, .forbidden: 1008
-    case .bodyTooLarge: 1009
     case .internalFault: 1011
     case .overloaded: 1013
     default: nil
     }
   }
 
-  private func row(_ era: Era) -> (Int, Int, ErrorAnswer.Level, StaticString) {
+  private func row(_ era: Era) -> (Int, Int, StaticString) {
     let modern = era == .modern
     switch kind {
-    case .parseError: return (400, -32700, .info, "parse_error")
-    case .invalidRequest: return (400, -32600, .info, "invalid_request")
-    case .batchNotAllowed: return (400, -32600, .info, "batch_not_allowed")
-    case .responseNotAllowed: return (400, -32600, .info, "response_not_allowed")
+    case .parseError: return (400, -32700, "parse_error")
+    case .invalidRequest: return (400, -32600, "invalid_request")
+    case .batchNotAllowed: return (400, -32600, "batch_not_allowed")
+    case .responseNotAllowed: return (400, -32600, "response_not_allowed")
 
-    case .notAcceptable: return (406, -32600, .info, "not_acceptable")
-    case .unsupportedMediaType: return (415, -32600, .info, "unsupported_media_type")
-    case .methodNotAllowed: return (405, -32600, .info, "method_not_allowed")
-    case .badOrigin: return (403, -32600, .warning, "bad_origin")
-    case .badHost: return (421, -32600, .warning, "bad_host")
-    case .notFound: return (404, -32600, .info, "not_found")
-    case .bodyTooLarge: return (413, -32600, .info, "body_too_large")
-    case .unauthorized: return (401, -32600, .info, "unauthorized")
-    case .forbidden: return (403, -32600, .info, "forbidden")
+    case .notAcceptable: return (406, -32600, "not_acceptable")
+    case .unsupportedMediaType: return (415, -32600, "unsupported_media_type")
+    case .methodNotAllowed: return (405, -32600, "method_not_allowed")
+    case .badOrigin: return (403, -32600, "bad_origin")
+    case .badHost: return (421, -32600, "bad_host")
+    case .notFound: return (404, -32600, "not_found")
 
-    case .headerMismatch: return (400, -32020, .info, "header_mismatch")
-    case .missingEnvelope: return (400, -32602, .info, "missing_envelope")
-    case .unsupportedVersion: return (400, -32022, .info, "unsupported_version")
+    case .headerMismatch: return (400, -32020, "header_mismatch")
+    case .missingEnvelope: return (400, -32602, "missing_envelope")
+    case .unsupportedVersion: return (400, -32022, "unsupported_version")
     case .missingCapability:
-      return modern ? (400, -32021, .info, "missing_capability") : (200, -32603, .info, "missing_capability")
+      return modern ? (400, -32021, "missing_capability") : (200, -32603, "missing_capability")
 
-    case .versionHeader: return (400, -32602, .info, "version_header")
-    case .initializeVersion: return (400, -32602, .info, "initialize_version")
-    case .sessionMissing: return (400, -32600, .info, "session_missing")
-    case .sessionUnknown: return (404, -32600, .debug, "session_unknown")
-    case .sessionLimit: return (503, -32603, .warning, "session_limit")
-    case .streamTaken: return (409, -32600, .info, "stream_taken")
-    case .notResumable: return (400, -32600, .info, "not_resumable")
+    case .versionHeader: return (400, -32602, "version_header")
+    case .initializeVersion: return (400, -32602, "initialize_version")
+    case .sessionMissing: return (400, -32600, "session_missing")
+    case .sessionUnknown: return (404, -32600, "session_unknown")
+    case .sessionLimit: return (503, -32603, "session_limit")
+    case .streamTaken: return (409, -32600, "stream_taken")
+    case .notResumable: return (400, -32600, "not_resumable")
 
-    case .methodNotFound: return (modern ? 404 : 200, -32601, .info, "method_not_found")
-    case .serverNotCapable: return (modern ? 404 : 200, -32601, .info, "server_not_capable")
-    case .invalidParams: return (modern ? 400 : 200, -32602, .info, "invalid_params")
-    case .invalidCursor: return (200, -32602, .info, "invalid_cursor")
-    case .unknownTool: return (200, -32602, .info, "unknown_tool")
-    case .unknownPrompt: return (200, -32602, .info, "unknown_prompt")
-    case .unknownResource: return (200, modern ? -32602 : -32002, .info, "unknown_resource")
-    case .ambiguous: return (200, -32602, .info, "ambiguous")
-    case .clientNotCapable: return (200, -32601, .info, "client_not_capable")
-    case .notAcrossEras: return (200, -32603, .warning, "not_across_eras")
+    case .methodNotFound: return (modern ? 404 : 200, -32601, "method_not_found")
+    case .serverNotCapable: return (modern ? 404 : 200, -32601, "server_not_capable")
+    case .invalidParams: return (modern ? 400 : 200, -32602, "invalid_params")
+    case .invalidCursor: return (200, -32602, "invalid_cursor")
+    case .unknownTool: return (200, -32602, "unknown_tool")
+    case .unknownPrompt: return (200, -32602, "unknown_prompt")
+    case .unknownResource: return (200, modern ? -32602 : -32002, "unknown_resource")
+    case .clientNotCapable: return (200, -32601, "client_not_capable")
+    case .notAcrossEras: return (200, -32603, "not_across_eras")
 
-    case .upstreamUnreachable: return (200, -32603, .warning, "upstream_unreachable")
-    case .upstreamTimeout: return (200, -32603, .warning, "upstream_timeout")
-    case .upstreamClosed: return (200, -32603, .warning, "upstream_closed")
-    case .upstreamRefused: return (200, -32603, .warning, "upstream_refused")
-    case .upstreamInvalid: return (200, -32603, .warning, "upstream_invalid")
-    case .upstreamUnready: return (200, -32603, .info, "upstream_unready")
-    case .upstreamBusy: return (200, -32603, .warning, "upstream_busy")
-    case .upstreamCredentials: return (200, -32603, .error, "upstream_credentials")
-    case .resultTooLarge: return (200, -32603, .warning, "result_too_large")
+    case .upstreamUnreachable: return (200, -32603, "upstream_unreachable")
+    case .upstreamTimeout: return (200, -32603, "upstream_timeout")
+    case .upstreamClosed: return (200, -32603, "upstream_closed")
+    case .upstreamRefused: return (200, -32603, "upstream_refused")
+    case .upstreamInvalid: return (200, -32603, "upstream_invalid")
+    case .upstreamBusy: return (200, -32603, "upstream_busy")
+    case .upstreamCredentials: return (200, -32603, "upstream_credentials")
+    case .resultTooLarge: return (200, -32603, "result_too_large")
 
-    case .overloaded: return (503, -32603, .warning, "overloaded")
-    case .rateLimited: return (429, -32603, .info, "rate_limited")
-    case .draining: return (503, -32603, .info, "draining")
+    case .overloaded: return (503, -32603, "overloaded")
+    case .draining: return (503, -32603, "draining")
     // The code of the SDK's own servers; the POST has to end with something (section 6.1).
-    case .cancelled: return (200, -32800, .debug, "cancelled")
-    case .timedOut: return (200, -32603, .warning, "timed_out")
-    case .internalFault: return (200, -32603, .error, "internal")
+    case .cancelled: return (200, -32800, "cancelled")
+    case .internalFault: return (200, -32603, "internal")
     }
   }
 
@@ -123,9 +110,6 @@ extension GatewayError {
     case .badOrigin: "Forbidden: this Origin is not allowed"
     case .badHost: "Misdirected request: this Host is not served here"
     case .notFound: "Not found"
-    case .bodyTooLarge: "Request body too large"
-    case .unauthorized: "Unauthorized"
-    case .forbidden: "Forbidden"
     case .headerMismatch: "Header mismatch"
     case .missingEnvelope: "Invalid params: _meta lacks the protocol version or the client capabilities"
     case .unsupportedVersion: "Unsupported protocol version"
@@ -146,7 +130,6 @@ extension GatewayError {
     case .unknownTool: "Unknown tool"
     case .unknownPrompt: "Unknown prompt"
     case .unknownResource: "Resource not found"
-    case .ambiguous: "More than one server may own this name"
     case .clientNotCapable: "The client has not declared this capability"
     case .notAcrossEras: "The server asked the client for something that can't cross protocol eras"
     case .upstreamUnreachable: "The server can't be reached"
@@ -155,14 +138,11 @@ extension GatewayError {
     case .upstreamRefused: "The server refused the request"
     case .upstreamBusy: "The server does not take more calls now"
     case .upstreamInvalid: "The server's answer is not valid"
-    case .upstreamUnready: "The server is not ready"
     case .upstreamCredentials: "The server does not accept the gateway's credentials"
     case .resultTooLarge: "The server's result exceeds the limit"
     case .overloaded: "The gateway is overloaded"
-    case .rateLimited: "Too many requests"
     case .draining: "The gateway is shutting down"
     case .cancelled: "Request cancelled"
-    case .timedOut: "The call took too long"
     case .internalFault: "Internal error"
     }
   }
@@ -171,9 +151,7 @@ extension GatewayError {
 extension ByteBuffer {
   /// A whole JSON-RPC error response. `id` is the raw token of the request; without one it is null.
   package mutating func append(_ error: GatewayError, id: RawSpan?, to era: Era) {
-    append(#"{"jsonrpc":"2.0","id":"#)
-    if let id, id.byteCount > 0 { append(id) } else { append("null") }
-    append(#","error":"#)
+    append(startOfResponseTo: id, #","error":"#)
     append(errorObject: error, to: era)
     append("}")
   }

@@ -1,6 +1,6 @@
 import Wire
 
-/// Why the gateway itself answers with an error: what happened, whose doing it was, and whether asking again may help.
+/// Why the gateway itself answers with an error: what happened, and whether asking again may help.
 package struct GatewayError: Error, Sendable, Equatable {
   /// What happened.
   package enum Kind: UInt8, Sendable, CaseIterable {
@@ -8,27 +8,26 @@ package struct GatewayError: Error, Sendable, Equatable {
     case parseError, invalidRequest, batchNotAllowed, responseNotAllowed
     // The HTTP request around it.
     case notAcceptable, unsupportedMediaType, methodNotAllowed, badOrigin, badHost, notFound
-    case bodyTooLarge, unauthorized, forbidden
     // What the modern era wants of each request.
     case headerMismatch, missingEnvelope, unsupportedVersion, missingCapability
     // What the legacy era wants of each request.
     case versionHeader, initializeVersion, sessionMissing, sessionUnknown, sessionLimit, streamTaken
     case notResumable
     // The call.
-    case methodNotFound, invalidParams, invalidCursor, unknownTool, unknownPrompt, unknownResource, ambiguous
+    case methodNotFound, invalidParams, invalidCursor, unknownTool, unknownPrompt, unknownResource
     case serverNotCapable, clientNotCapable, notAcrossEras
     // The upstream.
-    case upstreamUnreachable, upstreamTimeout, upstreamClosed, upstreamRefused, upstreamInvalid, upstreamUnready
+    case upstreamUnreachable, upstreamTimeout, upstreamClosed, upstreamRefused, upstreamInvalid
     case upstreamBusy, upstreamCredentials, resultTooLarge
     // The gateway.
-    case overloaded, rateLimited, draining, cancelled, timedOut, internalFault
+    case overloaded, draining, cancelled, internalFault
   }
 
-  package enum Origin: UInt8, Sendable { case downstream, upstream, `internal` }
-
-  /// Whether the gateway, or its client, may try the same again.
+  /// Whether the same may be tried again, once.
   package enum Retry: UInt8, Sendable {
-    case never, safe
+    case never
+    /// It is known that nobody has acted on the request.
+    case safe
     /// Only as long as not a byte of the request has left.
     case ifNothingSent
   }
@@ -47,7 +46,6 @@ package struct GatewayError: Error, Sendable, Equatable {
   }
 
   package var kind: Kind
-  package var origin: Origin
   package var retry: Retry
   /// What to tell people in place of the kind's own phrase.
   package var message: String?
@@ -59,11 +57,10 @@ package struct GatewayError: Error, Sendable, Equatable {
   package var detail: Detail
 
   package init(
-    _ kind: Kind, origin: Origin? = nil, retry: Retry? = nil, message: String? = nil, server: String? = nil,
+    _ kind: Kind, retry: Retry? = nil, message: String? = nil, server: String? = nil,
     retryAfterMilliseconds: Int? = nil, detail: Detail = .none
   ) {
     self.kind = kind
-    self.origin = origin ?? kind.usualOrigin
     self.retry = retry ?? kind.usualRetry
     self.message = message
     self.server = server
@@ -73,19 +70,9 @@ package struct GatewayError: Error, Sendable, Equatable {
 }
 
 extension GatewayError.Kind {
-  var usualOrigin: GatewayError.Origin {
-    switch self {
-    case .upstreamUnreachable, .upstreamTimeout, .upstreamClosed, .upstreamRefused, .upstreamInvalid,
-      .upstreamUnready, .upstreamBusy, .upstreamCredentials, .resultTooLarge:
-      .upstream
-    case .overloaded, .draining, .internalFault: .internal
-    default: .downstream
-    }
-  }
-
   var usualRetry: GatewayError.Retry {
     switch self {
-    case .upstreamUnready, .upstreamBusy, .overloaded, .rateLimited, .draining, .sessionLimit: .safe
+    case .upstreamBusy, .overloaded, .draining, .sessionLimit: .safe
     case .upstreamUnreachable, .upstreamClosed: .ifNothingSent
     default: .never
     }

@@ -14,6 +14,9 @@ package final class Scratch {
     unsafe _overrideLifetime(buffer.unboundBytes, borrowing: owner)
   }
 
+  /// Empty, for another message. What one large message took is not kept for ever.
+  package func clear() { buffer.clear(keepingAtMost: 256 << 10) }
+
   package var isEmpty: Bool { buffer.isEmpty }
   package var count: Int { buffer.count }
 }

@@ -129,9 +129,13 @@ import Wire
       }
         == #"{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{"cursor":"","_meta":{\#(Translator.envelope)}}}"#)
     #expect(
-      text { $0.append(emptyResponseTo: id.rawBytes, for: .r20251125) } == #"{"jsonrpc":"2.0","id":7,"result":{}}"#)
+      text { $0.append(result: ("{}" as StaticString).bytes, responseTo: id.rawBytes) }
+        == #"{"jsonrpc":"2.0","id":7,"result":{}}"#)
     #expect(
-      text { $0.append(cancelled: 9, reason: (#""why""# as StaticString).bytes) }
+      text { $0.append(errorCode: -32601, "no \"x\"", responseTo: nil) }
+        == #"{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"no \"x\""}}"#)
+    #expect(
+      text { $0.append(cancelled: 9, reason: "why") }
         == #"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9,"reason":"why"}}"#)
     #expect(
       text { $0.append(changed: .templates, subscriptionID: nil) }

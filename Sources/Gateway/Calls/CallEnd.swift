@@ -16,23 +16,15 @@ extension Worker {
       return on(call.worker) { $0.linkLost(call, link, failure.cause ?? failure.phrase) }
     }
     let era = exchange.clientRevision.era
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    bodyScratch.buffer.append(exchange.clientID.bytes(of: self))
-    bodyScratch.buffer.append(",\"error\":")
-    bodyScratch.buffer.append(errorObject: failure, to: era)
-    bodyScratch.buffer.append("}")
+    bodyScratch.clear()
+    bodyScratch.buffer.append(failure, id: exchange.clientID.bytes(of: self), to: era)
     answer(id, status: UInt16(failure.answer(to: era).status), bodyBytes)
   }
 
   /// A result that the gateway has itself.
   func answer(_ id: ExchangeID, result: RawSpan) {
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    bodyScratch.buffer.append(exchanges[id].clientID.bytes(of: self))
-    bodyScratch.buffer.append(",\"result\":")
-    bodyScratch.buffer.append(result)
-    bodyScratch.buffer.append("}")
+    bodyScratch.clear()
+    bodyScratch.buffer.append(result: result, responseTo: exchanges[id].clientID.bytes(of: self))
     answer(id, status: 200, bodyBytes)
   }
 
@@ -168,12 +160,8 @@ extension Worker {
   func cancelUpstream(_ id: ExchangeID, reason: StaticString) {
     let exchange = exchanges[id]
     guard exchange.method != .initialize, exchange.parked == nil, !exchange.isNotice else { return }
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":")
-    bodyScratch.buffer.append(decimal: id.rawValue)
-    bodyScratch.buffer.append(",\"reason\":")
-    bodyScratch.buffer.append(quoted: reason.bytes)
-    bodyScratch.buffer.append("}}")
+    bodyScratch.clear()
+    bodyScratch.buffer.append(cancelled: id.rawValue, reason: reason)
     switch exchange.carrier {
     case .link(let link):
       sendLink(link, bodyBytes, nil)

@@ -32,7 +32,7 @@ extension Worker {
       serverInfo: identity.rawBytes, alias: cluster.alias, splice: &splice)
     switch outcome {
     case .forward(let status):
-      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.clear()
       guard splice.write(envelope.message, into: &bodyScratch.buffer) else {
         return fail(id, .malformed(cluster, "it could not be rewritten"))
       }
@@ -40,7 +40,7 @@ extension Worker {
     case .replace(let error):
       fail(id, error)
     case .toolError(let text):
-      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.clear()
       bodyScratch.buffer.append(toolError: text, id: clientID.bytes(of: self), for: hop.client)
       answer(id, status: 200, bodyBytes)
     case .recover(let recovery, let error):

@@ -21,14 +21,6 @@ extension Envelope {
   }
 }
 
-extension ByteBuffer {
-  /// The id of a message, or null.
-  mutating func append(idOf envelope: Envelope) {
-    guard let id = envelope.id else { return append("null") }
-    append(id)
-  }
-}
-
 extension ListKinds {
   static let all: ListKinds = [.tools, .resources, .templates, .prompts]
 

@@ -15,6 +15,12 @@ extension GatewayError {
     GatewayError(.upstreamRefused, of: cluster, "refused the call", why, retryAfter: retryAfter)
   }
 
+  static func credentials(_ cluster: Cluster, status: Int) -> GatewayError {
+    GatewayError(
+      .upstreamCredentials, of: cluster, "refused the call",
+      "HTTP \(status): the gateway's own credentials were not accepted")
+  }
+
   /// Nothing of the call was sent: as many are in flight as may be, or it does not read what was sent before.
   static func busy(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(.upstreamBusy, of: cluster, "is busy", why, retryAfter: 1000)

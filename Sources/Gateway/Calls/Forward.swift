@@ -63,7 +63,7 @@ extension Worker {
       envelope, hop(exchange), id: id.rawValue,
       progressToken: exchange.progressToken.isEmpty ? nil : id.rawValue, name: change, target: target,
       meta: gateway.requestMeta(level), splice: &splice)
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
       return fail(id, .internalError("the request could not be rewritten"))
     }

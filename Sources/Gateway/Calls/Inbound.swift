@@ -99,7 +99,7 @@ extension Worker {
     default:
       splice.reset()
       guard ServerTranslation.notification(envelope, hop(exchange), splice: &splice) else { return }
-      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.clear()
       if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
     }
   }
@@ -130,7 +130,7 @@ extension Worker {
       ServerTranslation.notification(
         envelope, hop(exchange), progressToken: client.bytes(of: self), splice: &splice)
     else { return }
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
   }
 

@@ -42,7 +42,7 @@ extension Worker {
     RequestTranslation.request(
       envelope, hop(exchange), id: exchange.id.rawValue, progressToken: nil, name: .keep, target: .none,
       meta: gateway.requestMeta, splice: &splice)
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
       return finish(exchange.id)
     }

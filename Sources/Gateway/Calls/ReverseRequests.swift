@@ -58,7 +58,7 @@ extension Worker {
     guard let open = entry.opened else { return }
     splice.reset()
     splice.replace(place) { entry.upstreamID.append(to: &$0) }
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     guard splice.write(message, into: &bodyScratch.buffer, flatten: true) else { return }
     postAside(bodyBytes, entry.cluster, open)
   }
@@ -88,9 +88,7 @@ extension Worker {
 
   func tellWithdrawn(_ reverse: ExchangeID, _ entry: Reverse) {
     var message = ByteBuffer(capacity: 96)
-    message.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":")
-    message.append(decimal: reverse.rawValue)
-    message.append("}}")
+    message.append(cancelled: reverse.rawValue)
     if exchanges.contains(entry.exchange) {
       forwardNotification(entry.exchange, message.bytes)
     } else {
@@ -117,13 +115,7 @@ extension Worker {
     _ id: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open, code: Int, _ message: String
   ) {
     var body = ByteBuffer(capacity: 160)
-    body.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    body.append(id)
-    body.append(",\"error\":{\"code\":")
-    body.append(decimal: code)
-    body.append(",\"message\":")
-    body.append(quoted: message)
-    body.append("}}")
+    body.append(errorCode: code, message, responseTo: id)
     postAside(body.bytes, cluster, open)
   }
 
@@ -134,11 +126,7 @@ extension Worker {
 
   func resultUpstream(_ result: StaticString, _ id: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
     var body = ByteBuffer(capacity: 96)
-    body.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    body.append(id)
-    body.append(",\"result\":")
-    body.append(result)
-    body.append("}")
+    body.append(result: result.bytes, responseTo: id)
     postAside(body.bytes, cluster, open)
   }
 }

@@ -129,7 +129,7 @@ extension Worker {
     _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era
   ) {
     let answer = error.answer(to: era)
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     bodyScratch.buffer.append(error, id: id, to: era)
     headScratch.buffer.clear()
     if let seconds = answer.retryAfter {

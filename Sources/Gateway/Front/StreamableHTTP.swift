@@ -80,10 +80,8 @@ extension Worker {
 
   /// The InitializeResult, in body scratch.
   func writeInitializeResult(_ envelope: Envelope, _ session: Session) {
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
-    bodyScratch.buffer.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    bodyScratch.buffer.append(idOf: envelope)
-    bodyScratch.buffer.append(",\"result\":")
+    bodyScratch.clear()
+    bodyScratch.buffer.append(responseTo: envelope.id)
     appendInitializeResult(of: session, to: &bodyScratch.buffer)
     bodyScratch.buffer.append("}")
   }
@@ -199,7 +197,7 @@ extension Worker {
   /// A notification for every conversation that is this session's own.
   private func relayToUpstreams(of session: Session, _ message: RawSpan) {
     for (binding, open) in session.openUpstreams where open.revision.era == .legacy {
-      bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+      bodyScratch.clear()
       bodyScratch.buffer.append(flattened: message)
       postAside(bodyBytes, binding.cluster, open)
     }

@@ -90,7 +90,7 @@ extension Worker {
 
   /// An error before any call began.
   func refuse(_ reply: SocketReply, _ error: GatewayError, id: RawSpan?, _ era: Era) {
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     bodyScratch.buffer.append(error, id: id, to: era)
     send(bodyBytes, reply)
   }

@@ -193,7 +193,7 @@ extension Worker {
     var edits = streamedEdits(id)
     edits.flatten = stream != nil
     let rewriter = ResponseRewriter(edits, depth: settings.depth)
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     let progress = rewriter.feed(reader.collected.bytes(of: reader).withoutByteOrderMark, into: &bodyScratch.buffer)
     if case .refused = progress {
       // Its end is waited for, and the client hears what is wrong with it.
@@ -254,7 +254,7 @@ extension Worker {
       loop.abort(connection)
       return finish(id)
     }
-    bodyScratch.buffer.clear(keepingAtMost: 256 << 10)
+    bodyScratch.clear()
     let progress = rewriter.feed(piece, into: &bodyScratch.buffer)
     if case .refused = progress { return breakPassing(id, downstream, connection) }
     reader.passed += piece.byteCount
@@ -345,7 +345,7 @@ extension Worker {
       return fail(id, .malformed(cluster, "HTTP \(reader.status) without a message\(kind)"))
     }
     if reader.status == 401 || reader.status == 403 {
-      return fail(id, .refused(cluster, "HTTP \(reader.status): the gateway's own credentials were not accepted"))
+      return fail(id, .credentials(cluster, status: reader.status))
     }
     fail(id, .refused(cluster, "HTTP \(reader.status)", retryAfter: reader.retryAfter))
   }

@@ -122,11 +122,9 @@ extension Worker {
     exchanges[id].binding = binding
     exchanges[id].deadline = now + handshakeTime(binding, link)
     var message = ByteBuffer(capacity: 256)
-    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    message.append(decimal: id.rawValue)
-    message.append(",\"method\":\"initialize\",\"params\":")
-    message.append(initializeParams: GatewayState.identity, capabilities: binding.abilities)
-    message.append("}")
+    var params = ByteBuffer(capacity: 192)
+    params.append(initializeParams: GatewayState.identity, capabilities: binding.abilities)
+    message.append(request: .initialize, id: id.rawValue, params: params.bytes)
     if let reference {
       exchanges[id].carrier = .link(reference)
       return sendLink(reference, message.bytes, id)
@@ -157,7 +155,8 @@ extension Worker {
     let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
     let established = Established(
       open: open, offer: ServerOffer(alias: binding.cluster.alias, answer: envelope, revision: revision))
-    let notification: StaticString = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
+    var notification = ByteBuffer(capacity: 64)
+    notification.append(notification: .notifyInitialized)
     if let link {
       sendLink(link, notification.bytes, nil)
       return restore(binding, established) { completion(.success(established)) }
@@ -178,7 +177,7 @@ extension Worker {
     headScratch.buffer.clear()
     headScratch.buffer.append(binding.cluster.requestHead)
     appendSession(open)
-    headScratch.buffer.append(contentLength: notification.utf8CodeUnitCount)
+    headScratch.buffer.append(contentLength: notification.count)
     headScratch.buffer.appendHeadEnd()
     post(exchanges[id], notification.bytes, binding.cluster)
   }

@@ -103,13 +103,7 @@ extension Worker {
     }
     exchanges[id].deadline = now + Self.patience
     var message = ByteBuffer(capacity: params.byteCount + 96)
-    message.append("{\"jsonrpc\":\"2.0\",\"id\":")
-    message.append(decimal: id.rawValue)
-    message.append(",\"method\":")
-    message.append(quoted: method.name)
-    message.append(",\"params\":")
-    message.append(params)
-    message.append("}")
+    message.append(request: method, id: id.rawValue, params: params)
     carry(exchanges[id], message.bytes, open)
   }
 }

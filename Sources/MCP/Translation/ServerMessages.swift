@@ -141,17 +141,31 @@ extension ByteBuffer {
     append("}}}")
   }
 
-  /// The start of a response; a result object and `}` follow.
-  package mutating func append(responseTo id: RawSpan) {
-    append(#"{"jsonrpc":"2.0","id":"#)
-    append(id)
-    append(#","result":"#)
+  /// The start of a response; a result object and `}` follow. Without an id it is null.
+  package mutating func append(responseTo id: RawSpan?) {
+    append(startOfResponseTo: id, #","result":"#)
   }
 
-  /// A response that says nothing but that it is done (`ping`, `logging/setLevel`, `resources/subscribe`).
-  package mutating func append(emptyResponseTo id: RawSpan, for revision: Revision) {
+  mutating func append(startOfResponseTo id: RawSpan?, _ member: StaticString) {
+    append(#"{"jsonrpc":"2.0","id":"#)
+    if let id, id.byteCount > 0 { append(id) } else { append("null") }
+    append(member)
+  }
+
+  /// A response with that result object.
+  package mutating func append(result: RawSpan, responseTo id: RawSpan?) {
     append(responseTo: id)
-    append(revision.era == .modern ? #"{"resultType":"complete"}}"# : "{}}")
+    append(result)
+    append("}")
+  }
+
+  /// An error response that says no more than its code and a sentence: the gateway's to a server that asks.
+  package mutating func append(errorCode code: Int, _ message: String, responseTo id: RawSpan?) {
+    append(startOfResponseTo: id, #","error":{"code":"#)
+    append(decimal: code)
+    append(#","message":"#)
+    append(quoted: message)
+    append("}}")
   }
 
   /// A tool result that tells the model what went wrong.
@@ -163,24 +177,13 @@ extension ByteBuffer {
     append(#"}],"isError":true}}"#)
   }
 
-  /// `notifications/cancelled` about a request that was sent under this id. `reason` is a raw string token.
-  package mutating func append(cancelled id: UInt64, reason: RawSpan? = nil) {
+  /// `notifications/cancelled` about a request that was sent under this id. The reason is for people.
+  package mutating func append(cancelled id: UInt64, reason: StaticString? = nil) {
     append(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#)
     append(decimal: id)
-    append(reason: reason)
-  }
-
-  /// The same about an id token of the receiver's own.
-  package mutating func append(cancelled token: RawSpan, reason: RawSpan? = nil) {
-    append(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#)
-    append(token)
-    append(reason: reason)
-  }
-
-  private mutating func append(reason: RawSpan?) {
-    if let reason, JSON.kind(of: reason) == .string {
+    if let reason {
       append(#","reason":"#)
-      append(reason)
+      append(quoted: reason.bytes)
     }
     append("}}")
   }

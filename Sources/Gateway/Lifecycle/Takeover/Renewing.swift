@@ -44,15 +44,20 @@ extension Worker {
   private func next(_ renewal: Renewal) {
     guard let name = renewal.names.last, gateway.sessions.find(renewal.session.id) === renewal.session else { return }
     var message = ByteBuffer(capacity: name.count + 96)
-    message.append("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":")
-    message.append(quoted: (renewal.isWanted ? Method.resourcesSubscribe : .resourcesUnsubscribe).name)
-    message.append(",\"params\":{\"uri\":")
-    message.append(quoted: name.rawBytes)
-    message.append("}}")
+    message.append(
+      request: renewal.isWanted ? .resourcesSubscribe : .resourcesUnsubscribe, id: 0, params: Self.params(name).bytes)
     let envelopes = requestScanner
     let envelope = envelopes.scan(message.bytes, depth: settings.depth)
     let session = renewal.session
     serve(.renewal(renewal), session, session.view, envelope, session.revision)
+  }
+
+  private static func params(_ uri: [UInt8]) -> ByteBuffer {
+    var params = ByteBuffer(capacity: uri.count + 16)
+    params.append("{\"uri\":")
+    params.append(quoted: uri.rawBytes)
+    params.append("}")
+    return params
   }
 
   /// What became of the next one. Not within what has answered it: there is more to come.
@@ -70,9 +75,7 @@ extension Worker {
   /// Nobody knows what has happened to a resource between two processes.
   func tellMaybeChanged(_ name: [UInt8], to session: Session) {
     var message = ByteBuffer(capacity: name.count + 96)
-    message.append("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\"params\":{\"uri\":")
-    message.append(quoted: name.rawBytes)
-    message.append("}}")
+    message.append(notification: .notifyResourcesUpdated, params: Self.params(name).bytes)
     // Once its client listens it is told all that may be news.
     if !emit(message.bytes, to: session) { session.haveNews() }
   }
