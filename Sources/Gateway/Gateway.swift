@@ -129,7 +129,7 @@ package final class Gateway {
   ) throws(Failure) {
     let listeners = state.configuration.listeners
     try listen([controlWorker], "admin", ListenerLabel.admin, host: listeners.admin.host, port: adminPort, group: nil)
-    if relief != nil { controlWorker.holdListeners(true) }
+    if relief != nil { controlWorker.listeners.hold(true) }
     try listen(workers, "http", ListenerLabel.http, host: listeners.http.host, port: httpPort, group: group)
     try listen(
       workers, "websocket", ListenerLabel.webSocket, host: listeners.webSocket.host, port: webSocketPort,
@@ -159,7 +159,7 @@ package final class Gateway {
     let handles = workers.map { WorkerHandle($0) }
     let controlHandle = WorkerHandle(controlWorker)
     return {
-      controlHandle.post { $0.holdListeners(false) }
+      controlHandle.post { $0.listeners.hold(false) }
       let gathering = Gathering(handles.count)
       for handle in handles {
         handle.post {
@@ -196,13 +196,12 @@ package final class Gateway {
           made.append(try worker.loop.listen(host: host, port: port, group: group, label: label, limits: limits))
         }
         for listener in made {
-          state.settings.apply(to: listener, label, on: worker.loop)
+          worker.listeners.add(listener, label: label, state.settings)
           if group != nil { worker.loop.hold(listener, true) }
           if !listener.isLocal { exposedListeners.insert(name) }
-          worker.listeners.append((label, listener))
           listeningSockets.append(ListeningSocket(listener: name, descriptor: listener.descriptor))
         }
-        worker.secure(with: state.contexts.withLock { $0 })
+        worker.listeners.secure(with: state.contexts.withLock { $0 })
       } catch {
         throw Failure(description: "can't listen on \(host) port \(port): \(error)")
       }

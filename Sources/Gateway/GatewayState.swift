@@ -52,8 +52,6 @@ package final class GatewayState: Sendable {
   private let snapshot: Mutex<Catalogues>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
-  private let draining = Atomic<Bool>(false)
-  private let succeeded = Atomic<Bool>(false)
   /// Workers that accept connections.
   let openDoors = Atomic<Int>(0)
   /// Workers with calls in flight while draining, and links that are not closed yet.
@@ -191,14 +189,8 @@ package final class GatewayState: Sendable {
   var control: ControlPlane? { controlPlane.withLock { $0 } }
   func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
 
-  package var isDraining: Bool { draining.load(ordering: .acquiring) }
-  /// The gateway ends, and there is nobody who would take what it refuses.
-  var isEnding: Bool { isDraining && !succeeded.load(ordering: .relaxed) }
-
-  func startDraining(_ succession: Gateway.Succession = .nobody) {
-    if case .successor = succession { succeeded.store(true, ordering: .relaxed) }
-    draining.store(true, ordering: .releasing)
-  }
+  package var isDraining: Bool { group.phase.isDraining }
+  var isEnding: Bool { group.phase.isEnding }
 
   // MARK: Catalogue
 

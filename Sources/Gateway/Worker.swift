@@ -62,7 +62,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   /// Those that accept, with what they are for.
-  var listeners: [(label: UInt32, listener: Listener)] = []
+  let listeners: WorkerListeners
   /// The end has come: nothing is started any more.
   var isClosing = false
   /// When those who read event streams are to come back.
@@ -71,10 +71,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var spareParcels: [EventParcel] = []
   var readers: [ResponseReader] = []
   private var sweeping = false
-  /// Used on the control loop alone.
-  var memoryGuard = MemoryGuard()
-  /// Of each loop; used on the control loop alone.
-  var reliefWatches: [ReliefWatch] = []
+  /// Of the control loop.
+  private lazy var memoryWatch = MemoryWatch(context) { [unowned self] in makeRoom($0) }
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?
@@ -85,6 +83,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
       index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
     self.index = index
     loop = context.loop
+    listeners = WorkerListeners(loop)
     headScratch = context.head
     bodyScratch = context.body
     requestScanner = context.requestScanner
@@ -253,7 +252,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .reap:
       context.lookAtClock()
       reap()
-    case .glance: glanceAtMemory()
+      if index == gateway.workerCount { memoryWatch.look() }
+    case .glance: loop.startTimer(milliseconds: memoryWatch.glance(), token: token)
     case nil: context.timers.fired(token)
     }
   }
@@ -330,7 +330,23 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// The configuration was read again.
   func adopt(_ settings: Settings) {
     context.adopt(settings)
-    for (label, listener) in listeners { settings.apply(to: listener, label, on: loop) }
+    listeners.adopt(settings)
+  }
+
+  // MARK: Memory
+
+  /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
+  /// has most goes first.
+  private func makeRoom(_ excess: MemoryGuard.Excess) {
+    _ = gateway.sessions.giveUpReplays(excess.bytes)
+    gateway.postToAll { $0.give(excess) }
+  }
+
+  private func give(_ excess: MemoryGuard.Excess) {
+    giveUpRequests()
+    let counts = loop.counts
+    let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
+    loop.relieve(toBytes: excess.leaves(of: kept))
   }
 
   // MARK: Other threads

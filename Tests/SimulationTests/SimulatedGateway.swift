@@ -79,7 +79,7 @@ final class SimulatedGateway {
   func drain() {
     guard !isDraining else { return }
     isDraining = true
-    state.startDraining()
+    state.group.phase.startDraining(hasSuccessor: false)
     for worker in workers { worker.startDraining() }
   }
 

@@ -101,7 +101,6 @@ extension Worker {
     }
     loop.trim()
     if index == gateway.workerCount {
-      guardMemory()
       gateway.inheritance.expire(window: settings.resumeWindow, idle: settings.sessionIdleTimeout, now: now)
     }
     loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)

@@ -25,7 +25,7 @@ extension Gateway {
   /// worker drains: from then on each answer says that its connection ends. `abrupt` is asked again and again whether
   /// there is no time for that. False if that cut something short.
   package func drain(_ succession: Succession = .nobody, began: () -> Void, abrupt: @escaping () -> Bool) -> Bool {
-    state.startDraining(succession)
+    state.group.phase.startDraining(hasSuccessor: succession == .successor)
     let patience = Patience(abrupt)
     let handles = workers.map { WorkerHandle($0) }
     let started = System.uptime
@@ -43,7 +43,7 @@ extension Gateway {
     patience.wait(1000) { !draining.isOver }
     if case .successor = succession { leaveSessions() }
     began()
-    if case .successor = succession { WorkerHandle(controlWorker).post { $0.stopListening() } }
+    if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
     control.end()
     patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
@@ -80,25 +80,14 @@ extension Gateway {
 }
 
 extension Worker {
-  /// What has connected so far waits in the kernel's queue.
-  func holdListeners(_ held: Bool) {
-    for (_, listener) in listeners { loop.hold(listener, held) }
-  }
-
   func letClientsIn() {
-    holdListeners(false)
+    listeners.hold(false)
     gateway.openDoors.add(1, ordering: .releasing)
-  }
-
-  /// Takes what has connected so far, then closes the listening sockets.
-  func stopListening() {
-    for (_, listener) in listeners { loop.stopListening(listener) }
-    listeners = []
   }
 
   /// No new connections; listening clients are sent away, calls go on.
   func startDraining(grace: UInt32 = 0) {
-    stopListening()
+    listeners.stop()
     endListens()
     drainSockets()
     for (connection, session) in streamReaders { sendAway(connection, session) }

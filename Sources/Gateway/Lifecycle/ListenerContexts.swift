@@ -54,12 +54,6 @@ extension GatewayState {
   /// Certificates, keys and roots that were read anew: new connections get them, on every listener; open ones keep theirs.
   func adopt(_ renewed: ListenerContexts) {
     contexts.withLock { $0 = renewed }
-    for loop in 0..<loopCount { post(to: loop) { $0.secure(with: renewed) } }
-  }
-}
-
-extension Worker {
-  func secure(with contexts: ListenerContexts) {
-    for (label, listener) in listeners { loop.setTLS(listener, contexts[label]) }
+    for loop in 0..<loopCount { post(to: loop) { $0.listeners.secure(with: renewed) } }
   }
 }

@@ -1,6 +1,3 @@
-import Logging
-import Reactor
-
 /// Looks after the memory of the whole process, on the control loop: what peers have given back goes back to the system,
 /// those who hold most make room when it gets short, and new work is refused before there is none left. `limits.memory`
 /// bounds what loops buffer; this sees the rest too, such as sessions and their events.
@@ -73,92 +70,5 @@ struct MemoryGuard {
       return .shed(sheds)
     }
     return isShort ? .relieve(Excess(fill)) : .none
-  }
-}
-
-extension Worker {
-  /// How often it is looked whether a full look is due. Between two looks at loopback's pace a peer can send less than what
-  /// is left of the memory when half is in use.
-  private static var glanceInterval: UInt64 { 500 }
-  /// The same while half is in use.
-  private static var fullInterval: UInt64 { 100 }
-
-  /// A glance costs one read, and a few words of each loop; on the control loop.
-  func glanceAtMemory() {
-    tellOfRelief()
-    let use = System.memoryUse
-    let isFull = memoryGuard.isShort || settings.allowance.fullest(use).exceeds(tenths: 5)
-    if isFull { guardMemory() }
-    let interval = isFull ? Self.fullInterval : Self.glanceInterval
-    loop.startTimer(milliseconds: interval, token: TimerToken.glance.rawValue)
-  }
-
-  /// One look, by the control loop.
-  func guardMemory() {
-    var fill = memoryFill
-    let wasShort = memoryGuard.isShort
-    var action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: false)
-    if action == .trim {
-      System.trimMemory()
-      fill = memoryFill
-      action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: true)
-    }
-    switch action {
-    case .none, .trim: break
-    case .relieve(let excess):
-      if !wasShort {
-        let limit = fill.limit >> 20
-        logger.notice(
-          "memory is getting short: clients that hold most make room until seven tenths of \(limit) MiB are in use")
-      }
-      makeRoom(excess)
-    case .shed(let shedding):
-      gateway.group.shed(shedding)
-      if shedding {
-        makeRoom(MemoryGuard.Excess(fill))
-        logger.error(
-          "memory is running out: new work is refused (503) until less than eight tenths of \(fill.limit >> 20) MiB are in use"
-        )
-      } else {
-        logger.notice("there is memory again: new work is taken")
-      }
-    }
-  }
-
-  /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
-  /// has most goes first.
-  private func makeRoom(_ excess: MemoryGuard.Excess) {
-    _ = gateway.sessions.giveUpReplays(excess.bytes)
-    gateway.postToAll { $0.give(excess) }
-  }
-
-  private func give(_ excess: MemoryGuard.Excess) {
-    giveUpRequests()
-    let counts = loop.counts
-    let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
-    loop.relieve(toBytes: excess.leaves(of: kept))
-  }
-
-  private func tellOfRelief() {
-    for (index, losses) in gateway.losses.enumerated() {
-      if index == reliefWatches.count { reliefWatches.append(ReliefWatch()) }
-      let name = index == gateway.workerCount ? "the control loop" : "worker \(index)"
-      switch reliefWatches[index].look(losses, now: now) {
-      case .none: break
-      case .began(let given):
-        logger.warning(
-          "\(name) makes room: it held \(losses.relievedFrom) bytes for its peers, so that \(given.connections) connections, with \(given.bytes) bytes, of the clients that hold most were ended; more may follow (limits.memory)"
-        )
-      case .ended(let given):
-        logger.notice(
-          "\(name) has made room: \(given.connections) connections, with \(given.bytes) bytes, were ended in all")
-      }
-    }
-  }
-
-  private var memoryFill: Allowance.Fill {
-    let allowance = settings.allowance
-    let inGroup = allowance.group.flatMap { ControlGroups(System.text).memoryUse($0) }
-    return allowance.fullest(System.memoryUse, inGroup: inGroup)
   }
 }

@@ -7,6 +7,7 @@ final class WorkerGroup: Sendable {
   let workerCount: Int
   /// Memory that is kept for parties, on whichever loop.
   let holdings = Holdings()
+  let phase = Phase()
   private let handles = Mutex<[LoopHandle]>([])
 
   init(workerCount: Int) { self.workerCount = workerCount }

@@ -1,0 +1,88 @@
+import Logging
+import Reactor
+
+/// Carries out what `MemoryGuard` decides, on the control loop, and says in the log when loops make room.
+final class MemoryWatch {
+  private let context: WorkerContext
+  private let makeRoom: (MemoryGuard.Excess) -> Void
+  private var memoryGuard = MemoryGuard()
+  /// Of each loop.
+  private var reliefWatches: [ReliefWatch] = []
+
+  /// - Parameter makeRoom: has all workers give up so much.
+  init(_ context: WorkerContext, makeRoom: @escaping (MemoryGuard.Excess) -> Void) {
+    self.context = context
+    self.makeRoom = makeRoom
+  }
+
+  /// How often it is looked whether a full look is due. Between two looks at loopback's pace a peer can send less than what
+  /// is left of the memory when half is in use.
+  private static var glanceInterval: UInt64 { 500 }
+  /// The same while half is in use.
+  private static var fullInterval: UInt64 { 100 }
+
+  /// A glance costs one read, and a few words of each loop. Milliseconds until the next.
+  func glance() -> UInt64 {
+    tellOfRelief()
+    let use = System.memoryUse
+    let isFull = memoryGuard.isShort || context.settings.allowance.fullest(use).exceeds(tenths: 5)
+    if isFull { look() }
+    return isFull ? Self.fullInterval : Self.glanceInterval
+  }
+
+  func look() {
+    let logger = context.logger
+    var fill = memoryFill
+    let wasShort = memoryGuard.isShort
+    var action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: false)
+    if action == .trim {
+      System.trimMemory()
+      fill = memoryFill
+      action = memoryGuard.look(fill, unused: System.unusedMemory, didTrim: true)
+    }
+    switch action {
+    case .none, .trim: break
+    case .relieve(let excess):
+      if !wasShort {
+        let limit = fill.limit >> 20
+        logger.notice(
+          "memory is getting short: clients that hold most make room until seven tenths of \(limit) MiB are in use")
+      }
+      makeRoom(excess)
+    case .shed(let shedding):
+      context.group.shed(shedding)
+      if shedding {
+        makeRoom(MemoryGuard.Excess(fill))
+        logger.error(
+          "memory is running out: new work is refused (503) until less than eight tenths of \(fill.limit >> 20) MiB are in use"
+        )
+      } else {
+        logger.notice("there is memory again: new work is taken")
+      }
+    }
+  }
+
+  private func tellOfRelief() {
+    let logger = context.logger
+    for (index, losses) in context.group.losses.enumerated() {
+      if index == reliefWatches.count { reliefWatches.append(ReliefWatch()) }
+      let name = index == context.group.workerCount ? "the control loop" : "worker \(index)"
+      switch reliefWatches[index].look(losses, now: context.now) {
+      case .none: break
+      case .began(let given):
+        logger.warning(
+          "\(name) makes room: it held \(losses.relievedFrom) bytes for its peers, so that \(given.connections) connections, with \(given.bytes) bytes, of the clients that hold most were ended; more may follow (limits.memory)"
+        )
+      case .ended(let given):
+        logger.notice(
+          "\(name) has made room: \(given.connections) connections, with \(given.bytes) bytes, were ended in all")
+      }
+    }
+  }
+
+  private var memoryFill: Allowance.Fill {
+    let allowance = context.settings.allowance
+    let inGroup = allowance.group.flatMap { ControlGroups(System.text).memoryUse($0) }
+    return allowance.fullest(System.memoryUse, inGroup: inGroup)
+  }
+}
