@@ -1,4 +1,4 @@
-"""What must survive byte for byte, and how answers travel: DESIGN 6.4 and 6.5, PROTOCOL 20.2.
+"""What must survive byte for byte, and how answers travel.
 
 The upstream is `wire_server.py`, which echoes what arrived and answers with members that a JSON printer would change.
 """

@@ -1,5 +1,5 @@
 """Lists that are as fresh as the servers': what a server said had changed before its answer is in the next list, and what it
-lets clients keep is kept for as long as it says and no longer: PROTOCOL sections 13 and 14."""
+lets clients keep is kept for as long as it says and no longer: MCP 2026-07-28, Subscriptions and Caching."""
 
 from __future__ import annotations
 

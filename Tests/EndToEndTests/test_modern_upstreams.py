@@ -1,4 +1,5 @@
-"""What the gateway says to servers of 2026-07-28, and how it keeps up with them: PROTOCOL sections 7.3, 13 and 21."""
+"""What the gateway says to servers of 2026-07-28, and how it keeps up with them: MCP 2026-07-28,
+Streamable HTTP (mirrored headers) and Subscriptions."""
 
 from __future__ import annotations
 

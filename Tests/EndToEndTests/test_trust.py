@@ -1,4 +1,4 @@
-"""What one upstream may do to others, and to clients that are not its own: DESIGN section 9."""
+"""What one upstream may do to others, and to clients that are not its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a client's conversations with legacy upstreams: PROTOCOL 20.4 and DESIGN section 9."""
+"""What becomes of a client's conversations with legacy upstreams."""
 
 from __future__ import annotations
 

@@ -414,7 +414,7 @@ def test_a_client_that_closes_its_half_still_gets_the_answer(gateway: Gateway) -
         assert connection.response().message["id"] == 9
 
 
-# --- Host and Origin (PROTOCOL 16.4) ---------------------------------------------------------------------------------
+# --- Host and Origin -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

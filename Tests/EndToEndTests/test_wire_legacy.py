@@ -1,4 +1,4 @@
-"""Revisions 2025-03-26 to 2025-11-25 on the wire: PROTOCOL sections 2, 3, 6, 9, 19 and 25."""
+"""Revisions 2025-03-26 to 2025-11-25 on the wire: MCP, Base Protocol, Transports and Lifecycle of each."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_legacy_results_hold_nothing_modern(port: int, alias: str) -> None:
 
 
 def test_a_revision_drops_what_it_does_not_know(port: int) -> None:
-    """PROTOCOL 21.4, for a client of 2025-03-26."""
+    """What revision 2025-03-26 has no words for is left out or turned into text."""
     session = LegacySession(port, "2025-03-26", path="/mcp/v2http")
     links = session.call("links").message["result"]["content"]
     assert "resource_link" not in [block["type"] for block in links], "a block that revision does not have"

@@ -1,4 +1,4 @@
-"""Revision 2026-07-28 on the wire: PROTOCOL sections 2, 3, 7, 9, 13, 14, 19 and 25."""
+"""Revision 2026-07-28 on the wire: MCP 2026-07-28, Base Protocol, Streamable HTTP, Subscriptions and Caching."""
 
 from __future__ import annotations
 
@@ -357,7 +357,7 @@ def test_without_a_token_there_is_no_progress_and_the_answer_is_json(port: int) 
     assert len(response.messages()) == 1
 
 
-# --- subscriptions/listen (PROTOCOL 13) ------------------------------------------------------------------------------
+# --- subscriptions/listen --------------------------------------------------------------------------------------------
 
 
 def listen(port: int, notifications: dict[str, Any], number: Any, path: str = "/mcp") -> Connection:

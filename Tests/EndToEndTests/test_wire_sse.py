@@ -1,4 +1,4 @@
-"""HTTP+SSE of 2024-11-05 toward clients: PROTOCOL section 5, on the wire and through SDK clients."""
+"""HTTP+SSE of 2024-11-05 toward clients (MCP 2024-11-05, Transports), on the wire and through SDK clients."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import Wire
 
 @testable import Gateway
 
-/// Who hears of which resource, and under which name (PROTOCOL sections 13 and 21.2).
+/// Who hears of which resource, and under which name (MCP 2026-07-28, Subscriptions).
 @Suite struct InterestTests {
   private func update(_ uri: String, upstream: Int = 0, _ claim: ResourceClaim = .nobodys) -> ResourceUpdate {
     let message = #"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"x":1.10,"uri":"\#(uri)"}}"#

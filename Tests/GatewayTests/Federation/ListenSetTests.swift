@@ -2,7 +2,7 @@ import Testing
 
 @testable import Gateway
 
-/// What the gateway itself listens for at a modern upstream (PROTOCOL section 13).
+/// What the gateway itself listens for at a modern upstream (MCP 2026-07-28, Subscriptions).
 @Suite("The gateway's own listens")
 struct ListenSetTests {
   private func uris(_ names: some Sequence<Int>) -> Set<[UInt8]> { Set(names.map { Array("r://\($0)".utf8) }) }
