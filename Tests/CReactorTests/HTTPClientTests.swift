@@ -97,6 +97,37 @@ struct HTTPClientTests {
     #expect(bench.send(id, "/") == CR_WRITE_STALE)
   }
 
+  @Test("takes sixteen interim answers to a request, and no more", arguments: [16, 17])
+  func interimAnswers(count: Int) {
+    let interim = String(repeating: "HTTP/1.1 102 Processing\r\n\r\n", count: count)
+    let peer = Peer([.init(path: "/", bytes: interim + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")])
+    let bench = ClientBench()
+    let id = bench.connect(to: peer.port)
+    guard count > 16 else {
+      // Those of one request do not count for the next.
+      for _ in 0..<2 { #expect(bench.exchange(id, "/")?.text == "ok") }
+      return
+    }
+    #expect(bench.exchange(id, "/") == nil)
+    #expect(bench.ends[1]?.domain == UInt16(CR_DOMAIN_HTTP.rawValue))
+    #expect(bench.ends[1]?.code == CWIRE_HTTP1_BAD_STATUS_LINE.rawValue)
+  }
+
+  @Test("is not used again when it was answered before it had sent its whole request")
+  func answeredEarly() {
+    let peer = DeafPeer()
+    let bench = ClientBench()
+    let id = bench.connect(to: peer.port)
+    let body = [UInt8](repeating: 65, count: 16 << 20)
+    #expect(bench.send(id, "/", body: body) == CR_WRITE_FULL)
+    bench.run { peer.accepts() }
+    peer.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+    bench.run { bench.answers[1]?.last?.isComplete == true }
+    #expect(bench.answers[1]?.last?.status == 413)
+    #expect(bench.answers[1]?.last?.isReusable == false)
+    #expect(bench.send(id, "/") == CR_WRITE_STALE)
+  }
+
   struct Broken: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var bytes: String
