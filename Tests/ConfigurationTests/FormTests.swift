@@ -77,21 +77,26 @@ import Testing
   }
 
   @Test(
-    "what is no URL",
+    "what is no URL, and why",
     arguments: [
-      "", "host/mcp", "file:///x", "http://", "http:///x", "http://h:99999/", "http://h:0/",
-      "http://h:x/", "http://a b/", "http://h/\n", "http://h/é", "http://::1/", "http://[::1/", "http://h/<x>",
+      ("", "a URL starts with its scheme"), ("host/mcp", "a URL starts with its scheme"),
+      ("file:///x", "the scheme `file` can't be used"),
+      ("http://a b/", "a URL holds no blanks"), ("http://h/\n", "a URL holds no blanks"),
+      ("http://h/é", "a URL holds no blanks and no characters beyond ASCII"),
+      ("http://a@h/", "user and password don't belong in a URL"),
+      ("http://a:b@h/", "user and password don't belong in a URL"),
+      ("http://a:1@h/", "user and password don't belong in a URL"),
+      ("http://@h/", "user and password don't belong in a URL"),
+      ("http://", "the host is missing"), ("http:///x", "the host is missing"), ("http://?x", "the host is missing"),
+      ("http://h:99999/", "the host or port is malformed"), ("http://h:0/", "the host or port is malformed"),
+      ("http://h:x/", "the host or port is malformed"), ("http://::1/", "the host or port is malformed"),
+      ("http://[::1/", "the host or port is malformed"), ("http://h/<x>", "the path holds a character"),
     ])
-  func noURLs(text: String) {
-    #expect(throws: EndpointURL.Problem.self) { try EndpointURL(parsing: text) }
-  }
-
-  @Test("a user has no place in a URL", arguments: ["http://a@h/", "http://a:b@h/", "http://a:1@h/", "http://@h/"])
-  func users(text: String) {
+  func noURLs(text: String, why: String) {
     #expect {
       try EndpointURL(parsing: text)
     } throws: { error in
-      (error as? EndpointURL.Problem)?.message.hasPrefix("user and password don't belong in a URL") == true
+      (error as? EndpointURL.Problem)?.message.hasPrefix(why) == true
     }
   }
 
