@@ -30,20 +30,22 @@ struct Check: ParsableCommand {
   func run() throws {
     if schema { return print(PublishedFiles.schema, terminator: "") }
     if example { return print(PublishedFiles.example, terminator: "") }
-    let environment = ConfigurationOptions.environment
+    let outcome = try outcome(ConfigurationOptions.environment)
+    print(outcome.text)
+    guard outcome.isServable else { throw ExitCode.mistake }
+  }
+
+  /// What is printed, and whether it can be served. Without `--json` mistakes have been printed when this throws.
+  func outcome(_ environment: [String: String]) throws -> (text: String, isServable: Bool) {
     var loaded: LoadedConfiguration
     if json {
       do throws(ConfigurationError) {
         loaded = try ConfigurationLoader.load(options.inputs, environment: environment)
       } catch {
-        print(try CheckReport(mistakes: error.diagnostics).json())
-        throw ExitCode.mistake
+        return (try CheckReport(mistakes: error.diagnostics).json(), false)
       }
       let mistakes = ConfigurationOptions.judgeFiles(of: &loaded)
-      guard mistakes.isEmpty else {
-        print(try CheckReport(mistakes: mistakes).json())
-        throw ExitCode.mistake
-      }
+      guard mistakes.isEmpty else { return (try CheckReport(mistakes: mistakes).json(), false) }
     } else {
       loaded = try options.loadWithFiles()
     }
@@ -51,6 +53,6 @@ struct Check: ParsableCommand {
     report.add(loaded)
     let missing = CommandLookup.missing(in: loaded.configuration, environment: environment)
     report.diagnostics += missing.map(CheckReport.Remark.init)
-    print(json ? try report.json() : report.text)
+    return (json ? try report.json() : report.text, true)
   }
 }
