@@ -3,7 +3,7 @@ SECONDS ?= 60
 SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy tls-scan lint circles format sanitize fuzz replay simulate autobahn bench clean
+.PHONY: help build run test heavy tls-scan lint circles format sanitize mutants fuzz replay simulate autobahn bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ run: ## Build it and serve the built-in demonstration server
 test: ## Build and run every test
 	scripts/test
 
-heavy: ## Run the long versions of the end-to-end tests
+heavy: ## Run the long versions of the end-to-end tests, and the whole matrix of clients and servers
 	scripts/test end-to-end -m heavy
 
 tls-scan: ## Scan the https listener for weaknesses
@@ -34,6 +34,9 @@ format: ## Rewrite Swift and C sources in that form
 
 sanitize: ## Run the tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
 	scripts/sanitize
+
+mutants: ## Break the rules of scripts/mutants.list one by one and see that a test notices each
+	scripts/mutate
 
 fuzz: ## Fuzz each C codec for SECONDS (60): make fuzz SECONDS=600
 	scripts/fuzz --seconds $(SECONDS)
