@@ -1,4 +1,4 @@
-"""The baseline: clients and reference servers without a gateway between them."""
+"""The baseline: clients and reference servers without a gateway between them. It tells what an SDK does, not what Sluice does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from harness.client import Driver, Trace
 from harness.conversation import CHECKS, MODERN, Pairing, conversation, options
 from harness.upstreams import HTTPUpstream, reference_command
+
+pytestmark = pytest.mark.heavy
 
 # Without a gateway an era is what both sides speak; a pinned modern client needs a modern server.
 DIRECT = [

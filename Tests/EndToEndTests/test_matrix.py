@@ -1,4 +1,7 @@
-"""Every client against every server through the gateway: each era, each transport, one worker and three."""
+"""Every client against every server through the gateway: each era, each transport, one worker and three.
+
+One pairing of each kind is always tried, the others with `-m heavy`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,17 @@ from collections.abc import Callable
 import pytest
 
 from harness.client import Driver, Trace
-from harness.conversation import CHECKS, PAIRINGS, SOCKET_PAIRINGS, Pairing, conversation, options
+from harness.conversation import CHECKS, ORDINARY, ORDINARY_ALONE, PAIRINGS, SOCKET_PAIRINGS, Pairing, conversation, options
 from harness.gateway import Gateway
+
+
+def case(workers: int, pairing: Pairing) -> object:
+    is_ordinary = str(pairing) in {1: ORDINARY_ALONE, 3: ORDINARY}[workers]
+    name = f"{workers}worker{'s' if workers > 1 else ''}-{pairing}"
+    return pytest.param(workers, pairing, id=name, marks=() if is_ordinary else pytest.mark.heavy)
+
+
+CASES = [case(workers, pairing) for workers in (1, 3) for pairing in PAIRINGS + SOCKET_PAIRINGS]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +43,6 @@ def trace_of(
 
 
 @pytest.mark.parametrize("feature", CHECKS)
-@pytest.mark.parametrize("pairing", PAIRINGS + SOCKET_PAIRINGS, ids=str)
-@pytest.mark.parametrize("workers", [1, 3], ids=["1worker", "3workers"])
+@pytest.mark.parametrize(("workers", "pairing"), CASES)
 def test_feature(workers: int, pairing: Pairing, feature: str, trace_of: Callable[[Pairing, int], Trace]) -> None:
     CHECKS[feature](trace_of(pairing, workers), pairing)

@@ -1,4 +1,7 @@
-"""The conversation of the matrix by `wss`: the SDK's WebSocket client, over TLS, to every kind of server."""
+"""The conversation of the matrix by `wss`: the SDK's WebSocket client, over TLS.
+
+What is below WebSocket differs from the matrix, so a modern server and a legacy one are enough; the others with `-m heavy`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,12 @@ from harness.conversation import CHECKS, SOCKET_PAIRINGS, Pairing, conversation,
 from harness.gateway import Gateway
 from harness.wire import rpc
 
-PAIRINGS = [pairing for pairing in SOCKET_PAIRINGS if pairing.over_socket]
+ORDINARY = {"v2stdio", "v1ws"}
+PAIRINGS = [
+    pytest.param(pairing, id=str(pairing), marks=() if pairing.server in ORDINARY else pytest.mark.heavy)
+    for pairing in SOCKET_PAIRINGS
+    if pairing.over_socket
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def trace_of(gateway: Gateway, authority: Authority, folder: Path) -> Iterator[C
 
 
 @pytest.mark.parametrize("feature", CHECKS)
-@pytest.mark.parametrize("pairing", PAIRINGS, ids=str)
+@pytest.mark.parametrize("pairing", PAIRINGS)
 def test_feature(pairing: Pairing, feature: str, trace_of: Callable[[Pairing], Trace]) -> None:
     CHECKS[feature](trace_of(pairing), pairing)
 

@@ -1,6 +1,6 @@
 """The conversation that every pairing of client and server has, and what each part of it must bring.
 
-`test_direct.py` proves it without a gateway, `test_matrix.py` with one: what is right there is right here.
+`test_direct.py` (heavy) proves it without a gateway, `test_matrix.py` with one: what is right there is right here.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ SOCKET_PAIRINGS = [Pairing(*client, SOCKET_SERVER, False) for client in CLIENTS]
 SOCKET_PAIRINGS += [
     Pairing("v1", "legacy", server, modern, over_socket=True) for server, modern in [*SERVERS.items(), (SOCKET_SERVER, False)]
 ]
+# One of each kind: a client of either era, with either SDK and each way to choose an era, against a server of either era on
+# each transport; clients over WebSocket against a modern and a legacy one. The other pairings put the same kinds together anew.
+ORDINARY = {
+    "v2-auto-to-v2stdio", f"v2-{MODERN}-to-v2http", "v2-auto-to-v1stdio", "v2-auto-to-v1http", f"v2-{MODERN}-to-v2sse",
+    "v2-auto-to-v1ws", "v1-legacy-to-v2stdio", "v2-legacy-to-v2http", "v1-legacy-to-v1stdio", "v2-legacy-to-v1http",
+    "v1-legacy-to-v1sse", "v2-legacy-to-v1ws", "v1-over-ws-legacy-to-v2http", "v1-over-ws-legacy-to-v1stdio",
+}
+# With one worker nothing goes from loop to loop: one client on each transport.
+ORDINARY_ALONE = {"v2-auto-to-v2http", "v1-legacy-to-v1http", "v1-over-ws-legacy-to-v1http"}
 
 
 def conversation(tag: str) -> list[Scenario]:
