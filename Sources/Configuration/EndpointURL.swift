@@ -30,8 +30,7 @@ package struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
 
   /// The value of `Host` (RFC 9110 section 7.2): brackets around IPv6, no default port.
   package var authority: String {
-    let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-    return port == scheme.defaultPort ? name : "\(name):\(port)"
+    port == scheme.defaultPort ? Authority.bracketed(host) : Authority.text(host, port)
   }
 
   package var description: String { "\(scheme.rawValue)://\(authority)\(target)" }

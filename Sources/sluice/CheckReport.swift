@@ -71,7 +71,7 @@ struct CheckReport: Encodable {
   init(_ configuration: GatewayConfiguration) {
     let listeners = configuration.listeners
     func url(_ scheme: String, _ tls: GatewayConfiguration.Listeners.TLS?, _ host: String, _ port: Int) -> String {
-      "\(scheme)\(tls == nil ? "" : "s")://\(Self.authority(host, port))"
+      "\(scheme)\(tls == nil ? "" : "s")://\(Authority.text(host, port))"
     }
     mcp = url("http", listeners.http.tls, listeners.http.host, listeners.http.port) + "/mcp"
     websocket =
@@ -123,10 +123,6 @@ struct CheckReport: Encodable {
     guard !items.isEmpty else { return }
     lines.append(title)
     lines += items.map { "  \($0)" }
-  }
-
-  private static func authority(_ host: String, _ port: Int) -> String {
-    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
   }
 }
 

@@ -29,7 +29,7 @@ struct Healthcheck: ParsableCommand {
     let trust =
       admin.tls == nil ? nil : try? TLSContext(ca: nil, certificate: nil, key: nil, verify: false)
     let url = EndpointURL(
-      scheme: admin.tls == nil ? .http : .https, host: Self.reachable(admin.host), port: admin.port, target: target)
+      scheme: admin.tls == nil ? .http : .https, host: Authority.reachable(admin.host), port: admin.port, target: target)
     signal(SIGPIPE, SIG_IGN)
     do throws(HTTPFault) {
       var connection = try HTTPConnection(to: url, timeout: 3, trust: trust)
@@ -42,15 +42,6 @@ struct Healthcheck: ParsableCommand {
     } catch {
       if case .status = error {} else { StandardError.write("sluice: \(url): \(error)") }
       throw ExitCode.failure
-    }
-  }
-
-  /// A wildcard address is reached through loopback.
-  private static func reachable(_ host: String) -> String {
-    switch host {
-    case "0.0.0.0": "127.0.0.1"
-    case "::": "::1"
-    default: host
     }
   }
 }

@@ -1,13 +1,8 @@
 import ArgumentParser
+import MCP
 
-/// Which Sluice this is.
-enum Version {
-  static let number = "0.1.0"
-
-  static var text: String { "sluice \(number)" }
-
-  /// The revisions of MCP that clients may speak, oldest first.
-  static let revisions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
+extension SluiceVersion {
+  static var line: String { "sluice \(current)" }
 }
 
 struct VersionCommand: ParsableCommand {
@@ -15,7 +10,7 @@ struct VersionCommand: ParsableCommand {
     commandName: "version", abstract: "Print the version and the MCP revisions that are spoken.")
 
   func run() {
-    print(Version.text)
-    print("MCP \(Version.revisions.joined(separator: ", "))")
+    print(SluiceVersion.line)
+    print("MCP \(Revision.allCases.map { "\($0.label)" }.joined(separator: ", "))")
   }
 }

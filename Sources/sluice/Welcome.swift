@@ -5,10 +5,7 @@ struct Welcome {
   private let lines: [String]
 
   init(_ configuration: GatewayConfiguration, httpPort: UInt16, webSocketPort: UInt16, adminPort: UInt16) {
-    func authority(_ host: String, _ port: UInt16) -> String {
-      let name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host
-      return name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"
-    }
+    func authority(_ host: String, _ port: UInt16) -> String { Authority.text(Authority.reachable(host), Int(port)) }
     let listeners = configuration.listeners
     let scheme = listeners.http.tls == nil ? "http" : "https"
     let adminScheme = listeners.admin.tls == nil ? "http" : "https"
