@@ -62,7 +62,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Admin", "Gateway", "Configuration", "Reactor", "Wire",
+        "Admin", "Gateway", "Configuration", "MCP", "Reactor", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -78,6 +78,12 @@ let package = Package(
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(
+      name: "AdminTests",
+      dependencies: [
+        "Admin", "Configuration", "CReactor", "CReactorPeers", "Gateway", "MCP", "Reactor", "Wire",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
       name: "GatewayTests",

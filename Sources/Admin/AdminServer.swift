@@ -2,41 +2,99 @@ package import Gateway
 package import Reactor
 package import Wire
 
-/// What operators ask on the admin listener: is it alive, may it get traffic.
+/// Answers operators on the admin listener: finds the route, writes what its handler answers, and gives streams their
+/// turns. Touched on the control loop alone.
 package final class AdminServer: AdminService {
-  private let state: GatewayState
+  /// Milliseconds of a turn of the control loop that streams may use together. With one piece more it stays well below
+  /// the 5 ms after which calls would notice.
+  private static let turn: UInt64 = 2
 
-  package init(_ state: GatewayState) {
-    self.state = state
+  private struct OpenStream {
+    var connection: AdminConnection
+    var source: any AdminStream
   }
 
-  package func serve(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan, on worker: Worker) {
-    guard head.method == .get || head.method == .head else {
-      return reply(connection, 405, "method not allowed\n", on: worker, headers: "Allow: GET, HEAD\r\n")
-    }
-    let path = head.path.withoutLastSlash
-    if path.equals("/healthz") || path.equals("/livez") {
-      reply(connection, 200, "ok\n", on: worker)
-    } else if path.equals("/readyz") {
-      if state.isDraining {
-        reply(connection, 503, "draining\n", on: worker)
-      } else if !state.isReady {
-        reply(connection, 503, "no server has answered yet\n", on: worker)
-      } else {
-        reply(connection, 200, "ready\n", on: worker)
+  private let view: any GatewayView
+  private let routes: RouteTable<AdminHandler>
+  private var streams: [ConnectionID: OpenStream] = [:]
+  private var turns = StreamTurns()
+  /// The next turn is arranged for.
+  private var isWaiting = false
+  private var piece: [UInt8] = []
+
+  package init(_ view: any GatewayView, routes: RouteTable<AdminHandler> = .all) {
+    self.view = view
+    self.routes = routes
+  }
+
+  package func serve(_ head: RequestHead, _ body: RawSpan, over connection: AdminConnection) {
+    let request = AdminRequest(head, body)
+    let reply = routes.answer(to: request, view)
+    let isHead = request.method == .head
+    let headers = Array(reply.headers.utf8)
+    let replyHead = EventLoop.ReplyHead(reply.status, reply.contentType, headers: headers.rawBytes)
+    switch reply.content {
+    case .whole(let bytes): connection.reply(replyHead, bytes.rawBytes)
+    case .stream(let source):
+      guard connection.begin(replyHead) != .stale else { return source.cancel() }
+      guard !isHead else {
+        source.cancel()
+        return connection.end()
       }
-    } else if path.equals("/metrics") {
-      var text = ByteBuffer(capacity: 4096)
-      text.append(MetricsPage(state).text)
-      worker.reply(connection, 200, "text/plain; version=0.0.4; charset=utf-8", headers: RawSpan(), text.bytes)
-    } else {
-      reply(connection, 404, "not found; here are /healthz, /livez, /readyz and /metrics\n", on: worker)
+      streams[connection.id] = OpenStream(connection: connection, source: source)
+      turns.opened(connection.id)
+      if !isWaiting { giveTurns() }
     }
   }
 
-  private func reply(
-    _ connection: ConnectionID, _ status: UInt16, _ text: StaticString, on worker: Worker, headers: StaticString = ""
-  ) {
-    worker.reply(connection, status, "text/plain; charset=utf-8", headers: headers.bytes, text.bytes)
+  package func drained(_ id: ConnectionID) {
+    act(turns.drained(id), id)
+    if !isWaiting { giveTurns() }
+  }
+
+  package func ended(_ id: ConnectionID) { act(turns.left(id), id) }
+
+  // MARK: Streams
+
+  /// One piece after the other, of each stream in its turn, until none is due or the time is used up.
+  private func giveTurns() {
+    let end = System.uptime + Self.turn
+    while System.uptime < end {
+      guard let id = turns.next() else { return }
+      guard let stream = streams[id] else { continue }
+      piece.removeAll(keepingCapacity: true)
+      let step = stream.source.next(&piece)
+      act(turns.wrote(id, step, piece.isEmpty ? .taken : stream.connection.write(piece.rawBytes)), id)
+    }
+    waitForTurn()
+  }
+
+  private func waitForTurn() {
+    guard turns.isSomeoneDue, let id = streams.keys.first, let connection = streams[id]?.connection else { return }
+    isWaiting = true
+    connection.after(milliseconds: 0) { [weak self] in
+      self?.isWaiting = false
+      self?.giveTurns()
+    }
+  }
+
+  private func act(_ action: StreamTurns.Action, _ id: ConnectionID) {
+    guard let stream = streams[id] else { return }
+    switch action {
+    case .none: break
+    case .rest(let milliseconds):
+      stream.connection.after(milliseconds: milliseconds) { [weak self] in self?.rested(id) }
+    case .end:
+      streams[id] = nil
+      stream.connection.end()
+    case .cancel:
+      streams[id] = nil
+      stream.source.cancel()
+    }
+  }
+
+  private func rested(_ id: ConnectionID) {
+    turns.rested(id)
+    if !isWaiting { giveTurns() }
   }
 }

@@ -1,11 +1,18 @@
 internal import Gateway
+internal import Reactor
 
 /// What is counted so far, in the text format of Prometheus.
 struct MetricsPage {
   private(set) var text = ""
 
-  init(_ state: GatewayState) {
-    let reloads = state.reloads
+  static func add(to routes: inout RouteTable<AdminHandler>) {
+    routes.add(.get, "/metrics") { _, view in
+      AdminReply(200, "text/plain; version=0.0.4; charset=utf-8", .whole(Array(MetricsPage(view.figures).text.utf8)))
+    }
+  }
+
+  init(_ figures: GatewayFigures) {
+    let reloads = figures.reloads
     describe("sluice_config_reloads_total", "counter", "Reloads of the configuration by SIGHUP, by their result.")
     add("sluice_config_reloads_total{result=\"success\"}", reloads.succeeded)
     add("sluice_config_reloads_total{result=\"failure\"}", reloads.failed)
@@ -18,50 +25,49 @@ struct MetricsPage {
       "When the configuration in force was read, in seconds since 1970.")
     add("sluice_config_last_reload_success_timestamp_seconds", reloads.lastSuccess / 1000)
     describe("sluice_sessions", "gauge", "Sessions of clients that opened with initialize.")
-    add("sluice_sessions", UInt64(state.sessionCount))
+    add("sluice_sessions", UInt64(figures.sessions))
     describe("sluice_upstream_ready", "gauge", "Whether a server answered when it was last asked.")
-    for upstream in state.upstreams {
+    for upstream in figures.upstreams {
       add("sluice_upstream_ready{server=\"\(upstream.alias)\"}", upstream.isReady ? 1 : 0)
     }
     describe(
       "sluice_catalogue_conflicts", "gauge",
       "Names and resources that servers claim from one another, or that could not be served as they are; the log says which."
     )
-    add("sluice_catalogue_conflicts", UInt64(state.conflictCount))
+    add("sluice_catalogue_conflicts", UInt64(figures.conflicts))
     describe(
       "sluice_log_lines_dropped_total", "counter",
       "Lines of the log that were dropped since nobody read them fast enough.")
-    add("sluice_log_lines_dropped_total", state.logLosses.count)
+    add("sluice_log_lines_dropped_total", figures.droppedLogLines)
     describe(
       "sluice_upstream_log_lines_dropped_total", "counter",
       "Lines of a server's stderr that the log does not have, since they came faster than limits.stderr_rate.")
-    for upstream in state.upstreams {
+    for upstream in figures.upstreams {
       add("sluice_upstream_log_lines_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogLines)
     }
     describe(
       "sluice_upstream_log_bytes_dropped_total", "counter",
       "Bytes of those lines, and of what was cut off lines longer than limits.stderr_line.")
-    for upstream in state.upstreams {
+    for upstream in figures.upstreams {
       add("sluice_upstream_log_bytes_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogBytes)
     }
-    addLosses(state)
+    addLosses(figures.losses)
     describe(
       "sluice_reaper_restarts_total", "counter",
       "How often the process that ends children after a crash had died and was started again.")
-    add("sluice_reaper_restarts_total", state.reaperRestarts)
+    add("sluice_reaper_restarts_total", figures.reaperRestarts)
     describe(
       "sluice_upstream_lists_excessive", "gauge",
       "1 while a server lists more than limits.list and limits.list_entries allow, and is served as it was before.")
-    for upstream in state.excessive {
+    for upstream in figures.upstreams {
       add("sluice_upstream_lists_excessive{server=\"\(upstream.alias)\"}", upstream.hasExcess ? 1 : 0)
     }
     describe("sluice_draining", "gauge", "1 while the gateway ends.")
-    add("sluice_draining", state.isDraining ? 1 : 0)
+    add("sluice_draining", figures.isDraining ? 1 : 0)
   }
 
   /// Clients that were sent away for the good of others. The last loop is the one that serves operators.
-  private mutating func addLosses(_ state: GatewayState) {
-    let all = state.losses
+  private mutating func addLosses(_ all: [LoopLosses]) {
     let losses = all.enumerated().map { ($0 == all.count - 1 ? "control" : String($0), $1) }
     describe(
       "sluice_relieved_connections_total", "counter",

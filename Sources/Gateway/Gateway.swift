@@ -41,7 +41,7 @@ package final class Gateway {
   package init(
     _ configuration: GatewayConfiguration, debugEcho: Bool = false, reaper: Reaper?, logger: Logger,
     logLosses: LogLosses = LogLosses(), inherited: [ListeningSocket] = [], stateDirectory: String? = nil,
-    admin: (GatewayState) -> any AdminService
+    admin: (any GatewayView) -> any AdminService
   ) throws(Failure) {
     self.logger = logger
     let listeners = configuration.listeners

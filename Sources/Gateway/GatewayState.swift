@@ -10,7 +10,7 @@ import Wire
 package final class GatewayState: Sendable {
   /// Milliseconds after which an undecided answer becomes an event stream.
   static let decisionDelay: UInt64 = 1000
-  package static let identity = Identity(name: "sluice", version: GatewayVersion.current)
+  package static let identity = Identity(name: "sluice", version: SluiceVersion.current)
 
   let sessions: SessionTable
   let sessionKeys: SessionKeys
@@ -27,10 +27,10 @@ package final class GatewayState: Sendable {
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
-  package let logLosses: LogLosses
+  let logLosses: LogLosses
   private let reaper: Reaper?
   /// How often the process that ends children after a crash had to be started again.
-  package var reaperRestarts: UInt64 { reaper?.restarts ?? 0 }
+  var reaperRestarts: UInt64 { reaper?.restarts ?? 0 }
   let heartbeatFrame: Frame
   /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
   /// upstreams, without and with each log level.
@@ -103,10 +103,10 @@ package final class GatewayState: Sendable {
     level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
   }
 
-  package var conflictCount: Int { conflicts.load(ordering: .relaxed) }
+  var conflictCount: Int { conflicts.load(ordering: .relaxed) }
   func countConflicts(_ count: Int) { conflicts.store(count, ordering: .relaxed) }
 
-  package var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
+  var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
 
   func countReload(succeeded: Bool) {
     reloadCounts.withLock { counts in
@@ -120,28 +120,11 @@ package final class GatewayState: Sendable {
     }
   }
 
-  /// Sessions alive, upstreams that are served, and those of them that answer.
-  package var sessionCount: Int { sessions.size }
-  package var upstreams: [UpstreamFigures] {
-    clusters.map { cluster in
-      let isReady = if case .ready = cluster.health { true } else { false }
-      return UpstreamFigures(
-        alias: cluster.alias, isReady: isReady, droppedLogLines: cluster.droppedLog.lines.load(ordering: .relaxed),
-        droppedLogBytes: cluster.droppedLog.bytes.load(ordering: .relaxed))
-    }
-  }
-
   /// Aliases of the servers that answer now. The demonstration is none.
   package var servingAliases: [String] {
     clusters.filter { cluster in
       if case .ready = cluster.health { !cluster.isEmbedded } else { false }
     }.map(\.alias)
-  }
-
-  /// Servers that list more than they may, and are served as they were before.
-  package var excessive: [(alias: String, hasExcess: Bool)] {
-    let served = catalogues
-    return zip(served.modern.clusters, served.legacy.clusters).map { ($0.alias, $0.hasExcess || $1.hasExcess) }
   }
 
   var loopCount: Int { group.loopCount }
@@ -184,7 +167,7 @@ package final class GatewayState: Sendable {
   }
 
   /// By loop; the control loop, which serves operators, comes last.
-  package var losses: [LoopLosses] { group.losses }
+  var losses: [LoopLosses] { group.losses }
 
   var control: ControlPlane? { controlPlane.withLock { $0 } }
   func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
@@ -300,14 +283,6 @@ package final class GatewayState: Sendable {
   var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }
 }
 
-/// What there is to say of an upstream in figures.
-package struct UpstreamFigures: Sendable {
-  package var alias: String
-  package var isReady: Bool
-  package var droppedLogLines: UInt64
-  package var droppedLogBytes: UInt64
-}
-
 /// Where a worker is, until it ends. Not a weak reference: with one, every retain of the worker would take the slow way.
 final class WorkerPlace: @unchecked Sendable {  // read on the worker's loop, and before its thread and after it
   fileprivate unowned(unsafe) var worker: Worker?
@@ -348,15 +323,37 @@ struct WorkerHandle: Sendable {
   }
 }
 
-/// The version that the gateway tells peers.
-package enum GatewayVersion {
-  package static let current = "0.1.0"
-}
-
 extension Duration {
   /// Whole milliseconds, at least 0.
   package var milliseconds: UInt64 {
     let (seconds, attoseconds) = components
     return seconds < 0 ? 0 : UInt64(seconds) * 1000 + UInt64(attoseconds / 1_000_000_000_000_000)
+  }
+}
+
+extension GatewayState: GatewayView {
+  package var figures: GatewayFigures {
+    var figures = GatewayFigures()
+    figures.isDraining = isDraining
+    figures.reloads = reloads
+    figures.sessions = sessions.size
+    figures.upstreams = upstreamFigures
+    figures.conflicts = conflictCount
+    figures.droppedLogLines = logLosses.count
+    figures.reaperRestarts = reaperRestarts
+    figures.losses = losses
+    return figures
+  }
+
+  private var upstreamFigures: [UpstreamFigures] {
+    let served = catalogues
+    return zip(served.modern.clusters, served.legacy.clusters).map { modern, legacy in
+      var figures = UpstreamFigures(alias: modern.alias)
+      if case .ready = modern.health { figures.isReady = true }
+      figures.hasExcess = modern.hasExcess || legacy.hasExcess
+      figures.droppedLogLines = modern.droppedLog.lines.load(ordering: .relaxed)
+      figures.droppedLogBytes = modern.droppedLog.bytes.load(ordering: .relaxed)
+      return figures
+    }
   }
 }

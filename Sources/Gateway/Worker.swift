@@ -105,7 +105,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     if let adminService, loop.listenerLabel(of: connection) == ListenerLabel.admin {
       if let refusal = settings.adminOrigins.check(head) { return refuseInText(connection, refusal) }
-      return adminService.serve(connection, head, body, on: self)
+      loop.setTag(connection, TagKind.admin.tag())
+      return adminService.serve(head, body, over: AdminConnection(connection, context))
     }
     serveHTTP(connection, head, body)
   }
@@ -126,6 +127,9 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .socket, .echo:
       socketGone(Int(TagKind.value(of: tag)))
       loop.abort(connection)
+    case .admin:
+      adminService?.ended(connection)
+      loop.abort(connection)
     default:
       break
     }
@@ -137,6 +141,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     case .exchange: clientGone(ExchangeID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
     case .socket, .echo: socketGone(Int(TagKind.value(of: tag)))
+    case .admin: adminService?.ended(connection)
     default: break
     }
   }
@@ -152,6 +157,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
       for id in exchanges.ids(where: { $0.isPaused && $0.session === session }) { resumeSource(of: id) }
     case .socket:
       for id in exchanges.ids(where: { $0.isPaused && $0.isAsked(over: connection) }) { resumeSource(of: id) }
+    case .admin: adminService?.drained(connection)
     default: break
     }
   }
@@ -289,20 +295,13 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     if readers.count < 256 { readers.append(reader) }
   }
 
-  /// A whole answer of the admin listener's.
-  package func reply(
-    _ connection: ConnectionID, _ status: UInt16, _ type: StaticString, headers: RawSpan, _ body: RawSpan
-  ) {
-    loop.reply(connection, EventLoop.ReplyHead(status, type, headers: headers), body)
-  }
-
   /// No JSON-RPC is spoken on the admin listener.
   private func refuseInText(_ connection: ConnectionID, _ error: GatewayError) {
     bodyScratch.clear()
     bodyScratch.buffer.append(error.message ?? "refused")
     bodyScratch.buffer.append("\n")
     let status = UInt16(error.answer(to: .legacy).status)
-    reply(connection, status, "text/plain; charset=utf-8", headers: RawSpan(), bodyBytes)
+    loop.reply(connection, EventLoop.ReplyHead(status, "text/plain; charset=utf-8", headers: RawSpan()), bodyBytes)
   }
 
   // MARK: Reconnection
@@ -420,9 +419,4 @@ package enum ListenerLabel {
   package static let http: UInt32 = 1
   package static let admin: UInt32 = 2
   package static let webSocket: UInt32 = 3
-}
-
-/// What answers on the admin listener.
-package protocol AdminService: AnyObject {
-  func serve(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan, on worker: Worker)
 }

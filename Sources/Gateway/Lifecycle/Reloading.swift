@@ -69,13 +69,3 @@ extension GatewayConfiguration {
     return changed
   }
 }
-
-/// How reloads have gone.
-package struct ReloadCounts: Sendable {
-  package var succeeded: UInt64 = 0
-  package var failed: UInt64 = 0
-  /// Milliseconds since 1970 of the last that succeeded; the start counts as one.
-  package var lastSuccess: UInt64
-
-  package var lastFailed = false
-}

@@ -1,0 +1,26 @@
+package import Wire
+
+/// A request of an operator, taken out of the connection that it came on.
+package struct AdminRequest: Sendable {
+  package var method: HTTPMethod
+  /// As it came, without the query.
+  package var path: String
+  /// What follows the question mark, as it came.
+  package var query: String?
+  /// The values of the route's named segments.
+  package var parameters: [String: String] = [:]
+  package var body: [UInt8] = []
+
+  package init(_ method: HTTPMethod, _ path: String, query: String? = nil, body: [UInt8] = []) {
+    self.method = method
+    self.path = path
+    self.query = query
+    self.body = body
+  }
+
+  init(_ head: RequestHead, _ body: RawSpan) {
+    var query: String?
+    if let bytes = head.query { query = bytes.text }
+    self.init(head.method, head.path.text, query: query, body: body.array)
+  }
+}

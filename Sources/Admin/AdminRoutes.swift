@@ -1,0 +1,26 @@
+package import Gateway
+
+extension RouteTable where Handler == AdminHandler {
+  /// Everything that is served.
+  package static var all: RouteTable {
+    var routes = RouteTable()
+    Health.add(to: &routes)
+    MetricsPage.add(to: &routes)
+    return routes
+  }
+
+  /// What a request is answered; an error where nothing is served.
+  package func answer(to request: AdminRequest, _ view: any GatewayView) -> AdminReply {
+    switch match(request.method, request.path) {
+    case .found(let handler, let parameters):
+      var request = request
+      request.parameters = parameters
+      return handler(request, view)
+    case .wrongMethod(let allowed):
+      return .problem(Problem(405, "Method Not Allowed", detail: "\(request.path) takes \(allowed)"))
+        .with(header: "Allow", allowed)
+    case .unknown:
+      return .problem(Problem(404, "Not Found", detail: "here are \(paths.joined(separator: ", "))"))
+    }
+  }
+}
