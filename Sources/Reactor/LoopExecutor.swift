@@ -5,7 +5,10 @@ import Synchronization
 #endif
 
 /// Runs an actor on an event loop's thread, so that the control plane may use `async` beside synchronous callbacks.
-package final class LoopExecutor: SerialExecutor {
+///
+/// A task that is to run nowhere else must prefer it too, `Task(executorPreference:)`: one that was suspended is otherwise
+/// resumed on a thread of the system's pool, only to be sent on from there.
+package final class LoopExecutor: SerialExecutor, TaskExecutor {
   private let handle: LoopHandle
   /// The thread that runs the loop; 0 before it does.
   private let thread = Atomic<UInt>(0)

@@ -52,7 +52,8 @@ package struct LoopHandle: @unchecked Sendable {
       unsafe Unmanaged<Job>.fromOpaque(object).takeRetainedValue().body()
     case .executorJob:
       let job = unsafe unsafeBitCast(object, to: UnownedJob.self)
-      job.runSynchronously(on: executor.asUnownedSerialExecutor())
+      job.runSynchronously(
+        isolatedTo: executor.asUnownedSerialExecutor(), taskExecutor: executor.asUnownedTaskExecutor())
     case nil:
       break
     }

@@ -70,14 +70,14 @@ actor ControlPlane {
     self.openDoors = openDoors
     self.relief = relief
     doors = Doors(needed: relief?.servers ?? [])
-    Task {
+    spawn {
       await pause(gateway.configuration.firstListWait.milliseconds)
       if mergeScheduled { merge() }
       doors?.listWaitEnded()
       letClientsIn()
     }
     if let relief {
-      Task {
+      spawn {
         await pause(relief.patience)
         doors?.patienceEnded()
         letClientsIn()
@@ -103,7 +103,7 @@ actor ControlPlane {
     guard !stopped, supervisors[cluster.id] == nil else { return }
     let supervisor = Supervisor(cluster)
     supervisors[cluster.id] = supervisor
-    Task { await supervise(supervisor) }
+    spawn { await supervise(supervisor) }
   }
 
   /// Lets clients in if it is time.
@@ -130,7 +130,7 @@ actor ControlPlane {
   private func boundFaceWait() {
     guard !isFaceWaitBegun else { return }
     isFaceWaitBegun = true
-    Task {
+    spawn {
       await pause(Self.faceWait)
       if mergeScheduled { merge() }
       doors?.faceWaitEnded()
@@ -280,6 +280,14 @@ actor ControlPlane {
 
   private var allHaveAnswered: Bool { clusters.allSatisfy { $0.hasAnswered && !isFaceUnknown(of: $0) } }
 
+  /// Begins what goes on by itself, on the control loop from its first line to its last: a task without that preference is
+  /// resumed on a thread of the system's pool after each pause, only to be sent on from there.
+  nonisolated func spawn(
+    @_inheritActorContext @_implicitSelfCapture _ work: sending @escaping @isolated(any) () async -> Void
+  ) {
+    Task(executorPreference: executor, operation: work)
+  }
+
   func pause(_ milliseconds: UInt64) async {
     await withCheckedContinuation { continuation in
       worker.after(milliseconds: milliseconds) { continuation.resume() }
@@ -302,7 +310,7 @@ actor ControlPlane {
       if !news.reprobed.isEmpty { return }
       if news.isMisunderstood, worker.now >= supervisor.askedForUpgrade + Self.upgradeInterval {
         supervisor.askedForUpgrade = worker.now
-        Task {
+        spawn {
           if supervisor.cluster.isSecondFace {
             await lookForRefusal(supervisor.cluster)
           } else {
@@ -343,7 +351,7 @@ actor ControlPlane {
     }
     guard !mergeScheduled else { return }
     mergeScheduled = true
-    Task {
+    spawn {
       await pause(50)
       if mergeScheduled { merge() }
     }

@@ -14,7 +14,7 @@ extension ControlPlane {
       supervisor.isUpgraded = true
       let profile = try await introduce(supervisor, transport)
       supervisor.isUpgraded = false
-      Task { await lookForUpgrade(supervisor) }
+      spawn { await lookForUpgrade(supervisor) }
       return profile
     }
     if server.era == .legacy { return try await introduce(supervisor, transport) }
@@ -160,7 +160,7 @@ extension ControlPlane {
       }
     }
     let id = worker.ask(cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
-    Task { await watch(link, transport, answers) }
+    spawn { await watch(link, transport, answers) }
     return id
   }
 

@@ -100,7 +100,7 @@ extension ControlPlane {
     let owed = supervisor.announcements.take(kinds)
     let wereStale = !supervisor.cluster.freshness.withLock({ $0.stale }).isDisjoint(with: kinds)
     watchPatience()
-    Task.immediate {
+    Task.immediate(executorPreference: executor) {
       let fetched = await fetch(kinds, supervisor, profile, .again)
       end(fetched, kinds, owed, wereStale: wereStale, supervisor, profile)
     }

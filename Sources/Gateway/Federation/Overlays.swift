@@ -109,7 +109,7 @@ extension ControlPlane {
     ownLooks[key]?.since = worker.now
     ownLooks[key]?.isAnnounced = false
     watchPatience()
-    Task.immediate {
+    Task.immediate(executorPreference: executor) {
       await self.look(at: look.binding, kinds, told: told, since: look.announcedAt)
       end(key)
     }

@@ -69,7 +69,7 @@ extension ControlPlane {
     clusters = served
     for cluster in wanted { look(after: cluster) }
     merge()
-    for cluster in left { Task { await leave(cluster) } }
+    for cluster in left { spawn { await leave(cluster) } }
     return changes
   }
 
@@ -84,7 +84,7 @@ extension ControlPlane {
     if let sameServer {
       guard case .ready(let profile) = cluster.health, profile.revision.era == .modern else {
         // It was not what it seemed to be: what serves goes on.
-        Task { await leave(cluster) }
+        spawn { await leave(cluster) }
         return
       }
       clusters[place] = cluster
@@ -102,15 +102,15 @@ extension ControlPlane {
       cluster.update(.down(reason: reason, retryAt: retryAt, former.profile))
     }
     merge()
-    Task { await leave(former) }
-    if let formerFace { Task { await leave(formerFace) } }
+    spawn { await leave(former) }
+    if let formerFace { spawn { await leave(formerFace) } }
   }
 
   /// No new call comes to a cluster; once those on their way have ended its conversations are ended.
   func leave(_ cluster: Cluster) async {
     cluster.retire()
     let face = takeFace(of: cluster)
-    if let face { Task { await leave(face) } }
+    if let face { spawn { await leave(face) } }
     let supervisor = supervisors.removeValue(forKey: cluster.id)
     if let supervisor {
       supervisor.isDismissed = true

@@ -73,12 +73,12 @@ extension ControlPlane {
       faces[cluster.id]?.isOverdue = false
       faces[cluster.id]?.isLate = false
       look(after: face)
-      Task { await bound(face, of: cluster) }
+      spawn { await bound(face, of: cluster) }
     case .close:
       guard let face = faces[cluster.id]?.cluster else { break }
       faces[cluster.id]?.cluster = nil
       merge()
-      Task { await leave(face) }
+      spawn { await leave(face) }
     }
     noteAwaited(cluster)
   }
@@ -141,7 +141,7 @@ extension ControlPlane {
       let begins = faces[server.id]?.state.fared(
         isReady: face.isReady, isServerReady: server.isReady, now: worker.now), begins
     else { return }
-    Task {
+    spawn {
       let patience = max(gateway.configuration.firstListWait.milliseconds, probeTimeout)
       await pause(patience)
       guard !stopped, faces[server.id]?.cluster === face,
@@ -260,7 +260,7 @@ extension ControlPlane {
     face.cluster = former
     faces[cluster.id] = face
     faces[former.id] = nil
-    Task { await lookForRefusal(former) }
+    spawn { await lookForRefusal(former) }
   }
 }
 
