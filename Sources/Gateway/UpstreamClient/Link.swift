@@ -138,6 +138,7 @@ final class Link {
     switch wire {
     case .child(let child): worker.loop.closeChild(child)
     case .eventStream(let connection):
+      worker.upstreamStreams[connection] = nil
       worker.loop.abort(connection)
       died("was closed")
     case .webSocket(let connection):
