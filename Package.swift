@@ -86,16 +86,23 @@ let package = Package(
       ]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
+      name: "WorkerBench",
+      dependencies: [
+        "Configuration", "CReactor", "CWire", "Gateway", "MCP", "Reactor",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/Support/WorkerBench"),
+    .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire",
+        "Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire", "WorkerBench",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CReactorPeers", "CWire",
+        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CReactorPeers", "CWire", "WorkerBench",
         .product(name: "Logging", package: "swift-log"),
       ]),
   ],

@@ -1,6 +1,8 @@
 import CReactor
 import Foundation
 
+@testable import WorkerBench
+
 /// An MCP server at the other end of the gateway's connections. Once `misbehaves` is set it does what servers do on bad
 /// days: late, piecemeal, broken, wrong and missing answers.
 final class ScriptedUpstream {

@@ -2,7 +2,7 @@ import CReactor
 import CReactorPeers
 import Foundation
 
-@testable import Reactor
+@testable import WorkerBench
 
 /// A client that speaks TLS to the gateway. Its records arrive in slices, it reads in gulps, and what the gateway sends must
 /// be TLS to the last byte.

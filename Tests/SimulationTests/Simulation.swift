@@ -1,14 +1,17 @@
 import CReactor
 import CWire
+import Configuration
 import Foundation
 
-@testable import Gateway
+@testable import Reactor
+@testable import WorkerBench
 
 /// One run: some workers, clients and upstreams that do what a seed says, and what must hold of it.
 final class Simulation {
   private var random: SeededRandom
   private let upstreams: [String: ScriptedUpstream]
-  private let gateway: SimulatedGateway
+  private let gateway: BenchGateway
+  private let secureListeners: [MemoryListener]
   private var connections: [SimulatedConnection] = []
   private var sessions: [SimulatedSession] = []
   /// Streams of calls that broke and can be taken up again.
@@ -28,7 +31,24 @@ final class Simulation {
       if seed % 2 == 0 { upstreams["beta"] = ScriptedUpstream(.modern) }
     }
     self.upstreams = upstreams
-    gateway = try SimulatedGateway(workers: 1 + random.below(3), upstreams: upstreams)
+    gateway = try BenchGateway(
+      Self.configuration(upstreams.keys.sorted()), workers: 1 + random.below(3),
+      hosts: Dictionary(uniqueKeysWithValues: upstreams.map { ("\($0).test", $1.interceptor) }))
+    secureListeners = gateway.listen(as: SimulatedIdentity.context)
+  }
+
+  private static func configuration(_ aliases: [String]) throws -> GatewayConfiguration {
+    var inputs = ConfigurationInputs()
+    let servers = aliases.map { "\"\($0)\": {\"url\": \"http://\($0).test/mcp\"}" }
+    inputs.clientTexts = ["{\"mcpServers\": {\(servers.joined(separator: ", "))}}"]
+    var configuration = try ConfigurationLoader.load(inputs, environment: [:]).configuration
+    configuration.prefix = .always
+    configuration.callTimeout = .seconds(5)
+    configuration.callTimeoutCeiling = .seconds(10)
+    configuration.interactionTimeout = .seconds(20)
+    configuration.sessions.idleTimeout = .seconds(120)
+    configuration.sessions.resumeWindow = .seconds(10)
+    return configuration
   }
 
   /// Does what the seed says, for so many steps, and looks at what is left.
@@ -49,7 +69,7 @@ final class Simulation {
 
   private func turn() -> Bool {
     var moved = false
-    for worker in gateway.loops.shuffled(using: &random) where worker.loop.step() { moved = true }
+    for loop in gateway.loops.shuffled(using: &random) where loop.step() { moved = true }
     for alias in upstreams.keys.sorted() {
       guard let upstream = upstreams[alias] else { continue }
       if upstream.step(&random) { moved = true }
@@ -136,7 +156,7 @@ final class Simulation {
     gateway.finishEnding()
     _ = wait(advancing: 100) { gateway.leftovers(ended: true).isEmpty }
     for leftover in gateway.leftovers(ended: true) { report("left over after the end: \(leftover)") }
-    gateway.state.setControl(nil)
+    gateway.dissolve()
   }
 
   // MARK: Requests
@@ -144,11 +164,18 @@ final class Simulation {
   private func connection() -> SimulatedConnection? {
     let free = connections.filter(\.isFree)
     if !free.isEmpty, random.chance(60) { return free[random.below(free.count)] }
-    let worker = random.below(gateway.workers.count)
+    let worker = random.below(gateway.workerCount)
     let faults = cr_fault_plan(
       max_write: random.chance(15) ? UInt32(1 + random.below(100)) : 0, again_every: random.chance(15) ? 2 : 0,
       reset_after: random.chance(3) ? UInt64(1 + random.below(2000)) : 0)
-    guard let peer = gateway.accept(on: worker, faults, random.chance(30) ? habits() : nil) else { return nil }
+    let peer: MemoryPeer?
+    if random.chance(30) {
+      let habits = habits()
+      peer = secureListeners[worker].connect(faults).map { SecurePeer($0, habits) }
+    } else {
+      peer = gateway.accept(on: worker, faults)
+    }
+    guard let peer else { return nil }
     // Sooner than the gateway's `write_timeout`; one that is to be reset may end at any time.
     let patience = faults.reset_after > 0 ? 0 : clock + 25_000
     let made = SimulatedConnection(peer, worker: worker, patience: patience)
@@ -348,11 +375,11 @@ final class Simulation {
     _ connection: SimulatedConnection, _ opcode: cwire_ws_opcode, _ data: [UInt8], fin: Bool = true
   ) {
     let mask = (0..<4).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-    connection.peer.send(SimulatedSocket.frame(opcode, data, fin: fin, mask: mask))
+    connection.peer.send(WebSocketFrame.bytes(opcode, data, fin: fin, mask: mask))
   }
 
   private func readSocket(_ connection: SimulatedConnection, _ socket: SimulatedSocket, _ bytes: [UInt8]) {
-    for bytes in socket.messages(in: bytes) {
+    for bytes in socket.reader.messages(in: bytes) {
       guard let message = HTTPMessage.object(bytes) else {
         report("a WebSocket brought what is no message")
         continue
@@ -367,7 +394,7 @@ final class Simulation {
         report("a WebSocket brought an answer that nobody waits for: \(message["id"] ?? "")")
       }
     }
-    if let problem = socket.problem { report("a WebSocket brought \(problem)") }
+    if let problem = socket.reader.problem { report("a WebSocket brought \(problem)") }
   }
 
   private func listen() {

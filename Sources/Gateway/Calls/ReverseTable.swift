@@ -45,6 +45,9 @@ struct ReverseTable {
     self.firstGeneration = firstGeneration
   }
 
+  /// Requests that are open.
+  var count: Int { slots.count - free.count }
+
   /// Nil if there are too many.
   mutating func make(_ entry: Reverse) -> ExchangeID? {
     let asked = Asked(entry)

@@ -9,6 +9,7 @@ struct HTTPMessage {
 
   var status: Int { Int(start.split(separator: " ").dropFirst().first ?? "") ?? 0 }
   var method: String { String(start.split(separator: " ").first ?? "") }
+  var target: String { String(start.split(separator: " ").dropFirst().first ?? "") }
   var isEventStream: Bool { headers["content-type"]?.hasPrefix("text/event-stream") ?? false }
   var json: [String: Any]? { Self.object(body) }
 

@@ -77,13 +77,10 @@ struct MemoryListener {
   }
 
   /// A client connects; nil if it is turned away.
-  func accept(_ faults: cr_fault_plan) -> MemoryPeer? { connect(faults).map(MemoryPeer.init) }
+  func accept(_ faults: cr_fault_plan = cr_fault_plan()) -> MemoryPeer? { connect(faults).map(MemoryPeer.init) }
 
-  func accept(_ faults: cr_fault_plan, _ habits: SecurePeer.Habits) -> SecurePeer? {
-    connect(faults).map { SecurePeer($0, habits) }
-  }
-
-  private func connect(_ faults: cr_fault_plan) -> OpaquePointer? {
+  /// The far end of a new connection, for a peer to take over; nil if it is turned away.
+  func connect(_ faults: cr_fault_plan) -> OpaquePointer? {
     var faults = faults
     return cr_memory_accept(loop, raw, &faults)
   }
@@ -107,20 +104,4 @@ final class Interceptor {
     defer { arrived = [] }
     return arrived
   }
-}
-
-/// SplitMix64: all of a run's choices come from its seed.
-struct SeededRandom: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-  mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 }

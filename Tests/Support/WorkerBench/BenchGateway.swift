@@ -1,0 +1,173 @@
+import CReactor
+import Configuration
+import Logging
+import Synchronization
+
+@testable import Gateway
+@testable import Reactor
+
+private final class Doors: Sendable {
+  let areOpen = Atomic<Bool>(false)
+}
+
+/// A whole gateway in one thread: real workers, the real control loop, connections in memory, and time that moves when it
+/// is told to. The one place of the tests that knows what a gateway is made of; those who use it know what goes in and
+/// what comes out.
+final class BenchGateway {
+  private let state: GatewayState
+  private let workers: [Worker]
+  private let controlWorker: Worker
+  private let control: ControlPlane
+  private let doors = Doors()
+  private var listeners: [MemoryListener] = []
+  private(set) var isDraining = false
+
+  /// - Parameter hosts: whose connections of the gateway go to whom. They must live as long as the gateway.
+  init(
+    _ configuration: GatewayConfiguration, workers count: Int, hosts: [String: Interceptor],
+    logger: Logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
+  ) throws {
+    var roster = Roster()
+    let clusters = try roster.clusters(for: configuration)
+    state = GatewayState(Settings(configuration), clusters: clusters, workerCount: count, debugEcho: false)
+    var options = EventLoop.Options()
+    options.manualClock = true
+    let state = state
+    let made = try (0...count).map { try Worker(index: $0, gateway: state, options: options, logger: logger) }
+    for worker in made { state.register(WorkerHandle(worker)) }
+    workers = Array(made[..<count])
+    controlWorker = made[count]
+    control = ControlPlane(gateway: state, roster: roster, worker: WorkerHandle(controlWorker), logger: logger)
+    state.setControl(control)
+    for (host, interceptor) in hosts { intercept(host, interceptor) }
+    for worker in made {
+      worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+    }
+    listeners = workers.map { MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits()) }
+    let doors = doors
+    control.begin { doors.areOpen.store(true, ordering: .relaxed) }
+  }
+
+  // MARK: Turns and time
+
+  var workerCount: Int { workers.count }
+  /// The workers' loops and, as the last, the control loop.
+  var loops: [EventLoop] { (workers + [controlWorker]).map(\.loop) }
+
+  /// Every upstream has answered or was waited for long enough, and clients are let in.
+  var isReady: Bool { doors.areOpen.load(ordering: .relaxed) }
+
+  func advance(_ milliseconds: UInt64) {
+    for loop in loops { loop.advance(milliseconds: milliseconds) }
+  }
+
+  // MARK: Connections
+
+  func intercept(_ host: String, _ interceptor: Interceptor) {
+    for loop in loops { interceptor.intercept(host, on: loop) }
+  }
+
+  /// A client connects to a worker; nil if it is turned away.
+  func accept(on worker: Int, _ faults: cr_fault_plan = cr_fault_plan()) -> MemoryPeer? {
+    listeners[worker].accept(faults)
+  }
+
+  /// Listeners beside those of `accept`, one for each worker, that speak TLS with this identity.
+  func listen(as identity: OpaquePointer) -> [MemoryListener] {
+    let made = workers.map {
+      MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits(), identity: identity)
+    }
+    listeners += made
+    return made
+  }
+
+  // MARK: Lifecycle
+
+  /// Goes over to another configuration, as on SIGHUP. What it did, or why nothing, is there after some turns.
+  func reload(_ configuration: GatewayConfiguration, _ done: @escaping @Sendable (String) -> Void) {
+    control.reload(Settings(configuration, loops: loops.count)) { result in
+      switch result {
+      case .success(let changes): done(changes.text)
+      case .failure(let fault): done(fault.description)
+      }
+    }
+  }
+
+  /// Answers what is there and what still comes, each as the last of its connection.
+  func drain() {
+    guard !isDraining else { return }
+    isDraining = true
+    state.group.phase.startDraining(hasSuccessor: false)
+    for worker in workers { worker.startDraining() }
+  }
+
+  func beginEnding() {
+    drain()
+    control.end()
+  }
+
+  func finishEnding() {
+    for worker in workers + [controlWorker] { worker.closeEverything() }
+    for listener in listeners { listener.stop() }
+  }
+
+  /// Lets go of what knows each other; nothing may be asked of it any more.
+  func dissolve() { state.setControl(nil) }
+
+  // MARK: What it holds
+
+  /// Calls that are on their way, and what is kept for them: nothing while nobody waits for anything.
+  var unfinished: [String] {
+    var found = Findings()
+    for worker in workers {
+      let name = "on worker \(worker.index)"
+      found.expect("exchanges \(name)", worker.exchanges.ids { !$0.isGatewaysOwn }.count)
+      found.expect("reverse requests \(name)", worker.reverses.count)
+      found.expect("lingering connections \(name)", worker.lingering.count)
+      found.expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
+    }
+    return found.texts
+  }
+
+  /// What should be gone once every client is.
+  func leftovers(ended: Bool) -> [String] {
+    var found = Findings()
+    found.expect("sessions", state.sessions.size)
+    found.expect("bytes held for clients", state.group.holdings.total)
+    for cluster in state.clusters {
+      found.expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.number).count)
+    }
+    for worker in workers {
+      let name = "on worker \(worker.index)"
+      found.expect("exchanges \(name)", worker.exchanges.count)
+      found.expect("reverse requests \(name)", worker.reverses.count)
+      found.expect("stream readers \(name)", worker.streamReaders.count)
+      found.expect("WebSockets \(name)", worker.sockets.places.count)
+      found.expect("listens \(name)", worker.listens.count)
+      found.expect("lingering connections \(name)", worker.lingering.count)
+      found.expect("browsers \(name)", worker.browsers.count)
+      found.expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
+      found.expect("client connections \(name)", worker.loop.downstreamCount)
+      found.expect("bytes held \(name)", Int(worker.loop.counts.held))
+      found.expect("broken connections \(name)", Int(worker.loop.counts.broken))
+    }
+    // What the control plane has open at the end goes with the process.
+    for worker in ended ? workers : workers + [controlWorker] {
+      let pooled = worker.stakes.values.reduce(0) { $0 + $1.pool.count }
+      let sockets = worker.links.values.count { if case .webSocket = $0.wire { true } else { false } }
+      let asking = worker.exchanges.ids { if case .connection = $0.carrier { true } else { false } }.count
+      let known = pooled + (ended ? 0 : worker.upstreamStreams.count + sockets + asking)
+      found.expect(
+        "upstream connections on loop \(worker.index) that nobody knows", Int(worker.loop.counts.upstream) - known)
+    }
+    return found.texts
+  }
+
+  private struct Findings {
+    var texts: [String] = []
+
+    mutating func expect(_ what: String, _ count: Int) {
+      if count != 0 { texts.append("\(count) \(what)") }
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import Configuration
+import Foundation
+import Logging
+import MCP
+import Synchronization
+
+@testable import Reactor
+
+/// Whole workers on a bench: what clients and servers send goes in, what they get comes out, and the clock is in the
+/// test's hand. There is no socket, no thread and no waiting.
+///
+///     let server = BenchUpstream("a")
+///     let bench = try WorkerBench(server)
+///     let call = try bench.client().call("a__echo", ["text": "hello"])
+///     try server.next().answer(["content": []])
+///     #expect(call.result["content"] == [])
+///
+/// After each act of a test everything comes to rest before the next line runs; `atOnce` puts several acts into one.
+final class WorkerBench {
+  private let gateway: BenchGateway
+  private var configuration: GatewayConfiguration
+  private var upstreams: [BenchUpstream]
+  private(set) var clients: [BenchClient] = []
+  private let records: BenchLog
+  private var isBusy = false
+  /// Milliseconds since the gateway has let clients in.
+  private(set) var now: UInt64 = 0
+
+  struct Failure: Error, CustomStringConvertible { let description: String }
+
+  /// A gateway that has heard from these servers, or has waited long enough for them. Names carry their server's alias.
+  init(
+    _ upstreams: BenchUpstream..., workers: Int = 1, awaitsServers: Bool = true,
+    _ configure: (inout GatewayConfiguration) -> Void = { _ in }
+  ) throws {
+    self.upstreams = upstreams
+    records = BenchLog()
+    configuration = try Self.configuration(of: upstreams, configure)
+    gateway = try BenchGateway(
+      configuration, workers: workers,
+      hosts: Dictionary(uniqueKeysWithValues: upstreams.map { ($0.host, $0.interceptor) }), logger: records.logger)
+    for upstream in upstreams { upstream.bench = self }
+    settle()
+    guard awaitsServers else { return }
+    try wait("the servers are never ready") { gateway.isReady }
+    settle()
+    now = 0
+  }
+
+  deinit { end() }
+
+  private static func configuration(
+    of upstreams: [BenchUpstream], _ configure: (inout GatewayConfiguration) -> Void
+  ) throws -> GatewayConfiguration {
+    var inputs = ConfigurationInputs()
+    let servers = JSONValue.object(Dictionary(uniqueKeysWithValues: upstreams.map { ($0.alias, $0.entry) }))
+    inputs.clientTexts = [JSONValue.object(["mcpServers": servers]).description]
+    var configuration = try ConfigurationLoader.load(inputs, environment: [:]).configuration
+    configuration.prefix = .always
+    configure(&configuration)
+    return configuration
+  }
+
+  // MARK: Time
+
+  /// Lets time pass, in steps in which everything that is due happens.
+  func advance(milliseconds: UInt64) {
+    var left = milliseconds
+    while left > 0 {
+      let step = min(left, 20)
+      left -= step
+      now += step
+      gateway.advance(step)
+      settle()
+    }
+  }
+
+  /// Several acts of clients and servers, of which the gateway hears in one go.
+  func atOnce(_ acts: () throws -> Void) rethrows {
+    let wasBusy = isBusy
+    isBusy = true
+    defer {
+      isBusy = wasBusy
+      settle()
+    }
+    try acts()
+  }
+
+  /// Turns until nothing moves any more. Within one it does nothing.
+  func settle() {
+    guard !isBusy else { return }
+    isBusy = true
+    defer { isBusy = false }
+    var idle = 0
+    for _ in 0..<100_000 {
+      idle = turn() ? 0 : idle + 1
+      if idle == 3 { return }
+    }
+    preconditionFailure("it never comes to rest")
+  }
+
+  private func turn() -> Bool {
+    var moved = false
+    for loop in gateway.loops where loop.step() { moved = true }
+    for upstream in upstreams where upstream.step() { moved = true }
+    for client in clients where client.step() { moved = true }
+    return moved
+  }
+
+  /// Lets time pass until something holds, but not for longer than a start may take.
+  private func wait(_ complaint: String, until condition: () -> Bool) throws {
+    settle()
+    for _ in 0..<1000 where !condition() { advance(milliseconds: 20) }
+    guard condition() else { throw Failure(description: complaint) }
+  }
+
+  // MARK: Who takes part
+
+  /// A client that has opened its session, if its revision has any.
+  func client(
+    _ revision: Revision = .newestLegacy, over transport: BenchClient.Transport = .http, worker: Int = 0,
+    abilities: JSONValue = [:]
+  ) throws -> BenchClient {
+    let client = stranger(revision, over: transport, worker: worker, abilities: abilities)
+    try client.open()
+    return client
+  }
+
+  /// A client that has said nothing yet.
+  func stranger(
+    _ revision: Revision = .newestLegacy, over transport: BenchClient.Transport = .http, worker: Int = 0,
+    abilities: JSONValue = [:]
+  ) -> BenchClient {
+    let client = BenchClient(revision, transport, worker: worker, abilities: abilities, on: self)
+    clients.append(client)
+    return client
+  }
+
+  func connect(to worker: Int) -> MemoryPeer? { gateway.accept(on: worker) }
+
+  // MARK: Lifecycle
+
+  /// Goes over to other servers, as on SIGHUP. What that did, for people.
+  @discardableResult
+  func reload(
+    _ upstreams: BenchUpstream..., configure: (inout GatewayConfiguration) -> Void = { _ in }
+  ) throws -> String {
+    var next = try Self.configuration(of: upstreams) { _ in }
+    let servers = next.servers
+    next = configuration
+    next.servers = servers
+    configure(&next)
+    configuration = next
+    for upstream in upstreams where !self.upstreams.contains(where: { $0 === upstream }) {
+      upstream.bench = self
+      self.upstreams.append(upstream)
+      gateway.intercept(upstream.host, upstream.interceptor)
+    }
+    let news = News()
+    gateway.reload(configuration) { text in news.text.withLock { $0 = text } }
+    settle()
+    return news.text.withLock { $0 }
+  }
+
+  private final class News: Sendable {
+    let text = Mutex("")
+  }
+
+  /// The gateway is told to end: what is on its way gets there, and nothing new is begun.
+  func drain() {
+    gateway.drain()
+    settle()
+  }
+
+  private func end() {
+    for client in clients { client.leave() }
+    settle()
+    gateway.beginEnding()
+    settle()
+    gateway.finishEnding()
+    // What waits for its next look at a server does so for half a minute at most.
+    for _ in 0..<8 {
+      gateway.advance(5000)
+      settle()
+    }
+    gateway.dissolve()
+  }
+
+  // MARK: What is left
+
+  /// Calls that are on their way, and what is kept for them.
+  var unfinished: [String] { gateway.unfinished }
+
+  /// What is still there once every client has gone and every time is over.
+  func leftovers() -> [String] {
+    for client in clients { client.leave() }
+    settle()
+    advance(milliseconds: 2000)
+    let longest = [configuration.sessions.idleTimeout, configuration.sessions.resumeWindow, .seconds(60)].max()!
+    for _ in 0..<(longest.milliseconds / 10_000 + 20) {
+      gateway.advance(10_000)
+      settle()
+    }
+    return gateway.leftovers(ended: false)
+  }
+
+  /// What was logged, each line with its level.
+  var log: [String] { records.lines }
+}
+
+/// What a gateway logs.
+private final class BenchLog: Sendable {
+  private let records = Mutex<[String]>([])
+
+  var lines: [String] { records.withLock { $0 } }
+  var logger: Logger { Logger(label: "bench") { _ in Handler(log: self) } }
+
+  private struct Handler: LogHandler {
+    let log: BenchLog
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(
+      level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
+      function: String, line: UInt
+    ) {
+      log.records.withLock { $0.append("\(level): \(message)") }
+    }
+  }
+}
