@@ -1,33 +1,5 @@
 import Wire
 
-/// The lists of one upstream as it answered them.
-package struct UpstreamLists: Sendable, Equatable {
-  /// The upstream's number; nil: its place.
-  package var number: Int?
-  package var alias: String
-  package var revision: Revision
-  /// Reached by HTTP, where the mirrored parameters of modern tools matter.
-  package var isHTTP: Bool
-  /// The last refresh worked. Otherwise the lists are those of the last good answer, and clients must not keep them.
-  package var isFresh: Bool
-  /// The raw result objects of each page, in order.
-  package var pages: [ListKind: [[UInt8]]]
-  /// What it called its own before this gateway started. Counts for lists that it has not answered yet.
-  package var known = KnownNames()
-  /// What is its own as well, though it is not listed here: in the other era it goes by these names.
-  package var reserved = KnownNames()
-
-  package init(
-    alias: String, revision: Revision, isHTTP: Bool, isFresh: Bool = true, pages: [ListKind: [[UInt8]]] = [:]
-  ) {
-    self.alias = alias
-    self.revision = revision
-    self.isHTTP = isHTTP
-    self.isFresh = isFresh
-    self.pages = pages
-  }
-}
-
 /// Merges the lists of all upstreams by slicing raw bytes.
 package struct CatalogueBuilder {
   /// What one page of a list may measure.
@@ -112,7 +84,7 @@ package struct CatalogueBuilder {
       var faults = Catalogue.Faults()
       for (pageIndex, page) in pages.enumerated() {
         let page = page.rawBytes
-        guard let array = Self.entries(of: kind, in: page) else { continue }
+        guard let array = kind.entries(in: page) else { continue }
         var items = JSON.items(of: page[array])
         while let item = items.next() {
           let place = item.value.shifted(by: array.offset)
@@ -126,19 +98,6 @@ package struct CatalogueBuilder {
         keep(token, kind, upstream: upstream, alias: list.alias, own: &own, taken: &taken)
       }
     }
-  }
-
-  /// Where the array of entries lies in a page.
-  package static func entries(of kind: ListKind, in page: RawSpan) -> Slice? {
-    let name: StaticString =
-      switch kind {
-      case .tools: "tools"
-      case .resources: "resources"
-      case .templates: "resourceTemplates"
-      case .prompts: "prompts"
-      }
-    guard let member = JSON.findMember(name, in: page), JSON.kind(of: page[member.value]) == .array else { return nil }
-    return member.value
   }
 
   private mutating func add(

@@ -196,17 +196,4 @@ extension ByteBuffer {
     }
     append("}}")
   }
-
-  /// The labels of everything that is served, as a JSON array.
-  mutating func appendServedVersions() {
-    append("[")
-    var items = MemberWriter()
-    for revision in Revision.served {
-      items.separate(&self)
-      append("\"")
-      append(revision.label)
-      append("\"")
-    }
-    append("]")
-  }
 }

@@ -21,28 +21,13 @@ package struct KnownNames: Sendable, Equatable {
     }
   }
 
-  /// Those that an upstream lists.
-  package init(of lists: UpstreamLists) {
-    var room = Self.most
-    for kind in ListKind.allCases {
-      for page in lists.pages[kind] ?? [] {
-        let page = page.rawBytes
-        guard let array = CatalogueBuilder.entries(of: kind, in: page) else { continue }
-        var items = JSON.items(of: page[array])
-        while let item = items.next() {
-          let raw = items.value(of: item)
-          if let entry = ListEntry(raw, kind: kind) { add(raw[entry.identity].array, kind, &room) }
-        }
-      }
-    }
-  }
-
   package var isEmpty: Bool { tokens.isEmpty }
 
   /// Whether it had resources of any kind.
   package var hasResources: Bool { tokens[.resources] != nil || tokens[.templates] != nil }
 
-  private mutating func add(_ token: [UInt8], _ kind: ListKind, _ room: inout Int) {
+  /// - Parameter room: bytes that are left for this server.
+  mutating func add(_ token: [UInt8], _ kind: ListKind, _ room: inout Int) {
     room -= token.count + 1
     if room >= 0 { tokens[kind, default: []].append(token) }
   }

@@ -43,6 +43,21 @@ package enum ListKind: UInt8, Sendable, CaseIterable {
   }
 }
 
+extension ListKind {
+  /// Where the array of entries lies in a page, which is a result object.
+  package func entries(in page: RawSpan) -> Slice? {
+    let name: StaticString =
+      switch self {
+      case .tools: "tools"
+      case .resources: "resources"
+      case .templates: "resourceTemplates"
+      case .prompts: "prompts"
+      }
+    guard let member = JSON.findMember(name, in: page), JSON.kind(of: page[member.value]) == .array else { return nil }
+    return member.value
+  }
+}
+
 /// A set of lists.
 package struct ListKinds: OptionSet, Sendable {
   package let rawValue: UInt8

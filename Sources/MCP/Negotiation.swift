@@ -230,17 +230,3 @@ extension ByteBuffer {
     append("}")
   }
 }
-
-extension String {
-  /// At most so many bytes of it, with an ellipsis in place of the rest; cut between characters, so that it is still text.
-  func cut(to limit: Int) -> String {
-    guard utf8.count > limit else { return self }
-    var end = startIndex
-    var bytes = 0
-    while end < endIndex, bytes + self[end].utf8.count <= limit - 3 {
-      bytes += self[end].utf8.count
-      formIndex(after: &end)
-    }
-    return self[..<end] + "…"
-  }
-}

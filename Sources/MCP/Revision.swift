@@ -88,3 +88,18 @@ package enum RevisionClass: UInt8, Sendable, CaseIterable {
     }
   }
 }
+
+extension ByteBuffer {
+  /// The labels of everything that is served, as a JSON array.
+  mutating func appendServedVersions() {
+    append("[")
+    var items = MemberWriter()
+    for revision in Revision.served {
+      items.separate(&self)
+      append("\"")
+      append(revision.label)
+      append("\"")
+    }
+    append("]")
+  }
+}

@@ -27,8 +27,8 @@ package struct SessionTicket: Sendable {
   ///   - revision, abilities: what `initialize` settled.
   ///   - lists: those of whose changes the client was promised to hear.
   ///   - isBound: the session is bound to the connection that it was opened on, and ends with that (HTTP+SSE).
-  ///   - path: which path it was opened on, by `SessionKeys.Key.path`: 48 bits.
-  ///   - principal: whose it is, by `SessionKeys.Key.principal` or `nobody`.
+  ///   - path: which path it was opened on, by `SessionKey.path`: 48 bits.
+  ///   - principal: whose it is, by `SessionKey.principal` or `nobody`.
   package init(
     _ id: SessionID, minute: UInt32, _ revision: Revision, _ abilities: ClientCapabilities, lists: ListKinds = [],
     isBound: Bool = false, path: UInt64, principal: UInt64
@@ -48,7 +48,7 @@ package struct SessionTicket: Sendable {
 
   /// Reads and verifies what a client sent. Nil for anything that was not issued under that key: the time that this takes
   /// says nothing of how much of it was right.
-  package init?(_ text: RawSpan, key: SessionKeys.Key) {
+  package init?(_ text: RawSpan, key: SessionKey) {
     guard text.byteCount == Self.textLength else { return nil }
     var room = raw.mutableSpan
     guard Base64.decode(text, .url, filling: &room) else { return nil }
@@ -71,7 +71,7 @@ package struct SessionTicket: Sendable {
   /// On whose account it goes where many are kept: a principal's, or an address's where nothing else is known.
   package var share: UInt16 { raw.rawBytes.number(at: 37) }
 
-  package func append(to buffer: inout ByteBuffer, key: SessionKeys.Key) {
+  package func append(to buffer: inout ByteBuffer, key: SessionKey) {
     var raw = raw
     let mac = key.seal.hash128(raw.rawBytes.extracting(0..<Self.sealed))
     for index in 0..<16 { raw[Self.sealed + index] = mac[index] }

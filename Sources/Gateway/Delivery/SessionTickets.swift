@@ -168,7 +168,7 @@ extension Worker {
 
 extension Party {
   /// What stands for it in a ticket.
-  fileprivate func name(under key: SessionKeys.Key) -> UInt64 {
+  fileprivate func name(under key: SessionKey) -> UInt64 {
     if case .address(let address) = self { return key.nobody(at: (address.high, address.low)) }
     return key.principal(principal.subject)
   }

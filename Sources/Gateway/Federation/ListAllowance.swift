@@ -23,7 +23,7 @@ struct ListAllowance {
   mutating func add(_ page: RawSpan, _ kind: ListKind) -> String? {
     bytes += page.byteCount
     guard bytes <= bounds.bytes else { return "its lists have more than \(bounds.bytes) bytes (limits.list)" }
-    guard let array = CatalogueBuilder.entries(of: kind, in: page) else { return nil }
+    guard let array = kind.entries(in: page) else { return nil }
     var items = JSON.items(of: page[array])
     while items.next() != nil {
       entries += 1

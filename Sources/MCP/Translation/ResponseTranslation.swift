@@ -1,24 +1,5 @@
 import Wire
 
-/// What to do with an upstream's response.
-package enum ResponseOutcome: Sendable, Equatable {
-  /// Write the splice: the edited message is the answer, with this HTTP status if it is the whole of it.
-  case forward(status: Int)
-  /// Answer with an error of the gateway's own.
-  case replace(GatewayError)
-  /// Answer with a tool result that says `isError`.
-  case toolError(String)
-  /// Mend the hop and send the request once more; if that has been done already, answer with the error.
-  case recover(Recovery, otherwise: GatewayError)
-}
-
-package enum Recovery: Sendable, Equatable {
-  /// The upstream found the mirrored headers wrong: its tools have changed.
-  case relistTools
-  /// The upstream does not speak this revision any more.
-  case rediscover
-}
-
 /// Edits of what comes back from an upstream (PROTOCOL sections 20.2 and 21.2 to 21.4).
 package enum ResponseTranslation {
   /// A whole response. `id` is the client's own id token, `uri` the raw contents of the URI it asked for if any, and
