@@ -39,21 +39,3 @@ package struct ClientNetwork: Sendable {
     return network
   }
 }
-
-extension EventLoop {
-  /// Whether the peer is a proxy that is trusted. False for a stale id.
-  package func isProxy(_ connection: ConnectionID) -> Bool {
-    unsafe cr_connection_is_proxy(raw, connection.rawValue)
-  }
-
-  /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
-  package func clientAddress(of connection: ConnectionID) -> ClientAddress? {
-    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
-      guard unsafe cr_connection_client(raw, connection.rawValue, bytes.baseAddress) else { return nil }
-      let words = unsafe UnsafeRawBufferPointer(bytes)
-      return unsafe ClientAddress(
-        high: UInt64(bigEndian: words.loadUnaligned(as: UInt64.self)),
-        low: UInt64(bigEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
-    }
-  }
-}

@@ -86,6 +86,22 @@ extension EventLoop {
     unsafe cr_connection_listener(raw, connection.rawValue)
   }
 
+  /// Whether the peer is a proxy that is trusted. False for a stale id.
+  package func isProxy(_ connection: ConnectionID) -> Bool {
+    unsafe cr_connection_is_proxy(raw, connection.rawValue)
+  }
+
+  /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
+  package func clientAddress(of connection: ConnectionID) -> ClientAddress? {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
+      guard unsafe cr_connection_client(raw, connection.rawValue, bytes.baseAddress) else { return nil }
+      let words = unsafe UnsafeRawBufferPointer(bytes)
+      return unsafe ClientAddress(
+        high: UInt64(bigEndian: words.loadUnaligned(as: UInt64.self)),
+        low: UInt64(bigEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+    }
+  }
+
   private func withReply<Result>(
     _ head: borrowing ReplyHead, _ body: (UnsafeMutablePointer<cr_reply>) -> Result
   ) -> Result {
@@ -98,54 +114,6 @@ extension EventLoop {
     return head.headers.withUnsafeBytes { headers in
       unsafe reply.headers = cwire_span(headers)
       return unsafe body(&reply)
-    }
-  }
-
-  func withPieces<Result>(
-    _ first: RawSpan, _ second: RawSpan, _ third: RawSpan, _ body: (UnsafePointer<cwire_span>, Int) -> Result
-  ) -> Result {
-    first.withUnsafeBytes { first in
-      second.withUnsafeBytes { second in
-        third.withUnsafeBytes { third in
-          unsafe withUnsafeTemporaryAllocation(of: cwire_span.self, capacity: 3) { pieces in
-            var count = 0
-            func add(_ piece: UnsafeRawBufferPointer) {
-              guard unsafe piece.count > 0 else { return }
-              unsafe pieces.initializeElement(at: count, to: cwire_span(piece))
-              count += 1
-            }
-            unsafe add(first)
-            unsafe add(second)
-            unsafe add(third)
-            return unsafe body(pieces.baseAddress!, count)
-          }
-        }
-      }
-    }
-  }
-}
-
-extension WriteOutcome {
-  init(_ outcome: cr_write) {
-    switch outcome {
-    case CR_WRITE_OK: self = .taken
-    case CR_WRITE_FULL: self = .full
-    default: self = .stale
-    }
-  }
-}
-
-extension cwire_span {
-  init(_ bytes: UnsafeRawBufferPointer) {
-    unsafe self.init(base: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), length: bytes.count)
-  }
-
-  /// The bytes, for as long as the callback that brought them.
-  var rawSpan: RawSpan {
-    @_lifetime(borrow self)
-    get {
-      guard let base = unsafe self.base else { return _overrideLifetime(RawSpan(), borrowing: self) }
-      return unsafe _overrideLifetime(RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: length), borrowing: self)
     }
   }
 }
