@@ -32,19 +32,6 @@ extension GatewayConfiguration.Listeners {
       identities.flatMap { [$0.certificate, $0.key] } + (clientCA.map { [$0] } ?? [])
     }
   }
-
-  /// Whether clients have names, by which one is told from another: certificates are asked for. As long as none are all
-  /// clients are the same nobody.
-  package var tellClientsApart: Bool {
-    [http.tls, webSocket.tls].contains { $0.map { $0.clientAuthentication != .off } ?? false }
-  }
-
-  /// Those that serve TLS, by the name of their section.
-  package var encrypted: [(name: String, tls: TLS)] {
-    [("http", http.tls), ("websocket", webSocket.tls), ("admin", admin.tls)].compactMap { name, tls in
-      tls.map { (name, $0) }
-    }
-  }
 }
 
 extension Field {
