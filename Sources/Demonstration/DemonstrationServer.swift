@@ -5,25 +5,6 @@ import Wire
 /// try clients on. It speaks every revision and does no I/O: requests, answers and the passing of time come in, steps
 /// come out. One per worker; all of a gateway's share the key, because a client may come back on another worker.
 package struct DemonstrationServer {
-  /// What its host is to do next. The last `send` of a call is the response.
-  package enum Step: Equatable, Sendable {
-    /// A message to the client in the course of the call.
-    case send([UInt8])
-    /// Call `resumed` after that time.
-    case resume(afterMilliseconds: UInt64)
-  }
-
-  /// Who calls. What a modern client can do stands in its request, so `abilities` counts for legacy ones alone.
-  package struct Client: Sendable {
-    package var revision: Revision
-    package var abilities: ClientCapabilities
-
-    package init(revision: Revision, abilities: ClientCapabilities) {
-      self.revision = revision
-      self.abilities = abilities
-    }
-  }
-
   package static let capabilities: ServerCapabilities = [.tools, .resources, .prompts, .completions]
 
   package static let instructions: StaticString = """
