@@ -45,7 +45,7 @@ package struct LoopHandle: @unchecked Sendable {
     unsafe cr_loop_stop(loop)
   }
 
-  static func open(_ mail: UnsafeMutablePointer<cr_mail>, on executor: some SerialExecutor) {
+  static func open(_ mail: UnsafeMutablePointer<cr_mail>, on executor: some SerialExecutor & TaskExecutor) {
     guard let object = unsafe mail.pointee.object else { return }
     switch unsafe MailKind(rawValue: mail.pointee.kind) {
     case .job:
