@@ -1,11 +1,26 @@
 import CWire
 import MCP
+import Testing
 
 /// A client of the gateway's, over one of its transports. Each of its requests comes back as a `BenchCall`, which tells
 /// what has become of it.
 final class BenchClient {
-  enum Transport: CaseIterable {
+  enum Transport: CaseIterable, Sendable {
     case http, eventStream, webSocket
+  }
+
+  /// A kind of client: what it speaks, and over what.
+  struct Kind: CustomTestStringConvertible, Sendable {
+    let revision: Revision
+    let transport: Transport
+    var testDescription: String { "\(revision.label) over \(transport)" }
+  }
+
+  /// Every revision over each transport that it has.
+  static let kinds: [Kind] = Revision.allCases.flatMap { revision in
+    Transport.allCases.filter { $0 != .eventStream || revision == .r20241105 }.map {
+      Kind(revision: revision, transport: $0)
+    }
   }
 
   let revision: Revision
@@ -93,6 +108,12 @@ final class BenchClient {
     begin(call, "DELETE", path, sessionHeaders, nil)
     bench?.settle()
     return call
+  }
+
+  /// Ends its session if it has one, and leaves.
+  func finish() {
+    if transport == .http, token != nil { endSession() }
+    leave()
   }
 
   /// All its connections end in order.

@@ -1,10 +1,11 @@
 import CWire
 import MCP
+import Testing
 
 /// A server at the other end of the gateway's connections. It shakes hands, lists and takes notifications by itself; calls
 /// wait for the test, which takes them with `next` and says what becomes of each.
 final class BenchUpstream {
-  enum Transport: CaseIterable {
+  enum Transport: CaseIterable, Sendable {
     case http, eventStream, webSocket
   }
 
@@ -52,6 +53,22 @@ final class BenchUpstream {
     self.transport = transport
     self.options = options
   }
+
+  /// A kind of server: what it speaks, and over what.
+  struct Kind: CustomTestStringConvertible, Sendable {
+    let revision: Revision
+    let transport: Transport
+    var testDescription: String { "\(revision.label) over \(transport)" }
+  }
+
+  /// The newest revision of each era over each transport that it has.
+  static let kinds: [Kind] = [Revision.newestLegacy, .newest].flatMap { revision in
+    Transport.allCases.filter { $0 != .eventStream || revision.era == .legacy }.map {
+      Kind(revision: revision, transport: $0)
+    }
+  }
+
+  convenience init(_ kind: Kind, named alias: String = "a") { self.init(alias, kind.revision, over: kind.transport) }
 
   var era: Era { revision.era }
 
@@ -260,6 +277,9 @@ final class BenchRequest {
   var progressToken: JSONValue { params["_meta"]["progressToken"] }
   /// The gateway has ended the connection that it came by.
   var isGone: Bool { connection.hasEnded }
+
+  /// The gateway has told the server that it need not go on: by a word, or by the end of the connection.
+  var isWithdrawn: Bool { isGone || upstream.cancelled.contains(id) }
 
   /// The response. What a modern result must say besides is added.
   func answer(_ result: JSONValue, headers: [String] = [], eventID: String? = nil) {

@@ -126,6 +126,10 @@ final class WorkerBench {
     return client
   }
 
+  func client(_ kind: BenchClient.Kind, abilities: JSONValue = [:]) throws -> BenchClient {
+    try client(kind.revision, over: kind.transport, abilities: abilities)
+  }
+
   /// A client that has said nothing yet.
   func stranger(
     _ revision: Revision = .newestLegacy, over transport: BenchClient.Transport = .http, worker: Int = 0,
@@ -191,13 +195,11 @@ final class WorkerBench {
   /// Calls that are on their way, and what is kept for them.
   var unfinished: [String] { gateway.unfinished }
 
-  /// What is still there once every client has gone and every time is over.
+  /// What is still there once every client has ended its session and gone, and every time is over.
   func leftovers() -> [String] {
-    for client in clients { client.leave() }
+    for client in clients { client.finish() }
     settle()
-    advance(milliseconds: 2000)
-    let longest = [configuration.sessions.idleTimeout, configuration.sessions.resumeWindow, .seconds(60)].max()!
-    for _ in 0..<(longest.milliseconds / 10_000 + 20) {
+    for _ in 0..<(configuration.sessions.resumeWindow.milliseconds / 10_000 + 12) {
       gateway.advance(10_000)
       settle()
     }

@@ -1,0 +1,70 @@
+import MCP
+import Testing
+
+@testable import WorkerBench
+
+/// What a server has been sent it may have done: it is not asked twice.
+@Suite("A call that was sent")
+struct SentOnceTests {
+  enum Break: CaseIterable { case reset, hangUp, half }
+
+  @Test("is not sent again when its connection breaks", arguments: BenchUpstream.kinds, Break.allCases)
+  func isNotRepeated(_ kind: BenchUpstream.Kind, _ end: Break) throws {
+    let server = BenchUpstream(kind)
+    let bench = try WorkerBench(server)
+    let client = try bench.client()
+    // Over a connection that was used before, which the server might just have closed.
+    client.call("a__echo")
+    try server.next().answer(["content": []])
+    let call = client.call("a__echo")
+    let request = try server.next()
+    switch end {
+    case .reset: request.reset()
+    case .hangUp: request.hangUp()
+    case .half:
+      request.sendRaw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\"")
+      request.reset()
+    }
+    bench.advance(milliseconds: 10_000)
+    #expect(call.error["code"] == -32603)
+    #expect(server.calls.count == 2)
+    #expect(bench.unfinished == [])
+  }
+
+  @Test("is sent again, once, in a new session where the server had forgotten the old one")
+  func newSession() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client()
+    client.call("a__echo")
+    try server.next().answer(["content": []])
+    server.forgetSessions()
+    let call = client.call("a__echo", ["text": "again"])
+    let request = try server.next()
+    #expect(request.params["arguments"] == ["text": "again"])
+    request.answer(["content": []])
+    #expect(call.result["content"] == [])
+    let sent = server.calls.filter { $0.params["arguments"] == ["text": "again"] }
+    #expect(sent.count == 2 && sent[0].session != sent[1].session)
+  }
+
+  @Test("is taken up where its stream broke, by GET with Last-Event-ID")
+  func resumed() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let call = try bench.client().call("a__echo", progress: "mine")
+    let request = try server.next()
+    let progress: JSONValue = ["progressToken": request.progressToken, "progress": 1]
+    request.notify("notifications/progress", progress, eventID: "event-1")
+    var taken: BenchRequest?
+    server.on("GET") { taken = $0 }
+    request.endStream()
+    bench.advance(milliseconds: 2000)
+    let get = try #require(taken)
+    #expect(get.headers["last-event-id"] == "event-1")
+    #expect(get.session == request.session)
+    get.send(["jsonrpc": "2.0", "id": request.id, "result": ["content": [["type": "text", "text": "late"]]]])
+    #expect(call.result["content"][0]["text"] == "late")
+    #expect(server.calls.count == 1)
+  }
+}
