@@ -64,7 +64,8 @@ package final class AdminServer: AdminService {
       guard let stream = streams[id] else { continue }
       piece.removeAll(keepingCapacity: true)
       let step = stream.source.next(&piece)
-      act(turns.wrote(id, step, piece.isEmpty ? .taken : stream.connection.write(piece.rawBytes)), id)
+      let bytes = piece
+      act(turns.wrote(id, step, bytes.isEmpty ? .taken : stream.connection.write(bytes.rawBytes)), id)
     }
     waitForTurn()
   }

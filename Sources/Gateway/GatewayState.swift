@@ -47,8 +47,8 @@ package final class GatewayState: Sendable {
   private let conflicts = Atomic<Int>(0)
   private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
   private let handles = Mutex<[WorkerHandle]>([])
-  /// By loop.
-  private let outboxes: [EventOutbox]
+  let deliveryMail: Mailboxes<DeliveryLetter>
+  let listNews = ListNews()
   private let snapshot: Mutex<Catalogues>
   private let shared: Mutex<[SharedKey: UpstreamSession]>
   let interests = Interests()
@@ -65,11 +65,6 @@ package final class GatewayState: Sendable {
     /// nil: everybody's, whoever they are.
     var abilities: ClientCapabilities?
     var principal = Principal.anonymous
-
-    /// Whether a session's calls go through the conversation.
-    func admits(_ session: Session) -> Bool {
-      abilities == nil || abilities == session.abilities && principal == session.principal
-    }
   }
 
   init(
@@ -86,8 +81,8 @@ package final class GatewayState: Sendable {
     self.contexts = Mutex(contexts)
     current = Mutex(settings)
     group = WorkerGroup(workerCount: workerCount)
-    outboxes = (0...workerCount).map { _ in EventOutbox() }
-    sessions = SessionTable(settings.sessionBounds)
+    deliveryMail = Mailboxes(group)
+    sessions = SessionTable(settings.sessionBounds, workers: workerCount)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()
     identity.append(Self.identity)
@@ -153,14 +148,7 @@ package final class GatewayState: Sendable {
   }
 
   /// Takes an event to the loop that writes its stream.
-  func send(_ parcel: EventParcel) {
-    let worker = parcel.reader.worker
-    if outboxes[worker].add(parcel) { post(to: worker) { $0.openOutbox() } }
-  }
-
-  func takeParcels(of loop: Int, giving spare: inout [EventParcel]) -> [EventParcel] {
-    outboxes[loop].take(giving: &spare)
-  }
+  func send(_ parcel: EventParcel) { deliveryMail.send(.event(parcel), to: parcel.reader.worker) }
 
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
     for worker in 0..<workerCount { post(to: worker, job) }
@@ -253,21 +241,20 @@ package final class GatewayState: Sendable {
     return shared.withLock { $0[key] === binding }
   }
 
-  /// The sessions whose calls go through a conversation that no client has to itself. One look at what is shared, and no
-  /// lock for each session.
-  func sessions(sharing binding: UpstreamSession) -> [Session] {
+  /// The sessions whose calls go through a conversation that no client has to itself; nil: there are none.
+  func sharers(of binding: UpstreamSession) -> Sharers? {
     guard binding.cluster.isolation != .session,
       let key = shared.withLock({ $0.first { $0.value === binding }?.key })
-    else { return [] }
+    else { return nil }
     let number = binding.cluster.number
     // Sessions are of the legacy era: where a server has a face for that, the other one is not theirs.
     if !binding.cluster.isSecondFace,
       catalogue(of: .legacy).clusters.contains(where: { $0.number == number && $0.isSecondFace })
     {
-      return []
+      return nil
     }
-    let view = CatalogueView.only(upstream: number)
-    return sessions.all.filter { ($0.view == .all || $0.view == view) && key.admits($0) }
+    return Sharers(
+      upstream: number, kin: key.abilities.map { Sharers.Kin(abilities: $0, principal: key.principal) })
   }
 
   /// Takes out those of a cluster that is left: to be ended.

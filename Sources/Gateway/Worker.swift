@@ -24,6 +24,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Where others find this worker.
   let place = WorkerPlace()
 
+  let delivery: Delivery
   var exchanges: ExchangeTable
   var reverses: ReverseTable
   /// What this worker has of each upstream, by the id of the cluster.
@@ -67,8 +68,6 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var isClosing = false
   /// When those who read event streams are to come back.
   private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
-  /// Memory for the next look into the outbox.
-  var spareParcels: [EventParcel] = []
   var readers: [ResponseReader] = []
   private var sweeping = false
   /// Of the control loop.
@@ -93,12 +92,17 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
     demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
+    delivery = Delivery(context, gateway.deliveryMail)
     unsafe loop.handler = self
+    delivery.begin(for: self)
     place.enter(self)
     context.memory.makeRoom = { [unowned self] in giveUpRequests() }
   }
 
-  deinit { place.leave() }
+  deinit {
+    delivery.close()
+    place.leave()
+  }
 
   // MARK: LoopHandler
 

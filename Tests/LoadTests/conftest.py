@@ -166,3 +166,7 @@ def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key)
     return file, context
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crowd", type=int, default=0, help="so many listen, and how long others wait is looked at")

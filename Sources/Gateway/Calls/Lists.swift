@@ -24,6 +24,11 @@ extension Worker {
   private func answerList(_ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, cursor: RawSpan?) {
     let exchange = exchanges[id]
     let isModern = exchange.clientRevision.era == .modern
+    if let session = exchange.session {
+      delivery.catchUp(session)
+    } else if case .socket(let reply) = exchange.origin {
+      delivery.catchUp(reply.connection)
+    }
     var page = ByteBuffer()
     // Looked at before the catalogue, which so is as new as that or newer.
     let lifetime = isModern ? lifetime(of: kind, view) : 0

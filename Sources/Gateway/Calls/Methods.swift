@@ -70,10 +70,7 @@ extension Worker {
     }
     guard let session = exchanges[id].session else { return answer(id, result: ("{}" as StaticString).bytes) }
     let gateway = gateway
-    session.withState { state in
-      state.logLevel = level
-      gateway.tell(state, of: session)
-    }
+    gateway.sessions.setLevel(level, of: session) { gateway.tell($0, of: session) }
     spreadLogLevel(session) { [unowned self] in
       if exchanges.contains(id) { answer(id, result: ("{}" as StaticString).bytes) }
     }

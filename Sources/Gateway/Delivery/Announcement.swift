@@ -2,7 +2,7 @@ import Reactor
 import Wire
 
 /// One message for many sessions, encoded once for each way in which they hear of it. Belongs to the worker that makes it,
-/// which tells sessions and then calls `finish`.
+/// which tells sessions, and calls `finish` after some and after the last.
 final class Announcement {
   private let message: [UInt8]
   /// Whether a process that takes this one's place comes to know of it by itself.
@@ -34,12 +34,8 @@ final class Announcement {
 
   /// Each worker encodes it once for all of its WebSockets.
   func finish(on worker: Worker) {
-    for (holder, connections) in sockets {
-      worker.on(holder) { [message] worker in
-        let broadcast = Broadcast(message.rawBytes)
-        for connection in connections { worker.send(broadcast, message.count, to: connection) }
-      }
-    }
+    guard !sockets.isEmpty else { return }
+    for (holder, connections) in sockets { worker.delivery.hand(.broadcast(message, to: connections), to: holder) }
     sockets = [:]
   }
 }

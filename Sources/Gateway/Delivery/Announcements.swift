@@ -48,7 +48,7 @@ extension Worker {
       // They hear what the server's first face says.
       if cluster.isSecondFace { return }
     }
-    for worker in 0..<gateway.workerCount { on(worker) { $0.tellListens(update) } }
+    for worker in 0..<gateway.workerCount { delivery.hand(.resourceUpdated(update), to: worker) }
   }
 
   /// A client hears what its own conversation says of that server's resources, subscribed or not.
@@ -70,26 +70,13 @@ extension Worker {
 
   /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.
   private func tellSessions(_ update: ResourceUpdate) {
-    let notifications = ResourceNotifications(update)
-    update.forEach(of: gateway.interests.sessions(hearing: update.upstream, update.uri)) { id, named, below in
-      guard let session = gateway.sessions.find(id),
-        let name = update.name(for: named, below: below, seeing: session.view)
-      else { return }
-      notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
-    }
-    notifications.finish(on: self)
+    let groups = gateway.interests.sessions(hearing: update.upstream, update.uri)
+    if !groups.isEmpty { delivery.tell(SessionUpdateRound(update, groups, on: self)) }
   }
 
   /// Sessions that subscribed in a conversation that they share.
   private func tellSubscribers(of binding: UpstreamSession, _ update: ResourceUpdate) {
-    let notifications = ResourceNotifications(update)
-    for (id, named) in binding.subscribers(of: update.uri) {
-      guard let session = gateway.sessions.find(id), let name = update.name(for: named, seeing: session.view) else {
-        continue
-      }
-      notifications.announcement(named: name, for: session.revision)?.tell(session, on: self)
-    }
-    notifications.finish(on: self)
+    delivery.tell(SubscriberUpdateRound(update, binding.subscribers(of: update.uri), on: self))
   }
 
   /// A message that carries no sign of whom it is for: everybody whose conversation it is. Where that may be several
@@ -101,22 +88,18 @@ extension Worker {
     }
     let isLog = envelope.method == .notifyMessage
     let level = isLog ? LogLevel(token: envelope.value(Param.level)) : nil
-    let callers = isLog ? binding.callers : RecentCallers()
     if binding.cluster.isolation == .shared, settings.tellsClientsApart { return }
+    guard let sharers = gateway.sharers(of: binding) else { return }
     let announcement = Announcement(envelope.message.array)
-    for session in gateway.sessions(sharing: binding) {
-      if isLog {
-        // What all share speaks as low as the lowest level that somebody asked for. Who asked for none may still be the one
-        // whose call it speaks of.
-        guard let least = session.withState({ $0.logLevel }) else {
-          if callers.contains(session.id) { announcement.tell(session, on: self) }
-          continue
-        }
-        if let level, level < least { continue }
-      }
-      announcement.tell(session, on: self)
+    guard isLog else { return delivery.tell(SharersRound(announcement, sharers, on: self)) }
+    // What all share speaks as low as the lowest level that somebody asked for. Who asked for none may still be the one whose
+    // call it speaks of.
+    let callers = binding.callers.sessionIDs.filter { id in
+      guard let session = gateway.sessions.find(id), sharers.contains(session) else { return false }
+      return session.withState { $0.logLevel } == nil
     }
-    announcement.finish(on: self)
+    let listeners = gateway.sessions.listeners(among: sharers, at: level)
+    delivery.tell(SessionsRound(announcement, listeners + callers, on: self))
   }
 
   // MARK: Interests
@@ -159,45 +142,48 @@ extension Worker {
     }
   }
 
-  /// The catalogue changed: listens of this worker are told once for each kind.
-  func announce(_ changes: ServedCatalogue.Changes) {
-    for (stream, listen) in listens where listen.isAcknowledged {
-      for kind in ListKind.allCases
-      where Self.concerns(kind, changes[listen.view]) && listen.filter.kinds.contains(ListKinds(kind)) {
-        var message = ByteBuffer(capacity: 192)
-        message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
-        write(message.bytes, on: stream)
-      }
+  // MARK: Lists
+
+  /// The listens that there are now.
+  var acknowledgedListens: [ListenStream] { listens.compactMap { $0.value.isAcknowledged ? $0.key : nil } }
+
+  /// A listen is told of a change of what all see, once for each kind.
+  func tell(_ change: ListChange, on stream: ListenStream) {
+    guard let listen = listens[stream], listen.told < change.serial else { return }
+    listen.told = change.serial
+    let changed = change.forListens[listen.view]
+    for kind in ListKind.allCases where kind.isTold(among: changed) && listen.filter.kinds.contains(ListKinds(kind)) {
+      var message = ByteBuffer(capacity: 192)
+      message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
+      write(message.bytes, on: stream)
     }
   }
 
-  /// The same for sessions that see what all see, from the control loop.
-  func announceToSessions(_ changes: ServedCatalogue.Changes) {
-    announce(changes, to: gateway.sessions.all.filter { $0.overlay == nil })
+  /// The same for all listens of a WebSocket.
+  func tellListens(of socket: ConnectionID, _ change: ListChange) {
+    guard socketListens[socket] != nil else { return }
+    for (stream, listen) in listens where stream.connection == socket && listen.isAcknowledged {
+      tell(change, on: stream)
+    }
   }
 
-  func announce(_ changes: ServedCatalogue.Changes, to sessions: [Session]) {
+  func announce(_ changes: ListChanges, to sessions: [Session]) {
     announce(to: sessions) { changes[$0.view] }
   }
 
-  /// Tells sessions that lists have changed: which, for each of them.
+  /// Tells a few sessions that lists have changed: which, for each of them.
   func announce(to sessions: [Session], _ changed: (Session) -> ListKinds) {
-    for kind in ListKind.allCases {
-      var message = ByteBuffer(capacity: 96)
-      message.append(changed: kind, subscriptionID: nil)
-      let announcement = Announcement(message.bytes.array, isKnown: true)
-      for session in sessions
-      where Self.concerns(kind, changed(session)) && session.announcedLists.contains(ListKinds(kind)) {
-        announcement.tell(session, on: self)
-      }
-      announcement.finish(on: self)
-    }
+    let notices = ListNotices()
+    for session in sessions { notices.tell(changed(session), to: session, on: self) }
+    notices.finish(on: self)
   }
+}
 
-  /// Whether a change of that kind is to be told. Templates have no notification of their own: that of the resources
-  /// tells of both.
-  private static func concerns(_ kind: ListKind, _ changed: ListKinds) -> Bool {
-    guard changed.contains(ListKinds(kind)) else { return false }
-    return kind != .templates || !changed.contains(.resources)
+extension GatewayState {
+  /// All clients are to hear that lists have changed, sooner or later: each worker tells its own.
+  func announce(forSessions sessions: ListChanges, forListens listens: ListChanges) {
+    guard !sessions.isEmpty || !listens.isEmpty else { return }
+    deliveryMail.sendToWorkers(
+      .listsChanged(listNews.begin(forSessions: sessions, forListens: listens, workers: workerCount)))
   }
 }

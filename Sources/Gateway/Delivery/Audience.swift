@@ -35,6 +35,12 @@ struct Audience<Member: Hashable> {
       for (place, entry) in entries.enumerated() { if let entry { places[entry.member] = place } }
     }
 
+    /// Places that there are, with those of who has left.
+    var span: Int { entries.count }
+
+    /// Who stands at a place; nil: nobody any more.
+    func entry(at place: Int) -> (member: Member, name: [UInt8])? { entries[place] }
+
     func makeIterator() -> some IteratorProtocol<(member: Member, name: [UInt8])> {
       entries.lazy.compactMap { $0 }.makeIterator()
     }

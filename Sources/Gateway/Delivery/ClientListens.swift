@@ -16,11 +16,14 @@ final class Listen {
   let path: ReplyPath
   /// Nothing of a subscription may come before its acknowledgement.
   var isAcknowledged = false
+  /// The last change of lists that it need not be told of any more.
+  var told: UInt32
 
   init(
     _ view: CatalogueView, _ subscriptionID: Token, _ filter: ListenFilter, _ resources: [[UInt8]: Subscription],
-    _ party: Party, bytes: Int, _ path: ReplyPath
+    _ party: Party, bytes: Int, _ path: ReplyPath, told: UInt32
   ) {
+    self.told = told
     self.view = view
     self.subscriptionID = subscriptionID
     self.filter = filter
@@ -86,7 +89,7 @@ extension Worker {
     let bytes = resources.reduce(256 + id.byteCount) { $0 + $1.value.bytes(named: $1.key) }
     if let refusal = take(bytes, for: party, on: index) { return refuse(path, refusal, id: envelope.id, .modern) }
     let stream = begin(path)
-    listens[stream] = Listen(view, Token(id), filter, resources, party, bytes: bytes, path)
+    listens[stream] = Listen(view, Token(id), filter, resources, party, bytes: bytes, path, told: gateway.listNews.last)
     for (uri, subscription) in resources { listenAudience.add(stream, subscription.interest, as: uri) }
     beginInterest(resources.values.map(\.interest)) { $0.acknowledge(stream) }
   }
@@ -150,23 +153,11 @@ extension Worker {
   }
 
   func tellListens(_ update: ResourceUpdate) {
-    // Most know it by one name, so the latest is looked at first.
-    var notifications: [(name: [UInt8], text: ListenNotification?)] = []
-    update.forEach(of: listenAudience.groups(of: update.upstream, update.uri)) { stream, named, below in
-      guard let listen = listens[stream], listen.isAcknowledged,
-        let name = update.name(for: named, below: below, seeing: listen.view)
-      else { return }
-      guard let place = notifications.lastIndex(where: { $0.name == name }) else {
-        let text = ListenNotification(update, named: name)
-        notifications.append((name, text))
-        if let text { write(text, on: stream, listen) }
-        return
-      }
-      if let text = notifications[place].text { write(text, on: stream, listen) }
-    }
+    let groups = listenAudience.groups(of: update.upstream, update.uri)
+    if !groups.isEmpty { delivery.tell(ListenUpdateRound(update, groups, on: self)) }
   }
 
-  private func write(_ notification: ListenNotification, on stream: ListenStream, _ listen: Listen) {
+  func write(_ notification: ListenNotification, on stream: ListenStream, _ listen: Listen) {
     switch listen.path {
     case .socket:
       var message = ByteBuffer(capacity: 512)

@@ -36,19 +36,8 @@ struct ResourceUpdate: Sendable {
     }
   }
 
-  /// Calls `tell` for each of an audience once, with what `name(for:below:seeing:)` wants to know. URIs are compared once
-  /// for all of a group.
-  func forEach<Member: Hashable>(
-    of groups: [Audience<Member>.Group], _ tell: (Member, _ named: [UInt8], _ below: ResourceInterest?) -> Void
-  ) {
-    for (place, group) in groups.enumerated() {
-      let below = group.interest.uri == uri ? nil : group.interest
-      for (member, named) in group.members {
-        guard !groups[..<place].contains(where: { $0.members[member] != nil }) else { continue }
-        tell(member, named, below)
-      }
-    }
-  }
+  /// Each of an audience once, with what `name(for:below:seeing:)` wants to know.
+  func hearers<Member: Hashable>(among groups: [Audience<Member>.Group]) -> Hearers<Member> { Hearers(uri, groups) }
 
   /// The URI by which somebody knows the resource.
   /// - Parameters:
@@ -83,6 +72,43 @@ struct ResourceUpdate: Sendable {
   }
 }
 
+/// Those who hear of a change of a resource, one after the other, who named several that it concerns by the nearest. URIs are
+/// compared once for all of a group.
+struct Hearers<Member: Hashable>: Sequence, IteratorProtocol {
+  private let uri: [UInt8]
+  private let groups: [Audience<Member>.Group]
+  private var group = 0
+  private var place = 0
+  /// What the members of the group named, where it is not the resource itself.
+  private var below: ResourceInterest?
+
+  fileprivate init(_ uri: [UInt8], _ groups: [Audience<Member>.Group]) {
+    self.uri = uri
+    self.groups = groups
+    enter(0)
+  }
+
+  private mutating func enter(_ number: Int) {
+    group = number
+    place = 0
+    guard number < groups.count else { return }
+    below = groups[number].interest.uri == uri ? nil : groups[number].interest
+  }
+
+  mutating func next() -> (member: Member, named: [UInt8], below: ResourceInterest?)? {
+    while group < groups.count {
+      while place < groups[group].members.span {
+        let entry = groups[group].members.entry(at: place)
+        place += 1
+        guard let entry, !groups[..<group].contains(where: { $0.members[entry.member] != nil }) else { continue }
+        return (entry.member, entry.name, below)
+      }
+      enter(group + 1)
+    }
+    return nil
+  }
+}
+
 /// A notification for all who know the resource by the same name: written once.
 final class ResourceNotifications {
   private let update: ResourceUpdate
@@ -98,6 +124,12 @@ final class ResourceNotifications {
     let made = isTold ? Announcement(message.bytes.array, isKnown: update.isKnown) : nil
     announcements.append((name, revision, made))
     return made
+  }
+
+  /// Tells a session under the name by which it knows the resource, if it is still there.
+  func tell(_ id: SessionID, on worker: Worker, name: (CatalogueView) -> [UInt8]?) {
+    guard let session = worker.gateway.sessions.find(id), let name = name(session.view) else { return }
+    announcement(named: name, for: session.revision)?.tell(session, on: worker)
   }
 
   func finish(on worker: Worker) {

@@ -92,6 +92,7 @@ package final class Session: Sendable {
   // There is one for each client, also of those that are idle: BudgetTests count its bytes. Small fields stand together, in
   // what `party` leaves of its last word and behind it.
   let id: SessionID
+  private let rowPlace = Atomic<UInt32>(0)
   /// Who opened it.
   let party: Party
   private let isEventStream: Bool
@@ -102,6 +103,7 @@ package final class Session: Sendable {
   private let viewWord: UInt16
   private let handshake: Atomic<UInt32>
   private let calls = Atomic<Int32>(0)
+  private let toldOf = Atomic<UInt32>(0)
   private let openedAt: UInt64
   private let socketID: ConnectionID
   private let touched: Atomic<UInt64>
@@ -123,6 +125,12 @@ package final class Session: Sendable {
     state = Mutex(State(log: log))
     touched = Atomic(now)
     openedAt = now
+  }
+
+  /// Where it is in its worker's row; the table's, under the lock of that row.
+  var place: Int {
+    get { Int(rowPlace.load(ordering: .relaxed)) }
+    set { rowPlace.store(UInt32(newValue), ordering: .relaxed) }
   }
 
   /// Nobody else may go on with it.
@@ -194,6 +202,20 @@ package final class Session: Sendable {
 
   /// Whether that is so and its client has not been told: once.
   func takeNews() -> Bool { hasNews.exchange(false, ordering: .relaxed) }
+
+  /// Of list changes up to that one its client need not be told any more.
+  func hears(after serial: UInt32) { toldOf.store(serial, ordering: .relaxed) }
+
+  /// True for the first who asks: the one who tells the client of that list change. They are claimed in order.
+  func claim(_ serial: UInt32) -> Bool {
+    var known = toldOf.load(ordering: .relaxed)
+    while known < serial {
+      let (isTaken, original) = toldOf.compareExchange(expected: known, desired: serial, ordering: .relaxed)
+      if isTaken { return true }
+      known = original
+    }
+    return false
+  }
 
   func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }
 

@@ -7,6 +7,7 @@ extension Worker {
   /// Ends a session: its calls, its streams, and the upstream conversations that were its alone.
   func end(_ session: Session) {
     guard gateway.sessions.remove(session.id) != nil, let left = session.end() else { return }
+    gateway.sessions.forgetLevel(of: session)
     let id = session.id
     // Closed before the sweep, so that nothing opens behind it.
     let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
@@ -95,14 +96,26 @@ extension Worker {
       for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
     }
     loop.closeStalled(after: settings.writeTimeout, rate: settings.writeRate)
-    for session in gateway.sessions.all where Int(session.id.worker) == index {
-      session.withState { $0.log.expire(now: now) }
-      if session.isIdle(for: settings.sessionIdleTimeout, now: now) { end(session) }
-    }
     loop.trim()
     if index == gateway.workerCount {
       gateway.inheritance.expire(window: settings.resumeWindow, idle: settings.sessionIdleTimeout, now: now)
+      startReaping()
+    } else {
+      reapSessions(before: .max)
     }
-    loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
   }
+
+  /// A few in each turn of the loop.
+  private func reapSessions(before place: Int) {
+    var place = place
+    let now = now
+    for session in gateway.sessions.slice(of: index, before: &place, atMost: 256) {
+      session.withState { $0.log.expire(now: now) }
+      if session.isIdle(for: settings.sessionIdleTimeout, now: now) { end(session) }
+    }
+    guard place > 0 else { return startReaping() }
+    after(milliseconds: 1) { [unowned self] in reapSessions(before: place) }
+  }
+
+  private func startReaping() { loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue) }
 }

@@ -23,7 +23,7 @@ extension Worker {
       send(message, reply)
     } else {
       let bytes = message.array
-      gateway.post(to: socket.worker) { $0.send(bytes.rawBytes, reply) }
+      delivery.send(.message(bytes, to: socket), to: socket.worker)
     }
     return true
   }
@@ -63,17 +63,12 @@ extension Worker {
     return taken.isKept
   }
 
-  /// Writes what other loops have sent for streams of this one.
-  func openOutbox() {
-    var parcels = gateway.takeParcels(of: index, giving: &spareParcels)
-    for parcel in parcels {
-      if parcel.isCounted { parcel.session.withState { $0.log.arrived(on: parcel.event.stream) } }
-      // The connection may be at something else by now; then whoever takes up the stream finds the event in the log.
-      guard streamReaders[parcel.reader] === parcel.session else { continue }
-      write(parcel.event, to: parcel.reader, of: parcel.session, atOnce: true)
-    }
-    parcels.removeAll(keepingCapacity: parcels.count <= 1024)
-    spareParcels = parcels
+  /// Writes what another loop has sent for a stream of this one.
+  func deliver(_ parcel: EventParcel) {
+    if parcel.isCounted { parcel.session.withState { $0.log.arrived(on: parcel.event.stream) } }
+    // The connection may be at something else by now; then whoever takes up the stream finds the event in the log.
+    guard streamReaders[parcel.reader] === parcel.session else { return }
+    write(parcel.event, to: parcel.reader, of: parcel.session, atOnce: true)
   }
 
   /// An event on a connection of this worker, under its id.

@@ -4,6 +4,9 @@ import Wire
 
 /// All legacy sessions of the process. Every worker looks sessions up, so the table is cut into shards with a lock
 /// each; a look-up holds one for the time of one dictionary access and allocates nothing.
+///
+/// Beside that each worker has a row of the sessions that it keeps, so that who has to look at all of them looks at its own,
+/// a few at a time.
 final class SessionTable: Sendable {
   private static let shardCount = 64
 
@@ -12,11 +15,20 @@ final class SessionTable: Sendable {
     let sessions = Mutex<[PlainKey: Session]>([:])
   }
 
+  /// The sessions of one worker, in the order in which they came as long as none has gone. Each knows its place.
+  private final class Row: Sendable {
+    let sessions = Mutex<[Session]>([])
+  }
+
   private let shards = (0..<shardCount).map { _ in Shard() }
+  private let rows: [Row]
   /// Asked where sessions are opened and ended, and nowhere else.
+  let levels = Mutex(LogLevels())
   private let census: Mutex<(census: SessionCensus, bounds: SessionCensus.Bounds)>
 
-  init(_ bounds: SessionCensus.Bounds) {
+  /// - Parameter workers: that keep sessions.
+  init(_ bounds: SessionCensus.Bounds, workers: Int) {
+    rows = (0..<workers).map { _ in Row() }
     census = Mutex((SessionCensus(), bounds))
   }
 
@@ -30,20 +42,28 @@ final class SessionTable: Sendable {
   func insert(_ session: Session, now: UInt64) -> SessionCensus.Admission {
     let id = session.id
     let isTransient = session.transport == .streamableHTTP
+    // Whoever finds it finds it in its row as well.
+    append(session)
     // Before it is counted: the census looks at what it knows.
     let isKept = shard(of: id).sessions.withLock { sessions in
       guard sessions[id.key] == nil else { return false }
       sessions[id.key] = session
       return true
     }
-    guard isKept else { return .full }
+    guard isKept else {
+      leaveRow(session)
+      return .full
+    }
     let admission = census.withLock { state in
       let bounds = state.bounds
       return state.census.admit(id, of: session.party, isTransient: isTransient, within: bounds, now: now) { other in
         find(other)?.use ?? .gone
       }
     }
-    if case .full = admission { _ = shard(of: id).sessions.withLock { $0.removeValue(forKey: id.key) } }
+    if case .full = admission {
+      _ = shard(of: id).sessions.withLock { $0.removeValue(forKey: id.key) }
+      leaveRow(session)
+    }
     return admission
   }
 
@@ -56,14 +76,52 @@ final class SessionTable: Sendable {
     let removed = shard(of: id).sessions.withLock { sessions in
       sessions[id.key]?.id == id ? sessions.removeValue(forKey: id.key) : nil
     }
-    if let removed { census.withLock { $0.census.leave(removed.party) } }
+    guard let removed else { return nil }
+    leaveRow(removed)
+    census.withLock { $0.census.leave(removed.party) }
     return removed
   }
 
-  /// A copy of what is there now.
-  var all: [Session] {
-    shards.flatMap { shard in shard.sessions.withLock { Array($0.values) } }
+  // MARK: Rows
+
+  private func row(of session: Session) -> Row { rows[Int(session.id.worker)] }
+
+  private func append(_ session: Session) {
+    row(of: session).sessions.withLock { sessions in
+      session.place = sessions.count
+      sessions.append(session)
+    }
   }
+
+  /// The last one takes its place.
+  private func leaveRow(_ session: Session) {
+    row(of: session).sessions.withLock { sessions in
+      let place = session.place
+      let last = sessions.removeLast()
+      guard last !== session else { return }
+      sessions[place] = last
+      last.place = place
+    }
+  }
+
+  /// The next sessions that a worker keeps, from the end of its row to its beginning: none that is there all the time is
+  /// missed, though one may be met twice, and what comes meanwhile may or may not be met.
+  /// - Parameter place: where the last slice began; at first `.max`. 0: there are no more.
+  func slice(of worker: Int, before place: inout Int, atMost count: Int) -> [Session] {
+    rows[worker].sessions.withLock { sessions in
+      let end = min(place, sessions.count)
+      place = max(0, end - count)
+      return Array(sessions[place..<end])
+    }
+  }
+
+  /// A copy of what is there now: for what happens once in the life of a process.
+  var all: [Session] {
+    rows.flatMap { row in row.sessions.withLock { $0 } }
+  }
+
+  /// The same of what one worker keeps.
+  func all(of worker: Int) -> [Session] { rows[worker].sessions.withLock { $0 } }
 
   /// Has streams that nobody reads forget what they have brought, until so many bytes are free: those of the client that
   /// has most of them first. The bytes that this frees.

@@ -41,8 +41,8 @@ struct Catalogues: Sendable {
 extension Catalogues {
   /// The lists that clients of each era see differently.
   struct Changes: Sendable {
-    var legacy = ServedCatalogue.Changes()
-    var modern = ServedCatalogue.Changes()
+    var legacy = ListChanges()
+    var modern = ListChanges()
 
     /// None.
     init() {}
@@ -54,7 +54,7 @@ extension Catalogues {
 
     /// Of one upstream's lists, for those who see it.
     init(_ kinds: ListKinds, of cluster: Cluster, in catalogues: Catalogues) {
-      let changes = ServedCatalogue.Changes(kinds, ofUpstream: cluster.number)
+      let changes = ListChanges(kinds, ofUpstream: cluster.number)
       if catalogues.legacy.shows(cluster) { legacy = changes }
       if catalogues.modern.shows(cluster) { modern = changes }
     }

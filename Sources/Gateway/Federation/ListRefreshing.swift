@@ -182,9 +182,7 @@ extension ControlPlane {
 
   /// Sessions are of the legacy era, listens of the modern one.
   func announce(_ changes: Catalogues.Changes) {
-    if !changes.legacy.isEmpty { worker.announceToSessions(changes.legacy) }
-    let forListens = changes.modern
-    if !forListens.isEmpty { gateway.postToAll { $0.announce(forListens) } }
+    gateway.announce(forSessions: changes.legacy, forListens: changes.modern)
   }
 
   private func tell(
@@ -207,7 +205,7 @@ extension ControlPlane {
     // Who sees something else has heard of what is different for it.
     guard !telling.equal.isEmpty, !overlays.isEmpty else { return }
     let others = overlays.keys.compactMap(gateway.sessions.find)
-    worker.announce(ServedCatalogue.Changes(telling.equal, ofUpstream: number), to: others)
+    worker.announce(ListChanges(telling.equal, ofUpstream: number), to: others)
   }
 }
 

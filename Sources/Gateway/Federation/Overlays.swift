@@ -191,10 +191,10 @@ extension ControlPlane {
 
   /// Merges what a client sees and tells it if that is something else than before.
   @discardableResult
-  private func renew(_ id: SessionID, since old: ServedCatalogue) -> ServedCatalogue.Changes {
+  private func renew(_ id: SessionID, since old: ServedCatalogue) -> ListChanges {
     guard var overlay = overlays[id], let session = gateway.sessions.find(id) else {
       overlays[id] = nil
-      return ServedCatalogue.Changes()
+      return ListChanges()
     }
     let served = Set(legacyClusters.map(\.id))
     overlay.lists = overlay.lists.filter { served.contains($0) && $1.pages != lists[$0]?.pages }
@@ -208,6 +208,8 @@ extension ControlPlane {
       overlay.turn = overlayTurn
       overlay.lookedAt = overlay.lookedAt.filter { overlay.lists[$0.key] != nil }
       overlays[id] = overlay
+      // From here on it is told of what it alone sees, and of nothing that all see.
+      worker.delivery.catchUp(session)
       after = merged(lists.merging(overlay.lists) { $1 }, .legacy, lookedAt: overlay.lookedAt)
       session.see(after)
     }

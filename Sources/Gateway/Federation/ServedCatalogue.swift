@@ -131,29 +131,11 @@ final class ServedCatalogue: Sendable {
     }
   }
 
-  /// The lists that clients see differently since `older`, by what they look at.
-  struct Changes: Sendable {
-    fileprivate var views: [CatalogueView: ListKinds]
-
-    var isEmpty: Bool { views.values.allSatisfy(\.isEmpty) }
-
-    subscript(view: CatalogueView) -> ListKinds { views[view] ?? [] }
-
-    /// None.
-    init() { views = [:] }
-
-    /// Of one upstream's lists, where all are seen and where it is seen alone.
-    init(_ kinds: ListKinds, ofUpstream number: Int) { views = [.all: kinds, .only(upstream: number): kinds] }
-
-    fileprivate init(views: [CatalogueView: ListKinds]) { self.views = views }
-
-    mutating func formUnion(_ other: Changes) { views.merge(other.views) { $0.union($1) } }
-  }
-
-  func changes(since older: ServedCatalogue) -> Changes {
+  /// The lists that clients see differently since `older`.
+  func changes(since older: ServedCatalogue) -> ListChanges {
     let views = [CatalogueView.all] + catalogue.upstreams.map { .only(upstream: $0.number) }
     let changed = views.map { ($0, catalogue.changes(since: older.catalogue, view: $0)) }
-    return Changes(views: Dictionary(uniqueKeysWithValues: changed))
+    return ListChanges(Dictionary(uniqueKeysWithValues: changed))
   }
 
   private static func text(_ problem: Catalogue.Problem) -> String {

@@ -39,7 +39,10 @@ extension Worker {
   }
 
   func shakeHands(_ session: Session, _ revision: Revision, _ envelope: Envelope) {
-    for (cluster, open) in session.shakeHands(Session.Handshake(revision, envelope)) { end(open, cluster) }
+    let settled = Session.Handshake(revision, envelope)
+    var outdated: [(Cluster, UpstreamSession.Open)] = []
+    gateway.sessions.regroup(session) { outdated = session.shakeHands(settled) }
+    for (cluster, open) in outdated { end(open, cluster) }
     let gateway = gateway
     session.withState { gateway.tell($0, of: session) }
   }
@@ -69,6 +72,7 @@ extension Worker {
 
   /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.
   func admit(_ session: Session) -> Bool {
+    session.hears(after: gateway.listNews.last)
     switch gateway.sessions.insert(session, now: now) {
     case .admitted: return true
     case .inPlaceOf(let other):

@@ -141,7 +141,7 @@ extension Worker {
   func closeEverything() {
     isClosing = true
     for place in sockets.places { closeSocket(place, GatewayError(.draining)) }
-    for session in gateway.sessions.all where Int(session.id.worker) == index { end(session) }
+    if index < gateway.workerCount { for session in gateway.sessions.all(of: index) { end(session) } }
     if index == gateway.workerCount {
       for upstream in gateway.sharedUpstreams { end(upstream) }
       control?.endOwnSessions()

@@ -24,6 +24,11 @@ struct RecentCallers: Sendable {
     }
   }
 
+  /// All of them.
+  var sessionIDs: [SessionID] {
+    sessions.lazy.filter { $0 != (0, 0) }.map { SessionID(high: $0.high, low: $0.low, worker: 0) }
+  }
+
   func contains(_ session: SessionID) -> Bool {
     guard !sessions.isEmpty else { return false }
     let first = Self.set(of: session)

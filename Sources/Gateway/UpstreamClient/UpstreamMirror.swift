@@ -27,8 +27,8 @@ extension Worker {
   /// The level that a conversation needs: its client's, or the lowest of those who share it.
   private func logLevel(for binding: UpstreamSession) -> LogLevel? {
     if let owner = binding.owner { return gateway.sessions.find(owner)?.withState { $0.logLevel } }
-    let asked = gateway.sessions(sharing: binding).compactMap { session in session.withState { $0.logLevel } }
-    return (asked + [binding.requestedLevel].compactMap { $0 }).min()
+    let asked = gateway.sharers(of: binding).flatMap { gateway.sessions.lowestLevel(of: $0) }
+    return [asked, binding.requestedLevel].compactMap { $0 }.min()
   }
 
   private func setLogLevel(_ binding: UpstreamSession, _ open: UpstreamSession.Open, _ countdown: Countdown) {

@@ -27,11 +27,11 @@ final class Mailboxes<Letter: Sendable>: Sendable {
   func close(_ index: Int) { boxes[index].place.leave() }
 
   func send(_ letter: Letter, to index: Int) {
-    let isFirst = boxes[index].waiting.withLock { waiting in
-      waiting.append(letter)
-      return waiting.count == 1
+    let wakes = boxes[index].waiting.withLock { waiting in
+      waiting.letters.append(letter)
+      return waiting.takeWake()
     }
-    if isFirst { wake(index) }
+    if wakes { wake(index) }
   }
 
   /// To the loops that serve clients.
@@ -39,27 +39,56 @@ final class Mailboxes<Letter: Sendable>: Sendable {
     for index in 0..<group.workerCount { send(letter, to: index) }
   }
 
-  private func wake(_ index: Int) { group.post(to: index) { [self] in openBox(index) } }
+  /// Opens what has come for a loop by now, on its thread and without waiting for it to be woken. Not from within a letter.
+  func openNow(_ index: Int) {
+    let hasLetters = !boxes[index].place.taken.isEmpty || boxes[index].waiting.withLock { !$0.letters.isEmpty }
+    if hasLetters, !boxes[index].place.isOpening { openBox(index) }
+  }
+
+  private func wake(_ index: Int) {
+    group.post(to: index) { [self] in
+      boxes[index].waiting.withLock { $0.isWoken = false }
+      openBox(index)
+    }
+  }
 
   private func openBox(_ index: Int) {
     let box = boxes[index]
     // What a loop has not done when it ends is done as it is destroyed, when nobody reads any more.
     guard let reader = box.place.reader else { return }
     if box.place.taken.isEmpty {
-      box.waiting.withLock { swap(&$0, &box.place.taken) }
+      box.waiting.withLock { swap(&$0.letters, &box.place.taken) }
     }
     let first = box.place.next
     let end = min(box.place.taken.count, first + Self.mostPerTurn)
     box.place.next = end
+    box.place.isOpening = true
     for index in first..<end { reader.open(box.place.taken[index]) }
-    guard end == box.place.taken.count else { return wake(index) }
-    box.place.taken.removeAll(keepingCapacity: end <= 1024)
-    box.place.next = 0
-    if box.waiting.withLock({ !$0.isEmpty }) { wake(index) }
+    box.place.isOpening = false
+    let isEmpty = end == box.place.taken.count
+    if isEmpty {
+      box.place.taken.removeAll(keepingCapacity: end <= 1024)
+      box.place.next = 0
+    }
+    // What comes while letters are opened is for another turn, like what is left of them.
+    let wakes = box.waiting.withLock { waiting in (!isEmpty || !waiting.letters.isEmpty) && waiting.takeWake() }
+    if wakes { wake(index) }
+  }
+
+  private struct Waiting {
+    var letters: [Letter] = []
+    /// The loop has been told that there is something to open, and has not begun to.
+    var isWoken = false
+
+    /// True for who is to wake the loop.
+    mutating func takeWake() -> Bool {
+      defer { isWoken = true }
+      return !isWoken
+    }
   }
 
   private final class Box: Sendable {
-    let waiting = Mutex<[Letter]>([])
+    let waiting = Mutex(Waiting())
     let place = Place()
   }
 
@@ -68,6 +97,7 @@ final class Mailboxes<Letter: Sendable>: Sendable {
     unowned(unsafe) private var readerOfLoop: (any LetterReader<Letter>)?
     var taken: [Letter] = []
     var next = 0
+    var isOpening = false
 
     var reader: (any LetterReader<Letter>)? { unsafe readerOfLoop }
     func enter(_ reader: some LetterReader<Letter>) { unsafe readerOfLoop = reader }

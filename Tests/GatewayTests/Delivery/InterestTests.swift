@@ -27,8 +27,8 @@ import Wire
     for (name, own) in named { audience.add(name, interest(own), as: Array(name.utf8)) }
     var told: [String] = []
     let update = update(uri, upstream: upstream, claim)
-    update.forEach(of: audience.groups(of: upstream, Array(uri.utf8))) { _, named, below in
-      guard let name = update.name(for: named, below: below, seeing: view) else { return }
+    for (_, named, below) in update.hearers(among: audience.groups(of: upstream, Array(uri.utf8))) {
+      guard let name = update.name(for: named, below: below, seeing: view) else { continue }
       told.append(String(decoding: name, as: UTF8.self))
     }
     return told.sorted()
@@ -75,7 +75,7 @@ import Wire
     audience.add(3, interest("a://x/y/z"), as: Array("a://x/y/z".utf8))
     var told: [Int: String] = [:]
     let update = update("a://x/y")
-    update.forEach(of: audience.groups(of: 0, Array("a://x/y".utf8))) { member, named, below in
+    for (member, named, below) in update.hearers(among: audience.groups(of: 0, Array("a://x/y".utf8))) {
       let name = update.name(for: named, below: below, seeing: .all) ?? []
       #expect(told[member] == nil)
       told[member] = String(decoding: name, as: UTF8.self)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The table of sessions")
 struct SessionTableTests {
-  private let table = SessionTable(SessionCensus.Bounds(all: 10, each: 10))
+  private let table = SessionTable(SessionCensus.Bounds(all: 10, each: 10), workers: 1)
 
   /// A session with so many events of ten bytes and more on a stream that nobody reads.
   private func open(of party: UInt64, events: Int) throws -> Session {
@@ -36,5 +36,32 @@ struct SessionTableTests {
     let rest = kept(modest) + before[0] + before[2]
     #expect(table.giveUpReplays(UInt64.max) == rest)
     #expect(kept(modest) == 0)
+  }
+
+  @Test("whoever stays is met by a walk in slices, whoever ends or comes meanwhile", arguments: [1, 2, 3, 100])
+  func rows(atMost count: Int) throws {
+    let staying = try (0..<4).map { _ in try open(of: 1, events: 0) }
+    let leaving = try (0..<4).map { _ in try open(of: 2, events: 0) }
+    var met: Set<SessionID> = []
+    var place = Int.max
+    var gone = leaving.makeIterator()
+    repeat {
+      let slice = table.slice(of: 0, before: &place, atMost: count)
+      #expect(slice.count <= count)
+      for session in slice { met.insert(session.id) }
+      if let session = gone.next() { #expect(table.remove(session.id) === session) }
+      if met.count == 3 { _ = try open(of: 3, events: 0) }
+    } while place > 0
+    #expect(met.isSuperset(of: staying.map(\.id)))
+    #expect(table.slice(of: 0, before: &place, atMost: count).isEmpty)
+    for session in leaving { _ = table.remove(session.id) }
+    #expect(Set(table.all(of: 0).map(\.id)).isSuperset(of: staying.map(\.id)) && table.all.count == table.size)
+  }
+
+  @Test("what is refused is in no row")
+  func refused() throws {
+    for number in 0..<10 { try open(of: UInt64(number), events: 0).noteUse() }
+    #expect(throws: Full.self) { _ = try open(of: 11, events: 0) }
+    #expect(table.all.count == 10)
   }
 }

@@ -9,7 +9,7 @@ struct ListAnnouncementsTests {
 
   private func changes(_ kinds: ListKinds) -> Catalogues.Changes {
     var changes = Catalogues.Changes()
-    changes.legacy = ServedCatalogue.Changes(kinds, ofUpstream: 3)
+    changes.legacy = ListChanges(kinds, ofUpstream: 3)
     return changes
   }
 

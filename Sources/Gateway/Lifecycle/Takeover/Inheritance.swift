@@ -223,13 +223,7 @@ extension GatewayState {
   private func take(_ record: SessionRecord, for session: Session) {
     switch record.contents {
     case .settled(let settled):
-      let isNew = session.withState { state in
-        defer {
-          state.logLevel = settled.logLevel
-          tell(state, of: session)
-        }
-        return state.logLevel != settled.logLevel
-      }
+      let isNew = sessions.setLevel(settled.logLevel, of: session) { tell($0, of: session) }
       if isNew { post(to: Int(session.id.worker)) { $0.spreadLogLevel(session) {} } }
     case .subscription(let uri, let isWanted):
       post(to: Int(session.id.worker)) { $0.renew([uri], of: session, isWanted: isWanted) }

@@ -28,6 +28,7 @@ extension Worker {
   /// Does for a session that was made anew what its client has settled with another process.
   func settle(_ bequest: Inheritance.Bequest, of session: Session) {
     guard bequest.hasLogLevel || !bequest.subscriptions.isEmpty else { return }
+    if bequest.hasLogLevel { gateway.sessions.countLevel(of: session) }
     // Its client's request is in hand.
     after(milliseconds: 0) { [unowned self] in
       if bequest.hasLogLevel { spreadLogLevel(session) {} }

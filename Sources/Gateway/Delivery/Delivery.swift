@@ -1,0 +1,91 @@
+import MCP
+import Reactor
+import Wire
+
+/// What one loop has to tell clients of another's.
+enum DeliveryLetter: Sendable {
+  /// For a stream that is written there.
+  case event(EventParcel)
+  /// For a WebSocket, or several.
+  case message([UInt8], to: ConnectionID)
+  case broadcast([UInt8], to: [ConnectionID])
+  case listsChanged(ListChange)
+  case resourceUpdated(ResourceUpdate)
+  /// The stream that a connection reads has come to its end.
+  case endReading(ConnectionID, of: Session)
+  /// There is more to tell in the next turn.
+  case goOn
+}
+
+/// What goes to clients of one worker without having been asked for.
+final class Delivery: LetterReader {
+  let context: WorkerContext
+  private let mail: Mailboxes<DeliveryLetter>
+  private unowned(unsafe) var owner: Worker?
+  private let fanOut = FanOut()
+
+  init(_ context: WorkerContext, _ mail: Mailboxes<DeliveryLetter>) {
+    self.context = context
+    self.mail = mail
+  }
+
+  /// Letters are opened from here on.
+  func begin(for worker: Worker) {
+    unsafe owner = worker
+    mail.open(context.index, for: self)
+  }
+
+  func close() { mail.close(context.index) }
+
+  private var worker: Worker { unsafe owner! }
+
+  // MARK: Letters
+
+  func open(_ letter: DeliveryLetter) {
+    switch letter {
+    case .event(let parcel): worker.deliver(parcel)
+    case .message(let message, let socket):
+      worker.send(message.rawBytes, SocketReply(connection: socket, isBinary: false))
+    case .broadcast(let message, let sockets): broadcast(message, to: sockets)
+    case .listsChanged(let change): tell(ListRound(change, on: worker))
+    case .resourceUpdated(let update): worker.tellListens(update)
+    case .endReading(let reader, let session): worker.endReading(reader, of: session)
+    case .goOn: if fanOut.goOn(now: context.now) { send(.goOn, to: context.index) }
+    }
+  }
+
+  func send(_ letter: DeliveryLetter, to loop: Int) { mail.send(letter, to: loop) }
+
+  /// Opens it at once where it is for this loop.
+  func hand(_ letter: DeliveryLetter, to loop: Int) {
+    if loop == context.index { open(letter) } else { send(letter, to: loop) }
+  }
+
+  private func broadcast(_ message: [UInt8], to sockets: [ConnectionID]) {
+    // Encoded once for all of them.
+    let broadcast = Broadcast(message.rawBytes)
+    for socket in sockets { worker.send(broadcast, message.count, to: socket) }
+  }
+
+  // MARK: Rounds
+
+  /// Begins to tell something to many.
+  func tell(_ round: some Round) {
+    if fanOut.begin(round, now: context.now) { send(.goOn, to: context.index) }
+  }
+
+  /// Tells a client what is on its way to it, before it gets an answer that knows of that already.
+  func catchUp(_ session: Session) {
+    mail.openNow(context.index)
+    for change in worker.gateway.listNews.pending where session.claim(change.serial) && session.overlay == nil {
+      let notices = ListNotices()
+      notices.tell(change.forSessions[session.view], to: session, on: worker)
+      notices.finish(on: worker)
+    }
+  }
+
+  /// The same for a WebSocket without a session, which may have listens.
+  func catchUp(_ socket: ConnectionID) {
+    for change in worker.gateway.listNews.pending { worker.tellListens(of: socket, change) }
+  }
+}
