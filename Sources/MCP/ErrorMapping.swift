@@ -13,7 +13,8 @@ package struct ErrorAnswer: Sendable, Equatable {
   package var label: StaticString
 
   package static func == (a: ErrorAnswer, b: ErrorAnswer) -> Bool {
-    a.status == b.status && a.code == b.code && a.retryAfter == b.retryAfter && a.label.bytes.equals(b.label) && a.allow?.description == b.allow?.description
+    a.status == b.status && a.code == b.code && a.retryAfter == b.retryAfter && a.label.bytes.equals(b.label)
+      && a.allow?.description == b.allow?.description
   }
 }
 

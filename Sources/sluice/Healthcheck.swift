@@ -29,7 +29,8 @@ struct Healthcheck: ParsableCommand {
     let trust =
       admin.tls == nil ? nil : try? TLSContext(ca: nil, certificate: nil, key: nil, verify: false)
     let url = EndpointURL(
-      scheme: admin.tls == nil ? .http : .https, host: Authority.reachable(admin.host), port: admin.port, target: target)
+      scheme: admin.tls == nil ? .http : .https, host: Authority.reachable(admin.host), port: admin.port, target: target
+    )
     signal(SIGPIPE, SIG_IGN)
     do throws(HTTPFault) {
       var connection = try HTTPConnection(to: url, timeout: 3, trust: trust)
