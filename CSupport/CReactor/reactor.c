@@ -1,119 +1,27 @@
-#include "creactor/loop.h"
-
-#include <cwire/http1_writer.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
+#include "connection/connection.h"
+#include "connection/ready.h"
+#include "connection/slab.h"
+#include "connection/transport_memory.h"
+#include "connection/write_queue.h"
+#include "connector/addresses.h"
 #include "connector/resolver.h"
 #include "creactor/system.h"
-#include "listener/listener.h"
+#include "http/exchange.h"
+#include "listener/accepting.h"
+#include "listener/relief.h"
+#include "loop/handlers.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
 #include "loop/policy_timer.h"
-#include "process/spawn.h"
+#include "process/reaper.h"
+#include "websocket/incoming.h"
+#include "websocket/send.h"
 
-/* What is called when policy gave no function, or when the loop is being destroyed. */
-static void no_request(void *context, cr_id id, const cwire_http1_head *head, cwire_span body) {
-  (void)context, (void)id, (void)head, (void)body;
-}
-static void no_word(void *context, cr_id id, uint64_t tag) {
-  (void)context, (void)id, (void)tag;
-}
-static void no_closed(void *context, cr_id id, uint64_t tag, cr_error error) {
-  (void)context, (void)id, (void)tag, (void)error;
-}
-static void no_response(void *context, cr_id id, uint64_t tag, const cwire_http1_head *head) {
-  (void)context, (void)id, (void)tag, (void)head;
-}
-static void no_response_body(void *context, cr_id id, uint64_t tag, cwire_span piece, bool last,
-                             bool reusable) {
-  (void)context, (void)id, (void)tag, (void)piece, (void)last, (void)reusable;
-}
-static void no_upstream_closed(void *context, cr_id id, uint64_t tag, cr_error error, bool sent) {
-  (void)context, (void)id, (void)tag, (void)error, (void)sent;
-}
-static void no_overlong(void *context, cr_id id, uint64_t tag, cwire_span part, bool ended) {
-  (void)context, (void)id, (void)tag, (void)part, (void)ended;
-}
-static void no_message(void *context, cr_id id, uint64_t tag, cwire_span message, bool binary) {
-  (void)context, (void)id, (void)tag, (void)message, (void)binary;
-}
-static void no_line(void *context, cr_id id, uint64_t tag, cwire_span line) {
-  (void)context, (void)id, (void)tag, (void)line;
-}
-static void no_drop(void *context, cr_id id, uint64_t tag, cr_chatter_loss loss) {
-  (void)context, (void)id, (void)tag, (void)loss;
-}
-static void no_exit(void *context, cr_id id, uint64_t tag, cr_error error, int64_t status,
-                    int signal) {
-  (void)context, (void)id, (void)tag, (void)error, (void)status, (void)signal;
-}
-static void no_timer(void *context, uint64_t token) {
-  (void)context, (void)token;
-}
-static void no_mail(void *context, cr_mail *mail) {
-  (void)context, (void)mail;
-}
-static void no_turn(void *context) {
-  (void)context;
-}
-
-static const cr_handlers silent = {
-    .request = no_request,
-    .peer_ended = no_word,
-    .closed = no_closed,
-    .drained = no_word,
-    .response = no_response,
-    .response_body = no_response_body,
-    .upstream_closed = no_upstream_closed,
-    .websocket_message = no_message,
-    .websocket_opened = no_response,
-    .child_line = no_line,
-    .child_overlong = no_overlong,
-    .child_log = no_line,
-    .child_dropped = no_drop,
-    .child_exited = no_exit,
-    .timer = no_timer,
-    .mail = no_mail,
-    .turn = no_turn,
-};
-
-static cr_handlers handlers_complete(const cr_handlers *given) {
-  cr_handlers all = silent;
-  if (given->request) all.request = given->request;
-  if (given->peer_ended) all.peer_ended = given->peer_ended;
-  if (given->closed) all.closed = given->closed;
-  if (given->drained) all.drained = given->drained;
-  if (given->response) all.response = given->response;
-  if (given->response_body) all.response_body = given->response_body;
-  if (given->upstream_closed) all.upstream_closed = given->upstream_closed;
-  if (given->websocket_message) all.websocket_message = given->websocket_message;
-  if (given->websocket_opened) all.websocket_opened = given->websocket_opened;
-  if (given->child_line) all.child_line = given->child_line;
-  if (given->child_overlong) all.child_overlong = given->child_overlong;
-  if (given->child_log) all.child_log = given->child_log;
-  if (given->child_dropped) all.child_dropped = given->child_dropped;
-  if (given->child_exited) all.child_exited = given->child_exited;
-  if (given->timer) all.timer = given->timer;
-  if (given->mail) all.mail = given->mail;
-  if (given->turn) all.turn = given->turn;
-  return all;
-}
-
-void cr_loop_make_ready(cr_loop *loop, cr_connection *connection) {
-  if (connection->ready) return;
-  connection->ready = 1;
-  connection->next = 0;
-  uint32_t entry = connection->slot + 1;
-  if (loop->ready_tail)
-    cr_slab_at(&loop->slab, loop->ready_tail - 1)->next = entry;
-  else
-    loop->ready_head = entry;
-  loop->ready_tail = entry;
-}
+/* The roof: makes a loop of what the floors below keep, turns it, and takes it down. */
 
 /* Works off the connections that have something to do, without those that are added meanwhile
  * twice. */
@@ -121,12 +29,8 @@ static void run_ready(cr_loop *loop) {
   uint32_t last = loop->ready_tail;
   while (loop->ready_head) {
     uint32_t entry = loop->ready_head;
-    cr_connection *connection = cr_slab_at(&loop->slab, entry - 1);
-    loop->ready_head = connection->next;
-    if (!loop->ready_head) loop->ready_tail = 0;
-    connection->ready = 0;
     loop->events++;
-    cr_connection_run(connection);
+    cr_connection_run(cr_loop_next_ready(loop));
     if (entry == last) break;
   }
 }
@@ -196,59 +100,6 @@ static void fire(void *context, cr_timer *timer) {
   }
 }
 
-static void wheel_fired(uv_timer_t *handle);
-
-static void arm_wheel(cr_loop *loop, uint64_t when) {
-  if (loop->options.manual_clock || when >= loop->wheel_armed) return;
-  uint64_t now = uv_now(&loop->uv);
-  loop->wheel_armed = when;
-  uv_timer_start(&loop->wheel_timer, wheel_fired, when > now ? when - now : 0, 0);
-}
-
-void cr_loop_fire_timers(cr_loop *loop) {
-  cr_wheel_advance(&loop->wheel, cr_loop_time(loop), fire, loop);
-}
-
-static void wheel_fired(uv_timer_t *handle) {
-  cr_loop *loop = handle->data;
-  loop->wheel_armed = 0; /* what is started meanwhile is seen below */
-  cr_loop_fire_timers(loop);
-  loop->wheel_armed = UINT64_MAX;
-  arm_wheel(loop, cr_wheel_next(&loop->wheel));
-}
-
-void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline) {
-  cr_wheel_start(&loop->wheel, timer, deadline);
-  arm_wheel(loop, deadline);
-}
-
-void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer) {
-  cr_wheel_stop(&loop->wheel, timer);
-}
-
-cwire_span cr_loop_date(cr_loop *loop) {
-  /* The wall clock is read at most every 250 ms, so that a second is never more than that late. */
-  uint64_t quarter = cr_loop_time(loop) / 250;
-  if (quarter != loop->date_quarter || loop->date[0] == 0) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    cwire_writer writer = cwire_writer_make(loop->date, sizeof loop->date);
-    cwire_http1_put_date(&writer, now.tv_sec);
-    loop->date_quarter = quarter;
-  }
-  return cwire_span_make(loop->date, CWIRE_HTTP1_DATE_LENGTH);
-}
-
-void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count) {
-  if (loop->entropy_left < count) {
-    /* Up to 256 bytes are given whole and without a wait (getrandom(2)). */
-    if (getentropy(loop->entropy, sizeof loop->entropy) != 0) abort();
-    loop->entropy_left = sizeof loop->entropy;
-  }
-  loop->entropy_left -= count;
-  memcpy(out, loop->entropy + loop->entropy_left, count);
-}
-
 void cr_loop_set_bounds(cr_loop *loop, const cr_loop_options *options) {
   uint32_t high = options->write_high_water ? options->write_high_water : 64 * 1024;
   uint32_t low = options->write_low_water ? options->write_low_water : 16 * 1024;
@@ -270,9 +121,10 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   if (!loop) return cr_error_uv(UV_ENOMEM);
   loop->options = *options;
   cr_loop_set_bounds(loop, options);
-  loop->handlers = handlers_complete(handlers);
+  loop->handlers = cr_handlers_complete(handlers);
   loop->context = context;
   loop->wheel_armed = UINT64_MAX;
+  loop->fire = fire;
   atomic_init(&loop->mailbox, NULL);
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->shedding, false);
@@ -306,7 +158,7 @@ cr_error cr_loop_create(cr_loop **out, const cr_loop_options *options, const cr_
   /* A write to a connection that the peer has reset is an error to handle, not the end of the
    * process. */
   signal(SIGPIPE, SIG_IGN);
-  cr_spawn_prepare();
+  cr_reaping_prepare();
   *out = loop;
   return CR_OK;
 }
@@ -343,7 +195,7 @@ void cr_loop_destroy(cr_loop *loop) {
   /* Messages carry objects that only policy can release. */
   cr_mailbox_deliver(loop);
   loop->destroying = true;
-  loop->handlers = silent;
+  loop->handlers = cr_handlers_silent;
   cr_listeners_close(loop);
   for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
     cr_connection *connection = cr_slab_at(&loop->slab, slot);
@@ -363,8 +215,9 @@ void cr_loop_destroy(cr_loop *loop) {
   uv_loop_close(&loop->uv);
 
   cr_write_queues_clear(loop);
-  cr_http_server_clear(loop);
-  cr_websocket_clear(loop);
+  cr_http_exchanges_clear(loop);
+  cr_websockets_clear(loop);
+  cr_loop_deflate_free(loop);
   cr_resolver_free(loop);
   cr_answered_free(loop->answered);
   cr_address_table_free(loop->addresses);
@@ -389,19 +242,11 @@ bool cr_loop_is_shedding(const cr_loop *loop) {
 
 void cr_loop_trim(cr_loop *loop) {
   cr_slab_trim(&loop->slab);
-  cr_http_server_clear(loop);
-  cr_websocket_trim(loop);
+  cr_http_exchanges_clear(loop);
+  cr_websockets_clear(loop);
   cr_write_queues_clear(loop);
   cr_buffer_pool_clear(&loop->buffers);
   cr_system_trim_thread();
-}
-
-uint64_t cr_loop_now(const cr_loop *loop) {
-  return cr_loop_time(loop);
-}
-
-void cr_loop_advance(cr_loop *loop, uint64_t milliseconds) {
-  loop->now += milliseconds;
 }
 
 cr_loop_counts cr_loop_count(const cr_loop *loop) {
@@ -422,11 +267,4 @@ cr_loop_losses cr_loop_lost(const cr_loop *loop) {
       .relieved_from = atomic_load_explicit(&loop->relieved_from, memory_order_relaxed),
       .restless = atomic_load_explicit(&loop->restless, memory_order_relaxed),
   };
-}
-
-bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag) {
-  cr_connection *connection =
-      id >> 56 == loop->options.worker ? cr_slab_find(&loop->slab, id) : NULL;
-  if (connection) connection->tag = tag;
-  return connection != NULL;
 }

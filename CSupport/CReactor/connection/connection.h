@@ -19,14 +19,12 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#include "connection/buffer.h"
+#include "creactor/connection.h"
 #include "creactor/error.h"
 #include "creactor/frame.h"
-#include "creactor/http.h"
-#include "creactor/listener.h"
-#include "creactor/loop.h"
 #include "creactor/phase.h"
-#include "creactor/websocket.h"
+#include "loop/buffer.h"
+#include "loop/loop.h"
 #include "loop/timer_wheel.h"
 
 typedef struct cr_connection cr_connection;
@@ -85,6 +83,16 @@ typedef struct cr_protocol {
   void (*timer)(cr_connection *connection);
   /* Asked for by `cr_connection_defer`. */
   void (*run)(cr_connection *connection);
+  /* Policy ends it and hears nothing more: in order, with the protocol's own last words, or at once
+     (`abort`), so that what is unfinished is seen to be. NULL: not in this way (a child). */
+  void (*end)(cr_connection *connection, bool abort);
+  /* Of a protocol that listeners speak: turns a client away that was let in, with the answer that
+     HTTP has the `status` for, and ends. */
+  void (*refuse)(cr_connection *connection, int status);
+  /* Bytes that the protocol itself keeps for the peer, and the end of a connection to make room:
+     with a word to the peer where that is worth it. Of those that listeners speak. */
+  size_t (*held)(const cr_connection *connection);
+  void (*relieve)(cr_connection *connection);
   /* The last call. `tag` and the protocol's state are still there; afterwards the slot is free. */
   void (*closed)(cr_connection *connection, cr_error error);
 } cr_protocol;
@@ -96,11 +104,12 @@ typedef enum cr_kind {
   CR_KIND_CHILD
 } cr_kind;
 
-struct cr_connector;   /* connector/connector.h: a connection that is being made */
-struct cr_exchange;    /* http_server: what one request needs beyond the flags below */
-struct cr_memory_peer; /* memory: the far end */
-struct cr_websocket;   /* websocket/websocket.h: what reading a message needs */
-struct cr_write_queue; /* connection/write_queue.h */
+struct cr_http_exchange;      /* http/exchange.h: what one request needs beyond the flags below */
+struct cr_listener;           /* listener/listener.h */
+struct cr_memory_peer;        /* connection/transport_memory.c: the far end */
+struct cr_websocket;          /* websocket/websocket.h: what reading a message needs */
+struct cr_websocket_settings; /* creactor/websocket.h */
+struct cr_write_queue;        /* connection/write_queue.h */
 
 struct cr_connection {
   union {
@@ -119,14 +128,14 @@ struct cr_connection {
   cr_buffer *kept;              /* bytes that came but are not used up; NULL while there are none */
   union {
     struct {
-      cr_listener *listener;
-      struct cr_exchange *exchange; /* NULL between requests and in the common case */
+      struct cr_listener *listener;
+      struct cr_http_exchange *exchange; /* NULL between requests and in the common case */
     } server;
     struct {
-      cr_listener *listener; /* where `server` has it; NULL on the client side */
+      struct cr_listener *listener; /* where `server` has it; NULL on the client side */
       union {
-        const cr_websocket_settings *settings; /* at rest */
-        struct cr_websocket *engaged;          /* WS_ENGAGED: within a message */
+        const struct cr_websocket_settings *settings; /* at rest */
+        struct cr_websocket *engaged;                 /* WS_ENGAGED: within a message */
       };
     } websocket;
     void *state; /* http/client.c, process/process.c */
@@ -146,13 +155,13 @@ struct cr_connection {
   uint32_t ready : 1;     /* in the loop's ready list */
   uint32_t deferred : 1;  /* `run` is asked for */
   uint32_t sent : 1;      /* a byte of ours reached the kernel since somebody cleared this */
-  uint32_t trusted : 1;   /* listener/client_address.h: its peer says whose requests these are */
-  uint32_t forwarded : 1; /* listener/client_address.h: and has said so */
-  uint32_t counted : 1;   /* listener/client_address.h: among the connections of its client */
-  uint32_t server_state : 12; /* http/server.h; 0 for a WebSocket */
+  /* listener/client_address.h: its peer says whose requests these are, and has said so; the
+     connection is counted among those of its client. */
+  uint32_t trusted : 1, forwarded : 1, counted : 1;
+  uint32_t server_state : 12; /* http/exchange.h; 0 for a WebSocket */
   uint16_t websocket_state;   /* websocket/websocket.h; 0 for all else */
   uint16_t close_code;        /* of the peer's close frame, or of ours if the peer's bytes failed */
-  /* creactor/phase.h says what may follow what; only connection.c changes them. */
+  /* creactor/phase.h says what may follow what; only connection/phases.h changes them. */
   uint8_t phase;     /* cr_phase */
   uint8_t sending;   /* cr_sending */
   uint8_t receiving; /* cr_receiving */
@@ -183,24 +192,14 @@ cr_id cr_connection_id(const cr_connection *connection);
 /* NULL if the id is stale or the connection is closing. */
 cr_connection *cr_connection_find(cr_loop *loop, cr_id id);
 
-/* A connected descriptor, which is taken over even on failure. Reading starts. */
-int cr_plain_open(cr_connection *connection, int descriptor);
-/* The same in two steps, for a connection that is still being made: until it is connected
-   `connector` (NULL: nobody) hears of its end. */
-void cr_plain_prepare(cr_connection *connection, struct cr_connector *connector);
-int cr_plain_connected(cr_connection *connection, int descriptor);
-/* True if the loop's client connections to `host` are intercepted: then this one is on its way. */
-bool cr_memory_connect(cr_connection *connection, const char *host);
-
-extern const cr_transport cr_transport_plain;
-extern const cr_transport cr_transport_memory;
-
 /* Ends it now. The first error given is the one that `protocol->closed` gets, later in the turn. */
 void cr_connection_close(cr_connection *connection, cr_error error);
 /* Ends it once nothing waits any more, with CR_REASON_LOCAL; at once if it was never connected. */
 void cr_connection_close_flushed(cr_connection *connection);
 /* Ends the sending side once nothing waits any more. */
 void cr_connection_shutdown(cr_connection *connection);
+/* Ends one for which an invariant of ours does not hold, and counts it. */
+void cr_connection_broken(cr_connection *connection);
 
 /* ---- Bytes ---- */
 
@@ -239,6 +238,9 @@ void cr_connection_read_kept(cr_connection *connection);
    store activity, and look at it when the timer fires. */
 void cr_connection_set_timer(cr_connection *connection, uint64_t when);
 
+/* Does what a connection on the ready list has to do. */
+void cr_connection_run(cr_connection *connection);
+
 /* ---- For transports ---- */
 
 void cr_connection_connected(cr_connection *connection, int status);
@@ -254,12 +256,5 @@ void cr_connection_flushed(cr_connection *connection);
 void cr_connection_cut_off(cr_connection *connection);
 /* The descriptor is gone: `closed` is told and the slot is free. */
 void cr_connection_released(cr_connection *connection);
-
-static inline cr_error cr_error_uv(int code) {
-  return (cr_error){CR_DOMAIN_UV, code};
-}
-static inline cr_error cr_error_reason(cr_reason reason) {
-  return (cr_error){CR_DOMAIN_REACTOR, reason};
-}
 
 #endif

@@ -1,7 +1,7 @@
+#include "connection/slab.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "loop/loop.h"
 
 cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot) {
   cr_connection *connections = slab->chunks[slot / CR_SLAB_CHUNK].connections;

@@ -1,8 +1,9 @@
+#include "connection/transport_memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "creactor/memory.h"
-#include "listener/listener.h"
+#include "connection/ready.h"
 
 /* Bytes of one direction. */
 typedef struct stream {
@@ -269,7 +270,7 @@ const cr_transport cr_transport_memory = {
     .wrote = cr_connection_wrote,
 };
 
-static cr_memory_peer *attach(cr_connection *connection, const cr_fault_plan *faults) {
+cr_memory_peer *cr_memory_attach(cr_connection *connection, const cr_fault_plan *faults) {
   cr_memory_peer *peer = calloc(1, sizeof *peer);
   if (!peer) return NULL;
   if (faults) peer->faults = *faults;
@@ -279,28 +280,7 @@ static cr_memory_peer *attach(cr_connection *connection, const cr_fault_plan *fa
   return peer;
 }
 
-/* ---- Listeners and intercepted hosts ---- */
-
-cr_listener *cr_memory_listen(cr_loop *loop, uint32_t label, const cr_http_limits *limits) {
-  return cr_listener_make(loop, label, limits);
-}
-
-cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener,
-                                 const cr_fault_plan *faults) {
-  static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
-  (void)loop;
-  cr_connection *connection = cr_listener_admit(listener, loopback);
-  if (!connection) return NULL;
-  cr_memory_peer *peer = attach(connection, faults);
-  if (!peer || !cr_listener_secure(connection, &cr_transport_memory)) {
-    free(peer);
-    cr_listener_forget(connection);
-    cr_connection_untake(connection);
-    return NULL;
-  }
-  connection->transport->connected(connection, 0);
-  return peer;
-}
+/* ---- Intercepted hosts ---- */
 
 void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context) {
@@ -319,7 +299,7 @@ bool cr_memory_connect(cr_connection *connection, const char *host) {
   while (intercept && strcmp(intercept->host, host) != 0)
     intercept = intercept->next;
   if (!intercept) return false;
-  cr_memory_peer *peer = attach(connection, NULL);
+  cr_memory_peer *peer = cr_memory_attach(connection, NULL);
   if (!peer) return false;
   peer->intercept = intercept;
   wake(peer);

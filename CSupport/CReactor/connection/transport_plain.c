@@ -1,11 +1,12 @@
+#include "connection/transport_plain.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "connection/socket_progress.h"
-#include "connector/connector.h"
-#include "loop/loop.h"
+#include "connection/write_queue.h"
 
 static cr_connection *connection_of(uv_handle_t *handle) {
   return (cr_connection *)(void *)handle; /* the handle is the first member */
@@ -102,8 +103,8 @@ static void was_closed(uv_handle_t *handle) {
 }
 
 static void plain_close(cr_connection *connection, bool reset) {
-  cr_connector *connector = connection->handle.data;
-  if (connector != NULL) cr_connector_abandon(connector);
+  cr_plain_maker *maker = connection->handle.data;
+  if (maker != NULL) maker->abandon(maker);
   if (reset && uv_tcp_close_reset(&connection->tcp, was_closed) == 0) return;
   uv_close(&connection->handle, was_closed);
 }
@@ -122,10 +123,10 @@ const cr_transport cr_transport_plain = {
     .wrote = cr_connection_wrote,
 };
 
-void cr_plain_prepare(cr_connection *connection, cr_connector *connector) {
+void cr_plain_prepare(cr_connection *connection, cr_plain_maker *maker) {
   if (!connection->transport) connection->transport = &cr_transport_plain;
   uv_tcp_init(&connection->loop->uv, &connection->tcp);
-  connection->handle.data = connector;
+  connection->handle.data = maker;
 }
 
 int cr_plain_connected(cr_connection *connection, int descriptor) {

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/loop.h"
-
 cr_write_queue *cr_write_queue_take(cr_loop *loop) {
   cr_write_queue *queue = loop->free_queues;
   if (queue)

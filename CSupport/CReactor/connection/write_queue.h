@@ -40,6 +40,8 @@ static inline uint64_t cr_imprint(const uv_buf_t *pieces, unsigned count, size_t
 cr_write_queue *cr_write_queue_take(cr_loop *loop);
 /* Releases what is left in it. */
 void cr_write_queue_give(cr_loop *loop, cr_write_queue *queue);
+/* Frees those that are kept for the next use. */
+void cr_write_queues_clear(cr_loop *loop);
 
 /* Copies the span or retains the frame, from byte `skip` on. False without memory. */
 bool cr_write_queue_push(cr_buffer_pool *pool, cr_write_queue *queue, cr_piece piece, size_t skip);

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "connection/transport_plain.h"
 #include "connector/resolver.h"
-#include "loop/loop.h"
 
 /* How a peer that has vanished without a word (power, a route, a firewall that forgot) is noticed
    on a connection where nothing is sent: an event stream, a listen, an idle one of the pool. After
@@ -22,12 +22,13 @@ enum { UNACKNOWLEDGED_MS = 60 * 1000 };
 
 typedef struct attempt {
   uv_poll_t poll;
-  cr_connector *connector;
+  struct cr_connector *connector;
   int descriptor; /* -1: not begun, or over */
 } attempt;
 
-struct cr_connector {
+typedef struct cr_connector {
   cr_resolver_waiter waiter;
+  cr_plain_maker maker;
   cr_timer_task next;        /* when another attempt is due */
   cr_connection *connection; /* NULL: it is made, or nobody wants it any more */
   cr_attempts plan;
@@ -36,7 +37,7 @@ struct cr_connector {
   unsigned handles;                       /* polls that are not closed yet */
   uint16_t port;
   char host[];
-};
+} cr_connector;
 
 static void free_if_done(cr_connector *connector) {
   if (connector->connection == NULL && connector->handles == 0) free(connector);
@@ -66,13 +67,13 @@ static cr_connection *retire(cr_connector *connector) {
     if (attempt->descriptor >= 0) close(end_attempt(attempt));
   }
   connector->connection = NULL;
-  connection->handle.data = NULL;
+  cr_plain_forget(connection);
   free_if_done(connector);
   return connection;
 }
 
-void cr_connector_abandon(cr_connector *connector) {
-  retire(connector);
+static void abandoned(cr_plain_maker *maker) {
+  retire((cr_connector *)(void *)((uint8_t *)maker - offsetof(cr_connector, maker)));
 }
 
 static void set_options(int descriptor) {
@@ -211,12 +212,13 @@ static void resolved(cr_resolver_waiter *waiter, int status, const cr_addresses 
 void cr_connector_start(cr_connection *connection, const char *host, uint16_t port) {
   size_t length = strlen(host) + 1;
   cr_connector *connector = calloc(1, sizeof *connector + length);
-  cr_plain_prepare(connection, connector);
+  cr_plain_prepare(connection, connector == NULL ? NULL : &connector->maker);
   if (connector == NULL) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return;
   }
   connector->connection = connection;
+  connector->maker.abandon = abandoned;
   connector->next.timer.kind = CR_TIMER_TASK;
   connector->next.fire = next_due;
   connector->waiter.done = resolved;

@@ -1,23 +1,25 @@
-#include <stdlib.h>
+#include "http/client.h"
 
 #include <cwire/http1.h>
 #include <cwire/http1_body.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "connection/transport_memory.h"
+#include "connection/transport_plain.h"
 #include "connector/connector.h"
-#include "http/client.h"
-#include "tls/context.h"
+#include "tls/tls.h"
 #include "tls/transport.h"
-#include "websocket/websocket.h"
 
 /* Client connections: one request at a time, its answer handed on straight from the read buffer.
- * A request for a WebSocket is the only one, and its answer the end of this protocol. */
+ * A request for another protocol is the only one, and its answer the end of this one. */
 
 /* QUIET_MS: a connection that was silent for this long may have been closed in this very turn. */
 enum { MAX_INTERIM = 16, BATCH = 16, QUIET_MS = 500 };
 
 typedef struct client {
   cr_tls_context *tls;
-  cr_upgrade *upgrade; /* the request asks for a WebSocket; else NULL */
+  cr_upgrade *upgrade; /* the request asks for another protocol; else NULL */
   cwire_http1_body body;
   size_t seen; /* bytes of an incomplete head that were searched for its end */
   uint16_t port;
@@ -90,21 +92,19 @@ static void finish(cr_connection *connection, cwire_span piece, bool reusable) {
   if (!reusable) cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }
 
-/* The answer to a request for a WebSocket: from now on the connection is one, or it ends. */
+/* The answer to a request for another protocol: from now on the connection speaks that, or it ends.
+ */
 static void upgraded(cr_connection *connection, const cwire_http1_head *head) {
   client *client = client_of(connection);
-  cr_loop *loop = connection->loop;
-  cwire_ws_deflate agreed;
-  if (head->status != 101 || !cr_upgrade_agrees(client->upgrade, head, &agreed)) {
-    cr_connection_close(connection, (cr_error){CR_DOMAIN_WEBSOCKET, head->status});
+  cr_upgrade *upgrade = client->upgrade;
+  cr_error refusal = upgrade->answered(upgrade, head);
+  if (cr_failed(refusal)) {
+    cr_connection_close(connection, refusal);
     return;
   }
-  const cr_websocket_settings *settings = client->upgrade->settings;
+  client->upgrade = NULL;
   client_free(client);
-  cr_websocket_begin(connection, settings, WS_CLIENT, &agreed);
-  cr_loop_event(loop);
-  loop->handlers.websocket_opened(loop->context, cr_connection_id(connection), connection->tag,
-                                  head);
+  upgrade->begin(connection, upgrade, head);
 }
 
 /* Moves `rest` past a head. False while its end has not come, or when the connection is done for.
@@ -234,6 +234,13 @@ static void on_drained(cr_connection *connection) {
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
 }
 
+static void on_end(cr_connection *connection, bool abort) {
+  if (!abort && cr_is_connected(connection))
+    cr_connection_close_flushed(connection);
+  else
+    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+}
+
 static void on_closed(cr_connection *connection, cr_error error) {
   client *client = client_of(connection);
   cr_loop *loop = connection->loop;
@@ -256,6 +263,7 @@ static const cr_protocol protocol = {
     .drained = on_drained,
     .timer = on_timer,
     .run = on_run,
+    .end = on_end,
     .closed = on_closed,
 };
 

@@ -1,9 +1,9 @@
+#include "http/reply.h"
+
 #include <cwire/http1_writer.h>
 
-#include "connection/write_queue.h"
-#include "http/server.h"
+#include "http/exchange.h"
 #include "listener/listener.h"
-#include "websocket/websocket.h"
 
 /* Heads are made on the stack. What is given beside them is copied behind while it fits, as one
    piece is cheaper for the kernel than several; the rest travels as pieces of its own. */
@@ -41,7 +41,7 @@ static bool without_content(int status) {
 
 void cr_http_linger(cr_connection *connection) {
   if (cr_is_closing(connection)) return;
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   connection->server_state = LINGERING;
   if (cr_has_ended(connection)) {
     cr_connection_close_flushed(connection);
@@ -53,10 +53,17 @@ void cr_http_linger(cr_connection *connection) {
   if (connection->kept) cr_connection_defer(connection);
 }
 
+void cr_http_cut(cr_connection *connection) {
+  /* Where the end of the connection would be the end of the answer, only a reset shows that it is
+   * not. */
+  connection->reset = connection->server_state & STREAMING && !(connection->server_state & CHUNKED);
+  cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+}
+
 void cr_http_answered(cr_connection *connection) {
   connection->tag = 0;
   if (cr_is_closing(connection)) return;
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   if (!(connection->server_state & PERSIST)) {
     cr_http_linger(connection);
     return;
@@ -200,7 +207,7 @@ static cr_write write_chunk(cr_connection *connection, const cr_piece *body, siz
     length += body[index].span.length;
   /* A chunk of no bytes would be the end. */
   if (length == 0 || connection->server_state & BODILESS) return CR_WRITE_OK;
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   if (exchange) exchange->written = cr_loop_time(connection->loop);
   bool chunked = connection->server_state & CHUNKED;
   uint8_t line[24];
@@ -266,10 +273,10 @@ void cr_http_stream_heartbeat(cr_loop *loop, cr_id id, uint32_t interval_ms, cr_
   cr_connection *connection = find_in_state(loop, id, STREAMING);
   if (!connection) return;
   if (interval_ms == 0 || !frame) {
-    cr_exchange_drop(connection);
+    cr_http_exchange_drop(connection);
     return;
   }
-  cr_exchange *exchange = cr_exchange_of(connection);
+  cr_http_exchange *exchange = cr_http_exchange_of(connection);
   if (!exchange) return;
   cr_frame_retain(frame);
   cr_frame_release(exchange->heartbeat);
@@ -280,7 +287,7 @@ void cr_http_stream_heartbeat(cr_loop *loop, cr_id id, uint32_t interval_ms, cr_
 }
 
 void cr_http_heartbeat(cr_connection *connection) {
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   uint64_t now = cr_loop_time(connection->loop);
   if (now - exchange->written >= exchange->interval) {
     /* While bytes wait for the peer, one more would tell nobody anything. */
@@ -290,71 +297,4 @@ void cr_http_heartbeat(cr_connection *connection) {
   }
   if (!cr_is_closing(connection))
     cr_connection_set_timer(connection, exchange->written + exchange->interval);
-}
-
-/* Without a word to policy: it asked for it. */
-static void forget(cr_connection *connection) {
-  if (cr_is_websocket(connection)) connection->websocket_state |= WS_UNTOLD;
-  if (connection->kind == CR_KIND_DOWNSTREAM) connection->tag = 0;
-}
-
-size_t cr_queued(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_connection_find(loop, id);
-  return connection ? cr_connection_queued(connection) : 0;
-}
-
-/* True if something has waited for `timeout` without a break, and the peer took less than `rate`
-   asks for meanwhile. What counts is what the peer's kernel has acknowledged: into the buffers of
-   our own, bytes go on moving while nobody reads. */
-static bool is_stalled(cr_connection *connection, uint64_t now, uint32_t timeout, uint32_t rate) {
-  cr_write_queue *queue = connection->queue;
-  uint64_t passed = now - queue->seen_at;
-  if (queue->seen_at && passed < timeout) return false;
-  const cr_transport *transport = connection->transport;
-  uint64_t taken = transport->taken ? transport->taken(connection) : queue->consumed;
-  uint64_t moved = taken - queue->seen_taken;
-  bool stalled = queue->seen_at && (moved == 0 || moved * 1000 < (uint64_t)rate * passed);
-  queue->seen_at = now;
-  queue->seen_taken = taken;
-  return stalled;
-}
-
-void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate) {
-  uint64_t now = cr_loop_time(loop);
-  for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
-    cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (!connection || connection->kind == CR_KIND_FREE) continue;
-    if (connection->kind == CR_KIND_CHILD) continue;
-    if (cr_is_closing(connection) || !cr_is_connected(connection) || !connection->queue) continue;
-    if (!is_stalled(connection, now, timeout_ms, rate)) continue;
-    connection->reset = 1;
-    cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
-  }
-}
-
-void cr_close(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_connection_find(loop, id);
-  if (!connection || connection->kind == CR_KIND_CHILD) return;
-  forget(connection);
-  if (cr_is_websocket(connection))
-    cr_websocket_end(connection, CWIRE_WS_NORMAL, cwire_span_make("", 0));
-  else if (connection->kind == CR_KIND_DOWNSTREAM)
-    cr_http_linger(connection);
-  else if (cr_is_connected(connection))
-    cr_connection_close_flushed(connection);
-  else
-    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
-}
-
-void cr_abort(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_connection_find(loop, id);
-  if (!connection || connection->kind == CR_KIND_CHILD) return;
-  forget(connection);
-  /* Where the end of the connection would be the end of the answer, only a reset shows that it is
-   * not. */
-  if (connection->kind == CR_KIND_DOWNSTREAM) {
-    connection->reset =
-        connection->server_state & STREAMING && !(connection->server_state & CHUNKED);
-  }
-  cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }

@@ -1,53 +1,17 @@
 #include "http/server.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "connection/slab.h"
+#include "http/exchange.h"
+#include "http/reply.h"
+#include "listener/admission.h"
 #include "listener/client_address.h"
-#include "listener/listener.h"
+#include "listener/relief.h"
 #include "tls/transport.h"
 
 /* How long and for how many bytes a client that was given its last answer is listened to. Closing
    while it still sends would reset the connection, and it might never read the answer (RFC 9112
    section 9.6). */
 enum { LINGER_QUIET_MS = 1000, LINGER_MS = 5000, LINGER_BYTES = 1024 * 1024 };
-
-/* ---- Exchanges ---- */
-
-cr_exchange *cr_exchange_of(cr_connection *connection) {
-  cr_exchange *exchange = connection->server.exchange;
-  if (exchange) return exchange;
-  cr_loop *loop = connection->loop;
-  exchange = loop->free_exchanges;
-  if (exchange)
-    loop->free_exchanges = exchange->next_free;
-  else
-    exchange = malloc(sizeof *exchange);
-  if (!exchange) return NULL;
-  memset(exchange, 0, sizeof *exchange);
-  connection->server.exchange = exchange;
-  return exchange;
-}
-
-void cr_exchange_drop(cr_connection *connection) {
-  cr_exchange *exchange = connection->server.exchange;
-  if (!exchange) return;
-  cr_loop *loop = connection->loop;
-  cr_buffer_give(&loop->buffers, exchange->head);
-  cr_buffer_give(&loop->buffers, exchange->content);
-  cr_frame_release(exchange->heartbeat);
-  connection->server.exchange = NULL;
-  exchange->next_free = loop->free_exchanges;
-  loop->free_exchanges = exchange;
-}
-
-void cr_http_server_clear(cr_loop *loop) {
-  while (loop->free_exchanges) {
-    cr_exchange *exchange = loop->free_exchanges;
-    loop->free_exchanges = exchange->next_free;
-    free(exchange);
-  }
-}
 
 /* ---- Requests ---- */
 
@@ -94,10 +58,10 @@ static void hand_over(cr_connection *connection, const cwire_http1_head *head, c
  * buffer. */
 static void hand_over_collected(cr_connection *connection) {
   cr_loop *loop = connection->loop;
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   cr_buffer *head_bytes = exchange->head, *content = exchange->content;
   exchange->head = exchange->content = NULL;
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   cwire_http1_limits limits = head_limits(connection);
   if (cwire_http1_parse_request(&loop->head, &limits, cr_buffer_span(head_bytes), 0) <= 0) {
     cr_connection_broken(connection);
@@ -120,12 +84,12 @@ static int collect(cr_connection *connection, cwire_http1_body *body, cwire_span
     status = cwire_http1_body_next(body, input, &piece);
     if (status < 0) break;
     if (piece.length == 0) continue;
-    cr_exchange *exchange = connection->server.exchange;
+    cr_http_exchange *exchange = connection->server.exchange;
     if (status == CWIRE_OK && whole && whole->length == 0 && !(exchange && exchange->content)) {
       *whole = piece;
       break;
     }
-    exchange = cr_exchange_of(connection);
+    exchange = cr_http_exchange_of(connection);
     if (!exchange || !cr_buffer_append(&loop->buffers, &exchange->content, piece)) return UV_ENOMEM;
   }
   return status;
@@ -140,7 +104,7 @@ static void send_continue(cr_connection *connection) {
 static void begin_collecting(cr_connection *connection, const cwire_http1_body *body,
                              cwire_span head) {
   cr_loop *loop = connection->loop;
-  cr_exchange *exchange = cr_exchange_of(connection);
+  cr_http_exchange *exchange = cr_http_exchange_of(connection);
   if (!exchange || !cr_buffer_append(&loop->buffers, &exchange->head, head)) {
     out_of_memory(connection);
     return;
@@ -161,7 +125,7 @@ static void fail_body(cr_connection *connection, int status) {
 
 static size_t continue_collecting(cr_connection *connection, cwire_span input) {
   cwire_span rest = input;
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   int status = collect(connection, &exchange->body, &rest, NULL);
   exchange->seen += input.length - rest.length;
   if (status == CWIRE_OK)
@@ -180,7 +144,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
   if (connection->server_state & COLLECTING) return continue_collecting(connection, input);
   cwire_http1_head *head = &loop->head;
   cwire_http1_limits limits = head_limits(connection);
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   size_t seen = exchange ? exchange->seen : 0;
   ptrdiff_t length =
       cwire_http1_parse_request(head, &limits, input, seen < input.length ? seen : 0);
@@ -189,7 +153,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     return input.length;
   }
   if (length == 0) {
-    exchange = cr_exchange_of(connection);
+    exchange = cr_http_exchange_of(connection);
     if (!exchange) {
       out_of_memory(connection);
       return input.length;
@@ -205,7 +169,7 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
     exchange->seen = input.length;
     return 0;
   }
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   if (connection->trusted && !cr_client_asks(connection, head)) {
     cr_http_refuse(connection, 429);
     return input.length;
@@ -239,14 +203,14 @@ static size_t take_request(cr_connection *connection, cwire_span input) {
   /* It came at once, but in several chunks, which were joined. */
   cr_buffer *content = exchange->content;
   exchange->content = NULL;
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   hand_over(connection, head, content ? cr_buffer_span(content) : whole);
   cr_buffer_give(&loop->buffers, content);
   return used;
 }
 
 static size_t throw_away(cr_connection *connection, cwire_span bytes) {
-  cr_exchange *exchange = cr_exchange_of(connection);
+  cr_http_exchange *exchange = cr_http_exchange_of(connection);
   if (exchange) exchange->seen += bytes.length;
   if (!exchange || exchange->seen > LINGER_BYTES) {
     cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
@@ -313,7 +277,7 @@ static void server_run(cr_connection *connection) {
 }
 
 static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet) {
-  cr_exchange *exchange = cr_exchange_of(connection);
+  cr_http_exchange *exchange = cr_http_exchange_of(connection);
   if (!exchange) {
     cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
     return;
@@ -331,7 +295,7 @@ static void linger_timer(cr_connection *connection, uint64_t now, uint32_t quiet
    than `body_rate` asks for. */
 static uint64_t body_due(const cr_connection *connection, uint64_t now, uint32_t quiet) {
   const cr_http_limits *limits = &connection->server.listener->limits;
-  const cr_exchange *exchange = connection->server.exchange;
+  const cr_http_exchange *exchange = connection->server.exchange;
   uint64_t due = now + limits->body_timeout - quiet;
   if (limits->body_rate == 0) return due;
   uint64_t whole = exchange->started + limits->body_timeout +
@@ -365,7 +329,7 @@ static void server_timer(cr_connection *connection) {
   uint64_t now = cr_loop_time(connection->loop);
   uint32_t quiet = (uint32_t)now - connection->last_activity;
   uint32_t state = connection->server_state;
-  cr_exchange *exchange = connection->server.exchange;
+  cr_http_exchange *exchange = connection->server.exchange;
   if (state & LINGERING) {
     linger_timer(connection, now, quiet);
   } else if (state & BUSY) {
@@ -413,9 +377,31 @@ static void server_drained(cr_connection *connection) {
   loop->handlers.drained(loop->context, cr_connection_id(connection), connection->tag);
 }
 
+static void server_end(cr_connection *connection, bool abort) {
+  connection->tag = 0;
+  if (abort)
+    cr_http_cut(connection);
+  else
+    cr_http_linger(connection);
+}
+
+static size_t server_held(const cr_connection *connection) {
+  const cr_http_exchange *exchange = connection->server.exchange;
+  if (!exchange) return 0;
+  return cr_buffer_capacity(exchange->head) + cr_buffer_capacity(exchange->content);
+}
+
+static void server_relieve(cr_connection *connection) {
+  bool collecting = connection->server_state & COLLECTING;
+  if (collecting && cr_connection_queued(connection) < CR_RELIEF_WORTH)
+    cr_http_refuse(connection, 503);
+  else
+    cr_http_cut(connection);
+}
+
 static void server_closed(cr_connection *connection, cr_error error) {
   cr_loop *loop = connection->loop;
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   if (connection->tag != 0) {
     loop->events++;
     loop->handlers.closed(loop->context, cr_connection_id(connection), connection->tag, error);
@@ -430,6 +416,10 @@ const cr_protocol cr_http_server = {
     .drained = server_drained,
     .timer = server_timer,
     .run = server_run,
+    .end = server_end,
+    .refuse = cr_http_refuse,
+    .held = server_held,
+    .relieve = server_relieve,
     .closed = server_closed,
 };
 

@@ -1,53 +1,10 @@
 #ifndef CREACTOR_HTTP_SERVER_H
 #define CREACTOR_HTTP_SERVER_H
 
-#include <cwire/http1_body.h>
+#include "connection/connection.h"
 
-#include "loop/loop.h"
-
+/* HTTP/1.1 on connections that a listener accepted: one request at a time is handed to policy, the
+   answer is written by reply.c. */
 extern const cr_protocol cr_http_server;
-
-/* `cr_connection.server_state` */
-enum {
-  SERVING = 1 << 0,   /* a request was handed over; its answer has not begun */
-  STREAMING = 1 << 1, /* an answer has begun and has not ended */
-  CHUNKED = 1 << 2,   /* in chunks, that is; else until close */
-  BODILESS = 1 << 3,  /* the answer has no body: HEAD, 204, 304 */
-  HEAD_ONLY = 1 << 4, /* the request was a HEAD */
-  VERSION_1_0 = 1 << 5,
-  PERSIST = 1 << 6,    /* another request may follow on the connection */
-  COLLECTING = 1 << 7, /* the exchange holds a head and collects its body */
-  LINGERING = 1 << 8,  /* the last answer is given: what still comes is thrown away */
-  BUSY = SERVING | STREAMING,
-};
-
-/* What a connection needs only while a request is incomplete, a heartbeat runs or it lingers.
- * Pooled. */
-typedef struct cr_exchange {
-  struct cr_exchange *next_free;
-  uint64_t started; /* when the first byte of the head came; when lingering was first looked at */
-  size_t seen;      /* bytes of an incomplete head that were searched for its end; or thrown away */
-  cwire_http1_body body; /* where in the body the decoder is */
-  cr_buffer *head;       /* COLLECTING: the head as it came */
-  cr_buffer *content;    /* COLLECTING: the decoded body so far */
-  cr_frame *heartbeat;
-  uint64_t written; /* when the stream was last written to */
-  uint32_t interval;
-} cr_exchange;
-
-/* The connection's exchange, made if need be; NULL without memory. */
-cr_exchange *cr_exchange_of(cr_connection *connection);
-void cr_exchange_drop(cr_connection *connection);
-
-/* The connection, if it awaits the answer to a request; else NULL. */
-cr_connection *cr_http_awaiting(cr_loop *loop, cr_id id);
-
-/* http/reply.c: the answers that this library gives by itself, then the connection ends. */
-void cr_http_refuse(cr_connection *connection, int status);
-/* An answer is complete: the connection turns to the next request or ends. */
-void cr_http_answered(cr_connection *connection);
-/* Gives no further answer: ends the sending side and throws away what comes, for a while. */
-void cr_http_linger(cr_connection *connection);
-void cr_http_heartbeat(cr_connection *connection);
 
 #endif

@@ -2,6 +2,7 @@
 #define CREACTOR_H
 
 #include "creactor/attempts.h"
+#include "creactor/connection.h"
 #include "creactor/error.h"
 #include "creactor/frame.h"
 #include "creactor/handover.h"

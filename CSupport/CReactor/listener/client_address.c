@@ -1,10 +1,11 @@
 #include "listener/client_address.h"
 
+#include <arpa/inet.h>
 #include <cwire/forwarded.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/loop.h"
+#include "connection/slab.h"
 
 enum { LEAST_CLIENTS = 256 };
 
@@ -76,4 +77,41 @@ bool cr_client_asks_as_named(cr_connection *connection, const cwire_http1_head *
   connection->forwarded = named;
   if (named) memcpy(connection->loop->clients[connection->slot], client, 16);
   return cr_client_count(connection);
+}
+
+/* ---- For policy ---- */
+
+/* Closing or not, so that `closed` can still ask. */
+static cr_connection *downstream(cr_loop *loop, cr_id id) {
+  cr_connection *connection = cr_slab_find(&loop->slab, id);
+  bool ours = connection && connection->kind == CR_KIND_DOWNSTREAM && connection->server.listener;
+  return ours && cr_connection_id(connection) == id ? connection : NULL;
+}
+
+uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
+  cr_connection *connection = downstream(loop, id);
+  return connection ? connection->server.listener->label : 0;
+}
+
+bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
+  const cr_connection *connection = downstream(loop, id);
+  if (connection) memcpy(out, cr_client_address(connection), 16);
+  return connection != NULL;
+}
+
+bool cr_connection_is_proxy(cr_loop *loop, cr_id id) {
+  const cr_connection *connection = downstream(loop, id);
+  return connection && (connection->trusted || connection->server.listener->proxied);
+}
+
+int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
+  cr_connection *connection = downstream(loop, id);
+  if (capacity <= 0) return 0;
+  out[0] = 0;
+  if (!connection) return 0;
+  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  bool v4 = memcmp(connection->peer, mapped, sizeof mapped) == 0;
+  const void *address = v4 ? connection->peer + 12 : connection->peer;
+  if (!inet_ntop(v4 ? AF_INET : AF_INET6, address, out, (socklen_t)capacity)) out[0] = 0;
+  return (int)strlen(out);
 }

@@ -1,6 +1,9 @@
+#include "listener/group.h"
+
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "listener/listener.h"
+#include "loop/loop.h"
 
 struct member {
   _Atomic(cr_loop *) loop;

@@ -2,11 +2,13 @@
 
 #include <cwire/proxy_protocol.h>
 
-#include "http/server.h"
+#include "connection/transport_memory.h"
+#include "connection/transport_plain.h"
+#include "listener/admission.h"
 #include "listener/client_address.h"
-#include "tls/transport.h"
 
-/* Stands where the transport will be while the header comes, and lets the connection know nothing:
+/* Reads the PROXY protocol's header in front of the transport that an accepted connection is about
+   to get. Stands where that will be while the header comes, and lets the connection know nothing:
    it is not connected yet, and `head_timeout` runs since it was accepted. */
 
 static const cr_transport over_plain, over_memory;
@@ -34,7 +36,7 @@ static void begin(cr_connection *connection, const cwire_proxy *proxy) {
     return;
   }
   connection->transport->connected(connection, 0);
-  if (!welcome && !cr_is_closing(connection)) cr_http_refuse(connection, 429);
+  if (!welcome && !cr_is_closing(connection)) connection->protocol->refuse(connection, 429);
 }
 
 /* Nobody who trusts a proxy's word may be told one by somebody else. */
@@ -109,6 +111,8 @@ static const cr_transport over_memory = {
     .received = preface_received,
 };
 
-void cr_preface_attach(cr_connection *connection, const cr_transport *below) {
+bool cr_listener_secure(cr_connection *connection, const cr_transport *below) {
+  if (!connection->server.listener->proxied) return cr_listener_encrypt(connection, below);
   connection->transport = below == &cr_transport_memory ? &over_memory : &over_plain;
+  return true;
 }

@@ -3,9 +3,9 @@
 
 #include "connection/connection.h"
 
-/* Puts a reader of the PROXY protocol's header in front of the transport `below` that an accepted
-   connection is about to get. Nothing is told of the connection, and no TLS begun, before that has
-   been read. */
-void cr_preface_attach(cr_connection *connection, const cr_transport *below);
+/* Puts what the listener has between the connection and its transport: the PROXY protocol, then
+   TLS, and begins to wait for them: nothing is told of the connection, and no TLS begun, before the
+   header has been read. False without memory. */
+bool cr_listener_secure(cr_connection *connection, const cr_transport *below);
 
 #endif

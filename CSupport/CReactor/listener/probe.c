@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listener/listener.h"
+#include "listener/accepting.h"
 
 /* The inode of the socket that listens on the port, from a table of /proc/net; 0: none. */
 static unsigned long listening_inode(const char *table, uint16_t port) {

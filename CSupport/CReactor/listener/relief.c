@@ -1,15 +1,12 @@
+#include "listener/relief.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/server.h"
+#include "connection/slab.h"
 #include "listener/client_address.h"
-#include "listener/listener.h"
-#include "loop/loop.h"
-#include "websocket/websocket.h"
 
-/* Connections for which less is buffered are left alone: ending them would free nothing to speak
-   of. */
-enum { WORTH = 16 * 1024, INTERVAL_MS = 50 };
+enum { INTERVAL_MS = 50 };
 
 typedef struct holder {
   uint64_t client[2];
@@ -18,20 +15,10 @@ typedef struct holder {
   uint32_t slot;
 } holder;
 
-static size_t capacity_of(const cr_buffer *buffer) {
-  return buffer ? buffer->capacity : 0;
-}
-
 /* What is buffered for a client: what came and is not used up, and what waits for it. */
 static size_t buffered_for(const cr_connection *connection) {
-  size_t bytes = capacity_of(connection->kept) + cr_connection_queued(connection);
-  if (cr_is_websocket(connection)) {
-    if (connection->websocket_state & WS_ENGAGED)
-      bytes += capacity_of(connection->websocket.engaged->message);
-  } else if (connection->server.exchange) {
-    bytes += capacity_of(connection->server.exchange->head) +
-             capacity_of(connection->server.exchange->content);
-  }
+  size_t bytes = cr_buffer_capacity(connection->kept) + cr_connection_queued(connection);
+  if (connection->protocol->held) bytes += connection->protocol->held(connection);
   return bytes;
 }
 
@@ -79,7 +66,7 @@ static holder *find_holders(cr_loop *loop, size_t *count) {
     if (!connection || connection->kind != CR_KIND_DOWNSTREAM || cr_is_closing(connection))
       continue;
     size_t bytes = buffered_for(connection);
-    if (bytes < WORTH) continue;
+    if (bytes < CR_RELIEF_WORTH) continue;
     if (*count == room) {
       room = room ? 2 * room : 64;
       holder *more = realloc(holders, room * sizeof *holders);
@@ -92,22 +79,6 @@ static holder *find_holders(cr_loop *loop, size_t *count) {
   }
   if (*count > 0) add_up(holders, *count);
   return holders;
-}
-
-/* An answer that is under way is to be seen as unfinished. */
-static void cut(cr_connection *connection) {
-  connection->reset = connection->server_state & STREAMING && !(connection->server_state & CHUNKED);
-  cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
-}
-
-static void end(cr_connection *connection) {
-  bool collecting = !cr_is_websocket(connection) && connection->server_state & COLLECTING;
-  if (collecting && cr_connection_queued(connection) < WORTH)
-    cr_http_refuse(connection, 503);
-  else if (cr_is_websocket(connection) && cr_connection_queued(connection) < WORTH)
-    cr_websocket_fail(connection, CWIRE_WS_TRY_AGAIN);
-  else
-    cut(connection);
 }
 
 static void count_relief(cr_loop *loop, uint64_t connections, size_t bytes, size_t taken) {
@@ -133,7 +104,7 @@ static bool make_room(cr_loop *loop, size_t most, const cr_connection *newcomer)
     if (connection == newcomer)
       its_turn = true;
     else
-      end(connection);
+      connection->protocol->relieve(connection);
     freed += holders[index].bytes;
     ended++;
   }

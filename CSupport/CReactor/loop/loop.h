@@ -1,23 +1,27 @@
 #ifndef CREACTOR_LOOP_LOOP_H
 #define CREACTOR_LOOP_LOOP_H
 
+/* One loop and what each floor keeps of it; not for policy. Everything here belongs to the loop's
+   thread unless it is atomic. This floor knows what a turn needs (timers, the clock, the mailbox,
+   pools of bytes) and nothing of what the floors above do with it: of those it holds pointers. */
+
 #include <cwire/deflate.h>
 #include <stdatomic.h>
+#include <uv.h>
 
-#include "connection/connection.h"
-#include "connection/write_queue.h"
-#include "creactor/memory.h"
-#include "listener/address_table.h"
+#include "creactor/loop.h"
+#include "loop/buffer.h"
+#include "loop/timer_wheel.h"
 
 enum { CR_READ_BUFFER = 64 * 1024, CR_SLAB_CHUNK = 64 };
 
 typedef struct cr_slab_chunk {
-  cr_connection *connections; /* NULL: given back while all were free */
-  uint32_t free;              /* slot + 1 of the first free one; 0: none */
+  struct cr_connection *connections; /* NULL: given back while all were free */
+  uint32_t free;                     /* slot + 1 of the first free one; 0: none */
   uint32_t used;
 } cr_slab_chunk;
 
-/* Connections in chunks that never move, so that a handle's address stays. */
+/* Connections in chunks that never move, so that a handle's address stays: connection/slab.c. */
 typedef struct cr_slab {
   cr_slab_chunk *chunks;
   uint32_t chunk_count;
@@ -41,11 +45,17 @@ typedef struct cr_policy_timers {
   uint32_t active;
 } cr_policy_timers;
 
-struct cr_resolver;  /* connector/resolver.c: whatever it keeps per loop */
-struct cr_answered;  /* connector/addresses.c */
-struct cr_intercept; /* connection/transport_memory.c */
-struct cr_exchange;
-struct cr_websocket;
+/* What the floors above keep here. */
+struct cr_address_table; /* listener/address_table.h */
+struct cr_answered;      /* connector/addresses.h */
+struct cr_connection;    /* connection/connection.h */
+struct cr_group;         /* listener/group.h */
+struct cr_http_exchange; /* http/exchange.h */
+struct cr_intercept;     /* connection/transport_memory.c */
+struct cr_listener;      /* listener/listener.h */
+struct cr_resolver;      /* connector/resolver.c */
+struct cr_websocket;     /* websocket/websocket.h */
+struct cr_write_queue;   /* connection/write_queue.h */
 
 struct cr_loop {
   uv_loop_t uv; /* uv.data is the cr_loop */
@@ -59,16 +69,19 @@ struct cr_loop {
 
   cr_slab slab;
   cr_buffer_pool buffers;
-  cr_write_queue *free_queues;
-  struct cr_exchange *free_exchanges;
+  struct cr_write_queue *free_queues;
+  struct cr_http_exchange *free_exchanges;
   struct cr_websocket *free_websockets;
-  cr_connection *gathering; /* more of its messages are at hand: answers wait for the last one */
-  cwire_deflate *deflate;   /* for all messages of the loop; NULL until one needs it */
+  struct cr_connection
+      *gathering;         /* more of its messages are at hand: answers wait for the last one */
+  cwire_deflate *deflate; /* for all messages of the loop; NULL until one needs it */
   uint32_t ready_head, ready_tail; /* connections with something to do, slot + 1 */
 
   cr_wheel wheel;
   uint64_t wheel_armed; /* when `wheel_timer` fires; UINT64_MAX: it does not run */
   uv_timer_t wheel_timer;
+  /* What a timer of each kind does, given the loop: the floors above know, so reactor.c does. */
+  void (*fire)(void *loop, cr_timer *timer);
   cr_policy_timers policy_timers;
 
   uv_prepare_t prepare;
@@ -89,14 +102,14 @@ struct cr_loop {
   uint32_t drain_grace; /* ms that an idle connection may still send a request */
   bool destroying;      /* no handler is called any more */
 
-  cr_listener *listeners;
-  uint8_t (
-      *clients)[16];    /* listener/client_address.h, by slot; NULL before a proxy has named one */
-  uint32_t client_room; /* slots that it covers */
-  cr_address_table *addresses; /* of a loop without a group; made with its first listener */
+  struct cr_listener *listeners;
+  /* Of whom a proxy says that its requests are, by slot; NULL before one has. */
+  uint8_t (*clients)[16];
+  uint32_t client_room;               /* slots that it covers */
+  struct cr_address_table *addresses; /* of a loop without a group; made with its first listener */
   struct cr_group *group;
   uint32_t group_index;
-  struct cr_intercept *intercepts; /* connection/transport_memory.c */
+  struct cr_intercept *intercepts;
   struct cr_resolver *resolver;
   struct cr_answered *answered; /* addresses that were connected to; NULL until there is one */
 
@@ -108,7 +121,7 @@ struct cr_loop {
   uint32_t entropy_left;
 
 #ifdef DEBUG
-  unsigned calls; /* of policy's that are under way in connection/connection.c */
+  unsigned calls; /* of policy's that are under way in the floor of connections */
 #endif
 
   uint8_t read_buffer[CR_READ_BUFFER];
@@ -127,6 +140,11 @@ static inline void cr_loop_event(cr_loop *loop) {
 /* (Re)starts or stops any timer of the loop's wheel, and sees to it that the loop wakes for it. */
 void cr_loop_start_timer(cr_loop *loop, cr_timer *timer, uint64_t deadline);
 void cr_loop_stop_timer(cr_loop *loop, cr_timer *timer);
+/* Moves the policy's timers and the wheel to the loop's time. */
+void cr_loop_fire_timers(cr_loop *loop);
+
+/* The current date as an HTTP field value, made once per second. */
+cwire_span cr_loop_date(cr_loop *loop);
 
 /* Bytes that nobody can guess. */
 void cr_loop_entropy(cr_loop *loop, uint8_t *out, uint32_t count);
@@ -145,43 +163,11 @@ static inline bool cr_loop_sheds(const cr_loop *loop) {
          atomic_load_explicit(&loop->shedding, memory_order_relaxed);
 }
 
-/* listener/relief.c: the same for one connection (NULL: one that is not there yet), but where peers
-   of this loop take too much those that hold most make room first, and it is refused if it is one
-   of them. Not from within a handler. */
-bool cr_loop_refuses(cr_loop *loop, const cr_connection *newcomer);
-/* listener/relief.c: makes room if it is time to. For the end of a turn. */
-void cr_loop_relieve_in_time(cr_loop *loop);
-
-/* The current date as an HTTP field value, made once per second. */
-cwire_span cr_loop_date(cr_loop *loop);
-
-/* Moves the policy's timers and the wheel to the loop's time. */
-void cr_loop_fire_timers(cr_loop *loop);
-
-/* A broken invariant: counted, and that connection is closed. */
-void cr_connection_broken(cr_connection *connection);
-
-/* Puts a connection on the ready list, which is worked off before the loop sleeps. */
-void cr_loop_make_ready(cr_loop *loop, cr_connection *connection);
-
-/* Does what a connection on the ready list has to do. */
-void cr_connection_run(cr_connection *connection);
-
-/* Frees what these files keep per loop. */
-void cr_http_server_clear(cr_loop *loop);
-void cr_websocket_trim(cr_loop *loop);
-void cr_websocket_clear(cr_loop *loop);
-void cr_write_queues_clear(cr_loop *loop);
-void cr_memory_forget(cr_loop *loop);
-
-cr_connection *cr_slab_take(cr_slab *slab);
-void cr_slab_give(cr_slab *slab, cr_connection *connection);
-/* Whoever has that slot and generation, closing or not; the worker is not looked at. */
-cr_connection *cr_slab_find(const cr_slab *slab, cr_id id);
-/* NULL where the chunk was given back. */
-cr_connection *cr_slab_at(const cr_slab *slab, uint32_t slot);
-/* Gives back chunks that nobody uses, but for one. Not from within a callback of a connection. */
-void cr_slab_trim(cr_slab *slab);
-void cr_slab_clear(cr_slab *slab);
+static inline cr_error cr_error_uv(int code) {
+  return (cr_error){CR_DOMAIN_UV, code};
+}
+static inline cr_error cr_error_reason(cr_reason reason) {
+  return (cr_error){CR_DOMAIN_REACTOR, reason};
+}
 
 #endif

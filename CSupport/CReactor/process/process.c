@@ -7,8 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "connection/connection.h"
+#include "creactor/process.h"
 #include "loop/check.h"
-#include "loop/loop.h"
 #include "process/chatter.h"
 #include "process/lines.h"
 #include "process/phase.h"

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "process/spawn.h"
+#include "process/groups.h"
 #include "process/strays.h"
 
 /* How a group enters the list. The child itself puts it there, after setsid and before exec. Until
@@ -40,7 +40,20 @@ struct cr_reaper {
   const char *value; /* the part of `variable` that is ours alone */
 };
 
-void cr_close_descriptors(unsigned first, unsigned last) {
+/* ---- The list ---- */
+
+bool cr_reaper_add(cr_reaper *reaper, pid_t group) {
+  return reaper == NULL || cr_group_list_add(reaper->groups, (int32_t)group);
+}
+
+void cr_reaper_remove(cr_reaper *reaper, pid_t group) {
+  if (reaper != NULL) cr_group_list_remove(reaper->groups, (int32_t)group);
+}
+
+/* ---- The reaper process ---- */
+
+/* close_range, or the same by hand on a kernel without it. */
+static void close_descriptors(unsigned first, unsigned last) {
   if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
@@ -49,42 +62,6 @@ void cr_close_descriptors(unsigned first, unsigned last) {
     close((int)descriptor);
   }
 }
-
-/* ---- The list ---- */
-
-bool cr_group_list_has(cr_group_list *list, int32_t group) {
-  uint32_t used = atomic_load(&list->used);
-  for (uint32_t i = 0; i < used; i++) {
-    if (atomic_load_explicit(&list->group[i], memory_order_relaxed) == group) return group > 1;
-  }
-  return false;
-}
-
-bool cr_reaper_add(cr_reaper *reaper, pid_t group) {
-  if (reaper == NULL) return true;
-  cr_group_list *list = reaper->groups;
-  for (uint32_t i = 0; i < CR_GROUPS; i++) {
-    int32_t nobody = 0;
-    if (!atomic_compare_exchange_strong(&list->group[i], &nobody, (int32_t)group)) continue;
-    uint32_t used = atomic_load(&list->used);
-    while (used <= i && !atomic_compare_exchange_weak(&list->used, &used, i + 1)) {
-    }
-    return true;
-  }
-  return false;
-}
-
-void cr_reaper_remove(cr_reaper *reaper, pid_t group) {
-  if (reaper == NULL) return;
-  cr_group_list *list = reaper->groups;
-  uint32_t used = atomic_load(&list->used);
-  for (uint32_t i = 0; i < used; i++) {
-    int32_t found = (int32_t)group;
-    if (atomic_compare_exchange_strong(&list->group[i], &found, 0)) return;
-  }
-}
-
-/* ---- The reaper process ---- */
 
 static void signal_groups(cr_group_list *list, int signal) {
   uint32_t used = atomic_load(&list->used);
@@ -167,7 +144,7 @@ static void become_reaper(const cr_reaper *reaper, int reading_end) {
   prctl(PR_SET_NAME, "sluice-reaper");
   if (chdir("/") != 0) _exit(1);
   if (dup2(reading_end, 0) != 0) _exit(1);
-  cr_close_descriptors(1, ~0U);
+  close_descriptors(1, ~0U);
   reap(reaper);
 }
 
@@ -214,9 +191,16 @@ static bool make_variable(cr_reaper *reaper) {
   return true;
 }
 
+void cr_reaping_prepare(void) {
+  struct sigaction now;
+  if (sigaction(SIGCHLD, NULL, &now) != 0) return;
+  bool discards = now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT) != 0;
+  if (discards) signal(SIGCHLD, SIG_DFL);
+}
+
 cr_error cr_reaper_start(cr_reaper **out) {
   *out = NULL;
-  cr_spawn_prepare();
+  cr_reaping_prepare();
   cr_reaper *reaper = calloc(1, sizeof *reaper);
   if (reaper == NULL) return (cr_error){CR_DOMAIN_UV, -ENOMEM};
   reaper->descriptor = -1;

@@ -230,13 +230,6 @@ static const char **environment_of(const cr_child_options *options, const cr_rea
   return environment;
 }
 
-void cr_spawn_prepare(void) {
-  struct sigaction now;
-  if (sigaction(SIGCHLD, NULL, &now) != 0) return;
-  bool discards = now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT) != 0;
-  if (discards) signal(SIGCHLD, SIG_DFL);
-}
-
 cr_error cr_spawn(cr_spawned *out, const cr_child_options *options, cr_reaper *reaper) {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* 0, 1, 2, and the report */
   cr_error error = CR_OK;

@@ -17,9 +17,4 @@ typedef struct cr_spawned {
  * behind. `reaper` may be NULL. Thread: any. */
 cr_error cr_spawn(cr_spawned *out, const cr_child_options *options, cr_reaper *reaper);
 
-/* Once in a process, before its first child. Who ignores SIGCHLD, as a parent may have left it to
- * us, has its children reaped by the kernel: their exit codes are lost, and their numbers are
- * another's before we know. */
-void cr_spawn_prepare(void);
-
 #endif

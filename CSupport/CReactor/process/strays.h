@@ -1,7 +1,9 @@
 #ifndef CREACTOR_PROCESS_STRAYS_H
 #define CREACTOR_PROCESS_STRAYS_H
 
-#include "process/reaper.h"
+#include <stddef.h>
+
+#include "process/groups.h"
 
 /* Processes that came of our children but left their groups, by setsid or as daemons. They are
    known by what /proc says: their ancestors are ours, as far as those still live; or the variable

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 
-#include "tls/context.h"
+#include "tls/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

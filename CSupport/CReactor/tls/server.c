@@ -1,91 +1,17 @@
-#define _GNU_SOURCE
-
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
-#include "tls/context.h"
+#include "tls/tls.h"
 
 /* Policy of the server side: which certificate for which name, which clients, which protocol. */
-
-typedef struct named {
-  char *name; /* lower or upper case as it may be; "*.example.org" covers one label */
-  SSL_CTX *ssl;
-} named;
-
-struct cr_tls_names {
-  SSL_CTX **identities;
-  unsigned identity_count;
-  named *list;
-  unsigned count, capacity;
-};
-
-void cr_tls_names_free(struct cr_tls_names *names) {
-  if (names == NULL) return;
-  for (unsigned index = 0; index < names->count; index++)
-    free(names->list[index].name);
-  for (unsigned index = 0; index < names->identity_count; index++)
-    SSL_CTX_free(names->identities[index]);
-  free(names->list);
-  free((void *)names->identities);
-  free(names);
-}
-
-/* ---- Names ---- */
-
-static bool add_name(struct cr_tls_names *names, const char *text, size_t length, SSL_CTX *ssl) {
-  if (names->count == names->capacity) {
-    unsigned capacity = 2 * names->capacity + 8;
-    named *larger = realloc(names->list, capacity * sizeof *larger);
-    if (larger == NULL) return false;
-    names->list = larger;
-    names->capacity = capacity;
-  }
-  char *name = strndup(text, length);
-  if (name == NULL) return false;
-  names->list[names->count++] = (named){.name = name, .ssl = ssl};
-  return true;
-}
-
-/* The DNS names of the certificate; a common name is no name of a host any more (RFC 9525). */
-static bool add_names(struct cr_tls_names *names, SSL_CTX *ssl) {
-  GENERAL_NAMES *all =
-      X509_get_ext_d2i(SSL_CTX_get0_certificate(ssl), NID_subject_alt_name, NULL, NULL);
-  bool added = true;
-  for (int index = 0; added && index < sk_GENERAL_NAME_num(all); index++) {
-    const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, index);
-    if (name->type != GEN_DNS) continue;
-    const char *text = (const char *)ASN1_STRING_get0_data(name->d.dNSName);
-    size_t length = (size_t)ASN1_STRING_length(name->d.dNSName);
-    if (memchr(text, 0, length) == NULL) added = add_name(names, text, length, ssl);
-  }
-  GENERAL_NAMES_free(all);
-  return added;
-}
-
-/* Exact names go before wildcards, and earlier identities before later ones. */
-static SSL_CTX *find_name(const struct cr_tls_names *names, const char *host) {
-  for (unsigned index = 0; index < names->count; index++) {
-    if (strcasecmp(names->list[index].name, host) == 0) return names->list[index].ssl;
-  }
-  const char *rest = strchr(host, '.');
-  if (rest == NULL || rest == host) return NULL;
-  for (unsigned index = 0; index < names->count; index++) {
-    const char *name = names->list[index].name;
-    if (name[0] == '*' && strcasecmp(name + 1, rest) == 0) return names->list[index].ssl;
-  }
-  return NULL;
-}
 
 static int choose_identity(SSL *ssl, int *alert, void *argument) {
   (void)alert;
   const cr_tls_context *context = argument;
   const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  SSL_CTX *chosen = host == NULL ? NULL : find_name(context->names, host);
+  SSL_CTX *chosen = host == NULL ? NULL : cr_tls_names_find(context->names, host);
   if (chosen == NULL) return SSL_TLSEXT_ERR_NOACK;
   if (chosen != context->ssl) SSL_set_SSL_CTX(ssl, chosen);
   return SSL_TLSEXT_ERR_OK;
@@ -185,21 +111,17 @@ static bool configure(cr_tls_context *context, SSL_CTX *ssl, const cr_tls_identi
     return false;
   }
   if (!ask_clients(ssl, options, message, capacity)) return false;
-  if (cr_tls_tickets_serve(ssl) && add_names(context->names, ssl)) return true;
+  if (cr_tls_tickets_serve(ssl) && cr_tls_names_learn(context->names, ssl)) return true;
   snprintf(message, capacity, "out of memory");
   return false;
 }
 
 static bool configure_all(cr_tls_context *context, const cr_tls_server_options *options,
                           char *message, size_t capacity) {
-  struct cr_tls_names *names = calloc(1, sizeof *names);
-  context->names = names;
-  if (names != NULL) {
-    names->identities = (SSL_CTX **)calloc(options->identity_count, sizeof *names->identities);
-  }
+  context->names = cr_tls_names_make(options->identity_count);
   context->tickets = options->renews == NULL ? cr_tls_tickets_make()
                                              : cr_tls_tickets_retain(options->renews->tickets);
-  if (names == NULL || names->identities == NULL || context->tickets == NULL) {
+  if (context->names == NULL || context->tickets == NULL) {
     snprintf(message, capacity, "out of memory");
     return false;
   }
@@ -212,7 +134,7 @@ static bool configure_all(cr_tls_context *context, const cr_tls_server_options *
         snprintf(message, capacity, "out of memory");
         return false;
       }
-      names->identities[names->identity_count++] = ssl;
+      cr_tls_names_keep(context->names, ssl);
     }
     if (!configure(context, ssl, &options->identities[index], options, message, capacity)) {
       return false;

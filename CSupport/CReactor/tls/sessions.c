@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/context.h"
+#include "tls/tls.h"
 
 /* Kept encoded: an SSL_SESSION in use by two loops at once would be written to by both. */
 

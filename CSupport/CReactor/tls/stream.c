@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/context.h"
+#include "tls/tls.h"
 
 struct cr_tls_stream {
   SSL *ssl;

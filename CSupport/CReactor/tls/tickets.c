@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tls/context.h"
+#include "tls/tls.h"
 
 /* Sessions are kept by clients, sealed (RFC 5077 section 4): no memory here, and any loop can
  * resume what another began. A key seals for an hour and opens for as many more as there are older

@@ -1,6 +1,7 @@
 #include <stdlib.h>
+#include <string.h>
 
-#include "websocket/websocket.h"
+#include "websocket/send.h"
 
 /* Encodings that receivers differ in: not deflated, or with windows of 9 to 15 bits. */
 enum { ENCODINGS = CWIRE_DEFLATE_MAX_BITS - CWIRE_DEFLATE_MIN_BITS + 2, PLAIN = 0 };

@@ -1,10 +1,12 @@
 #include <cwire/base64.h>
 #include <cwire/http1_writer.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "http/client.h"
-#include "http/server.h"
-#include "websocket/websocket.h"
+#include "http/exchange.h"
+#include "http/reply.h"
+#include "websocket/protocol.h"
 
 enum { HEAD_BYTES = 2048 };
 
@@ -76,13 +78,62 @@ cr_write cr_websocket_accept(cr_loop *loop, cr_id id, const cwire_http1_head *he
     pieces[count++] = cr_piece_span(cwire_span_text("\r\n"));
   }
   pieces[0] = cr_piece_span(cwire_writer_written(&writer));
-  cr_exchange_drop(connection);
+  cr_http_exchange_drop(connection);
   cr_websocket_begin(connection, settings, 0, &agreed);
   cr_write answer = cr_connection_write(connection, pieces, count);
   return answer == CR_WRITE_STALE ? CR_WRITE_OK : answer;
 }
 
 /* ---- Client side ---- */
+
+/* What a client connection has to remember of its request until that is answered. */
+typedef struct opening {
+  cr_upgrade upgrade;
+  const cr_websocket_settings *settings;
+  cwire_ws_deflate agreed;
+  uint8_t accept[CWIRE_WS_ACCEPT_LENGTH]; /* that the server must answer */
+  size_t protocol_length;
+  uint8_t protocol[]; /* that was offered */
+} opening;
+
+/* Whether a 101 is the answer to what was asked for, and what it agreed to. */
+static bool agrees(const opening *opening, const cwire_http1_head *response,
+                   cwire_ws_deflate *agreed) {
+  *agreed = (cwire_ws_deflate){0};
+  cwire_span accept = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT);
+  uint64_t once = UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT |
+                  UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_PROTOCOL;
+  if (!response->upgrade || response->repeated & once) return false;
+  if (!cwire_span_equal_ignoring_case(cwire_http1_value(response, CWIRE_FIELD_UPGRADE),
+                                      cwire_span_text("websocket")))
+    return false;
+  if (!cwire_span_equal(accept, cwire_span_make(opening->accept, sizeof opening->accept)))
+    return false;
+  /* No extension that was not asked for (RFC 6455 section 4.1). */
+  bool extended = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_EXTENSIONS).base != NULL;
+  if (extended && (!opening->settings->compression || !cwire_ws_read_agreed(response, agreed)))
+    return false;
+  cwire_span chosen = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_PROTOCOL);
+  if (chosen.base == NULL) return true;
+  cwire_span offered = cwire_span_make(opening->protocol, opening->protocol_length);
+  return offered.length > 0 && cwire_ws_has_protocol(response, offered);
+}
+
+static cr_error answered(cr_upgrade *upgrade, const cwire_http1_head *head) {
+  opening *opening = (struct opening *)upgrade; /* its first member */
+  if (head->status == 101 && agrees(opening, head, &opening->agreed)) return CR_OK;
+  return (cr_error){CR_DOMAIN_WEBSOCKET, head->status};
+}
+
+static void begin(cr_connection *connection, cr_upgrade *upgrade, const cwire_http1_head *head) {
+  const opening *opening = (struct opening *)upgrade;
+  cr_loop *loop = connection->loop;
+  cr_websocket_begin(connection, opening->settings, WS_CLIENT, &opening->agreed);
+  free(upgrade);
+  cr_loop_event(loop);
+  loop->handlers.websocket_opened(loop->context, cr_connection_id(connection), connection->tag,
+                                  head);
+}
 
 /* The request's head as far as the fields of the caller. */
 static cwire_span put_request(cwire_writer *writer, const cr_websocket_settings *settings,
@@ -115,46 +166,26 @@ cr_id cr_websocket_connect(cr_loop *loop, const cr_endpoint *endpoint,
   /* What the fields add to what the caller gives is less than that. */
   size_t room = HEAD_BYTES + target.length + authority.length + protocol.length;
   cr_buffer *buffer = cr_buffer_take(&loop->buffers, room);
-  cr_upgrade *upgrade = calloc(1, sizeof *upgrade + protocol.length);
+  opening *opening = calloc(1, sizeof *opening + protocol.length);
   cr_id id = 0;
-  if (buffer && upgrade) {
+  if (buffer && opening) {
     cwire_writer writer = cwire_writer_make(buffer->bytes, buffer->capacity);
     cwire_span request =
         put_request(&writer, settings, target, authority, protocol, cwire_writer_written(&key));
-    upgrade->settings = settings;
-    upgrade->protocol_length = protocol.length;
-    if (protocol.length > 0) memcpy(upgrade->protocol, protocol.base, protocol.length);
-    bool made = cwire_ws_accept(cwire_writer_written(&key), upgrade->accept);
-    if (made && cwire_writer_ok(&writer)) id = cr_http_connect_for(loop, endpoint, tag, upgrade);
+    opening->upgrade = (cr_upgrade){.answered = answered, .begin = begin};
+    opening->settings = settings;
+    opening->protocol_length = protocol.length;
+    if (protocol.length > 0) memcpy(opening->protocol, protocol.base, protocol.length);
+    bool made = cwire_ws_accept(cwire_writer_written(&key), opening->accept);
+    if (made && cwire_writer_ok(&writer))
+      id = cr_http_connect_for(loop, endpoint, tag, &opening->upgrade);
     if (id != 0) {
-      upgrade = NULL;
+      opening = NULL;
       cwire_span pieces[] = {request, headers, cwire_span_text("\r\n")};
       cr_http_send(loop, id, pieces, 3, false);
     }
   }
-  free(upgrade);
+  free(opening);
   cr_buffer_give(&loop->buffers, buffer);
   return id;
-}
-
-bool cr_upgrade_agrees(const cr_upgrade *upgrade, const cwire_http1_head *response,
-                       cwire_ws_deflate *agreed) {
-  *agreed = (cwire_ws_deflate){0};
-  cwire_span accept = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT);
-  uint64_t once = UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_ACCEPT |
-                  UINT64_C(1) << CWIRE_FIELD_SEC_WEBSOCKET_PROTOCOL;
-  if (!response->upgrade || response->repeated & once) return false;
-  if (!cwire_span_equal_ignoring_case(cwire_http1_value(response, CWIRE_FIELD_UPGRADE),
-                                      cwire_span_text("websocket")))
-    return false;
-  if (!cwire_span_equal(accept, cwire_span_make(upgrade->accept, sizeof upgrade->accept)))
-    return false;
-  /* No extension that was not asked for (RFC 6455 section 4.1). */
-  bool extended = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_EXTENSIONS).base != NULL;
-  if (extended && (!upgrade->settings->compression || !cwire_ws_read_agreed(response, agreed)))
-    return false;
-  cwire_span chosen = cwire_http1_value(response, CWIRE_FIELD_SEC_WEBSOCKET_PROTOCOL);
-  if (chosen.base == NULL) return true;
-  cwire_span offered = cwire_span_make(upgrade->protocol, upgrade->protocol_length);
-  return offered.length > 0 && cwire_ws_has_protocol(response, offered);
 }

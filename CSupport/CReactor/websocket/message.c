@@ -1,9 +1,9 @@
-#include "websocket/websocket.h"
+#include "websocket/message.h"
 
-cwire_deflate *cr_loop_deflate(cr_loop *loop) {
-  if (!loop->deflate) loop->deflate = cwire_deflate_make();
-  return loop->deflate;
-}
+#include <cwire/utf8.h>
+
+#include "websocket/close.h"
+#include "websocket/send.h"
 
 static void tell(cr_connection *connection, cwire_span message, bool binary) {
   cr_loop *loop = connection->loop;

@@ -1,4 +1,8 @@
-#include "websocket/websocket.h"
+#include "websocket/send.h"
+
+#include <string.h>
+
+#include "connection/write_queue.h"
 
 /* Frames that fit are put together on the stack, as one piece is cheaper for the kernel than two.
  */
@@ -136,6 +140,15 @@ void cr_websocket_put_control(cr_connection *connection, cwire_ws_opcode opcode,
   if (key) cwire_ws_mask(bytes + size, payload.length, mask, 0);
   cr_piece piece = cr_piece_span(cwire_span_make(bytes, size + payload.length));
   put(connection, &piece, 1);
+}
+
+cwire_deflate *cr_loop_deflate(cr_loop *loop) {
+  if (!loop->deflate) loop->deflate = cwire_deflate_make();
+  return loop->deflate;
+}
+
+void cr_loop_deflate_free(cr_loop *loop) {
+  cwire_deflate_free(loop->deflate);
 }
 
 cr_buffer *cr_websocket_deflate(cr_connection *connection, const cwire_span *pieces, size_t count) {

@@ -3,11 +3,11 @@
 
 #include <cwire/websocket.h>
 
-#include "loop/loop.h"
+#include "connection/connection.h"
+#include "creactor/websocket.h"
 
 /* An open WebSocket of either side. At rest, which is between messages, a connection has nothing
  * beyond its own struct. */
-extern const cr_protocol cr_websocket_protocol;
 
 /* `cr_connection.websocket_state` */
 enum {
@@ -42,31 +42,5 @@ cr_websocket_settings_of(const cr_connection *connection) {
   return connection->websocket_state & WS_ENGAGED ? connection->websocket.engaged->settings
                                                   : connection->websocket.settings;
 }
-
-/* Makes an HTTP connection, whose protocol has let go of all it had, an open WebSocket. */
-void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *settings,
-                        uint32_t state, const cwire_ws_deflate *agreed);
-
-/* Sends a close frame, unless one was sent, and awaits the peer's. */
-void cr_websocket_end(cr_connection *connection, unsigned code, cwire_span reason);
-/* The same because of what the peer did; what still comes of it is thrown away. */
-void cr_websocket_fail(cr_connection *connection, unsigned code);
-
-/* websocket/send.c: a ping, pong or close frame; of CWIRE_WS_CONTROL_MAX bytes at most. */
-void cr_websocket_put_control(cr_connection *connection, cwire_ws_opcode opcode,
-                              cwire_span payload);
-
-/* websocket/send.c: the message deflated, in a buffer that is the caller's; NULL if that would not
- * make it shorter. */
-cr_buffer *cr_websocket_deflate(cr_connection *connection, const cwire_span *pieces, size_t count);
-/* The connection, if it is a WebSocket that messages can be sent on; else NULL. */
-cr_connection *cr_websocket_find_open(cr_loop *loop, cr_id id);
-
-/* websocket/message.c: hands a whole message to policy, inflated first if it is `compressed`. */
-void cr_websocket_deliver(cr_connection *connection, cwire_span message, bool binary,
-                          bool compressed);
-
-/* The state of deflate that the messages of a loop share; NULL without memory. */
-cwire_deflate *cr_loop_deflate(cr_loop *loop);
 
 #endif

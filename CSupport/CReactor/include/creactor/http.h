@@ -1,13 +1,7 @@
 #ifndef CREACTOR_HTTP_H
 #define CREACTOR_HTTP_H
 
-#include "creactor/loop.h"
-
-typedef enum cr_write {
-  CR_WRITE_OK = 0,
-  CR_WRITE_FULL, /* taken, but the queue is above its high mark: pause the source until `drained` */
-  CR_WRITE_STALE, /* no such connection, or no answer is due on it */
-} cr_write;
+#include "creactor/connection.h"
 
 /* ---- Server side ---- */
 
@@ -42,19 +36,6 @@ cr_write cr_http_stream_end(cr_loop *loop, cr_id connection);
 void cr_http_stream_heartbeat(cr_loop *loop, cr_id connection, uint32_t interval_ms,
                               cr_frame *frame);
 
-/* Bytes that wait for that peer, or for the input of that child; 0 for a stale id. */
-size_t cr_queued(cr_loop *loop, cr_id id);
-/* Closes HTTP connections for whose peer bytes have waited for `timeout_ms` without a break while
-   it took less than `rate` bytes per second, or none. To be called every now and then: it looks at
-   all connections, and closes between one and two times `timeout_ms` after the peer has stopped.
-   `closed` and `upstream_closed` are told. */
-void cr_close_stalled(cr_loop *loop, uint32_t timeout_ms, uint32_t rate);
-
-/* Ends a connection: after what is queued (orderly), or at once (abort: an unfinished chunked
-   answer stays visibly unfinished). `closed` is not called for it. */
-void cr_close(cr_loop *loop, cr_id connection);
-void cr_abort(cr_loop *loop, cr_id connection);
-
 /* Has every answer from now on be the last of its connection, and say so. A connection that is idle
    may send one more request for `grace` ms, as its client can't know; then it is closed. */
 void cr_http_drain(cr_loop *loop, uint32_t grace);
@@ -79,11 +60,5 @@ cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag);
    request may be sent. `head_method`: the answer will have no body. */
 cr_write cr_http_send(cr_loop *loop, cr_id connection, const cwire_span *pieces, size_t count,
                       bool head_method);
-
-/* Backpressure: no more `response_body` until resumed (but the empty last one of an answer without
-   a body). For a child: its standard output is not read any more; lines that were may still come.
- */
-void cr_read_pause(cr_loop *loop, cr_id connection);
-void cr_read_resume(cr_loop *loop, cr_id connection);
 
 #endif

@@ -134,10 +134,6 @@ void cr_loop_destroy(cr_loop *loop);
 uint64_t cr_loop_now(const cr_loop *loop);
 void cr_loop_advance(cr_loop *loop, uint64_t milliseconds);
 
-/* The word that comes back as `tag`, also with an end that is still to be told: what policy began
-   may have failed within the very call that began it. False if the end has been told. */
-bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag);
-
 /* One-shot timers on the loop's wheel, for policy. The id is 0 only without memory; stopping a
    fired or unknown timer does nothing. */
 uint64_t cr_timer_start(cr_loop *loop, uint64_t delay_ms, uint64_t token);

@@ -1,8 +1,7 @@
 #ifndef CREACTOR_PROCESS_H
 #define CREACTOR_PROCESS_H
 
-#include "creactor/http.h"
-#include "creactor/loop.h"
+#include "creactor/connection.h"
 
 /* A tiny process, forked before any thread starts, that holds a pipe from us and the list of our
    children's process groups. When the pipe ends, however we went, it ends the groups that are left,

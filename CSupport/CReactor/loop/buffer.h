@@ -1,5 +1,5 @@
-#ifndef CREACTOR_CONNECTION_BUFFER_H
-#define CREACTOR_CONNECTION_BUFFER_H
+#ifndef CREACTOR_LOOP_BUFFER_H
+#define CREACTOR_LOOP_BUFFER_H
 
 #include <cwire/span.h>
 #include <stdbool.h>
@@ -43,6 +43,11 @@ void cr_buffer_pool_clear(cr_buffer_pool *pool);
 
 static inline cwire_span cr_buffer_span(const cr_buffer *buffer) {
   return cwire_span_make(buffer->base + buffer->begin, buffer->end - buffer->begin);
+}
+
+/* What it takes of the loop's memory; NULL: nothing. */
+static inline size_t cr_buffer_capacity(const cr_buffer *buffer) {
+  return buffer ? buffer->capacity : 0;
 }
 
 #endif

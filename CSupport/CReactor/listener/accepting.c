@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* accept4 */
 
-#include "creactor/listener.h"
+#include "listener/accepting.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,131 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "connection/transport_plain.h"
+#include "listener/admission.h"
 #include "listener/client_address.h"
-#include "listener/listener.h"
+#include "listener/group.h"
 #include "listener/preface.h"
 #include "loop/mailbox.h"
-#include "tls/context.h"
-#include "tls/transport.h"
 
 enum { BACKLOG = 4096, ACCEPTS_PER_WAKE = 64, RETRY_MS = 100, MOST_LAST_READS = 8 };
-/* The table of addresses is made once, and limits may be raised later. */
-enum { LEAST_PEERS = 1 << 15 };
-
-cr_http_limits cr_http_limits_default(void) {
-  return (cr_http_limits){
-      .max_head = 32 * 1024,
-      .max_target = 8 * 1024,
-      .max_headers = 100,
-      .max_body = 16 * 1024 * 1024,
-      .head_timeout = 10 * 1000,
-      .body_timeout = 30 * 1000,
-      .body_rate = 512,
-      .pipeline = 64 * 1024,
-      .idle_timeout = 120 * 1000,
-      .max_connections = 10000,
-      .per_address = 1000,
-  };
-}
-
-/* ---- Counting ---- */
-
-cr_listener *cr_listener_make(cr_loop *loop, uint32_t label, const cr_http_limits *limits) {
-  cr_listener *listener = calloc(1, sizeof *listener);
-  if (!listener) return NULL;
-  listener->loop = loop;
-  listener->label = label;
-  listener->limits = *limits;
-  listener->descriptor = listener->reserve = -1;
-  listener->closed = true;
-  listener->retry.timer.kind = CR_TIMER_TASK;
-  listener->total = loop->group ? cr_group_seat(loop->group, label) : NULL;
-  if (!listener->total) listener->total = &listener->own_total;
-  if (limits->per_address) {
-    uint32_t peers = limits->max_connections > LEAST_PEERS ? limits->max_connections : LEAST_PEERS;
-    if (!loop->group && !loop->addresses) loop->addresses = cr_address_table_make(peers);
-    listener->addresses = loop->group ? cr_group_addresses(loop->group, peers) : loop->addresses;
-    if (!listener->addresses) {
-      free(listener);
-      return NULL;
-    }
-  }
-  listener->next = loop->listeners;
-  loop->listeners = listener;
-  return listener;
-}
-
-static void free_if_done(cr_listener *listener) {
-  if (!listener->abandoned || !listener->closed || listener->connections > 0) return;
-  cr_listener **place = &listener->loop->listeners;
-  while (*place != listener)
-    place = &(*place)->next;
-  *place = listener->next;
-  cr_tls_context_free(listener->tls);
-  free(listener->trusted);
-  free(listener);
-}
-
-/* False if there are too many; nothing is counted then. */
-static bool count_in(cr_listener *listener) {
-  uint32_t most = listener->limits.max_connections;
-  uint32_t total = atomic_fetch_add_explicit(listener->total, 1, memory_order_relaxed) + 1;
-  if (most == 0 || total <= most) return true;
-  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
-  return false;
-}
-
-cr_connection *cr_listener_admit(cr_listener *listener, const uint8_t peer[16]) {
-  cr_loop *loop = listener->loop;
-  if (cr_loop_refuses(loop, NULL) || !count_in(listener)) return NULL;
-  cr_connection *connection = cr_connection_take(loop, CR_KIND_DOWNSTREAM, &cr_http_server);
-  if (connection) {
-    connection->server.listener = listener;
-    cr_client_is(connection, peer);
-  }
-  if (!connection || !cr_client_count(connection)) {
-    if (connection) cr_connection_untake(connection);
-    atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
-    return NULL;
-  }
-  listener->connections++;
-  loop->counts.accepted++;
-  /* Until the first request, whatever has to come before it. */
-  cr_connection_set_timer(connection, cr_loop_time(loop) + listener->limits.head_timeout);
-  return connection;
-}
-
-bool cr_listener_secure(cr_connection *connection, const cr_transport *below) {
-  if (!connection->server.listener->proxied) return cr_listener_encrypt(connection, below);
-  cr_preface_attach(connection, below);
-  return true;
-}
-
-bool cr_listener_encrypt(cr_connection *connection, const cr_transport *below) {
-  cr_listener *listener = connection->server.listener;
-  if (!listener->tls) return true;
-  if (!cr_tls_attach_server(connection, below, listener->tls)) return false;
-  cr_connection_set_timer(connection, cr_loop_time(listener->loop) + listener->limits.head_timeout);
-  return true;
-}
-
-void cr_listener_set_tls(cr_listener *listener, cr_tls_context *context) {
-  cr_tls_context *old = listener->tls;
-  listener->tls = context ? cr_tls_context_retain(context) : NULL;
-  cr_tls_context_free(old);
-}
-
-void cr_listener_forget(cr_connection *connection) {
-  cr_listener *listener = connection->server.listener;
-  cr_loop *loop = listener->loop;
-  cr_client_uncount(connection);
-  atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
-  if (listener->grouped) cr_group_count(loop->group, loop->group_index, -1);
-  listener->connections--;
-  connection->server.listener = NULL;
-  free_if_done(listener);
-}
 
 /* ---- Accepting ---- */
 
@@ -332,7 +215,7 @@ static void poll_closed(uv_handle_t *handle) {
   if (listener->reserve >= 0) close(listener->reserve);
   listener->descriptor = listener->reserve = -1;
   listener->closed = true;
-  free_if_done(listener);
+  cr_listener_free_if_done(listener);
 }
 
 static int open_socket(const struct sockaddr_storage *address, socklen_t length) {
@@ -355,9 +238,9 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
 }
 
 /* Listens with a socket, which is taken over even on failure. */
-static cr_error begin(cr_listener **out, cr_loop *loop, int descriptor, uint32_t label,
-                      const cr_http_limits *limits) {
-  cr_listener *listener = cr_listener_make(loop, label, limits);
+static cr_error begin(cr_listener **out, cr_loop *loop, const cr_protocol *protocol, int descriptor,
+                      uint32_t label, const cr_http_limits *limits) {
+  cr_listener *listener = cr_listener_make(loop, protocol, label, limits);
   if (!listener) {
     close(descriptor);
     return cr_error_uv(UV_ENOMEM);
@@ -370,7 +253,7 @@ static cr_error begin(cr_listener **out, cr_loop *loop, int descriptor, uint32_t
     close(descriptor);
     if (listener->reserve >= 0) close(listener->reserve);
     listener->stopped = listener->abandoned = true;
-    free_if_done(listener);
+    cr_listener_free_if_done(listener);
     return cr_error_uv(status);
   }
   listener->closed = false;
@@ -380,8 +263,9 @@ static cr_error begin(cr_listener **out, cr_loop *loop, int descriptor, uint32_t
   return CR_OK;
 }
 
-cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, const char *host,
-                           uint16_t port, uint32_t label, const cr_http_limits *limits) {
+cr_error cr_listener_open(cr_listener **out, cr_loop *loop, cr_group *group,
+                          const cr_protocol *protocol, const char *host, uint16_t port,
+                          uint32_t label, const cr_http_limits *limits) {
   *out = NULL;
   struct sockaddr_storage address;
   socklen_t length;
@@ -390,11 +274,12 @@ cr_error cr_listener_start(cr_listener **out, cr_loop *loop, cr_group *group, co
   if (group && !loop->group) cr_group_join(group, loop);
   int descriptor = open_socket(&address, length);
   if (descriptor < 0) return cr_error_uv(descriptor);
-  return begin(out, loop, descriptor, label, limits);
+  return begin(out, loop, protocol, descriptor, label, limits);
 }
 
-cr_error cr_listener_adopt(cr_listener **out, cr_loop *loop, cr_group *group, int descriptor,
-                           uint32_t label, const cr_http_limits *limits) {
+cr_error cr_listener_take_over(cr_listener **out, cr_loop *loop, cr_group *group,
+                               const cr_protocol *protocol, int descriptor, uint32_t label,
+                               const cr_http_limits *limits) {
   *out = NULL;
   if (group && !loop->group) cr_group_join(group, loop);
   int on = 1;
@@ -405,27 +290,11 @@ cr_error cr_listener_adopt(cr_listener **out, cr_loop *loop, cr_group *group, in
     close(descriptor);
     return cr_error_uv(status);
   }
-  return begin(out, loop, descriptor, label, limits);
+  return begin(out, loop, protocol, descriptor, label, limits);
 }
 
 int cr_listener_descriptor(const cr_listener *listener) {
   return listener->descriptor;
-}
-
-void cr_listener_set_limits(cr_listener *listener, const cr_http_limits *limits) {
-  listener->limits = *limits;
-}
-
-bool cr_listener_set_proxies(cr_listener *listener, const cwire_network *networks, size_t count,
-                             bool proxy_protocol) {
-  cwire_network *copy = count > 0 ? malloc(count * sizeof *copy) : NULL;
-  if (count > 0 && !copy) return false;
-  if (count > 0) memcpy(copy, networks, count * sizeof *copy);
-  free(listener->trusted);
-  listener->trusted = copy;
-  listener->trusted_count = count;
-  listener->proxied = proxy_protocol;
-  return true;
 }
 
 void cr_listener_hold(cr_listener *listener, bool held) {
@@ -437,7 +306,7 @@ static void close_listener(cr_listener *listener) {
   listener->stopped = true;
   cr_loop_stop_timer(listener->loop, &listener->retry.timer);
   if (listener->closed)
-    free_if_done(listener);
+    cr_listener_free_if_done(listener);
   else
     uv_close((uv_handle_t *)&listener->poll, poll_closed);
 }
@@ -456,46 +325,9 @@ void cr_listeners_close(cr_loop *loop) {
     next = listener->next;
     listener->abandoned = true;
     if (listener->stopped)
-      free_if_done(listener);
+      cr_listener_free_if_done(listener);
     else
       close_listener(listener);
   }
   if (loop->group) cr_group_leave(loop->group, loop->group_index);
-}
-
-/* ---- For policy ---- */
-
-/* Closing or not, so that `closed` can still ask. */
-static cr_connection *downstream(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_slab_find(&loop->slab, id);
-  bool ours = connection && connection->kind == CR_KIND_DOWNSTREAM && connection->server.listener;
-  return ours && cr_connection_id(connection) == id ? connection : NULL;
-}
-
-uint32_t cr_connection_listener(cr_loop *loop, cr_id id) {
-  cr_connection *connection = downstream(loop, id);
-  return connection ? connection->server.listener->label : 0;
-}
-
-bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
-  const cr_connection *connection = downstream(loop, id);
-  if (connection) memcpy(out, cr_client_address(connection), 16);
-  return connection != NULL;
-}
-
-bool cr_connection_is_proxy(cr_loop *loop, cr_id id) {
-  const cr_connection *connection = downstream(loop, id);
-  return connection && (connection->trusted || connection->server.listener->proxied);
-}
-
-int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
-  cr_connection *connection = downstream(loop, id);
-  if (capacity <= 0) return 0;
-  out[0] = 0;
-  if (!connection) return 0;
-  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  bool v4 = memcmp(connection->peer, mapped, sizeof mapped) == 0;
-  const void *address = v4 ? connection->peer + 12 : connection->peer;
-  if (!inet_ntop(v4 ? AF_INET : AF_INET6, address, out, (socklen_t)capacity)) out[0] = 0;
-  return (int)strlen(out);
 }

@@ -1,9 +1,13 @@
-#include "websocket/websocket.h"
+#include "websocket/protocol.h"
 
-#include <stdlib.h>
-
-#include "listener/listener.h"
+#include "connection/slab.h"
+#include "listener/admission.h"
+#include "listener/relief.h"
 #include "tls/transport.h"
+#include "websocket/close.h"
+#include "websocket/incoming.h"
+#include "websocket/message.h"
+#include "websocket/send.h"
 
 /* Bytes of messages to come that are kept while the peer does not read its answers; then reading
    stops. */
@@ -21,54 +25,7 @@ cr_websocket_settings cr_websocket_settings_default(void) {
   };
 }
 
-/* ---- At rest and within a message ---- */
-
-static cr_websocket *engage(cr_connection *connection) {
-  if (connection->websocket_state & WS_ENGAGED) return connection->websocket.engaged;
-  cr_loop *loop = connection->loop;
-  cr_websocket *engaged = loop->free_websockets;
-  if (engaged)
-    loop->free_websockets = engaged->next_free;
-  else
-    engaged = malloc(sizeof *engaged);
-  if (!engaged) return NULL;
-  *engaged = (cr_websocket){.settings = connection->websocket.settings};
-  connection->websocket.engaged = engaged;
-  connection->websocket_state |= WS_ENGAGED;
-  return engaged;
-}
-
-/* The rest of the message is only read over. */
-static void drop_message(cr_connection *connection) {
-  if (!(connection->websocket_state & WS_ENGAGED)) return;
-  cr_websocket *engaged = connection->websocket.engaged;
-  cr_buffer_give(&connection->loop->buffers, engaged->message);
-  engaged->message = NULL;
-}
-
-static void disengage(cr_connection *connection) {
-  if (!(connection->websocket_state & WS_ENGAGED)) return;
-  cr_loop *loop = connection->loop;
-  drop_message(connection);
-  cr_websocket *engaged = connection->websocket.engaged;
-  connection->websocket.settings = engaged->settings;
-  connection->websocket_state &= (uint16_t)~WS_ENGAGED;
-  engaged->next_free = loop->free_websockets;
-  loop->free_websockets = engaged;
-}
-
-void cr_websocket_trim(cr_loop *loop) {
-  while (loop->free_websockets) {
-    cr_websocket *engaged = loop->free_websockets;
-    loop->free_websockets = engaged->next_free;
-    free(engaged);
-  }
-}
-
-void cr_websocket_clear(cr_loop *loop) {
-  cr_websocket_trim(loop);
-  cwire_deflate_free(loop->deflate);
-}
+static const cr_protocol protocol;
 
 void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *settings,
                         uint32_t state, const cwire_ws_deflate *agreed) {
@@ -80,7 +37,7 @@ void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *
     unsigned bits = state & WS_CLIENT ? agreed->client_bits : agreed->server_bits;
     state |= WS_DEFLATE | bits << WS_BITS_SHIFT;
   }
-  connection->protocol = &cr_websocket_protocol;
+  connection->protocol = &protocol;
   connection->server_state = 0;
   connection->websocket_state = (uint16_t)state;
   connection->websocket.listener = listener;
@@ -90,69 +47,6 @@ void cr_websocket_begin(cr_connection *connection, const cr_websocket_settings *
   cr_connection_set_timer(connection, settings->ping_interval ? now + settings->ping_interval : 0);
   /* An end that came with the handshake has its turn outside of this call. */
   if (cr_has_ended(connection) || connection->held) cr_connection_defer(connection);
-}
-
-/* ---- The closing handshake ---- */
-
-/* A peer that is still reading what comes before our close frame can't have answered it: until
-   nothing waits any more, `cr_close_stalled` judges its reading as that of any other. */
-static void await_end(cr_connection *connection) {
-  if (cr_connection_queued(connection) > 0) {
-    connection->websocket_state |= WS_UNSENT;
-    cr_connection_set_timer(connection, 0);
-    return;
-  }
-  connection->websocket_state &= (uint16_t)~WS_UNSENT;
-  uint32_t timeout = cr_websocket_settings_of(connection)->close_timeout;
-  cr_connection_set_timer(connection, cr_loop_time(connection->loop) + timeout);
-}
-
-static void send_close(cr_connection *connection, unsigned code, cwire_span reason) {
-  if (connection->websocket_state & WS_CLOSE_SENT) return;
-  uint8_t payload[CWIRE_WS_CONTROL_MAX];
-  size_t length = 0;
-  if (code != CWIRE_WS_NO_STATUS) {
-    payload[0] = (uint8_t)(code >> 8);
-    payload[1] = (uint8_t)code;
-    reason = cwire_span_take(reason, sizeof payload - 2);
-    if (reason.length) memcpy(payload + 2, reason.base, reason.length);
-    length = 2 + reason.length;
-  }
-  cr_websocket_put_control(connection, CWIRE_WS_CLOSE, cwire_span_make(payload, length));
-  connection->websocket_state |= WS_CLOSE_SENT;
-  drop_message(connection);
-  await_end(connection);
-}
-
-void cr_websocket_end(cr_connection *connection, unsigned code, cwire_span reason) {
-  if (cr_is_closing(connection)) return;
-  send_close(connection, code, reason);
-  if (cr_is_closing(connection)) return;
-  /* The peer's answer lies behind all that it sent before. */
-  connection->paused = 0;
-  cr_connection_hold(connection, false);
-  if (connection->kept || cr_has_ended(connection)) cr_connection_defer(connection);
-}
-
-void cr_websocket_fail(cr_connection *connection, unsigned code) {
-  if (cr_is_closing(connection)) return;
-  send_close(connection, code, cwire_span_make("", 0));
-  if (cr_is_closing(connection)) return;
-  connection->websocket_state |= WS_FAILED;
-  connection->close_code = (uint16_t)code;
-  cr_connection_shutdown(connection);
-}
-
-/* The peer's close frame: the side that is the server ends TCP first (RFC 6455 section 7.1.1). */
-static void close_seen(cr_connection *connection, unsigned code) {
-  connection->websocket_state |= WS_CLOSE_SEEN;
-  connection->close_code = (uint16_t)code;
-  send_close(connection, code, cwire_span_make("", 0));
-  if (cr_is_closing(connection)) return;
-  if (connection->websocket_state & WS_CLIENT)
-    await_end(connection);
-  else
-    cr_connection_close_flushed(connection);
 }
 
 /* ---- Reading ---- */
@@ -165,7 +59,7 @@ static bool held_back(const cr_connection *connection) {
 
 static void take_control(cr_connection *connection, const cwire_ws_event *event) {
   if (event->opcode == CWIRE_WS_CLOSE)
-    close_seen(connection, event->code);
+    cr_websocket_close_seen(connection, event->code);
   else if (event->opcode == CWIRE_WS_PING && !(connection->websocket_state & WS_CLOSE_SENT))
     cr_websocket_put_control(connection, CWIRE_WS_PONG, event->data);
 }
@@ -173,7 +67,7 @@ static void take_control(cr_connection *connection, const cwire_ws_event *event)
 /* Keeps a piece of a message. False if that ended the connection. */
 static bool collect(cr_connection *connection, cwire_span piece) {
   cr_loop *loop = connection->loop;
-  cr_websocket *engaged = engage(connection);
+  cr_websocket *engaged = cr_websocket_engage(connection);
   if (!engaged || !cr_buffer_append(&loop->buffers, &engaged->message, piece)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
     return false;
@@ -245,9 +139,9 @@ static size_t websocket_read(cr_connection *connection, cwire_span bytes) {
   loop->gathering = NULL;
   if (cr_is_closing(connection)) return bytes.length;
   if (cwire_ws_at_rest(&reader)) {
-    disengage(connection);
+    cr_websocket_disengage(connection);
   } else {
-    cr_websocket *engaged = engage(connection);
+    cr_websocket *engaged = cr_websocket_engage(connection);
     if (engaged)
       engaged->reader = reader;
     else
@@ -286,7 +180,7 @@ static void websocket_drained(cr_connection *connection) {
 }
 
 static void websocket_flushed(cr_connection *connection) {
-  if (connection->websocket_state & WS_UNSENT) await_end(connection);
+  if (connection->websocket_state & WS_UNSENT) cr_websocket_await_end(connection);
 }
 
 /* Whether a byte has come since the ping that the timer now fires for. */
@@ -309,7 +203,7 @@ static bool has_unread(cr_connection *connection) {
 static void websocket_timer(cr_connection *connection) {
   if (connection->websocket_state & (WS_CLOSE_SENT | WS_FAILED)) {
     if (cr_connection_queued(connection) > 0)
-      await_end(connection);
+      cr_websocket_await_end(connection);
     else
       cr_connection_close(connection, cr_error_reason(CR_REASON_TIMED_OUT));
     return;
@@ -336,6 +230,27 @@ static void websocket_timer(cr_connection *connection) {
   }
 }
 
+static void websocket_end(cr_connection *connection, bool abort) {
+  connection->websocket_state |= WS_UNTOLD;
+  if (connection->kind == CR_KIND_DOWNSTREAM) connection->tag = 0;
+  if (abort)
+    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+  else
+    cr_websocket_end(connection, CWIRE_WS_NORMAL, cwire_span_make("", 0));
+}
+
+static size_t websocket_held(const cr_connection *connection) {
+  if (!(connection->websocket_state & WS_ENGAGED)) return 0;
+  return cr_buffer_capacity(connection->websocket.engaged->message);
+}
+
+static void websocket_relieve(cr_connection *connection) {
+  if (cr_connection_queued(connection) < CR_RELIEF_WORTH)
+    cr_websocket_fail(connection, CWIRE_WS_TRY_AGAIN);
+  else
+    cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
+}
+
 static void websocket_closed(cr_connection *connection, cr_error error) {
   cr_loop *loop = connection->loop;
   uint16_t state = connection->websocket_state;
@@ -343,7 +258,7 @@ static void websocket_closed(cr_connection *connection, cr_error error) {
     error = (cr_error){CR_DOMAIN_WEBSOCKET, connection->close_code};
   else if (state & WS_CLOSE_SEEN)
     error = cr_error_reason(CR_REASON_PEER_CLOSED);
-  disengage(connection);
+  cr_websocket_disengage(connection);
   bool told = !(state & WS_UNTOLD);
   cr_id id = cr_connection_id(connection);
   if (connection->kind == CR_KIND_DOWNSTREAM) {
@@ -359,13 +274,16 @@ static void websocket_closed(cr_connection *connection, cr_error error) {
   cr_tls_detach(connection);
 }
 
-const cr_protocol cr_websocket_protocol = {
+static const cr_protocol protocol = {
     .read = websocket_read,
     .eof = websocket_eof,
     .drained = websocket_drained,
     .flushed = websocket_flushed,
     .timer = websocket_timer,
     .run = websocket_run,
+    .end = websocket_end,
+    .held = websocket_held,
+    .relieve = websocket_relieve,
     .closed = websocket_closed,
 };
 

@@ -1,18 +1,18 @@
-#ifndef CREACTOR_TLS_CONTEXT_H
-#define CREACTOR_TLS_CONTEXT_H
+#ifndef CREACTOR_TLS_TLS_H
+#define CREACTOR_TLS_TLS_H
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 
 #include "creactor/tls.h"
 
-struct cr_tls_names;    /* server.c: which identity has which name */
+struct cr_tls_names;    /* names.c: which identity has which name */
 struct cr_tls_tickets;  /* tickets.c: the keys of a server's tickets */
 struct cr_tls_sessions; /* sessions.c: what servers gave a client to resume with */
 
 struct cr_tls_context {
   SSL_CTX *ssl;    /* of a server: of the first identity */
-  BIO_METHOD *bio; /* of tls/transport.c; outlives every BIO as connections hold the context */
+  BIO_METHOD *bio; /* of bio.c; outlives every BIO as connections hold the context */
   atomic_uint references;
   bool verify;
   struct cr_tls_names *names;
@@ -37,6 +37,15 @@ bool cr_tls_complain(char *message, size_t capacity, const char *what, const cha
 /* The BIO that reads from and writes to the buffers of a TLS connection. NULL without memory. */
 BIO_METHOD *cr_tls_bio_make(void);
 
+/* Which identity of a server goes with which name; those beyond the first are kept here. NULL
+   without memory. */
+struct cr_tls_names *cr_tls_names_make(unsigned identities);
+/* Takes an identity over. */
+void cr_tls_names_keep(struct cr_tls_names *names, SSL_CTX *ssl);
+/* Adds the names that the identity's certificate has; false without memory. */
+bool cr_tls_names_learn(struct cr_tls_names *names, SSL_CTX *ssl);
+/* NULL if no identity has that name. */
+SSL_CTX *cr_tls_names_find(const struct cr_tls_names *names, const char *host);
 void cr_tls_names_free(struct cr_tls_names *names);
 
 /* Ticket keys of a server, held by its context and by those that renew it. Thread: any. */

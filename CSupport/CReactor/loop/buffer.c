@@ -1,4 +1,4 @@
-#include "connection/buffer.h"
+#include "loop/buffer.h"
 
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
