@@ -155,10 +155,6 @@ void cwire_http1_put_chunk_head(cwire_writer *writer, uint64_t size) {
   cwire_writer_put_text(writer, "\r\n");
 }
 
-void cwire_http1_put_last_chunk(cwire_writer *writer) {
-  cwire_writer_put_text(writer, "0\r\n\r\n");
-}
-
 static void put_two(uint8_t *to, unsigned value) {
   to[0] = (uint8_t)('0' + value / 10 % 10);
   to[1] = (uint8_t)('0' + value % 10);

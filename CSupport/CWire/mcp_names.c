@@ -174,10 +174,6 @@ int cwire_mcp_result_code(cwire_span name) {
   return cwire_mcp_find(&cwire_mcp_result_table, name);
 }
 
-int cwire_mcp_error_code(cwire_span name) {
-  return cwire_mcp_find(&cwire_mcp_error_table, name);
-}
-
 cwire_span cwire_mcp_method_name(cwire_mcp_method code) {
   return name_of(method_names, sizeof method_names / sizeof method_names[0], (unsigned)code);
 }

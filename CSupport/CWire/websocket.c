@@ -61,6 +61,12 @@ static uint8_t *writable(cwire_span bytes) {
   return (uint8_t *)(uintptr_t)bytes.base;
 }
 
+/* Whether a code may travel in a close frame (RFC 6455 section 7.4). */
+static bool may_travel(unsigned code) {
+  if (code >= 3000) return code <= 4999;
+  return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
+}
+
 static cwire_ws_step take_close(cwire_ws_event *event) {
   if (event->data.length == 0) {
     event->code = CWIRE_WS_NO_STATUS;
@@ -68,7 +74,7 @@ static cwire_ws_step take_close(cwire_ws_event *event) {
   }
   if (event->data.length == 1) return fail(event, CWIRE_WS_PROTOCOL_ERROR);
   unsigned code = (unsigned)event->data.base[0] << 8 | event->data.base[1];
-  if (!cwire_ws_may_send(code)) return fail(event, CWIRE_WS_PROTOCOL_ERROR);
+  if (!may_travel(code)) return fail(event, CWIRE_WS_PROTOCOL_ERROR);
   event->data = cwire_span_drop(event->data, 2);
   if (!cwire_utf8_valid(event->data)) return fail(event, CWIRE_WS_INVALID_DATA);
   event->code = (uint16_t)code;
@@ -184,9 +190,4 @@ size_t cwire_ws_put_head(uint8_t out[CWIRE_WS_HEAD_MAX], cwire_ws_opcode opcode,
     size += 4;
   }
   return size;
-}
-
-bool cwire_ws_may_send(unsigned code) {
-  if (code >= 3000) return code <= 4999;
-  return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
 }

@@ -257,7 +257,7 @@ struct WebSocketLifeTests {
     #expect(gateway.events == [])
   }
 
-  enum Closing: CaseIterable { case policy, drain, peer, violation }
+  enum Closing: CaseIterable { case policy, peer, violation }
 
   /// A peer that has not read a message yet when the closing handshake begins.
   private func beginClosing(_ cause: Closing) throws -> (WebSocketPeer, message: Frame) {
@@ -268,7 +268,6 @@ struct WebSocketLifeTests {
     _ = gateway.sendMessage(id, message.payload, binary: true)
     switch cause {
     case .policy: gateway.close(id, 1001)
-    case .drain: withSpans([""]) { cr_websocket_drain(gateway.loop, 1001, $0[0]) }
     case .peer: peer.send(.close(1001))
     case .violation: peer.send(.more("of nothing", final: true))
     }
@@ -363,7 +362,7 @@ struct WebSocketLifeTests {
     #expect(gateway.events == [])
   }
 
-  @Test("draining HTTP leaves WebSockets alone and opens no more; draining them says 1001")
+  @Test("draining HTTP leaves WebSockets alone and opens no more")
   func draining() throws {
     let (peer, _) = try connect()
     let waiting = try #require(MemoryClient(gateway))
@@ -376,12 +375,6 @@ struct WebSocketLifeTests {
     waiting.end()
     #expect(gateway.open == 1)
     #expect(peer.take() == [])
-    withSpans(["restart"]) { cr_websocket_drain(gateway.loop, 1001, $0[0]) }
-    #expect(peer.take() == [.close(1001, "restart")])
-    peer.send(.close(1001))
-    #expect(gateway.open == 0)
-    #expect(gateway.events == ["closed 7"])
-    #expect(gateway.closeCodes == [1001])
   }
 }
 

@@ -10,7 +10,8 @@ bool cr_address_parse(const char *text, cr_address *out) {
   return uv_ip4_addr(text, 0, &out->v4) == 0 || uv_ip6_addr(text, 0, &out->v6) == 0;
 }
 
-bool cr_address_same(const cr_address *one, const cr_address *other) {
+/* The same host, whatever the ports. */
+static bool same_host(const cr_address *one, const cr_address *other) {
   if (one->any.sa_family != other->any.sa_family) return false;
   if (one->any.sa_family == AF_INET) return one->v4.sin_addr.s_addr == other->v4.sin_addr.s_addr;
   return one->v6.sin6_scope_id == other->v6.sin6_scope_id &&
@@ -51,7 +52,7 @@ int cr_answered_find(const cr_answered *answered, const char *host, uint16_t por
   const note *found = find_note((cr_answered *)answered, host, port);
   if (found == NULL || found->until <= now) return -1;
   for (unsigned index = 0; index < addresses->count; index++) {
-    if (cr_address_same(&addresses->list[index], &found->address)) return (int)index;
+    if (same_host(&addresses->list[index], &found->address)) return (int)index;
   }
   return -1;
 }
@@ -71,7 +72,7 @@ void cr_answered_note(cr_answered **answered, const char *host, uint16_t port,
   if (*answered == NULL) return;
   note *found = find_note(*answered, host, port);
   /* Being used does not make it last longer: the others get their chance. */
-  if (found != NULL && found->until > now && cr_address_same(&found->address, address)) return;
+  if (found != NULL && found->until > now && same_host(&found->address, address)) return;
   if (found == NULL) {
     char *copy = strdup(host);
     if (copy == NULL) return;

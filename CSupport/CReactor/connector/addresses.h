@@ -20,8 +20,6 @@ typedef struct cr_addresses {
 
 /* A numeric address; false for a name. */
 bool cr_address_parse(const char *text, cr_address *out);
-/* The same host, whatever the ports. */
-bool cr_address_same(const cr_address *one, const cr_address *other);
 void cr_address_set_port(cr_address *address, uint16_t port);
 
 /* Which address of a host and port answered last, so that a dead one is not tried first each time.

@@ -60,7 +60,8 @@ void cr_http_cut(cr_connection *connection) {
   cr_connection_close(connection, cr_error_reason(CR_REASON_LOCAL));
 }
 
-void cr_http_answered(cr_connection *connection) {
+/* An answer is complete: the connection turns to the next request or ends. */
+static void answered(cr_connection *connection) {
   connection->tag = 0;
   if (cr_is_closing(connection)) return;
   cr_http_exchange_drop(connection);
@@ -106,7 +107,7 @@ void cr_http_refuse(cr_connection *connection, int status) {
       cr_piece_span(cwire_span_text("\n")),
   };
   cr_connection_write(connection, pieces, 3);
-  cr_http_answered(connection);
+  answered(connection);
 }
 
 /* ---- For policy ---- */
@@ -173,7 +174,7 @@ cr_write cr_http_reply(cr_loop *loop, cr_id id, const cr_reply *reply) {
   bool bodiless = none || connection->server_state & HEAD_ONLY;
   cr_write answer = write_reply(connection, reply, none ? LENGTH_NONE : length, reply->body,
                                 bodiless ? 0 : reply->body_count, false);
-  cr_http_answered(connection);
+  answered(connection);
   return answer;
 }
 
@@ -265,7 +266,7 @@ cr_write cr_http_stream_end(cr_loop *loop, cr_id id) {
     cr_piece piece = cr_piece_span(cwire_span_text("0\r\n\r\n"));
     answer = cr_connection_write_soon(connection, &piece, 1);
   }
-  cr_http_answered(connection);
+  answered(connection);
   return answer == CR_WRITE_STALE ? CR_WRITE_OK : answer;
 }
 

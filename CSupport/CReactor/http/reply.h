@@ -9,8 +9,6 @@ cr_connection *cr_http_awaiting(cr_loop *loop, cr_id id);
 
 /* One of the answers that this library gives by itself, then the connection ends. */
 void cr_http_refuse(cr_connection *connection, int status);
-/* An answer is complete: the connection turns to the next request or ends. */
-void cr_http_answered(cr_connection *connection);
 /* Gives no further answer: ends the sending side and throws away what comes, for a while. */
 void cr_http_linger(cr_connection *connection);
 /* Ends it at once, so that an answer that is under way is seen to be unfinished. */

@@ -1,6 +1,5 @@
 #include "listener/client_address.h"
 
-#include <arpa/inet.h>
 #include <cwire/forwarded.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,16 +101,4 @@ bool cr_connection_client(cr_loop *loop, cr_id id, uint8_t out[16]) {
 bool cr_connection_is_proxy(cr_loop *loop, cr_id id) {
   const cr_connection *connection = downstream(loop, id);
   return connection && (connection->trusted || connection->server.listener->proxied);
-}
-
-int cr_connection_peer(cr_loop *loop, cr_id id, char *out, int capacity) {
-  cr_connection *connection = downstream(loop, id);
-  if (capacity <= 0) return 0;
-  out[0] = 0;
-  if (!connection) return 0;
-  static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  bool v4 = memcmp(connection->peer, mapped, sizeof mapped) == 0;
-  const void *address = v4 ? connection->peer + 12 : connection->peer;
-  if (!inet_ntop(v4 ? AF_INET : AF_INET6, address, out, (socklen_t)capacity)) out[0] = 0;
-  return (int)strlen(out);
 }

@@ -20,8 +20,6 @@ static const char *reason_text(int32_t code) {
     return "a limit was exceeded";
   case CR_REASON_LOCAL:
     return "closed by this side";
-  case CR_REASON_STALE:
-    return "the connection is gone";
   case CR_REASON_LINE_TOO_LONG:
     return "a line of output was too long";
   case CR_REASON_NO_PROGRAM:

@@ -296,14 +296,6 @@ void cr_websocket_close(cr_loop *loop, cr_id id, unsigned code, cwire_span reaso
   cr_websocket_end(connection, code, reason);
 }
 
-void cr_websocket_drain(cr_loop *loop, unsigned code, cwire_span reason) {
-  for (uint32_t slot = 0; slot < loop->slab.high; slot++) {
-    cr_connection *connection = cr_slab_at(&loop->slab, slot);
-    if (!connection || connection->kind != CR_KIND_DOWNSTREAM) continue;
-    if (cr_is_websocket(connection)) cr_websocket_end(connection, code, reason);
-  }
-}
-
 unsigned cr_websocket_close_code(cr_loop *loop, cr_id id) {
   /* Closing or not, so that `closed` can ask. */
   cr_connection *connection = cr_slab_find(&loop->slab, id);

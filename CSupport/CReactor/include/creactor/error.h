@@ -22,7 +22,6 @@ typedef enum cr_reason {
   CR_REASON_TIMED_OUT,     /* connect, head, body or idle limit */
   CR_REASON_LIMIT,         /* a byte or count limit */
   CR_REASON_LOCAL,         /* this side asked for it */
-  CR_REASON_STALE,         /* no such connection (any more) */
   CR_REASON_LINE_TOO_LONG, /* a child's line beyond its limit */
   CR_REASON_NO_PROGRAM,    /* a child's program is not there, or not in its PATH */
   CR_REASON_NO_DIRECTORY,  /* nor is the directory it should run in */

@@ -74,8 +74,6 @@ bool cr_socket_is_local(int descriptor);
 void cr_listener_stop(cr_listener *listener);
 
 uint32_t cr_connection_listener(cr_loop *loop, cr_id connection);
-/* The peer's address as text ("127.0.0.1"), for logs. Returns the length written. */
-int cr_connection_peer(cr_loop *loop, cr_id connection, char *out, int capacity);
 /* The address of the client on a connection that was accepted: 16 bytes, IPv6 or IPv4-mapped. The
    peer's, or what a proxy that is trusted says of whom the request in hand, or the last one, is
    from. False, and nothing written, for a stale id. */

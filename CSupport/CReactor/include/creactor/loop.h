@@ -14,7 +14,8 @@
 typedef struct cr_loop cr_loop;
 
 /* Names a connection or a child: worker (8 bits) | slot (24) | generation (32). 0 names nothing.
-   A stale id is noticed, never dangling: calls on it answer CR_REASON_STALE and do nothing. */
+   A stale id is noticed, never dangling: calls on it answer CR_WRITE_STALE or nothing, and do
+   nothing. */
 typedef uint64_t cr_id;
 
 /* What the log lacks of what a child said beside its messages. */

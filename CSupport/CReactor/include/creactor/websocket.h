@@ -59,9 +59,6 @@ cr_write cr_websocket_send_broadcast(cr_loop *loop, cr_id connection, cr_broadca
  * told, its end neither. `reason`: UTF-8, at most 123 bytes. `cr_close` is this with code 1000. */
 void cr_websocket_close(cr_loop *loop, cr_id connection, unsigned code, cwire_span reason);
 
-/* Begins to close all WebSockets of the server side so; their `closed` is told as ever. */
-void cr_websocket_drain(cr_loop *loop, unsigned code, cwire_span reason);
-
 /* The code of the peer's close frame (1005 if it had none); 1006 if there was no such frame; 0 if
  * this is no WebSocket. */
 unsigned cr_websocket_close_code(cr_loop *loop, cr_id connection);

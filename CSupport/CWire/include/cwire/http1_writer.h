@@ -39,9 +39,6 @@ void cwire_http1_put_head_end(cwire_writer *writer);
 /* The size line of a chunk of `size` bytes, which must not be 0; its data and a CRLF follow. */
 void cwire_http1_put_chunk_head(cwire_writer *writer, uint64_t size);
 
-/* The last chunk, without trailers: "0" CRLF CRLF. */
-void cwire_http1_put_last_chunk(cwire_writer *writer);
-
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (IMF-fixdate, RFC 9110 section 5.6.7), without field name or line
  * end. Invalid outside the years 1970 to 9999. No locale, no time zone, no libc clock. */
 void cwire_http1_put_date(cwire_writer *writer, int64_t unix_seconds);

@@ -102,11 +102,4 @@ bool cwire_json_key_equal(cwire_span key, bool escaped, cwire_span name);
  * becomes U+FFFD; a pair becomes its code point. The result is never longer than the contents. */
 size_t cwire_json_unescape(cwire_span contents, uint8_t *out, size_t capacity);
 
-/* Writes UTF-8 text as raw string contents, without the quotes around them: what must be escaped
- * is, and no more; bytes that are not UTF-8 become U+FFFD. */
-void cwire_json_put_escaped(cwire_writer *writer, cwire_span text);
-
-/* The same with the quotes. */
-void cwire_json_put_string(cwire_writer *writer, cwire_span text);
-
 #endif

@@ -159,7 +159,6 @@ int cwire_mcp_top_code(cwire_span name);
 int cwire_mcp_param_code(cwire_span name);
 int cwire_mcp_meta_code(cwire_span name);
 int cwire_mcp_result_code(cwire_span name);
-int cwire_mcp_error_code(cwire_span name);
 
 /* The name that a code stands for, static; empty for NONE, OTHER and codes out of range. */
 cwire_span cwire_mcp_method_name(cwire_mcp_method code);

@@ -112,9 +112,6 @@ cwire_ws_step cwire_ws_next(cwire_ws_reader *reader, const cwire_ws_limits *limi
 size_t cwire_ws_put_head(uint8_t out[CWIRE_WS_HEAD_MAX], cwire_ws_opcode opcode, bool fin,
                          bool compressed, uint64_t length, const uint8_t *mask);
 
-/* Whether a code may travel in a close frame (section 7.4). */
-bool cwire_ws_may_send(unsigned code);
-
 /* ---- The opening handshake ---- */
 
 #define CWIRE_WS_ACCEPT_LENGTH 28u
