@@ -1,6 +1,6 @@
 import Wire
 
-/// What a client said it can do (PROTOCOL section 10.1), as bits.
+/// What a client said it can do (schema: `ClientCapabilities`), as bits.
 package struct ClientCapabilities: OptionSet, Sendable, Hashable {
   package let rawValue: UInt16
   @inlinable package init(rawValue: UInt16) { self.rawValue = rawValue }

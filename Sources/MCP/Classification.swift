@@ -1,7 +1,7 @@
 import Wire
 
-/// What an HTTP request to an MCP endpoint is, found out once (PROTOCOL section 19). Authorization, Host and Origin
-/// have been checked before.
+/// What an HTTP request to an MCP endpoint that speaks both eras is, found out once (MCP 2026-07-28, Basic, Versioning;
+/// Basic/Transports, Streamable HTTP). Authorization, Host and Origin have been checked before.
 package enum Inbound: Sendable, Equatable {
   /// A request with its envelope in order. What remains to be checked is the mirrored parameters, which need the
   /// tool's schema, and capabilities.
@@ -52,7 +52,8 @@ extension Inbound {
     return head.method == .get ? .stream(header: version) : .terminate(header: version)
   }
 
-  /// Classifies a POST with its scanned body, in the order of section 7.2. `scratch` is written to.
+  /// Classifies a POST with its scanned body, in the order that the official SDKs and the conformance suite agree
+  /// on: the message, its envelope, what its headers mirror, the revision, the method. `scratch` is written to.
   package static func classify(_ head: RequestHead, _ envelope: Envelope, scratch: inout ByteBuffer) -> Inbound {
     if !Accept(head).contains([.json, .eventStream]) { return .reject(GatewayError(.notAcceptable)) }
     guard let type = head.header(.contentType), !head.isRepeated(.contentType),
@@ -83,7 +84,7 @@ extension Inbound {
   }
 
   /// Classifies a message that came without an HTTP request of its own, over a WebSocket: it alone says what it is
-  /// (PROTOCOL section 8).
+  /// (MCP 2026-07-28, Basic/Transports, Custom Transports).
   package static func classify(_ envelope: Envelope) -> Inbound {
     if let fault = GatewayError(fault: envelope) { return .reject(fault) }
     switch envelope.kind {

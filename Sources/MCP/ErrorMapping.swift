@@ -19,8 +19,8 @@ package struct ErrorAnswer: Sendable, Equatable {
 }
 
 extension GatewayError {
-  /// The answer to a client of that era. Errors of the message or the transport have the status of PROTOCOL sections
-  /// 3, 6.1 and 7.2; what happens to a well-formed call rides on HTTP 200, but for the few that the modern era moves.
+  /// The answer to a client of that era. Errors of the message or the transport have the status that Basic/Transports
+  /// (MCP 2025-11-25, 2026-07-28) and Basic, Error Codes (2026-07-28) give them; what happens to a well-formed call rides on HTTP 200, but for the few that the modern era moves.
   package func answer(to era: Era) -> ErrorAnswer {
     let (status, code, label) = row(era)
     var answer = ErrorAnswer(status: status, code: code, label: label)
@@ -91,7 +91,7 @@ extension GatewayError {
 
     case .overloaded: return (503, -32603, "overloaded")
     case .draining: return (503, -32603, "draining")
-    // The code of the SDK's own servers; the POST has to end with something (section 6.1).
+    // The code of the Python SDK's own servers: no revision has one, and the POST has to end with something.
     case .cancelled: return (200, -32800, "cancelled")
     case .internalFault: return (200, -32603, "internal")
     }

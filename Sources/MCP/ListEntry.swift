@@ -44,8 +44,7 @@ struct ListEntry {
     return !JSON.isString(JSON.find("type", in: raw[outputSchema.value]), "object")
   }
 
-  /// Appends the entry in the shape of a revision class (PROTOCOL section 21.4), under another identity if one is
-  /// given (raw string contents). Line breaks between its members become spaces.
+  /// Appends the entry in the shape of a revision class, under another identity if one is given (raw string contents). Line breaks between its members become spaces.
   func write(
     _ raw: RawSpan, kind: ListKind, for revisions: RevisionClass, identity renamed: RawSpan?, splice: inout Splice,
     into buffer: inout ByteBuffer

@@ -1,6 +1,7 @@
 import Wire
 
-/// How long a modern server lets its clients keep a list (PROTOCOL section 14): until the first of its pages is too old.
+/// How long a modern server lets its clients keep a list (MCP 2026-07-28, Server/Utilities, Caching): until the first of
+/// its pages is too old.
 package struct ListLifetime: Sendable, Equatable {
   /// When that is; nil before any page has come.
   package private(set) var end: UInt64?

@@ -1,6 +1,6 @@
 import Wire
 
-/// What a `subscriptions/listen` wants to hear of (PROTOCOL section 13).
+/// What a `subscriptions/listen` wants to hear of (MCP 2026-07-28, Basic/Patterns, Subscriptions).
 package struct ListenFilter: Sendable, Equatable {
   package var kinds: ListKinds
   /// The URIs whose updates are wanted, unescaped, each once. Of more than `mostResources` only one more is read.

@@ -1,5 +1,5 @@
-/// Whether a refusal says that the server does not know the session that it was asked in. Servers should answer 404
-/// (PROTOCOL section 6.3), but many say it with another status or in a JSON-RPC error. What was refused that way was not
+/// Whether a refusal says that the server does not know the session that it was asked in. Servers must answer 404
+/// (MCP 2025-11-25, Basic/Transports, Session Management), but many say it with another status or in a JSON-RPC error. What was refused that way was not
 /// carried out.
 package enum LostSession {
   /// - Parameters:

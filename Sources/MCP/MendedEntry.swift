@@ -1,7 +1,7 @@
 import Wire
 
 /// An entry of a list as strict clients take it. The official SDKs refuse a whole list, and with it the entries of every
-/// other server, for one entry that breaks the schema of the protocol (PROTOCOL section 11): a `null` where nothing
+/// other server, for one entry that breaks the schema of the protocol (`Tool`, `Prompt` and their kind): a `null` where nothing
 /// should be, an `inputSchema` that is no schema of an object, a prompt whose arguments are none.
 ///
 /// What is optional and broken is taken out; what is required and has only one sensible value gets it. Everything else

@@ -1,6 +1,6 @@
 import Wire
 
-/// What the revisions say of each method (PROTOCOL section 10).
+/// What the revisions of MCP say of each method (their schemas: `ClientRequest`, `ServerRequest` and the like).
 extension Method {
   package enum Direction: Sendable { case clientToServer, serverToClient, both }
 
@@ -44,7 +44,7 @@ extension Method {
     }
   }
 
-  /// Whether its answer may ask for input (section 12).
+  /// Whether its answer may ask for input (MCP 2026-07-28, Basic/Patterns, Multi Round-Trip Requests).
   package var allowsInputRequired: Bool {
     switch self {
     case .toolsCall, .promptsGet, .resourcesRead: true
@@ -52,7 +52,8 @@ extension Method {
     }
   }
 
-  /// Whether its complete result carries `ttlMs` and `cacheScope` in the modern era (section 14).
+  /// Whether its complete result carries `ttlMs` and `cacheScope` in the modern era (MCP 2026-07-28, Server/Utilities,
+  /// Caching).
   package var isCacheable: Bool {
     switch self {
     case .serverDiscover, .toolsList, .promptsList, .resourcesList, .resourcesTemplatesList, .resourcesRead: true

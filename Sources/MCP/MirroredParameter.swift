@@ -1,6 +1,7 @@
 import Wire
 
-/// A tool argument that goes into a header too (`x-mcp-header`, PROTOCOL section 7.3).
+/// A tool argument that goes into a header too (`x-mcp-header`: MCP 2026-07-28, Basic/Transports, Streamable HTTP, and
+/// Server, Tools).
 package struct MirroredParameter: Sendable, Equatable {
   package enum ValueType: UInt8, Sendable { case string, integer, boolean }
 

@@ -68,7 +68,8 @@ package enum Revision: UInt8, Sendable, CaseIterable, Comparable {
   package var hasURLElicitation: Bool { self >= .r20251125 }
 }
 
-/// Which shape the entries of a list take (PROTOCOL section 21.4): revisions of one class get the same pages.
+/// Which shape the entries of a list take (schemas: `Tool`, `Resource`, `Prompt`): revisions of one class get the same
+/// pages.
 package enum RevisionClass: UInt8, Sendable, CaseIterable {
   /// 2024-11-05: no annotations, titles or output schemas.
   case first

@@ -1,7 +1,8 @@
 import Wire
 
 /// What the id of a session says on the wire, sealed under a key of the installation, so that any process with that key
-/// can go on with the session and nobody makes one up. 55 bytes, 74 characters of base64url (visible ASCII, PROTOCOL 6.3):
+/// can go on with the session and nobody makes one up. 55 bytes, 74 characters of base64url (visible ASCII, as MCP
+/// 2025-11-25 has it, Basic/Transports, Session Management):
 ///
 ///     version 1 · random bits 16 · worker 1 · minute 4 · revision 1 · abilities 2 · path 6 · principal 8 · MAC 16
 ///

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// Merging lists (DESIGN sections 6 and 9, PROTOCOL sections 20.1 and 21.4).
+/// Merging lists and writing them for each revision.
 @Suite struct CatalogueTests {
   static let key = SipHash(key: InlineArray(repeating: 7))
   static let identity = Identity(name: "sluice", version: "1")

@@ -2,7 +2,8 @@ import MCP
 import Testing
 import Wire
 
-/// PROTOCOL sections 7.2 and 19, line by line.
+/// MCP 2026-07-28, Basic, Versioning, and Basic/Transports, Streamable HTTP: what an endpoint of both eras answers to each
+/// kind of message.
 @Suite struct ClassificationTests {
   static let list = #"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#
   static let initialize =

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// PROTOCOL sections 3 and 21.3.
+/// MCP 2026-07-28, Basic, Error Codes, and the codes that older revisions and SDKs have.
 @Suite struct ErrorTranslationTests {
   static func error(_ code: Int, _ message: String = "m", data: String? = nil) -> String {
     let tail = data.map { ",\"data\":\($0)" } ?? ""

@@ -1,7 +1,7 @@
 import MCP
 import Testing
 
-/// What servers say when they have forgotten a session (PROTOCOL section 6.3).
+/// What servers say when they have forgotten a session (MCP 2025-11-25, Basic/Transports, Session Management).
 @Suite struct LostSessionTests {
   @Test(
     "texts of servers that do not know the session",

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// Entries for which strict clients would refuse a whole list (PROTOCOL section 11).
+/// Entries for which strict clients would refuse a whole list (schemas: `Tool`, `Prompt` and their kind).
 @Suite struct MendedEntryTests {
   private static func served(
     _ kind: ListKind, _ entry: String, _ revision: Revision = .r20251125

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// `x-mcp-header` (PROTOCOL section 7.3).
+/// `x-mcp-header` (MCP 2026-07-28, Basic/Transports, Streamable HTTP; Server, Tools).
 @Suite struct MirroredParameterTests {
   @Test(
     "an annotation is taken where properties alone lead to it",

@@ -2,7 +2,8 @@ import MCP
 import Testing
 import Wire
 
-/// PROTOCOL sections 9, 10.1 and 20.1.
+/// MCP 2025-11-25, Basic/Lifecycle; 2026-07-28, Basic, Versioning, and Server, Discover; what a gateway of many servers
+/// says of itself.
 @Suite struct NegotiationTests {
   static let identity = Identity(name: "sluice", version: "1.2", title: "S")
 

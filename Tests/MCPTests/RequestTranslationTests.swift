@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// PROTOCOL sections 20.2 and 21.2, from client to upstream.
+/// From client to upstream, within an era and across them.
 @Suite struct RequestTranslationTests {
   static let modernMeta =
     #""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"sampling":{}}"#

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// PROTOCOL sections 21.2 to 21.4, from upstream to client.
+/// From upstream to client, within an era and across them.
 @Suite struct ResponseTranslationTests {
   static let legacy: [Revision] = [.r20241105, .r20250326, .r20250618, .r20251125]
 

@@ -2,7 +2,7 @@ import MCP
 import Testing
 import Wire
 
-/// What servers send by themselves (PROTOCOL sections 20.2, 20.3 and 21.2).
+/// What servers send by themselves (MCP 2025-11-25, Client, and Server/Utilities).
 @Suite struct ServerMessageTests {
   static let progress =
     #"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":55,"progress":0.50,"message":"m"}}"#

@@ -3,7 +3,7 @@ import Routing
 import Testing
 import Wire
 
-/// Which upstream answers (DESIGN section 9).
+/// Which upstream answers.
 @Suite struct RoutesTests {
   static func lists(_ alias: String, _ kind: ListKind, _ names: [String]) -> UpstreamLists {
     let (list, key) =

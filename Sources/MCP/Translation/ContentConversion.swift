@@ -1,6 +1,6 @@
 import Wire
 
-/// Results in the shapes that older revisions know (PROTOCOL section 21.4).
+/// Results in the shapes that older revisions know: what their schemas say of `CallToolResult` and of content.
 enum ContentConversion {
   /// A tool's structured result for a legacy client: dropped before 2025-06-18, after that wrapped if it is no
   /// object. Gives the value that has to become a text block, because the result would hold nothing else.

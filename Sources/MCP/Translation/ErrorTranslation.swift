@@ -1,6 +1,7 @@
 import Wire
 
-/// Errors of an upstream as its client may see them (PROTOCOL sections 3, 21.2 and 21.3).
+/// Errors of an upstream as its client may see them. Codes: MCP 2026-07-28, Basic, Error Codes, and what the schemas of
+/// older revisions name; what an upstream says of its own hop (-32020 to -32022) never goes on as it is.
 enum ErrorTranslation {
   static func error(
     _ envelope: Envelope, _ hop: Hop, uri: RawSpan?, alias: String, splice: inout Splice

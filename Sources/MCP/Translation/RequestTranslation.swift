@@ -1,7 +1,8 @@
 import Wire
 
-/// Edits of what goes from a client to an upstream (PROTOCOL sections 20.2 and 21.2). They are collected in a splice,
-/// which the caller empties before and writes after.
+/// Edits of what goes from a client to an upstream: ids and tokens of this hop, and between the eras the envelope that
+/// MCP 2026-07-28 keeps in `params._meta` (Basic, `_meta`). They are collected in a splice, which the caller empties before
+/// and writes after.
 package enum RequestTranslation {
   /// The keys of `_meta` that belong to the client's own hop.
   static let hopKeys = MetaSet(

@@ -1,6 +1,7 @@
 import Wire
 
-/// Edits of what comes back from an upstream (PROTOCOL sections 20.2 and 21.2 to 21.4).
+/// Edits of what comes back from an upstream: the client's own id and tokens, names and URIs, and the shapes of the client's
+/// revision.
 package enum ResponseTranslation {
   /// A whole response. `id` is the client's own id token, `uri` the raw contents of the URI it asked for if any, and
   /// `serverInfo` the gateway's identity as an object.
@@ -128,7 +129,8 @@ package enum ResponseTranslation {
   }
 }
 
-/// What a modern upstream's `resultType` means to the client (PROTOCOL sections 11 and 12).
+/// What a modern upstream's `resultType` means to the client (MCP 2026-07-28, schema: `Result`; Basic/Patterns, Multi
+/// Round-Trip Requests).
 enum ResultTypes {
   /// Nil if the result may go on. Absence reads as `complete`. Within the modern era the types of a method that no revision
   /// has are its own.

@@ -56,7 +56,7 @@ typedef enum cwire_http1_field {
  * name must already be free of control characters. */
 cwire_http1_field cwire_http1_field_find(cwire_span name);
 
-/* The name as the RFCs and PROTOCOL pages print it ("Content-Type"); empty for CWIRE_FIELD_OTHER.
+/* The name as the RFCs and the MCP specification print it ("Content-Type"); empty for CWIRE_FIELD_OTHER.
  * The bytes are constants. */
 cwire_span cwire_http1_field_name(cwire_http1_field field);
 
