@@ -3,53 +3,19 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "connection/connection.h"
-#include "creactor/process.h"
 #include "loop/check.h"
-#include "process/chatter.h"
-#include "process/lines.h"
+#include "process/child.h"
 #include "process/phase.h"
 #include "process/reaper.h"
 #include "process/spawn.h"
 
-/* A child is a connection whose transport is three pipes and a pidfd.
- *
- * Its end has one order, whoever begins it (process/phase.h). It is asked: standard input closes,
- * SIGTERM to the group follows, then SIGKILL. Once the leader is a zombie, the rest of its group
- * gets SIGTERM and the pipes are drained, for at most DRAIN_MS: a grandchild may hold them open.
- * Then comes SIGKILL to the group, the reaper forgets it, and only then the leader is reaped: until
- * that moment its number names our group and nobody else's. Only now the connection closes and
- * `child_exited` is told. */
-
 enum { DRAIN_MS = 1000, LOG_LINE = 8192, HANDLES = 4 };
-
-typedef struct cr_child {
-  uv_pipe_t input, output, log;
-  uv_poll_t exit; /* a handle only while `cr_child_runs`, and until an abandoned one is reaped */
-  cr_connection *connection;
-  cr_lines lines, log_lines;
-  cr_chatter chatter;
-  cr_timer_task look; /* at what `chatter` waits for */
-  pid_t pid;          /* 0 once reaped, or if it never ran */
-  cr_reaper *reaper;
-  uint32_t grace;
-  uint8_t phase; /* cr_child_phase */
-  uint8_t open_handles;
-  int64_t status;
-  int signal;
-  cr_error error;
-} cr_child;
 
 static const cr_transport transport;
 static const cr_protocol protocol;
-
-static cr_child *child_of(cr_connection *connection) {
-  return connection->state;
-}
 
 static void handle_closed(uv_handle_t *handle) {
   cr_child *child = handle->data;
@@ -120,7 +86,7 @@ static void output_overlong(void *context, cwire_span part, bool ended) {
 static void log_line(void *context, cwire_span line) {
   cr_connection *connection = context;
   cr_loop *loop = connection->loop;
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (cr_is_closing(connection) ||
       !cr_chatter_allows(&child->chatter, line.length + 1, now_of(child)))
     return;
@@ -130,7 +96,7 @@ static void log_line(void *context, cwire_span line) {
 
 static void log_cut(void *context, size_t bytes) {
   cr_connection *connection = context;
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (!cr_is_closing(connection)) cr_chatter_cut(&child->chatter, bytes, now_of(child));
 }
 
@@ -141,7 +107,7 @@ static const cr_line_handlers log_lines = {.line = log_line, .cut = log_cut};
 
 static void read_log(cr_child *child);
 
-static void look_later(cr_child *child) {
+void cr_child_look_later(cr_child *child) {
   uint64_t when = cr_chatter_next(&child->chatter);
   if (when == 0 || is_closed(child)) return;
   if (cr_timer_armed(&child->look.timer) && child->look.timer.deadline <= when) return;
@@ -167,7 +133,7 @@ static void look_now(cr_timer_task *task) {
   if (cr_chatter_rested(&child->chatter, CR_CHATTER_LOG, now)) read_log(child);
   if (cr_chatter_rested(&child->chatter, CR_CHATTER_OUTPUT, now))
     cr_connection_hold(child->connection, false);
-  look_later(child);
+  cr_child_look_later(child);
 }
 
 /* ---- Ending ---- */
@@ -185,7 +151,7 @@ static void finish_when_drained(cr_child *child) {
     finish(child);
 }
 
-static void begin_ending(cr_child *child) {
+void cr_child_ask(cr_child *child) {
   if (child->phase != CR_CHILD_RUNNING) return;
   enter(child, CR_CHILD_ASKED);
   /* What is queued is still owed to the child; its input closes after that. */
@@ -193,14 +159,14 @@ static void begin_ending(cr_child *child) {
   cr_connection_set_timer(child->connection, cr_loop_now(child->connection->loop) + child->grace);
 }
 
-static void kill_now(cr_child *child) {
+void cr_child_kill_now(cr_child *child) {
   if (!cr_child_runs(child->phase)) return;
   if (child->phase != CR_CHILD_KILLED) enter(child, CR_CHILD_KILLED);
   signal_group(child, SIGKILL);
 }
 
 static void on_timer(cr_connection *connection) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   bool drains = child->phase == CR_CHILD_DRAINING;
   if (drains && connection->paused) {
     /* What it left in the pipe is still wanted, later. */
@@ -213,7 +179,7 @@ static void on_timer(cr_connection *connection) {
     signal_group(child, SIGTERM);
     cr_connection_set_timer(connection, cr_loop_now(connection->loop) + child->grace);
   } else {
-    kill_now(child);
+    cr_child_kill_now(child);
   }
 }
 
@@ -268,7 +234,7 @@ static void on_output(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer
   if (child->phase == CR_CHILD_DRAINING)
     finish_when_drained(child);
   else
-    begin_ending(child); /* a server that can't answer any more is of no use */
+    cr_child_ask(child); /* a server that can't answer any more is of no use */
 }
 
 static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
@@ -281,7 +247,7 @@ static void on_log(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     if (is_closed(child)) return;
     if (cr_chatter_came(&child->chatter, CR_CHATTER_LOG, (size_t)count, 0, now_of(child)))
       uv_read_stop(stream);
-    look_later(child);
+    cr_child_look_later(child);
     return;
   }
   close_pipe(&child->log);
@@ -302,11 +268,11 @@ static size_t bytes_of(const uv_buf_t *pieces, unsigned count) {
 /* A child that closed its input takes no more, but may still have something to say; so what is
  * written counts as written, and the child is asked to end. */
 static ssize_t try_write(cr_connection *connection, const uv_buf_t *pieces, unsigned count) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (!is_open(&child->input)) return (ssize_t)bytes_of(pieces, count);
   int taken = uv_try_write((uv_stream_t *)&child->input, pieces, count);
   if (taken >= 0 || taken == UV_EAGAIN) return taken;
-  begin_ending(child);
+  cr_child_ask(child);
   return (ssize_t)bytes_of(pieces, count);
 }
 
@@ -315,36 +281,36 @@ static ssize_t try_write(cr_connection *connection, const uv_buf_t *pieces, unsi
 static void on_written(uv_write_t *request, int status) {
   cr_child *child = request->data;
   if (!is_open(&child->input)) return;
-  if (status < 0) begin_ending(child);
+  if (status < 0) cr_child_ask(child);
   child->connection->transport->wrote(child->connection, 0);
 }
 
 static int write_all(cr_connection *connection, uv_write_t *request, const uv_buf_t *pieces,
                      unsigned count) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   request->data = child;
   return uv_write(request, (uv_stream_t *)&child->input, pieces, count, on_written);
 }
 
 static int read_start(cr_connection *connection) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (!is_open(&child->output)) return 0;
   int status = uv_read_start((uv_stream_t *)&child->output, lend_buffer, on_output);
   return status == UV_EALREADY ? 0 : status;
 }
 
 static void read_stop(cr_connection *connection) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (is_open(&child->output)) uv_read_stop((uv_stream_t *)&child->output);
 }
 
 static void shut_input(cr_connection *connection) {
-  close_pipe(&child_of(connection)->input);
+  close_pipe(&cr_child_of(connection)->input);
 }
 
 static void close_child(cr_connection *connection, bool reset) {
   (void)reset;
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   cr_loop_stop_timer(connection->loop, &child->look.timer);
   if (cr_child_runs(child->phase)) {
     enter(child, CR_CHILD_ABANDONED);
@@ -372,12 +338,12 @@ static const cr_transport transport = {
 /* ---- Protocol ---- */
 
 static size_t on_read(cr_connection *connection, cwire_span bytes) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (!cr_lines_feed(&child->lines, bytes, &output_lines, connection)) {
     child->error = cr_error_reason(CR_REASON_LINE_TOO_LONG);
     cr_lines_free(&child->lines);
     close_pipe(&child->output);
-    kill_now(child);
+    cr_child_kill_now(child);
     finish_when_drained(child);
   }
   return bytes.length;
@@ -391,13 +357,13 @@ static void on_drained(cr_connection *connection) {
 
 /* Only a child that could not be started asks for this. */
 static void on_run(cr_connection *connection) {
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   if (child->phase == CR_CHILD_FAILED) cr_connection_close(connection, child->error);
 }
 
 static void on_closed(cr_connection *connection, cr_error error) {
   (void)error;
-  cr_child *child = child_of(connection);
+  cr_child *child = cr_child_of(connection);
   cr_loop *loop = connection->loop;
   report_dropped(child);
   connection->state = NULL;
@@ -417,12 +383,7 @@ static const cr_protocol protocol = {
     .closed = on_closed,
 };
 
-/* ---- For policy ---- */
-
-static cr_child *find(cr_loop *loop, cr_id id) {
-  cr_connection *connection = cr_connection_find(loop, id);
-  return connection == NULL || connection->kind != CR_KIND_CHILD ? NULL : child_of(connection);
-}
+/* ---- Starting ---- */
 
 static void open_pipe(uv_loop_t *loop, cr_child *child, uv_pipe_t *pipe) {
   uv_pipe_init(loop, pipe, 0);
@@ -492,59 +453,4 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
     cr_connection_defer(connection);
   }
   return cr_connection_id(connection);
-}
-
-cr_write cr_child_write(cr_loop *loop, cr_id id, const cwire_span *pieces, size_t count) {
-  cr_child *child = find(loop, id);
-  if (child == NULL || child->phase != CR_CHILD_RUNNING) return CR_WRITE_STALE;
-  enum { BATCH = 16 };
-  cr_write result = CR_WRITE_OK;
-  while (count > 0) {
-    cr_piece batch[BATCH];
-    size_t taken = count < BATCH ? count : BATCH;
-    for (size_t i = 0; i < taken; i++)
-      batch[i] = cr_piece_span(pieces[i]);
-    result = cr_connection_write(child->connection, batch, taken);
-    if (result == CR_WRITE_STALE) break;
-    pieces += taken;
-    count -= taken;
-  }
-  return result;
-}
-
-size_t cr_child_unread(cr_loop *loop, cr_id id) {
-  cr_child *child = find(loop, id);
-  if (child == NULL || child->phase != CR_CHILD_RUNNING) return 0;
-  uv_os_fd_t input;
-  int unread = 0;
-  if (uv_fileno((const uv_handle_t *)&child->input, &input) != 0) return 0;
-  /* Linux says of either end of a pipe what lies in it. */
-  if (ioctl(input, FIONREAD, &unread) != 0 || unread < 0) return 0;
-  return (size_t)unread;
-}
-
-bool cr_child_chatters(cr_loop *loop, cr_id id, size_t bytes) {
-  cr_child *child = find(loop, id);
-  if (child == NULL) return true;
-  uint64_t now = cr_loop_now(loop);
-  bool allowed = cr_chatter_allows(&child->chatter, bytes, now);
-  if (cr_chatter_came(&child->chatter, CR_CHATTER_OUTPUT, bytes, 1, now))
-    cr_connection_hold(child->connection, true);
-  look_later(child);
-  return allowed;
-}
-
-void cr_child_close(cr_loop *loop, cr_id id) {
-  cr_child *child = find(loop, id);
-  if (child != NULL) begin_ending(child);
-}
-
-void cr_child_kill(cr_loop *loop, cr_id id) {
-  cr_child *child = find(loop, id);
-  if (child != NULL) kill_now(child);
-}
-
-int64_t cr_child_pid(cr_loop *loop, cr_id id) {
-  cr_child *child = find(loop, id);
-  return child == NULL || child->pid <= 0 ? -1 : child->pid;
 }
