@@ -68,7 +68,9 @@ final class BenchUpstream {
     }
   }
 
-  convenience init(_ kind: Kind, named alias: String = "a") { self.init(alias, kind.revision, over: kind.transport) }
+  convenience init(_ kind: Kind, _ options: JSONValue = [:]) {
+    self.init("a", kind.revision, over: kind.transport, options)
+  }
 
   var era: Era { revision.era }
 

@@ -1,0 +1,76 @@
+import MCP
+import Testing
+
+@testable import WorkerBench
+
+/// What servers say of no call: changes of lists and resources, and log lines.
+@Suite("News of servers")
+struct NewsTests {
+  private static let changed = "notifications/tools/list_changed"
+  private static let shout: JSONValue = ["name": "shout", "inputSchema": ["type": "object"]]
+
+  private func count(_ method: String, in messages: [JSONValue]) -> Int {
+    messages.count { $0["method"].string == method }
+  }
+
+  @Test("A changed list is told once to every client that listens, and served", arguments: BenchUpstream.kinds)
+  func lists(_ kind: BenchUpstream.Kind) throws {
+    let server = BenchUpstream(kind)
+    let bench = try WorkerBench(server)
+    let (session, socket) = (try bench.client(), try bench.client(over: .webSocket))
+    let stream = session.listen()
+    let modern = try bench.client(.newest)
+    let listen = modern.request("subscriptions/listen", ["notifications": ["toolsListChanged": true]])
+    bench.advance(milliseconds: 2000)
+    let before = count(Self.changed, in: stream.messages)
+    server.tools.append(Self.shout)
+    server.notify(Self.changed)
+    bench.advance(milliseconds: 2000)
+    #expect(count(Self.changed, in: stream.messages) == before + 1)
+    #expect(count(Self.changed, in: socket.heard) == before + 1)
+    #expect(count(Self.changed, in: listen.messages) == before + 1)
+    for client in [session, socket, modern] {
+      #expect(client.request("tools/list").result["tools"].items.map { $0["name"] } == ["a__echo", "a__shout"])
+    }
+  }
+
+  @Test("A reload that adds a server is told once")
+  func reload() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(over: .webSocket)
+    let added = BenchUpstream("b")
+    try bench.reload(server, added)
+    bench.advance(milliseconds: 3000)
+    #expect(count(Self.changed, in: client.heard) == 1)
+    #expect(client.request("tools/list").result["tools"].items.map { $0["name"] } == ["a__echo", "b__echo"])
+  }
+
+  @Test("An update of a resource reaches who subscribed to it, and nobody else", arguments: BenchUpstream.kinds)
+  func updates(_ kind: BenchUpstream.Kind) throws {
+    // One conversation for all clients: whose the news are is the gateway's to know.
+    let server = BenchUpstream(kind, ["isolation": "shared"])
+    let bench = try WorkerBench(server)
+    let (reader, other) = (try bench.client(over: .webSocket), try bench.client(over: .webSocket))
+    #expect(reader.request("resources/subscribe", ["uri": "test://a"]).result == [:])
+    bench.advance(milliseconds: 1000)
+    server.notify("notifications/resources/updated", ["uri": "test://a"])
+    bench.advance(milliseconds: 1000)
+    #expect(Set(reader.heard.compactMap { $0["params"]["uri"].string }) == ["test://a"])
+    #expect(count("notifications/resources/updated", in: other.heard) == 0)
+  }
+
+  @Test("A log line of a call comes with it, if the client wants to hear of its level", arguments: BenchUpstream.kinds)
+  func logs(_ kind: BenchUpstream.Kind) throws {
+    let server = BenchUpstream(kind)
+    let bench = try WorkerBench(server)
+    let client = try bench.client()
+    #expect(client.request("logging/setLevel", ["level": "warning"]).result == [:])
+    let call = client.call("a__echo")
+    let request = try server.next()
+    request.notify("notifications/message", ["level": "info", "data": "quiet"])
+    request.notify("notifications/message", ["level": "error", "data": "loud"])
+    request.answer(["content": []])
+    #expect(call.messages.map { $0["params"]["data"] } == ["loud"])
+  }
+}
