@@ -25,6 +25,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   let place = WorkerPlace()
 
   let delivery: Delivery
+  let admission = Admission()
   var exchanges: ExchangeTable
   var reverses: ReverseTable
   /// What this worker has of each upstream, by the id of the cluster.

@@ -72,7 +72,6 @@ extension Worker {
       let error = GatewayError(.overloaded, message: "this WebSocket has \(Self.listensPerSocket) listens already")
       return refuse(path, error, id: envelope.id, .modern)
     }
-    guard !gateway.isEnding else { return refuse(path, GatewayError(.draining), id: envelope.id, .modern) }
     let catalogue = gateway.catalogue(of: .modern)
     var filter = asked.honoured(by: catalogue.offer(view).capabilities)
     var resources: [[UInt8]: Subscription] = [:]

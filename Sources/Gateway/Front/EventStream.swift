@@ -10,7 +10,9 @@ extension Worker {
     guard let text = head.header(.mcpSessionID) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
-    guard let session = session(text, of: connection, view, id: nil) else { return }
+    guard let session = session(text, of: connection, view, id: nil),
+      admits(.stream, .post(connection), .streamableHTTP, session, id: nil, .legacy)
+    else { return }
     session.touch(now: now)
     if let lastEventID = head.header(.lastEventID) { return resume(connection, session, lastEventID.array) }
     listen(connection, session)
@@ -156,12 +158,11 @@ extension Worker {
     guard Accept(head).contains(.eventStream) || head.header(.accept) == nil else {
       return refuse(connection, GatewayError(.notAcceptable), id: nil, .legacy)
     }
+    guard admits(.opening, .post(connection), .eventStream, nil, id: nil, .legacy) else { return }
     let session = Session(
       id: SessionID(worker: UInt8(index)), party: party(of: connection), view: .all,
       handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: now)
-    guard !gateway.isDraining, admit(session) else {
-      return refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: nil, .legacy)
-    }
+    guard takeIn(session) else { return refuse(connection, Admission.sessionLimit, id: nil, .legacy) }
     _ = session.withState { $0.log.open(.standalone, connection) }
     beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
@@ -189,11 +190,19 @@ extension Worker {
     let envelopes = requestScanner
     let envelope = envelopes.scan(body, depth: settings.depth)
     if let fault = GatewayError(fault: envelope) { return refuse(connection, fault, id: envelope.id, .legacy) }
+    let kind = Arrival.Kind(envelope)
+    let arrival = Arrival(kind: kind, transport: .eventStream, connection: connection, session: session)
+    var isParked = false
+    switch judge(arrival, session.view) {
+    case .admit: break
+    case .park: isParked = true
+    case .refuse(let error): return refuse(connection, error, id: envelope.id, .legacy)
+    }
     respond(
       connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes)
     switch envelope.kind {
     case .request where envelope.method == .initialize:
-      initializeEventStream(session, envelope)
+      initializeEventStream(session, envelope, isParked: isParked)
     case .request: serve(.eventStream, session, session.view, envelope, session.revision)
     case .notification: clientNotified(session, envelope)
     case .result, .error: clientResponded(session, envelope)
@@ -202,9 +211,9 @@ extension Worker {
   }
 
   /// The handshake comes after the stream: what the client said is kept beside the session.
-  private func initializeEventStream(_ session: Session, _ envelope: Envelope) {
+  private func initializeEventStream(_ session: Session, _ envelope: Envelope, isParked: Bool) {
     shakeHands(session, envelope.requestedRevision, envelope)
-    guard awaitsFaces(session.view) else {
+    guard isParked else {
       writeInitializeResult(envelope, session)
       emit(bodyBytes, to: session)
       return

@@ -96,6 +96,7 @@ extension Worker {
     case .modern:
       serveModern(connection, view, head, envelope)
     case .modernNotification(let method):
+      guard admits(.notification, .post(connection), .streamableHTTP, nil, id: nil, .modern) else { return }
       accept(connection)
       guard method == .other else { return }
       clientParameters = MirroredLine.ofOther(head)

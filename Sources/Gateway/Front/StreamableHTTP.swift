@@ -11,9 +11,12 @@ extension Worker {
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope,
     _ revision: Revision
   ) {
-    guard !gateway.isEnding else {
-      return refuse(
-        connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: envelope.id, .legacy)
+    let arrival = Arrival(kind: .opening, transport: .streamableHTTP, connection: connection, session: nil)
+    var isParked = false
+    switch judge(arrival, view) {
+    case .admit: break
+    case .park: isParked = true
+    case .refuse(let error): return refuse(connection, error, id: envelope.id, .legacy)
     }
     let known = head.header(.mcpSessionID)
     var former: Session?
@@ -24,11 +27,10 @@ extension Worker {
       guard former != nil else { return }
     }
     guard let session = makeSession(for: party(of: connection), view, envelope, revision) else {
-      return refuse(
-        connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
+      return refuse(connection, Admission.sessionLimit, id: envelope.id, .legacy)
     }
     if let former, let known { terminate(former, known) }
-    guard awaitsFaces(view) else { return opened(connection, session, envelope) { append(ticketOf: session, to: &$0) } }
+    guard isParked else { return opened(connection, session, envelope) { append(ticketOf: session, to: &$0) } }
     let message = envelope.message.array
     whenFacesAreKnown(view) { worker in
       let envelopes = worker.requestScanner
@@ -67,19 +69,7 @@ extension Worker {
       id: SessionID(worker: UInt8(index)), party: party, view: view,
       handshake: Session.Handshake(revision, envelope), transport,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
-    return admit(session) ? session : nil
-  }
-
-  /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.
-  func admit(_ session: Session) -> Bool {
-    session.hears(after: gateway.listNews.last)
-    switch gateway.sessions.insert(session, now: now) {
-    case .admitted: return true
-    case .inPlaceOf(let other):
-      if let unused = gateway.sessions.find(other) { end(unused) }
-      return true
-    case .full: return false
-    }
+    return takeIn(session) ? session : nil
   }
 
   /// The InitializeResult, in body scratch.
@@ -106,6 +96,8 @@ extension Worker {
       return refuse(connection, GatewayError(.sessionMissing), id: envelope.id, .legacy)
     }
     guard let session = session(text, of: connection, view, id: envelope.id) else { return }
+    let kind = Arrival.Kind(envelope)
+    guard admits(kind, .post(connection), .streamableHTTP, session, id: envelope.id, .legacy) else { return }
     session.touch(now: now)
     switch envelope.kind {
     case .request:

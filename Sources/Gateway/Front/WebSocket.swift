@@ -8,9 +8,7 @@ extension Worker {
 
   /// Answers the upgrade; Host and Origin have been checked.
   func openSocket(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard !gateway.isDraining else {
-      return refuse(connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: nil, .legacy)
-    }
+    guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
     guard loop.acceptWebSocket(connection, head, settings.socketSettings, subprotocol: Self.subprotocol) else { return }
     loop.setTag(connection, tag(.socket, UInt64(sockets.make(connection, view))))
   }
@@ -20,7 +18,9 @@ extension Worker {
     let reply = SocketReply(connection: socket.connection, isBinary: binary)
     let envelopes = requestScanner
     let envelope = envelopes.scan(message, depth: settings.depth)
-    switch Inbound.classify(envelope) {
+    let inbound = Inbound.classify(envelope)
+    guard admits(inbound, reply, socket.session, envelope) else { return }
+    switch inbound {
     case .modern(.subscriptionsListen):
       listen(.socket(reply), socket.view, envelope)
     case .modern:
@@ -51,6 +51,20 @@ extension Worker {
     }
   }
 
+  /// Whether what a message begins is begun; a session that it opens is asked for later.
+  private func admits(_ inbound: Inbound, _ reply: SocketReply, _ session: Session?, _ envelope: Envelope) -> Bool {
+    let kind: Arrival.Kind
+    var era = Era.legacy
+    switch inbound {
+    case .modern(.subscriptionsListen): (kind, era) = (.listen, .modern)
+    case .modern: (kind, era) = (.request(envelope.method), .modern)
+    case .legacyInitialize where session == nil: return true
+    case .reject, .stream, .terminate: return true
+    default: kind = Arrival.Kind(envelope)
+    }
+    return admits(kind, .socket(reply), .webSocket, session, id: envelope.id, era)
+  }
+
   private func refuseEarly(_ reply: SocketReply, _ id: RawSpan?) {
     refuse(reply, GatewayError(.sessionMissing, message: "Bad request: initialize comes first"), id: id, .legacy)
   }
@@ -64,16 +78,21 @@ extension Worker {
       writeInitializeResult(envelope, session)
       return send(bodyBytes, reply)
     }
-    guard !gateway.isDraining else { return refuse(reply, GatewayError(.draining), id: envelope.id, .legacy) }
+    let arrival = Arrival(kind: .opening, transport: .webSocket, connection: socket.connection, session: nil)
+    var isParked = false
+    switch judge(arrival, socket.view) {
+    case .admit: break
+    case .park: isParked = true
+    case .refuse(let error): return refuse(reply, error, id: envelope.id, .legacy)
+    }
     guard
       let session = makeSession(
         for: party(of: socket.connection), socket.view, envelope, revision, .socket(socket.connection))
     else {
-      return refuse(
-        reply, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: envelope.id, .legacy)
+      return refuse(reply, Admission.sessionLimit, id: envelope.id, .legacy)
     }
     sockets.open(session, at: place)
-    guard awaitsFaces(socket.view) else {
+    guard isParked else {
       writeInitializeResult(envelope, session)
       return send(bodyBytes, reply)
     }
@@ -190,7 +209,7 @@ extension Worker {
 
   /// `/debug/echo`: what comes goes back as it came.
   func openEcho(_ connection: ConnectionID, _ head: RequestHead) {
-    guard !gateway.isDraining else { return refuse(connection, GatewayError(.draining), id: nil, .legacy) }
+    guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
     guard loop.acceptWebSocket(connection, head, settings.echoSettings, subprotocol: Self.subprotocol) else { return }
     loop.setTag(connection, tag(.echo, UInt64(sockets.make(connection, .all))))
   }

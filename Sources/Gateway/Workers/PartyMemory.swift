@@ -19,7 +19,7 @@ final class PartyMemory {
   /// Takes memory that is kept for a party until `giveBack`, on account of that loop. Why not, if it can't be had.
   func take(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
     guard !loop.isShedding else {
-      return GatewayError(.overloaded, message: "the gateway is short of memory", retryAfterMilliseconds: 1000)
+      return .shortOfMemory
     }
     guard takeMore(bytes, for: party, on: home) != nil else { return nil }
     makeRoom?()
@@ -49,5 +49,11 @@ final class PartyMemory {
     guard bytes > 0 else { return }
     group.holdings.give(bytes, of: party)
     group.hold(-bytes, on: home)
+  }
+}
+
+extension GatewayError {
+  static var shortOfMemory: GatewayError {
+    GatewayError(.overloaded, message: "the gateway is short of memory", retryAfterMilliseconds: 1000)
   }
 }

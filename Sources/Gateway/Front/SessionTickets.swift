@@ -9,10 +9,7 @@ extension Worker {
     case found(Session)
     /// None of this installation's, ended, too old, somebody else's, or of another path: all the same to who asks.
     case unknown
-    /// There are as many sessions as there may be.
-    case full
-    /// The gateway ends.
-    case ending
+    case refused(GatewayError)
   }
 
   /// The session of Streamable HTTP that a request names, for the one who opened it, on the path that it was opened on.
@@ -23,8 +20,7 @@ extension Worker {
     switch seek(text, of: connection, view) {
     case .found(let session): return session
     case .unknown: refuse(connection, GatewayError(.sessionUnknown), id: id, .legacy)
-    case .full: refuse(connection, GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000), id: id, .legacy)
-    case .ending: refuse(connection, GatewayError(.draining, retryAfterMilliseconds: 1000), id: id, .legacy)
+    case .refused(let error): refuse(connection, error, id: id, .legacy)
     }
     return nil
   }
@@ -58,19 +54,20 @@ extension Worker {
   }
 
   private func makeAnew(_ ticket: SessionTicket, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
-    guard !gateway.isEnding else { return .ending }
+    let arrival = Arrival(kind: .resumption, transport: .streamableHTTP, connection: connection, session: nil)
+    if case .refuse(let error) = judge(arrival, view) { return .refused(error) }
     let session = Session(
       id: ticket.id.kept(by: UInt8(index)), party: party(of: connection), view: view,
       handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     session.note(ticket.lists)
     if awaitsFaces(view) { control?.expectLegacy(view) {} }
-    switch gateway.inheritance.adopt(session, into: gateway.sessions, now: now, { admit(session) }) {
+    switch gateway.inheritance.adopt(session, into: gateway.sessions, now: now, { takeIn(session) }) {
     case .made(let bequest):
       settle(bequest, of: session)
       return .found(session)
     case .found(let other): return .found(other)
-    case .full: return .full
+    case .full: return .refused(Admission.sessionLimit)
     }
   }
 
@@ -110,6 +107,7 @@ extension Worker {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     let session = gateway.sessions.find(ticket.id)
+    guard admits(.termination, .post(connection), .streamableHTTP, session, id: nil, .legacy) else { return }
     let isHere = session.map { $0.isFor(principal, view) } ?? false
     guard isHere || isGood(ticket, for: principal, view) else {
       return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)

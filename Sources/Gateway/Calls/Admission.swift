@@ -1,0 +1,136 @@
+import MCP
+import Reactor
+import Wire
+
+/// What a client begins, as far as it matters to whether it may.
+struct Arrival {
+  enum Kind: Equatable, Sendable {
+    case request(Method)
+    case notification
+    /// To what a server has asked.
+    case response
+    case batch
+    /// A session that there is not yet: by `initialize`, or by the stream of HTTP+SSE.
+    case opening
+    /// A session that is known elsewhere, or was, is gone on with here.
+    case resumption
+    case listen
+    /// The stream of a session, for messages of no call.
+    case stream
+    case webSocket
+    case termination
+
+    /// What a message is, once it is known that it is well formed.
+    init(_ envelope: Envelope) {
+      self =
+        switch envelope.kind {
+        case .request: .request(envelope.method)
+        case .result, .error: .response
+        case .batch: .batch
+        case .notification, .invalid: .notification
+        }
+    }
+  }
+
+  var kind: Kind
+  var transport: TransportKind
+  /// Over which it comes. Who asks there can be found while it is in hand: `WorkerContext.party(of:)`.
+  var connection: ConnectionID
+  var session: Session?
+
+  /// Nobody waits for an answer to it that could say no.
+  var isUnanswered: Bool { transport == .webSocket && (kind == .notification || kind == .response) }
+}
+
+/// Whether what a client begins is begun: asked once for each thing, however it came and before anything is done for it. What
+/// limits clients is looked at here and nowhere else; one for each worker.
+struct Admission {
+  enum Decision {
+    case admit
+    /// It is begun, and answered later: what the answer has to say is not known yet.
+    case park
+    case refuse(GatewayError)
+  }
+
+  /// How the gateway fares. Asked for where it matters.
+  struct Condition: Equatable, Sendable {
+    /// Nothing is begun that another process could begin.
+    var isDraining = false
+    /// There is no other process.
+    var isEnding = false
+    var isShortOfMemory = false
+    /// It is being found out what a server is that the client looks at.
+    var awaitsFaces = false
+  }
+
+  static var sessionLimit: GatewayError { GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000) }
+  private static var draining: GatewayError { GatewayError(.draining, retryAfterMilliseconds: 1000) }
+
+  func judge(_ arrival: Arrival, _ condition: () -> Condition) -> Decision {
+    switch arrival.kind {
+    case .notification, .response, .batch, .stream, .termination:
+      return .admit
+    case .request(let method):
+      // The handshake of HTTP+SSE comes after its session.
+      guard method == .initialize, arrival.transport == .eventStream else { return .admit }
+      return condition().awaitsFaces ? .park : .admit
+    case .opening:
+      return judgeOpening(arrival.transport, condition())
+    case .resumption:
+      return condition().isEnding ? .refuse(Self.draining) : .admit
+    case .listen:
+      let condition = condition()
+      if condition.isEnding { return .refuse(GatewayError(.draining)) }
+      return condition.isShortOfMemory ? .refuse(.shortOfMemory) : .admit
+    case .webSocket:
+      return condition().isDraining ? .refuse(Self.draining) : .admit
+    }
+  }
+
+  private func judgeOpening(_ transport: TransportKind, _ condition: Condition) -> Decision {
+    switch transport {
+    case .streamableHTTP:
+      // With a successor it is the same to a client whose process opens its session.
+      if condition.isEnding { return .refuse(Self.draining) }
+    case .eventStream:
+      return condition.isDraining ? .refuse(Self.sessionLimit) : .admit
+    case .webSocket:
+      if condition.isDraining { return .refuse(GatewayError(.draining)) }
+    }
+    return condition.awaitsFaces ? .park : .admit
+  }
+}
+
+extension Worker {
+  /// Whether a client may begin that. If not it has been told so, in an answer with that id.
+  func admits(
+    _ kind: Arrival.Kind, _ path: ReplyPath, _ transport: TransportKind, _ session: Session?, id: RawSpan?, _ era: Era
+  ) -> Bool {
+    let arrival = Arrival(kind: kind, transport: transport, connection: path.connection, session: session)
+    guard case .refuse(let error) = judge(arrival, session?.view) else { return true }
+    if !arrival.isUnanswered { refuse(path, error, id: id, era) }
+    return false
+  }
+
+  /// - Parameter view: what its client looks at.
+  func judge(_ arrival: Arrival, _ view: CatalogueView?) -> Admission.Decision {
+    admission.judge(arrival) {
+      Admission.Condition(
+        isDraining: gateway.isDraining, isEnding: gateway.isEnding, isShortOfMemory: loop.isShedding,
+        awaitsFaces: view.map(awaitsFaces) ?? false)
+    }
+  }
+
+  /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.
+  /// False if there are as many as there may be.
+  func takeIn(_ session: Session) -> Bool {
+    session.hears(after: gateway.listNews.last)
+    switch gateway.sessions.insert(session, now: now) {
+    case .admitted: return true
+    case .inPlaceOf(let other):
+      if let unused = gateway.sessions.find(other) { end(unused) }
+      return true
+    case .full: return false
+    }
+  }
+}
