@@ -89,7 +89,7 @@ extension Worker {
     if reader == mine {
       loop.endStream(reader)
     } else {
-      on(reader.worker) { $0.endReading(reader, of: session) }
+      delivery.hand(.endReading(reader, of: session), to: reader.worker)
     }
   }
 

@@ -13,6 +13,10 @@ enum DeliveryLetter: Sendable {
   case resourceUpdated(ResourceUpdate)
   /// The stream that a connection reads has come to its end.
   case endReading(ConnectionID, of: Session)
+  /// Another connection has taken it up.
+  case dropReader(ConnectionID, of: Session)
+  /// The session is gone.
+  case sessionEnded(ConnectionID, of: Session)
   /// There is more to tell in the next turn.
   case goOn
 }
@@ -50,6 +54,8 @@ final class Delivery: LetterReader {
     case .listsChanged(let change): tell(ListRound(change, on: worker))
     case .resourceUpdated(let update): worker.tellListens(update)
     case .endReading(let reader, let session): worker.endReading(reader, of: session)
+    case .dropReader(let reader, let session): worker.dropReader(reader, of: session)
+    case .sessionEnded(let reader, let session): worker.sendAwayFromEnded(reader, of: session)
     case .goOn: if fanOut.goOn(now: context.now) { send(.goOn, to: context.index) }
     }
   }

@@ -11,14 +11,7 @@ extension Worker {
     let id = session.id
     // Closed before the sweep, so that nothing opens behind it.
     let open = left.upstreams.compactMap { upstream in upstream.close().map { (upstream.cluster, $0) } }
-    for reader in left.readers {
-      on(reader.worker) { worker in
-        if worker.isClosing, worker.streamReaders[reader] === session {
-          worker.writeRetry(reader, worker.drainedRetry())
-        }
-        worker.endReading(reader, of: session)
-      }
-    }
+    for reader in left.readers { delivery.hand(.sessionEnded(reader, of: session), to: reader.worker) }
     if let socket = session.socket {
       // All that a WebSocket has under way is with the worker that holds it.
       on(socket.worker) { $0.abandonCalls(of: id) }
@@ -28,6 +21,12 @@ extension Worker {
     for (cluster, open) in open { end(open, cluster) }
     if session.overlay != nil { control?.forgetOverlay(of: id) }
     if !left.subscriptions.isEmpty { end(left.subscriptions, of: session) }
+  }
+
+  /// A stream of this worker's whose session has ended, behind all that was told on it.
+  func sendAwayFromEnded(_ reader: ConnectionID, of session: Session) {
+    if isClosing, streamReaders[reader] === session { writeRetry(reader, drainedRetry()) }
+    endReading(reader, of: session)
   }
 
   private func end(_ subscriptions: [[UInt8]: Subscription], of session: Session) {

@@ -79,7 +79,7 @@ extension Worker {
         connection, GatewayError(.notResumable, message: "the stream has ended: nothing follows that event"), id: nil,
         .legacy)
     case .replay(let events, _, let ended, let replaced):
-      if let replaced { dropReader(replaced, of: session) }
+      if let replaced { delivery.hand(.dropReader(replaced, of: session), to: replaced.worker) }
       beginReading(connection, session)
       for event in events { write(event, on: connection) }
       if events.isEmpty { writeFirstByte(connection) }
@@ -123,18 +123,16 @@ extension Worker {
   }
 
   /// A stream was taken up by another connection: the old one, dead or not, is closed.
-  private func dropReader(_ reader: ConnectionID, of session: Session) {
-    on(reader.worker) { worker in
-      let calls = worker.exchanges.ids {
-        if case .post(reader) = $0.origin { $0.session === session } else { false }
-      }
-      // The connection may be at another request by now.
-      guard worker.streamReaders[reader] === session || !calls.isEmpty else { return }
-      worker.streamReaders[reader] = nil
-      worker.loop.setTag(reader, 0)
-      worker.loop.abort(reader)
-      for call in calls { worker.clientGone(call) }
+  func dropReader(_ reader: ConnectionID, of session: Session) {
+    let calls = exchanges.ids {
+      if case .post(reader) = $0.origin { $0.session === session } else { false }
     }
+    // The connection may be at another request by now.
+    guard streamReaders[reader] === session || !calls.isEmpty else { return }
+    streamReaders[reader] = nil
+    loop.setTag(reader, 0)
+    loop.abort(reader)
+    for call in calls { clientGone(call) }
   }
 
   /// The connection that read a stream is gone.

@@ -247,7 +247,7 @@ extension GatewayState {
       state.log.finish(piece.stream, now: now)
       return reader
     }
-    if let ended { post(to: ended.worker) { $0.endReading(ended, of: session) } }
+    if let ended { deliveryMail.send(.endReading(ended, of: session), to: ended.worker) }
   }
 
   /// An event to the worker that writes its stream, behind those that are on their way.
@@ -285,7 +285,7 @@ extension GatewayState {
           return end.reader
         }
       }
-      for reader in readers { post(to: reader.worker) { $0.endReading(reader, of: session) } }
+      for reader in readers { deliveryMail.send(.endReading(reader, of: session), to: reader.worker) }
     }
     for (session, frame) in held { deliver(frame, session) }
   }
