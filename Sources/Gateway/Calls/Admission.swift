@@ -66,24 +66,29 @@ struct Admission {
   static var sessionLimit: GatewayError { GatewayError(.sessionLimit, retryAfterMilliseconds: 10_000) }
   private static var draining: GatewayError { GatewayError(.draining, retryAfterMilliseconds: 1000) }
 
+  @inline(__always)
   func judge(_ arrival: Arrival, _ condition: () -> Condition) -> Decision {
     switch arrival.kind {
     case .notification, .response, .batch, .stream, .termination:
       return .admit
     case .request(let method):
       // The handshake of HTTP+SSE comes after its session.
-      guard method == .initialize, arrival.transport == .eventStream else { return .admit }
+      guard case .initialize = method, case .eventStream = arrival.transport else { return .admit }
       return condition().awaitsFaces ? .park : .admit
-    case .opening:
-      return judgeOpening(arrival.transport, condition())
-    case .resumption:
-      return condition().isEnding ? .refuse(Self.draining) : .admit
-    case .listen:
-      let condition = condition()
-      if condition.isEnding { return .refuse(GatewayError(.draining)) }
-      return condition.isShortOfMemory ? .refuse(.shortOfMemory) : .admit
-    case .webSocket:
-      return condition().isDraining ? .refuse(Self.draining) : .admit
+    case .opening, .resumption, .listen, .webSocket:
+      return judge(arrival, condition())
+    }
+  }
+
+  /// The same for what lasts.
+  private func judge(_ arrival: Arrival, _ condition: Condition) -> Decision {
+    switch arrival.kind {
+    case .opening: judgeOpening(arrival.transport, condition)
+    case .listen where condition.isEnding: .refuse(GatewayError(.draining))
+    case .listen where condition.isShortOfMemory: .refuse(.shortOfMemory)
+    case .resumption where condition.isEnding: .refuse(Self.draining)
+    case .webSocket where condition.isDraining: .refuse(Self.draining)
+    default: .admit
     }
   }
 
@@ -103,6 +108,7 @@ struct Admission {
 
 extension Worker {
   /// Whether a client may begin that. If not it has been told so, in an answer with that id.
+  @inline(__always)
   func admits(
     _ kind: Arrival.Kind, _ path: ReplyPath, _ transport: TransportKind, _ session: Session?, id: RawSpan?, _ era: Era
   ) -> Bool {
@@ -113,12 +119,15 @@ extension Worker {
   }
 
   /// - Parameter view: what its client looks at.
-  func judge(_ arrival: Arrival, _ view: CatalogueView?) -> Admission.Decision {
-    admission.judge(arrival) {
-      Admission.Condition(
-        isDraining: gateway.isDraining, isEnding: gateway.isEnding, isShortOfMemory: loop.isShedding,
-        awaitsFaces: view.map(awaitsFaces) ?? false)
-    }
+  @inline(__always)
+  func judge(_ arrival: Arrival, _ view: @autoclosure () -> CatalogueView?) -> Admission.Decision {
+    admission.judge(arrival) { condition(of: view()) }
+  }
+
+  private func condition(of view: CatalogueView?) -> Admission.Condition {
+    Admission.Condition(
+      isDraining: gateway.isDraining, isEnding: gateway.isEnding, isShortOfMemory: loop.isShedding,
+      awaitsFaces: view.map(awaitsFaces) ?? false)
   }
 
   /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.

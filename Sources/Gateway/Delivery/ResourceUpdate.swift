@@ -74,7 +74,7 @@ struct ResourceUpdate: Sendable {
 
 /// Those who hear of a change of a resource, one after the other, who named several that it concerns by the nearest. URIs are
 /// compared once for all of a group.
-struct Hearers<Member: Hashable>: Sequence, IteratorProtocol {
+struct Hearers<Member: Hashable> {
   private let uri: [UInt8]
   private let groups: [Audience<Member>.Group]
   private var group = 0
@@ -95,18 +95,27 @@ struct Hearers<Member: Hashable>: Sequence, IteratorProtocol {
     below = groups[number].interest.uri == uri ? nil : groups[number].interest
   }
 
-  mutating func next() -> (member: Member, named: [UInt8], below: ResourceInterest?)? {
-    while group < groups.count {
-      while place < groups[group].members.span {
-        let entry = groups[group].members.entry(at: place)
+  /// Calls `tell` for the next ones. How many those were: fewer than `count` if they were the last.
+  mutating func forNext(
+    _ count: Int, _ tell: (Member, _ named: [UInt8], _ below: ResourceInterest?) -> Void
+  ) -> Int {
+    var told = 0
+    while group < groups.count, told < count {
+      let members = groups[group].members
+      while place < members.span, told < count {
+        let entry = members.entry(at: place)
         place += 1
-        guard let entry, !groups[..<group].contains(where: { $0.members[entry.member] != nil }) else { continue }
-        return (entry.member, entry.name, below)
+        guard let entry, group == 0 || !isNearer(entry.member) else { continue }
+        tell(entry.member, entry.name, below)
+        told += 1
       }
-      enter(group + 1)
+      if place == members.span { enter(group + 1) }
     }
-    return nil
+    return told
   }
+
+  /// Whether a member has named something nearer as well.
+  private func isNearer(_ member: Member) -> Bool { groups[..<group].contains { $0.members[member] != nil } }
 }
 
 /// A notification for all who know the resource by the same name: written once.

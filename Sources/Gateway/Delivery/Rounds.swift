@@ -98,10 +98,8 @@ final class SessionUpdateRound: Round {
   }
 
   func tell(atMost count: Int) -> Int {
-    var told = 0
-    while told < count, let (id, named, below) = hearers.next() {
+    let told = hearers.forNext(count) { id, named, below in
       notifications.tell(id, on: worker) { update.name(for: named, below: below, seeing: $0) }
-      told += 1
     }
     notifications.finish(on: worker)
     return told
@@ -148,21 +146,19 @@ final class ListenUpdateRound: Round {
   }
 
   func tell(atMost count: Int) -> Int {
-    var told = 0
-    while told < count, let (stream, named, below) = hearers.next() {
-      told += 1
+    let (worker, update) = (worker, update)
+    return hearers.forNext(count) { stream, named, below in
       guard let listen = worker.listens[stream], listen.isAcknowledged,
         let name = update.name(for: named, below: below, seeing: listen.view)
-      else { continue }
+      else { return }
       guard let place = notifications.lastIndex(where: { $0.name == name }) else {
         let text = ListenNotification(update, named: name)
         notifications.append((name, text))
         if let text { worker.write(text, on: stream, listen) }
-        continue
+        return
       }
       if let text = notifications[place].text { worker.write(text, on: stream, listen) }
     }
-    return told
   }
 }
 

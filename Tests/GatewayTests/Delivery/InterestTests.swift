@@ -27,10 +27,15 @@ import Wire
     for (name, own) in named { audience.add(name, interest(own), as: Array(name.utf8)) }
     var told: [String] = []
     let update = update(uri, upstream: upstream, claim)
-    for (_, named, below) in update.hearers(among: audience.groups(of: upstream, Array(uri.utf8))) {
-      guard let name = update.name(for: named, below: below, seeing: view) else { continue }
-      told.append(String(decoding: name, as: UTF8.self))
-    }
+    var hearers = update.hearers(among: audience.groups(of: upstream, Array(uri.utf8)))
+    // However many are told at a time.
+    var count = 0
+    repeat {
+      count = hearers.forNext(2) { _, named, below in
+        guard let name = update.name(for: named, below: below, seeing: view) else { return }
+        told.append(String(decoding: name, as: UTF8.self))
+      }
+    } while count == 2
     return told.sorted()
   }
 
@@ -75,7 +80,8 @@ import Wire
     audience.add(3, interest("a://x/y/z"), as: Array("a://x/y/z".utf8))
     var told: [Int: String] = [:]
     let update = update("a://x/y")
-    for (member, named, below) in update.hearers(among: audience.groups(of: 0, Array("a://x/y".utf8))) {
+    var hearers = update.hearers(among: audience.groups(of: 0, Array("a://x/y".utf8)))
+    _ = hearers.forNext(.max) { member, named, below in
       let name = update.name(for: named, below: below, seeing: .all) ?? []
       #expect(told[member] == nil)
       told[member] = String(decoding: name, as: UTF8.self)
