@@ -45,10 +45,10 @@ package final class Gateway {
   ) throws(Failure) {
     self.logger = logger
     let listeners = configuration.listeners
-    // Ids of exchanges have room for so many loops, and the control loop is the last of them.
+    // Ids of calls have room for so many loops, and the control loop is the last of them.
     let allowance = Allowance.ofThisProcess
     let wanted = configuration.workers ?? allowance.processors
-    let count = min(wanted, ExchangeID.workers - 1)
+    let count = min(wanted, SlotLimits.loops - 1)
     if count < wanted { logger.warning("workers is \(count) instead of \(wanted): there can't be more") }
     let sockets = InheritedSockets(inherited)
     self.inherited = sockets

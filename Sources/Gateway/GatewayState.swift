@@ -50,22 +50,14 @@ package final class GatewayState: Sendable {
   let deliveryMail: Mailboxes<DeliveryLetter>
   let listNews = ListNews()
   private let snapshot: Mutex<Catalogues>
-  private let shared: Mutex<[SharedKey: UpstreamSession]>
+  /// What the workers' upstream clients share.
+  let upstream: UpstreamShared
   let interests = Interests()
   /// Workers that accept connections.
   let openDoors = Atomic<Int>(0)
-  /// Workers with calls in flight while draining, and links that are not closed yet.
+  /// Workers with calls in flight while draining.
   let busyWorkers = Atomic<Int>(0)
-  let liveLinks = Atomic<Int>(0)
   private let controlPlane = Mutex<ControlPlane?>(nil)
-
-  /// Whose conversation with an upstream it is, when it is not one client session's.
-  private struct SharedKey: Hashable {
-    var cluster: Int
-    /// nil: everybody's, whoever they are.
-    var abilities: ClientCapabilities?
-    var principal = Principal.anonymous
-  }
 
   init(
     _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool,
@@ -90,7 +82,7 @@ package final class GatewayState: Sendable {
     requestMeta = RequestMeta(Self.identity)
     leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
     snapshot = Mutex(Catalogues(.empty(clusters, settings.configuration)))
-    shared = Mutex([:])
+    upstream = UpstreamShared(group, meta: requestMeta)
   }
 
   /// The `_meta` for a client that wants to hear of logs from this level on.
@@ -184,90 +176,37 @@ package final class GatewayState: Sendable {
 
   // MARK: Conversations that clients share
 
-  func sharedUpstream(_ cluster: Cluster) -> UpstreamSession {
-    upstream(SharedKey(cluster: cluster.id, abilities: nil), cluster, .relayable)
-  }
-
-  /// Clients that are the same principal and can do the same share one.
-  func principalUpstream(
-    _ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities
-  ) -> UpstreamSession {
-    upstream(SharedKey(cluster: cluster.id, abilities: abilities, principal: principal), cluster, abilities)
-  }
-
-  /// The conversation with an upstream that carries a session's calls.
-  func upstream(_ cluster: Cluster, of session: Session) -> UpstreamSession {
+  /// The one that carries a session's calls.
+  func conversation(with cluster: Cluster, of session: Session) -> UpstreamSession {
     switch cluster.isolation {
-    case .shared: sharedUpstream(cluster)
-    case .principal: principalUpstream(cluster, session.principal, abilities: session.abilities)
+    case .shared: upstream.sessions.shared(cluster)
+    case .principal: upstream.sessions.session(cluster, session.principal, abilities: session.abilities)
     case .session: session.upstream(cluster)
     }
   }
 
-  /// That conversation, if there is one.
-  func knownPrincipalUpstream(
-    _ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities
-  ) -> UpstreamSession? {
-    shared.withLock { $0[SharedKey(cluster: cluster.id, abilities: abilities, principal: principal)] }
-  }
-
-  private func upstream(_ key: SharedKey, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
-    shared.withLock { table in
-      if let known = table[key] { return known }
-      let made = UpstreamSession(
-        cluster: cluster, owner: nil, abilities: abilities, isFollowed: key.abilities == nil)
-      // Who was subscribed before the server changed still is.
-      for (other, former) in table
-      where other.abilities == key.abilities && other.principal == key.principal
-        && cluster.takesOver(from: former.cluster)
-      {
-        made.inherit(from: former)
-      }
-      table[key] = made
-      return made
-    }
-  }
-
   /// Whether a session's calls go through a conversation that no client has to itself.
-  func isShared(_ binding: UpstreamSession, with session: Session) -> Bool {
-    let cluster = binding.cluster
-    let key: SharedKey
-    switch cluster.isolation {
-    case .session: return false
-    case .shared: key = SharedKey(cluster: cluster.id)
-    case .principal:
-      key = SharedKey(cluster: cluster.id, abilities: session.abilities, principal: session.principal)
-    }
-    return shared.withLock { $0[key] === binding }
+  func isShared(_ conversation: UpstreamSession, with session: Session) -> Bool {
+    upstream.sessions.isShared(conversation, with: session.principal, abilities: session.abilities)
   }
 
   /// The sessions whose calls go through a conversation that no client has to itself; nil: there are none.
-  func sharers(of binding: UpstreamSession) -> Sharers? {
-    guard binding.cluster.isolation != .session,
-      let key = shared.withLock({ $0.first { $0.value === binding }?.key })
-    else { return nil }
-    let number = binding.cluster.number
+  func sharers(of conversation: UpstreamSession) -> Sharers? {
+    let kin: Sharers.Kin?
+    switch upstream.sessions.sharing(of: conversation) {
+    case .nobody: return nil
+    case .everybody: kin = nil
+    case .those(let principal, let abilities): kin = Sharers.Kin(abilities: abilities, principal: principal)
+    }
+    let number = conversation.cluster.number
     // Sessions are of the legacy era: where a server has a face for that, the other one is not theirs.
-    if !binding.cluster.isSecondFace,
+    if !conversation.cluster.isSecondFace,
       catalogue(of: .legacy).clusters.contains(where: { $0.number == number && $0.isSecondFace })
     {
       return nil
     }
-    return Sharers(
-      upstream: number, kin: key.abilities.map { Sharers.Kin(abilities: $0, principal: key.principal) })
+    return Sharers(upstream: number, kin: kin)
   }
-
-  /// Takes out those of a cluster that is left: to be ended.
-  func takeSharedUpstreams(of cluster: Cluster) -> [UpstreamSession] {
-    shared.withLock { table in
-      let taken = table.filter { $0.key.cluster == cluster.id }
-      for key in taken.keys { table[key] = nil }
-      return Array(taken.values)
-    }
-  }
-
-  /// All of them, for the end.
-  var sharedUpstreams: [UpstreamSession] { shared.withLock { Array($0.values) } }
 }
 
 /// Where a worker is, until it ends. Not a weak reference: with one, every retain of the worker would take the slow way.

@@ -24,14 +24,16 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// Where others find this worker.
   let place = WorkerPlace()
 
+  /// What goes to clients.
   let delivery: Delivery
   let admission = Admission()
-  var exchanges: ExchangeTable
+  /// What goes to servers.
+  let upstream: UpstreamClient
+  // Of that, for the shortest way.
+  let requests: Requests
+  private let exchange: HTTPExchange
+  var calls: CallTable
   var reverses: ReverseTable
-  /// What this worker has of each upstream, by the id of the cluster.
-  var stakes: [PlainKey: UpstreamStake] = [:]
-  var links: [UInt32: Link] = [:]
-  var nextLink: UInt32 = 1
   var tickets = TicketCache()
   /// Client WebSockets.
   var sockets = SocketTable()
@@ -46,12 +48,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var streamReaders: [ConnectionID: Session] = [:]
   /// How many clients of a session wait for what another process has yet to tell of a stream.
   var earlyResumes: [SessionID: Int] = [:]
-  /// Upstream GET streams that this worker reads, by their connection.
-  var upstreamStreams: [ConnectionID: UpstreamStream] = [:]
   /// Origins of the pages whose requests are being answered.
   var browsers: [ConnectionID: [UInt8]] = [:]
-  /// Upstream connections whose answer is known and whose end is awaited, with the time to give up.
-  var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
 
   /// What waits for clients that do not read, though nothing can be paused for them.
   var unread = UnreadResults()
@@ -61,15 +59,12 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   /// URIs that results have named, and whose results.
   var learnedLinks: PrincipalLinks<Principal>
-  /// What answers where no server is configured.
-  var demonstration: DemonstrationServer
   /// Those that accept, with what they are for.
   let listeners: WorkerListeners
   /// The end has come: nothing is started any more.
   var isClosing = false
   /// When those who read event streams are to come back.
   private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
-  var readers: [ResponseReader] = []
   private var sweeping = false
   /// Of the control loop.
   private lazy var memoryWatch = MemoryWatch(context) { [unowned self] in makeRoom($0) }
@@ -89,15 +84,19 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     requestScanner = context.requestScanner
     answerScanner = context.answerScanner
     self.gateway = gateway
-    exchanges = ExchangeTable(worker: index)
+    upstream = UpstreamClient(
+      context, gateway.upstream, DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
+    ) { gateway.suspected($0, $1) }
+    requests = upstream.requests
+    exchange = upstream.http
+    calls = CallTable(worker: index)
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
-    demonstration = DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     delivery = Delivery(context, gateway.deliveryMail)
     unsafe loop.handler = self
     delivery.begin(for: self)
     place.enter(self)
-    context.memory.makeRoom = { [unowned self] in giveUpRequests() }
+    upstream.connect(to: self) { [unowned self] in armSweep() }
   }
 
   deinit {
@@ -118,11 +117,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func peerEnded(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
-    case .exchange:
-      let id = ExchangeID(rawValue: TagKind.value(of: tag))
-      guard exchanges.contains(id) else { return }
+    case .call:
+      let id = CallID(rawValue: TagKind.value(of: tag))
+      guard let call = calls.find(id) else { return }
       // A half-closed legacy client may still read its answer; a modern one that goes away cancels [7.2].
-      if exchanges[id].clientRevision.era == .modern || isStreaming(id) {
+      if call.clientRevision.era == .modern || call.answer.hasBegun {
         clientGone(id)
         loop.abort(connection)
       }
@@ -143,7 +142,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
     if !browsers.isEmpty { browsers[connection] = nil }
     switch TagKind(of: tag) {
-    case .exchange: clientGone(ExchangeID(rawValue: TagKind.value(of: tag)))
+    case .call: clientGone(CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
     case .socket, .echo: socketGone(Int(TagKind.value(of: tag)))
     case .admin: adminService?.ended(connection)
@@ -153,15 +152,14 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func drained(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
-    case .exchange:
-      let id = ExchangeID(rawValue: TagKind.value(of: tag))
-      if exchanges.contains(id) { resumeSource(of: id) }
+    case .call:
+      if let call = calls.find(CallID(rawValue: TagKind.value(of: tag))) { resumeSource(of: call) }
     case .eventStream:
       // The answer of a call may be read here, on another connection than that of its POST.
       guard let session = streamReaders[connection] else { return }
-      for id in exchanges.ids(where: { $0.isPaused && $0.session === session }) { resumeSource(of: id) }
+      resumeSources(of: calls.calls(of: session.id, session.socket))
     case .socket:
-      for id in exchanges.ids(where: { $0.isPaused && $0.isAsked(over: connection) }) { resumeSource(of: id) }
+      resumeSources(of: calls.calls(over: connection))
     case .admin: adminService?.drained(connection)
     default: break
     }
@@ -169,8 +167,8 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
     switch TagKind(of: tag) {
-    case .exchange: responseBegan(ExchangeID(rawValue: TagKind.value(of: tag)), connection, head)
-    case .upstreamStream: upstreamStreamBegan(connection, head)
+    case .request: exchange.began(RequestID(rawValue: TagKind.value(of: tag)), connection, head)
+    case .upstreamStream: upstream.streams.began(connection, head)
     default: break
     }
   }
@@ -179,72 +177,52 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     _ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool
   ) {
     switch TagKind(of: tag) {
-    case .exchange: responsePiece(ExchangeID(rawValue: TagKind.value(of: tag)), connection, piece, last: last, reusable)
-    case .lingering where last: lingeringEnded(connection, reusable: reusable)
-    case .upstreamStream: upstreamStreamPiece(connection, piece, last: last)
+    case .request:
+      exchange.piece(
+        RequestID(rawValue: TagKind.value(of: tag)), connection, piece, last: last, reusable: reusable)
+    case .lingering where last: upstream.requests.lingeringEnded(connection, reusable: reusable)
+    case .upstreamStream: upstream.streams.piece(connection, piece, last: last)
     default: break
     }
   }
 
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
-    switch TagKind(of: tag) {
-    case .exchange: carrierLost(ExchangeID(rawValue: TagKind.value(of: tag)), connection, error, sent: sent)
-    case .idle: stakes[PlainKey(TagKind.value(of: tag))]?.pool.ended(connection, now: now)
-    case .lingering: lingering[connection] = nil
-    case .upstreamStream: upstreamStreamClosed(connection, error)
-    case .link: links[UInt32(TagKind.value(of: tag))]?.died(socketEnd(connection, error))
-    default: break
-    }
+    upstream.upstreamClosed(connection, tag: tag, error, sent: sent)
   }
 
   package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
     switch TagKind(of: tag) {
     case .socket: socketReceived(Int(TagKind.value(of: tag)), message, binary: binary)
     case .echo: loop.sendWebSocket(connection, message, binary: binary)
-    case .link: links[UInt32(TagKind.value(of: tag))]?.received(message)
+    case .link: upstream.links[UInt32(TagKind.value(of: tag))]?.received(message)
     default: break
     }
   }
 
   package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
-    if case .link = TagKind(of: tag) { links[UInt32(TagKind.value(of: tag))]?.opened() }
+    if case .link = TagKind(of: tag) { upstream.links[UInt32(TagKind.value(of: tag))]?.opened() }
   }
 
   package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
-    links[UInt32(TagKind.value(of: tag))]?.received(line)
+    upstream.links[UInt32(TagKind.value(of: tag))]?.received(line)
   }
 
   package func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {
-    links[UInt32(TagKind.value(of: tag))]?.overlong(part, ended: ended)
+    upstream.links[UInt32(TagKind.value(of: tag))]?.overlong(part, ended: ended)
   }
 
   package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {
-    guard let link = links[UInt32(TagKind.value(of: tag))] else { return }
-    // What a server of the legacy era says to a probe is no news.
-    let level: Logger.Level = link.isProbe ? .debug : .info
-    logger.log(level: level, "\(link.cluster.alias): \(line.text)", metadata: ["server": "\(link.cluster.alias)"])
+    upstream.links.childSaid(UInt32(TagKind.value(of: tag)), line)
   }
 
   package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {
-    guard let link = links[UInt32(TagKind.value(of: tag))] else { return }
-    let cluster = link.cluster
-    cluster.droppedLog.lines.add(loss.lines, ordering: .relaxed)
-    cluster.droppedLog.bytes.add(loss.bytes + loss.cut, ordering: .relaxed)
-    logger.warning("\(cluster.alias): \(loss)", metadata: ["server": "\(cluster.alias)"])
+    upstream.links.childDropped(UInt32(TagKind.value(of: tag)), loss)
   }
 
   package func childExited(
     _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
   ) {
-    let number = UInt32(TagKind.value(of: tag))
-    guard let link = links[number] else { return }
-    if error.isLineTooLong {
-      return link.died("wrote a line without an end")
-    }
-    if error.isFailure { link.startFailure = "could not be started: \(error)" }
-    let reason =
-      link.startFailure ?? (signal != 0 ? "was ended by signal \(signal)" : "exited with status \(status)")
-    link.died(reason)
+    upstream.links.childExited(UInt32(TagKind.value(of: tag)), error, status: status, signal: signal)
   }
 
   // MARK: Time
@@ -279,25 +257,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   private func sweep() {
     sweeping = false
     let now = now
-    for id in exchanges.ids(where: { $0.deadline <= now || $0.decideAt <= now }) where exchanges.contains(id) {
-      if exchanges[id].deadline <= now { timeOut(id) } else { decideForEvents(id) }
+    for id in calls.ids(where: { $0.deadline <= now || $0.decideAt <= now }) {
+      guard let call = calls.find(id) else { continue }
+      if call.deadline <= now { timeOut(call) } else { decideForEvents(call) }
     }
-    for (connection, entry) in lingering where entry.until <= now {
-      lingering[connection] = nil
-      loop.abort(connection)
-    }
-    // A listen of the gateway's own has no deadline.
-    if !exchanges.ids(where: { $0.deadline != .max }).isEmpty || !lingering.isEmpty { armSweep() }
-  }
-
-  // MARK: Stock
-
-  func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
-
-  func giveBack(_ reader: ResponseReader) {
-    uncover(reader)
-    reader.reset()
-    if readers.count < 256 { readers.append(reader) }
+    if upstream.sweep() || calls.count > 0 { armSweep() }
   }
 
   /// No JSON-RPC is spoken on the admin listener.
@@ -320,15 +284,6 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   /// The `retry` of a stream that is closed because the gateway ends.
   func drainedRetry() -> UInt64 { reconnection.drained(among: streamCount) }
 
-  // MARK: Upstreams
-
-  func stake(in cluster: Cluster) -> UpstreamStake {
-    if let known = stakes[cluster.stakeKey] { return known }
-    let made = UpstreamStake()
-    stakes[cluster.stakeKey] = made
-    return made
-  }
-
   // MARK: Settings
 
   /// The configuration was read again.
@@ -347,7 +302,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
 
   private func give(_ excess: MemoryGuard.Excess) {
-    giveUpRequests()
+    upstream.requests.giveUpMessages()
     let counts = loop.counts
     let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
     loop.relieve(toBytes: excess.leaves(of: kept))
@@ -396,17 +351,6 @@ extension Worker {
     switch path {
     case .post(let connection): principal(of: connection)
     case .socket(let reply): principal(of: reply.connection)
-    }
-  }
-
-  /// Whose call it is.
-  func principal(of exchange: Exchange) -> Principal {
-    if let session = exchange.session { return session.principal }
-    switch exchange.origin {
-    case .post(let connection): return principal(of: connection)
-    case .socket(let reply): return principal(of: reply.connection)
-    case .notice(let sender): return sender.party.principal
-    default: return .anonymous
     }
   }
 

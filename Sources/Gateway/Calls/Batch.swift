@@ -19,9 +19,8 @@ final class Batch {
     outstanding = requests
   }
 
-  func isAsked(over socket: ConnectionID) -> Bool {
-    if case .socket(let reply) = path { reply.connection == socket } else { false }
-  }
+  /// The WebSocket that it came over.
+  var socket: ConnectionID? { if case .socket(let reply) = path { reply.connection } else { nil } }
 
   /// A notification in the course of one of its calls: the answer to a POST becomes an event stream.
   func notify(_ message: RawSpan, on worker: Worker) {

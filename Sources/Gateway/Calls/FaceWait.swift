@@ -28,12 +28,11 @@ extension Worker {
 
   /// The call of a session that another process has opened, or that did not want to wait any longer for its opening. A client
   /// that can be asked things loses more by translation, so it waits for as long as a server may take to be found out.
-  func awaitFace(of cluster: Cluster, _ exchange: Exchange, _ envelope: Envelope) {
-    exchange.hasAwaitedFace = true
-    let id = exchange.id
-    uncount(id)
+  func awaitFace(of cluster: Cluster, _ call: Call, _ envelope: Envelope) {
+    call.hasAwaitedFace = true
+    let id = call.id
     let request = envelope.message.array
-    let canBeAsked = exchange.session?.abilities.isDisjoint(with: .relayable) == false
+    let canBeAsked = call.session?.abilities.isDisjoint(with: .relayable) == false
     whenFacesAreKnown(.only(upstream: cluster.number), isPatient: canBeAsked) { $0.again(id, request) }
   }
 }

@@ -2,273 +2,187 @@ import MCP
 import Reactor
 import Wire
 
-/// One message from an upstream in the course of a call: the response, or something that comes before it.
-extension Worker {
-  func receive(_ id: ExchangeID, _ message: RawSpan) {
-    guard let exchange = exchanges.find(id) else { return }
-    if case .local(let call) = exchange.origin { return receiveLocal(id, call, message) }
-    let envelopes = answerScanner
-    let envelope = envelopes.scan(message, depth: settings.depth)
-    switch envelope.kind {
-    case .error where repeatsInNewSession(id, envelope):
-      return
-    case .result, .error:
-      guard belongs(envelope, to: id) else { return }
-      deliver(id, envelope)
-    case .notification:
-      receiveNotification(id, envelope)
-    case .request:
-      receiveRequest(id, envelope)
-    case .batch:
-      // Revision 2025-03-26 may batch what it sends [2].
-      for element in Self.elements(of: envelope.message) { receive(id, element.rawBytes) }
-    case .invalid:
-      guard let cluster = exchange.cluster else { return }
-      fail(id, .malformed(cluster, envelope.fault?.text ?? "no JSON-RPC message"))
-    }
+/// What upstreams say, in one place: responses go to the calls that they answer, notifications and requests to whom they
+/// concern, wherever they were said.
+extension Worker: UpstreamDelegate {
+  /// The client's call that a request was made for.
+  func call(of request: UpstreamRequest) -> Call? {
+    guard case .client(let number) = request.owner else { return nil }
+    return calls.find(CallID(rawValue: number))
   }
 
-  /// Copies of an array's elements.
-  static func elements(of array: RawSpan) -> [[UInt8]] {
-    var items = JSON.items(of: array)
-    var elements: [[UInt8]] = []
-    while let item = items.next() { elements.append(array[item.value].array) }
-    return elements
+  func answered(_ request: UpstreamRequest, _ response: Envelope) {
+    if let call = call(of: request) { deliver(call, request, response) } else { requests.end(request) }
   }
 
-  /// On HTTP the exchange says whose the response is; an id of another call is a mistake of the upstream's.
-  private func belongs(_ envelope: Envelope, to id: ExchangeID) -> Bool {
-    guard let token = envelope.id, envelope.idKind == .integer else { return envelope.kind == .error }
-    return ExchangeID(token: token) == id
+  func failed(_ request: UpstreamRequest, _ error: GatewayError) {
+    guard let call = call(of: request) else { return requests.end(request) }
+    if call.answer.isForNobody { end(call, .failed(error.kind)) } else { fail(call, error) }
   }
 
-  private func receiveLocal(_ id: ExchangeID, _ call: LocalCall, _ message: RawSpan) {
-    let exchange = exchanges[id]
-    let envelopes = answerScanner
-    let envelope = envelopes.scan(message, depth: settings.depth)
-    switch envelope.kind {
-    case .error where repeatsInNewSession(id, envelope):
-      return
-    case .result, .error:
-      let bytes = message.array
-      let httpSession = exchange.reader?.httpSession ?? []
-      if exchange.reader?.hasSeveralSessions == true {
-        finish(id)
-        return call.complete(.failed("it answered with two different Mcp-Session-Id fields"))
-      }
-      let status = exchange.reader?.status ?? 0
-      finish(id)
-      call.complete(.message(bytes, status: status, httpSession: httpSession))
-    case .notification:
-      call.onNotification?(message.array)
-    case .request where envelope.method == .ping:
-      if let id = envelope.id { answerUpstream(exchange, result: "{}", to: id) }
-    case .request:
-      answerUpstream(exchange, envelope, code: -32601, "the gateway itself has no \(envelope.methodName.text)")
-    case .batch:
-      for element in Self.elements(of: envelope.message) where exchanges.contains(id) { receive(id, element.rawBytes) }
-    case .invalid where call.onNotification != nil && exchange.reader?.mode == .events:
-      // A stream goes on without what is no message.
-      logger.warning("\(exchange.cluster?.alias ?? "") sent what is no message: \(envelope.fault?.text ?? "")")
-    case .invalid:
-      finish(id)
-      call.complete(.failed(envelope.fault?.text ?? "no JSON-RPC message"))
-    }
-  }
+  // MARK: Notifications and requests
 
-  // MARK: Notifications
-
-  func receiveNotification(_ id: ExchangeID, _ envelope: Envelope) {
-    let exchange = exchanges[id]
-    guard let cluster = exchange.cluster else { return }
-    switch envelope.method {
-    case .notifyProgress:
-      forwardProgress(id, envelope)
+  func said(_ message: Envelope, _ voice: UpstreamVoice) {
+    guard case .notification = message.kind else { return asked(message, voice) }
+    switch message.method {
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-      listChanged(cluster, envelope.method, exchange.binding)
+      if let cluster = voice.cluster { listChanged(cluster, message.method, voice.session) }
     case .notifyResourcesUpdated:
-      resourceUpdated(cluster, envelope, exchange.binding)
-    case .notifyCancelled:
-      cancelReverse(of: id, envelope)
-    case .notifyMessage where !isWanted(envelope, by: id):
-      break
+      if let cluster = voice.cluster { resourceUpdated(cluster, message, voice.session) }
     case .notifyElicitationComplete:
-      let asked = exchange.binding.flatMap { sessionAsked(envelope, in: $0) }
-      guard let asked, asked != exchange.session?.id else { fallthrough }
-      elicitationCompleted(envelope, for: asked)
+      elicitationCompleted(message, voice)
+    case .notifyCancelled:
+      switch voice {
+      case .request(let request): if let call = call(of: request) { cancelReverse(of: call.id, message) }
+      case .link(let link): _ = link.tell(message.message, .only)
+      case .stream: break
+      }
+    case .notifyMessage:
+      logged(message, voice)
+    case .notifyProgress:
+      guard case .request(let request) = voice, let call = call(of: request) else { return relay(message, voice) }
+      forwardProgress(call, request, message)
     default:
-      splice.reset()
-      guard ServerTranslation.notification(envelope, hop(exchange), splice: &splice) else { return }
-      bodyScratch.clear()
-      if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
+      relay(message, voice)
+    }
+  }
+
+  /// A message that is for whoever can hear it: the client of the call, those with calls on the link, or all whose
+  /// conversation it is.
+  private func relay(_ message: Envelope, _ voice: UpstreamVoice) {
+    switch voice {
+    case .request(let request):
+      if let call = call(of: request) { forward(message, in: call) }
+    case .link(let link):
+      if !link.tell(message.message, .everyCaller) { broadcast(message, link.session) }
+    case .stream(_, let session, _):
+      if let session { broadcast(message, session) }
+    }
+  }
+
+  private func logged(_ message: Envelope, _ voice: UpstreamVoice) {
+    switch voice {
+    case .request(let request):
+      if let call = call(of: request), isWanted(message, by: call) { forward(message, in: call) }
+    case .link(let link):
+      let level = LogLevel(token: message.value(Param.level)) ?? .emergency
+      if !link.tell(message.message, .log(level)) { broadcast(message, link.session) }
+    case .stream:
+      relay(message, voice)
     }
   }
 
   /// A modern client hears of a legacy server's logs only if this request asked for them, and from that level on [7.1], a
   /// legacy one from the level on that it set: what others wanted of the same conversation may be more. What a modern server
   /// tells a modern client is between the two.
-  private func isWanted(_ log: Envelope, by id: ExchangeID) -> Bool {
-    let exchange = exchanges[id]
-    let isModern = exchange.clientRevision.era == .modern
-    if isModern, exchange.serverRevision.era == .modern { return true }
-    guard let wanted = isModern ? exchange.logLevel : exchange.session?.withState({ $0.logLevel }) else {
-      return !isModern
-    }
+  private func isWanted(_ log: Envelope, by call: Call) -> Bool {
+    let isModern = call.clientRevision.era == .modern
+    if isModern, call.serverRevision.era == .modern { return true }
+    guard let wanted = isModern ? call.logLevel : call.session?.withState({ $0.logLevel }) else { return !isModern }
     return LogLevel(token: log.value(Param.level)).map { $0 >= wanted } ?? true
   }
 
-  private func forwardProgress(_ id: ExchangeID, _ envelope: Envelope) {
-    let exchange = exchanges[id]
-    exchange.deadline = min(
-      now + settings.callTimeout, exchange.startedAt + settings.callTimeoutCeiling)
-    guard !exchange.progressToken.isEmpty, let token = envelope.value(Param.progressToken),
-      ExchangeID(token: token) == id
+  func forward(_ message: Envelope, in call: Call) {
+    splice.reset()
+    guard ServerTranslation.notification(message, call.hop, splice: &splice) else { return }
+    bodyScratch.clear()
+    if splice.write(message.message, into: &bodyScratch.buffer) { forwardNotification(call, bodyBytes) }
+  }
+
+  private func forwardProgress(_ call: Call, _ request: UpstreamRequest, _ message: Envelope) {
+    call.extend(to: min(now + settings.callTimeout, call.startedAt + settings.callTimeoutCeiling))
+    guard !call.progressToken.isEmpty, let token = message.value(Param.progressToken),
+      RequestID(token: token) == request.id
     else { return }
     splice.reset()
-    let client = exchange.progressToken
     guard
       ServerTranslation.notification(
-        envelope, hop(exchange), progressToken: client.bytes(of: self), splice: &splice)
+        message, call.hop, progressToken: call.progressToken.bytes(of: call), splice: &splice)
     else { return }
     bodyScratch.clear()
-    if splice.write(envelope.message, into: &bodyScratch.buffer) { forwardNotification(id, bodyBytes) }
+    if splice.write(message.message, into: &bodyScratch.buffer) { forwardNotification(call, bodyBytes) }
   }
 
-  /// Writes a message on the stream of its call, which becomes one if it had not begun.
-  func forwardNotification(_ id: ExchangeID, _ message: RawSpan) {
-    let exchange = exchanges[id]
-    switch exchange.origin {
-    case .post(let connection):
-      guard beginEvents(id, connection) else { return }
-      writeEvent(id, message)
-    case .eventStream:
-      guard let session = exchange.session else { return }
-      emit(message, to: session)
-    case .socket(let reply):
-      send(message, SocketReply(connection: reply.connection, isBinary: false), source: id)
-    case .batch(let batch, _):
-      batch.notify(message, on: self)
-    case .nobody:
-      // The client left; if its stream had begun it may come back for what it missed.
-      if case .stream = exchange.answer { writeEvent(id, message) }
-    case .free, .local, .carrying, .notice, .renewal:
-      break
-    }
-  }
-
-  // MARK: Streams of answers
-
-  /// True while the answer goes out as events or in pieces.
-  func isStreaming(_ id: ExchangeID) -> Bool {
-    if case .undecided = exchanges[id].answer { return false }
-    return true
-  }
-
-  /// Turns an undecided answer into an event stream. False if the answer has taken another course.
-  func beginEvents(_ id: ExchangeID, _ connection: ConnectionID) -> Bool {
-    let exchange = exchanges[id]
-    switch exchange.answer {
-    case .stream: return true
-    case .passing: return false
-    case .undecided: break
-    }
-    exchange.decideAt = .max
-    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
-    guard let session = exchange.session, exchange.clientRevision.era == .legacy else {
-      exchange.answer = .stream(0)
-      return true
-    }
-    let retry = exchange.clientRevision.hasPriming ? usualRetry() : nil
-    let gateway = gateway
-    let (number, frame) = session.withState { state in
-      let number = state.log.open(.answer, connection)
-      guard let retry else { return (number, nil as Frame?) }
-      defer { gateway.tell(of: number, in: state, session) }
-      return (number, state.log.prime(number, retry: retry))
-    }
-    exchange.answer = .stream(number)
-    if let frame { loop.writeStream(connection, frame) }
-    return true
-  }
-
-  static let streamHeaders: StaticString = "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
-
-  /// After a second without a word the answer becomes an event stream, so that no proxy in between gives up on it. Where
-  /// the HTTP status is still to tell what the client lacks, that waits longer.
-  func decideForEvents(_ id: ExchangeID) {
-    let exchange = exchanges[id]
-    if mayLackCapability(exchange), now < exchange.startedAt + settings.undecidedTime {
-      exchange.decideAt = exchange.startedAt + settings.undecidedTime
-      return
-    }
-    exchange.decideAt = .max
-    guard case .post(let connection) = exchange.origin else { return }
-    if let reader = exchange.reader {
-      if reader.mode == .json, reader.status != 0 { return }
-      if !reader.collected.isEmpty {
-        // A message is coming in, perhaps the response: clients take a large one as JSON, but not as one event.
-        exchange.decideAt = now + GatewayState.decisionDelay
-        return
+  private func asked(_ question: Envelope, _ voice: UpstreamVoice) {
+    switch voice {
+    case .request(let request):
+      if let call = call(of: request) { receiveRequest(call, request, question) }
+    case .link(let link):
+      guard question.method != .ping else {
+        return upstream.messages.answer(question, link.cluster, link.open, result: "{}")
       }
+      askOutsideCalls(question, link.session, link.open)
+    case .stream(_, let session, let open):
+      if let session, let open { askOutsideCalls(question, session, open) }
     }
-    guard beginEvents(id, connection), !exchange.clientRevision.hasPriming else { return }
-    writeFirstByte(connection)
   }
 
-  /// Whether the call may yet end with -32021, which is to be HTTP 400 [3]: its client is modern and lacks something, of
-  /// which a legacy server was told that clients have it. A modern one that answers in events has decided for itself.
-  private func mayLackCapability(_ exchange: Exchange) -> Bool {
-    guard exchange.clientRevision.era == .modern, exchange.method.allowsInputRequired else { return false }
-    let told: ClientCapabilities
-    if exchange.serverRevision.era == .legacy {
-      told = exchange.binding?.abilities ?? []
-    } else {
-      told = exchange.reader?.mode == .events ? [] : .relayable
+  func asked(_ question: RawSpan, in request: UpstreamRequest, isGuess: Bool) {
+    guard let call = call(of: request) else { return }
+    let envelopes = answerScanner
+    let envelope = envelopes.scan(question, depth: settings.depth)
+    let id = call.id
+    receiveRequest(call, request, envelope)
+    if isGuess, let token = envelope.id { reverses.loosen(token, from: id) }
+  }
+
+  // MARK: Once more
+
+  func outdated(_ request: UpstreamRequest, _ error: GatewayError) {
+    guard let call = call(of: request), let cluster = request.cluster else { return requests.end(request) }
+    recover(call, request, cluster, .rediscover, otherwise: error)
+  }
+
+  func redirected(_ request: UpstreamRequest, _ message: [UInt8]) {
+    guard let call = call(of: request) else { return requests.end(request) }
+    again(call.id, message)
+  }
+
+  // MARK: What upstreams have to know of clients
+
+  func party(of request: UpstreamRequest) -> Party? { call(of: request).flatMap(party) }
+
+  /// The client whose call it is; nil for the gateway's own.
+  func party(of call: Call) -> Party? {
+    if let session = call.session { return session.party }
+    return switch call.origin {
+    case .post(let connection): party(of: connection)
+    case .socket(let reply): party(of: reply.connection)
+    default: nil
     }
-    return !told.intersection(.askable).isSubset(of: exchange.abilities)
   }
 
-  func writeEvent(_ id: ExchangeID, _ message: RawSpan, last: Bool = false) {
-    let exchange = exchanges[id]
-    guard case .stream(let number) = exchange.answer else { return }
-    if number == 0 {
-      guard case .post(let connection) = exchange.origin else { return }
-      var event = ByteBuffer(capacity: message.byteCount + 32)
-      event.append(event: message)
-      guard loop.writeStream(connection, event.bytes) == .full, !pauseSource(of: id) else { return }
-      // After the last event nothing more comes, and whoever sends it ends the exchange.
-      guard !last, loop.queued(connection) > settings.eventBacklog + event.count else {
-        return noteUnread(connection, of: exchange.session)
-      }
-      // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
-      loop.abort(connection)
-      clientGone(id)
-      return
+  func caller(of request: UpstreamRequest) -> LinkCalls.Caller {
+    guard let call = call(of: request) else { return .gateway }
+    if let session = call.session { return .session(session.id, session.principal) }
+    return .modern(call.logLevel, settings.tellsClientsApart ? principal(of: call) : .anonymous)
+  }
+
+  /// The level that a conversation needs: its client's, or the lowest of those who share it.
+  func logLevel(of session: UpstreamSession) -> LogLevel? {
+    if let owner = session.owner { return gateway.sessions.find(owner)?.withState { $0.logLevel } }
+    let asked = gateway.sharers(of: session).flatMap { gateway.sessions.lowestLevel(of: $0) }
+    return [asked, session.requestedLevel].compactMap { $0 }.min()
+  }
+
+  func isHeard(_ session: UpstreamSession) -> Bool {
+    guard let owner = session.owner else { return true }
+    guard let session = gateway.sessions.find(owner) else { return false }
+    return session.withState { state in
+      !state.ended
+        && (session.socket != nil || !state.subscriptions.isEmpty || state.logLevel != nil || state.log.isListened)
     }
-    let frame = EventLog.encode(message)
-    guard let session = exchange.session,
-      let delivery = gateway.append(frame, to: number, of: session, last: last)
-    else { return }
-    perform(delivery, session: session, source: id)
   }
 
-  /// Stops reading what comes for a call until the client has taken what there is. False if its source can't be paused.
-  func pauseSource(of id: ExchangeID) -> Bool {
-    guard case .connection(let upstream) = exchanges[id].carrier else { return false }
-    pause(id, upstream)
-    return true
-  }
+  func suspected(_ cluster: Cluster, _ doubt: UpstreamDoubt) { gateway.suspected(cluster, doubt) }
+}
 
-  func pause(_ id: ExchangeID, _ upstream: ConnectionID) {
-    exchanges[id].isPaused = true
-    loop.pauseReading(upstream)
-  }
-
-  func resumeSource(of id: ExchangeID) {
-    let exchange = exchanges[id]
-    guard exchange.isPaused else { return }
-    exchange.isPaused = false
-    if case .connection(let upstream) = exchange.carrier { loop.resumeReading(upstream) }
+extension GatewayState {
+  func suspected(_ cluster: Cluster, _ doubt: UpstreamDoubt) {
+    switch doubt {
+    case .unreachable(let why): control?.suspect(cluster, why)
+    case .linkDied(let why): control?.linkDied(cluster, why)
+    case .misunderstood: control?.misunderstood(cluster)
+    }
   }
 }

@@ -8,33 +8,31 @@ extension Worker {
   /// What a request is counted as while it waits, in bytes: more than it holds.
   private static var waitingBytes: Int { 1024 }
 
-  func list(_ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope) {
-    let exchange = exchanges[id]
-    if exchange.clientRevision.era == .modern, isMissing(kind, view) {
-      return fail(id, GatewayError(.serverNotCapable))
+  func list(_ call: Call, _ kind: ListKind, _ view: CatalogueView, _ envelope: Envelope) {
+    if call.clientRevision.era == .modern, isMissing(kind, view) {
+      return fail(call, GatewayError(.serverNotCapable))
     }
     // The first page alone asks: who is in the middle of a list goes on with what it has begun.
     let cursor = envelope.value(Param.cursor)
-    guard cursor == nil, let (wish, loops) = wish(of: exchange, kind, view) else {
-      return answerList(id, kind, view, cursor: cursor)
+    guard cursor == nil, let (wish, loops) = wish(of: call, kind, view) else {
+      return answerList(call, kind, view, cursor: cursor)
     }
-    wait(id, wish, loops, view)
+    wait(call, wish, loops, view)
   }
 
-  private func answerList(_ id: ExchangeID, _ kind: ListKind, _ view: CatalogueView, cursor: RawSpan?) {
-    let exchange = exchanges[id]
-    let isModern = exchange.clientRevision.era == .modern
-    if let session = exchange.session {
+  private func answerList(_ call: Call, _ kind: ListKind, _ view: CatalogueView, cursor: RawSpan?) {
+    let isModern = call.clientRevision.era == .modern
+    if let session = call.session {
       delivery.catchUp(session)
-    } else if case .socket(let reply) = exchange.origin {
+    } else if case .socket(let reply) = call.origin {
       delivery.catchUp(reply.connection)
     }
     var page = ByteBuffer()
     // Looked at before the catalogue, which so is as new as that or newer.
     let lifetime = isModern ? lifetime(of: kind, view) : 0
-    let fault = gateway.catalogue(for: exchange.session).append(
-      kind, view, exchange.clientRevision, cursor: cursor, lifetime: lifetime, key: gateway.cursorKey, to: &page)
-    if let fault { fail(id, fault) } else { answer(id, result: page.bytes) }
+    let fault = gateway.catalogue(for: call.session).append(
+      kind, view, call.clientRevision, cursor: cursor, lifetime: lifetime, key: gateway.cursorKey, to: &page)
+    if let fault { fail(call, fault) } else { answer(call, result: page.bytes) }
   }
 
   /// Every server that a client looks at has said what it offers, and none of them has such a list.
@@ -62,9 +60,9 @@ extension Worker {
 
   /// What a list needs before it can be served, and the loops whose sockets may hold news of it that nobody has read yet;
   /// nil if nothing is missing. A server that is down is not waited for.
-  private func wish(of exchange: Exchange, _ kind: ListKind, _ view: CatalogueView) -> (ListWish, Set<Int>)? {
-    let catalogue = gateway.catalogue(for: exchange.session)
-    let own = exchange.session?.ownUpstreams ?? [:]
+  private func wish(of call: Call, _ kind: ListKind, _ view: CatalogueView) -> (ListWish, Set<Int>)? {
+    let catalogue = gateway.catalogue(for: call.session)
+    let own = call.session?.ownUpstreams ?? [:]
     var wish = ListWish(kind: kind)
     var loops: Set<Int> = []
     for cluster in catalogue.clusters where view.shows(cluster) {
@@ -83,7 +81,7 @@ extension Worker {
         loops.insert(gateway.workerCount)
         wish.clusters.append(cluster)
       }
-      if let loop = conversation(of: exchange, with: cluster, own)?.current?.http?.streamLoop { loops.insert(loop) }
+      if let loop = knownConversation(of: call, with: cluster, own)?.current?.http?.streamLoop { loops.insert(loop) }
     }
     wish.own.removeAll { loops.isEmpty && !$0.ownLists.isStale(kind) }
     return wish.clusters.isEmpty && wish.own.isEmpty && loops.isEmpty ? nil : (wish, loops)
@@ -94,26 +92,27 @@ extension Worker {
     profile.revision.era == .modern ? profile.announces(kind) : cluster.streams != .none
   }
 
-  private func conversation(
-    of exchange: Exchange, with cluster: Cluster, _ own: [PlainKey: UpstreamSession]
+  private func knownConversation(
+    of call: Call, with cluster: Cluster, _ own: [PlainKey: UpstreamSession]
   ) -> UpstreamSession? {
     if let known = own[cluster.key] { return known }
-    let session = exchange.session
+    let session = call.session
     guard cluster.isolation == .principal || cluster.isolation == .session && session == nil else { return nil }
-    return gateway.knownPrincipalUpstream(cluster, principal(of: exchange), abilities: session?.abilities ?? [])
+    return gateway.upstream.sessions.known(cluster, principal(of: call), abilities: session?.abilities ?? [])
   }
 
   /// Answers once the control loop has seen to it.
-  private func wait(_ id: ExchangeID, _ wish: ListWish, _ loops: Set<Int>, _ view: CatalogueView) {
-    guard let control else { return answerList(id, wish.kind, view, cursor: nil) }
-    let party = party(of: exchanges[id])
-    if let party, let refusal = take(Self.waitingBytes, for: party, on: index) { return fail(id, refusal) }
+  private func wait(_ call: Call, _ wish: ListWish, _ loops: Set<Int>, _ view: CatalogueView) {
+    guard let control else { return answerList(call, wish.kind, view, cursor: nil) }
+    let party = party(of: call)
+    let id = call.id
+    if let party, let refusal = take(Self.waitingBytes, for: party, on: index) { return fail(call, refusal) }
     let (gateway, home) = (gateway, index)
     gateway.pass(loops) {
       control.freshen(wish) {
         gateway.post(to: home) { worker in
           if let party { worker.giveBack(Self.waitingBytes, of: party, on: home) }
-          if worker.exchanges.contains(id) { worker.answerList(id, wish.kind, view, cursor: nil) }
+          if let call = worker.calls.find(id) { worker.answerList(call, wish.kind, view, cursor: nil) }
         }
       }
     }

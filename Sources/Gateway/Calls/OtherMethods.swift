@@ -7,18 +7,17 @@ import Wire
 /// a client looks at one server alone; among several nobody could tell which of them is meant.
 extension Worker {
   /// Carries such a request to the server.
-  func pass(_ exchange: Exchange, _ view: CatalogueView, _ envelope: Envelope) {
-    let id = exchange.id
-    exchange.looksAtAll = view == .all
-    let catalogue = gateway.catalogue(for: exchange.session)
+  func pass(_ call: Call, _ view: CatalogueView, _ envelope: Envelope) {
+    call.looksAtAll = view == .all
+    let catalogue = gateway.catalogue(for: call.session)
     guard let place = catalogue.onlyServer(in: view) else {
-      return fail(id, .amongSeveral(envelope.methodName.text, "the server that has it"))
+      return fail(call, .amongSeveral(envelope.methodName.text, "the server that has it"))
     }
     let cluster = catalogue.clusters[place]
     guard Self.canCarry(envelope.methodName, cluster.profile) else {
-      return fail(id, GatewayError(.methodNotFound, message: "Method not found: its name can't stand in a header"))
+      return fail(call, GatewayError(.methodNotFound, message: "Method not found: its name can't stand in a header"))
     }
-    forward(exchange, envelope, .none, cluster, .keep, plain: RawSpan(), catalogue.routes, place, .tools, nil)
+    forward(call, envelope, .none, cluster, .keep, plain: RawSpan(), catalogue.routes, place, .tools, nil)
   }
 
   /// Carries such a notification to the server that a client looks at. Nobody hears of it where there are several, or while
@@ -30,24 +29,25 @@ extension Worker {
     guard let place = catalogue.onlyServer(in: view) else { return }
     let cluster = catalogue.clusters[place]
     guard case .ready(let profile) = cluster.health, !cluster.isEmbedded, Self.canCarry(envelope.methodName, profile),
-      stake(in: cluster).callsInFlight < settings.callsPerUpstream,
-      let exchange = beginExchange(.notice(Exchange.Sender(party)), session, envelope, client: client)
+      let request = requests.make(.nobody, cluster, as: .call)
     else { return }
-    let stake = stake(in: cluster)
-    stake.callsInFlight += 1
-    exchange.stake = stake
-    exchange.cluster = cluster
-    exchange.serverRevision = profile.revision
+    session?.noteUse()
+    request.party = party
+    request.revision = profile.revision
+    request.deadline = now + settings.callTimeout
     splice.reset()
     RequestTranslation.request(
-      envelope, hop(exchange), id: exchange.id.rawValue, progressToken: nil, name: .keep, target: .none,
-      meta: gateway.requestMeta, splice: &splice)
+      envelope, Hop(envelope.method, client: client, upstream: profile.revision), id: request.id.rawValue,
+      progressToken: nil, name: .keep, target: .none, meta: gateway.requestMeta, splice: &splice)
     bodyScratch.clear()
     guard splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio) else {
-      return finish(exchange.id)
+      return requests.end(request)
     }
     guard profile.revision.era == .modern, profile.transport == .streamableHTTP else {
-      return send(exchange, bodyBytes, cluster, profile)
+      let conversation = conversation(with: cluster, for: session, party.principal)
+      request.session = conversation
+      return upstream.conversations.send(
+        request, bodyBytes, cluster, profile, of: conversation.owner == nil ? session?.id : nil)
     }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)
@@ -56,7 +56,7 @@ extension Worker {
       parameters: [MirroredParameter]().span, client: clientParameters)
     headScratch.buffer.append(contentLength: bodyScratch.count)
     headScratch.buffer.appendHeadEnd()
-    post(exchange, bodyBytes, cluster)
+    requests.post(request, bodyBytes, cluster)
   }
 
   /// Modern servers want the method in a header too, and only so much can stand there.

@@ -6,14 +6,14 @@ import Wire
 struct OutsideRequest {
   /// A client's call on its way in the same conversation.
   struct Call: Sendable, Equatable {
-    var id: ExchangeID
+    var id: CallID
     /// nil for a modern client's, which can't be asked.
     var session: SessionID?
   }
 
   enum Addressee: Equatable {
     /// The client of that call, in its course.
-    case call(ExchangeID)
+    case call(CallID)
     /// The client session whose conversation it is, on a stream of its own.
     case owner
     /// Nobody can be asked.
@@ -43,8 +43,8 @@ extension Worker {
   func askOutsideCalls(
     _ request: Envelope, _ binding: UpstreamSession, _ open: UpstreamSession.Open, attempts: Int = 3
   ) {
-    guard let id = request.id else { return }
-    if request.method == .ping { return resultUpstream("{}", id, binding.cluster, open) }
+    guard request.id != nil else { return }
+    if request.method == .ping { return upstream.messages.answer(request, binding.cluster, open, result: "{}") }
     let message = request.message.array
     let home = index
     on(0) { worker in
@@ -61,8 +61,15 @@ extension Worker {
     of binding: UpstreamSession, _ open: UpstreamSession.Open, _ known: [OutsideRequest.Call],
     _ found: @escaping @Sendable ([OutsideRequest.Call]) -> Void
   ) {
-    let mine = exchanges.ids { $0.binding === binding && $0.isClients && $0.opened?.isSame(as: open) == true }
-    let calls = known + mine.map { OutsideRequest.Call(id: $0, session: exchanges[$0].session?.id) }
+    let mine = requests.ids {
+      $0.session === binding && $0.isClients && $0.opened?.isSame(as: open) == true
+    }
+    let calls =
+      known
+      + mine.compactMap { id in
+        guard let call = requests.find(id).flatMap(call), call.isAwaited else { return nil }
+        return OutsideRequest.Call(id: call.id, session: call.session?.id)
+      }
     guard index + 1 < gateway.workerCount else { return found(calls) }
     gateway.post(to: index + 1) { $0.gatherCalls(of: binding, open, calls, found) }
   }
@@ -93,11 +100,11 @@ extension Worker {
   }
 
   private func ask(
-    in call: ExchangeID, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, isGuess: Bool,
+    in id: CallID, _ message: [UInt8], _ binding: UpstreamSession, _ open: UpstreamSession.Open, isGuess: Bool,
     attempts: Int
   ) {
-    if let exchange = exchanges.find(call), exchange.binding === binding, exchange.opened?.isSame(as: open) == true {
-      return receive(call, question: message.rawBytes, isGuess: isGuess)
+    if let request = calls.find(id)?.request, request.session === binding, request.opened?.isSame(as: open) == true {
+      return asked(message.rawBytes, in: request, isGuess: isGuess)
     }
     guard attempts > 1 else {
       return refuse(message, binding, open, code: -32601) { "nobody here waits for \($0) any more" }
@@ -108,17 +115,8 @@ extension Worker {
     askOutsideCalls(envelope, binding, open, attempts: attempts - 1)
   }
 
-  /// A server's request that carries no sign of its call.
-  /// - Parameter isGuess: the server may work on another one, so that the end of this one is not the end of it.
-  func receive(_ call: ExchangeID, question: RawSpan, isGuess: Bool) {
-    receive(call, question)
-    guard isGuess else { return }
-    let envelopes = answerScanner
-    if let id = envelopes.scan(question, depth: settings.depth).id { reverses.loosen(id, from: call) }
-  }
-
-  private func grantInteraction(_ call: ExchangeID) {
-    exchanges.find(call)?.deadline = now + settings.interactionTimeout
+  private func grantInteraction(_ call: CallID) {
+    calls.find(call)?.extend(to: now + settings.interactionTimeout)
   }
 
   /// On a stream of the client's own.
@@ -134,7 +132,7 @@ extension Worker {
       }
     }
     let entry = Reverse(
-      session: session, upstreamID: Token(id), binding: nil, opened: open, cluster: binding.cluster, exchange: .none)
+      session: session, upstreamID: Token(id), opened: open, cluster: binding.cluster, call: .none)
     guard let reverse = reverses.make(entry) else {
       return refuse(message, binding, open, code: -32603) { _ in "the client has too many open requests" }
     }
@@ -152,7 +150,6 @@ extension Worker {
   ) {
     let envelopes = answerScanner
     let envelope = envelopes.scan(message.rawBytes, depth: settings.depth)
-    guard let id = envelope.id else { return }
-    refuseUpstream(id, binding.cluster, open, code: code, why(envelope.methodName.text))
+    upstream.messages.refuse(envelope, binding.cluster, open, code: code, why(envelope.methodName.text))
   }
 }

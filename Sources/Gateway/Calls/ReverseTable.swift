@@ -1,6 +1,8 @@
 import MCP
 import Wire
 
+typealias ReverseID = SlotID<Reverse>
+
 /// A server's request to a client (sampling, elicitation, roots, ping) on its way: the client answers under the
 /// gateway's id, the upstream gets the answer under its own.
 struct Reverse {
@@ -8,23 +10,18 @@ struct Reverse {
   var session: Session
   /// The id that the upstream gave, exactly.
   var upstreamID: Token
-  var binding: UpstreamSession?
   var opened: UpstreamSession.Open?
   var cluster: Cluster
   /// The call in whose course it was asked, `.none` for one that came outside of any.
-  var exchange: ExchangeID
+  var call: CallID
   /// It may be another call that the server asks for: the end of this one is not its end.
   var outlivesCall = false
 }
 
-/// The reverse requests of one worker, by slot and generation, named on the wire as exchanges are.
+/// The reverse requests of one worker.
 struct ReverseTable {
-  private var slots: [(generation: UInt32, entry: Reverse?)] = []
-  private var free: [Int] = []
+  private var table: SlotTable<Reverse>
   private var open: [Asked: Int] = [:]
-  let worker: Int
-  /// Of the first requests: another in each process, since a client that one process has asked may answer another.
-  private let firstGeneration: UInt32
 
   /// Whom a server asks.
   private struct Asked: Hashable {
@@ -40,65 +37,48 @@ struct ReverseTable {
   /// Requests of one server that a session may have open: a server that asks without end leaves room for others.
   static let mostOfServer = 64
 
+  /// - Parameter firstGeneration: another in each process, since a client that one process has asked may answer another.
   init(worker: Int, firstGeneration: UInt32 = .random(in: 1...0xFFF_FFFF)) {
-    self.worker = worker
-    self.firstGeneration = firstGeneration
+    table = SlotTable(worker: worker, firstGeneration: firstGeneration)
   }
 
   /// Requests that are open.
-  var count: Int { slots.count - free.count }
+  var count: Int { table.count }
+  var isEmpty: Bool { table.count == 0 }
 
   /// Nil if there are too many.
-  mutating func make(_ entry: Reverse) -> ExchangeID? {
+  mutating func make(_ entry: Reverse) -> ReverseID? {
     let asked = Asked(entry)
-    guard open[asked, default: 0] < Self.mostOfServer else { return nil }
-    let slot: Int
-    if let last = free.popLast() {
-      slot = last
-    } else {
-      guard slots.count < ExchangeID.slots else { return nil }
-      slot = slots.count
-      slots.append((firstGeneration, nil))
-    }
-    slots[slot].entry = entry
+    guard open[asked, default: 0] < Self.mostOfServer, let id = table.insert(entry) else { return nil }
     open[asked, default: 0] += 1
-    return ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation)
+    return id
   }
 
   /// Takes the entry out, if `session` is the one that was asked.
-  mutating func take(_ id: ExchangeID, from session: Session) -> Reverse? {
-    guard id.worker == worker, id.slot < slots.count, slots[id.slot].generation == id.generation,
-      let entry = slots[id.slot].entry, entry.session === session
-    else { return nil }
-    release(id.slot)
+  mutating func take(_ id: ReverseID, from session: Session) -> Reverse? {
+    guard let entry = table.find(id), entry.session === session else { return nil }
+    remove(id)
     return entry
   }
 
-  /// Takes out what was asked in the course of a call, with its id.
-  mutating func takeAll(where matches: (Reverse) -> Bool) -> [(id: ExchangeID, entry: Reverse)] {
-    guard free.count < slots.count else { return [] }
-    var taken: [(ExchangeID, Reverse)] = []
-    for slot in slots.indices {
-      guard let entry = slots[slot].entry, matches(entry) else { continue }
-      taken.append((ExchangeID(worker: worker, slot: slot, generation: slots[slot].generation), entry))
-      release(slot)
-    }
-    return taken
+  /// Takes out those for which `matches` holds, with their ids.
+  mutating func takeAll(where matches: (Reverse) -> Bool) -> [(id: ReverseID, entry: Reverse)] {
+    table.ids(where: matches).compactMap { id in remove(id).map { (id, $0) } }
   }
 
   /// What was asked in the course of a call carried no sign that it belongs to this one, and others are on their way.
-  mutating func loosen(_ upstreamID: RawSpan, from call: ExchangeID) {
-    for slot in slots.indices where slots[slot].entry?.exchange == call {
-      if slots[slot].entry?.upstreamID.equals(upstreamID) == true { slots[slot].entry?.outlivesCall = true }
+  mutating func loosen(_ upstreamID: RawSpan, from call: CallID) {
+    let token = upstreamID.array
+    for id in table.ids(where: { $0.call == call && $0.upstreamID.equals(token.rawBytes) }) {
+      table.change(id) { $0.outlivesCall = true }
     }
   }
 
-  private mutating func release(_ slot: Int) {
-    if let asked = slots[slot].entry.map(Asked.init), let count = open[asked] {
-      open[asked] = count > 1 ? count - 1 : nil
-    }
-    slots[slot].entry = nil
-    slots[slot].generation = slots[slot].generation == 0xFFF_FFFF ? 1 : slots[slot].generation + 1
-    free.append(slot)
+  @discardableResult
+  private mutating func remove(_ id: ReverseID) -> Reverse? {
+    guard let entry = table.remove(id) else { return nil }
+    let asked = Asked(entry)
+    if let count = open[asked] { open[asked] = count > 1 ? count - 1 : nil }
+    return entry
   }
 }

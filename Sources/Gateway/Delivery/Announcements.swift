@@ -44,7 +44,7 @@ extension Worker {
       }
       tellSubscribers(of: binding, update)
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
-      if cluster.isolation != .shared, gateway.sharedUpstreams.contains(where: { $0 === binding }) { return }
+      if cluster.isolation != .shared, gateway.upstream.sessions.all.contains(where: { $0 === binding }) { return }
       // They hear what the server's first face says.
       if cluster.isSecondFace { return }
     }

@@ -226,6 +226,9 @@ package final class Session: Sendable {
 
   func callEnded() { calls.subtract(1, ordering: .relaxed) }
 
+  /// Calls under way, on whichever worker.
+  var callsInFlight: Int { Int(calls.load(ordering: .relaxed)) }
+
   /// Its client has made use of it: by a request or a stream, as `notifications/initialized` only completes its opening.
   func noteUse() { if !isUsed.load(ordering: .relaxed) { isUsed.store(true, ordering: .relaxed) } }
 

@@ -14,11 +14,11 @@ extension Worker {
     for reader in left.readers { delivery.hand(.sessionEnded(reader, of: session), to: reader.worker) }
     if let socket = session.socket {
       // All that a WebSocket has under way is with the worker that holds it.
-      on(socket.worker) { $0.abandonCalls(of: id) }
+      on(socket.worker) { $0.abandonCalls(of: session) }
     } else {
-      for worker in 0..<gateway.workerCount { on(worker) { $0.abandonCalls(of: id) } }
+      for worker in 0..<gateway.workerCount { on(worker) { $0.abandonCalls(of: session) } }
     }
-    for (cluster, open) in open { end(open, cluster) }
+    for (cluster, open) in open { upstream.end(open, cluster) }
     if session.overlay != nil { control?.forgetOverlay(of: id) }
     if !left.subscriptions.isEmpty { end(left.subscriptions, of: session) }
   }
@@ -41,43 +41,6 @@ extension Worker {
     giveBack(bytes, of: session.party, on: Int(session.id.worker))
   }
 
-  /// What a session that is gone has under way on this worker.
-  private func abandonCalls(of session: SessionID) {
-    for exchange in exchanges.ids(where: { $0.session?.id == session }) { abandon(exchange) }
-    _ = reverses.takeAll { $0.session.id == session }
-  }
-
-  /// A call of a session that is gone: who waits for its answer hears so.
-  private func abandon(_ id: ExchangeID) {
-    cancelUpstream(id, reason: "the session ended")
-    switch exchanges[id].origin {
-    case .post, .batch:
-      fail(id, isClosing ? GatewayError(.draining) : GatewayError(.cancelled, message: "the session has ended"))
-    default: finish(id)
-    }
-  }
-
-  /// Ends a conversation with an upstream: its child, its stream, or its HTTP session.
-  func end(_ upstream: UpstreamSession) {
-    if let open = upstream.close() { end(open, upstream.cluster) }
-  }
-
-  func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
-    if let link = open.link { return on(link.worker) { $0.links[link.number]?.close() } }
-    closeStream(of: open)
-    guard open.http != nil, let id = exchanges.make(.nobody) else { return }
-    exchanges[id].cluster = cluster
-    exchanges[id].startedAt = now
-    exchanges[id].deadline = now + 5000
-    exchanges[id].decideAt = .max
-    armSweep()
-    headScratch.buffer.clear()
-    headScratch.buffer.append(cluster.head("DELETE"))
-    appendSession(open)
-    headScratch.buffer.appendHeadEnd()
-    post(exchanges[id], RawSpan(), cluster)
-  }
-
   // MARK: Expiry
 
   /// Often enough that nothing outlives its time by much.
@@ -91,9 +54,7 @@ extension Worker {
   /// connections, and peers that do not take what is sent to them.
   func reap() {
     let now = now
-    for stake in stakes.values {
-      for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: now) { loop.abort(connection) }
-    }
+    upstream.requests.expireIdle()
     loop.closeStalled(after: settings.writeTimeout, rate: settings.writeRate)
     loop.trim()
     if index == gateway.workerCount {

@@ -4,7 +4,7 @@ import Wire
 /// What is told on the streams and WebSockets of sessions, wherever those are.
 extension Worker {
   /// Takes an event to the connection that reads its stream.
-  func perform(_ delivery: EventLog.Delivery, session: Session, source: ExchangeID? = nil) {
+  func perform(_ delivery: EventLog.Delivery, session: Session, source: CallID? = nil) {
     guard let reader = delivery.reader else { return }
     guard reader.worker == index else {
       return gateway.send(EventParcel(event: delivery.event, reader: reader, session: session, isCounted: false))
@@ -80,7 +80,7 @@ extension Worker {
   }
 
   private func write(
-    _ event: EventLog.Event, to reader: ConnectionID, of session: Session, source: ExchangeID? = nil,
+    _ event: EventLog.Event, to reader: ConnectionID, of session: Session, source: CallID? = nil,
     atOnce: Bool = false
   ) {
     guard write(event, on: reader, atOnce: atOnce) == .full else { return }

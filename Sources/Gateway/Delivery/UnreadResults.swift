@@ -54,6 +54,6 @@ extension Worker {
       return streamReaderGone(connection, tag: tag(.eventStream))
     }
     loop.abort(connection)
-    for id in exchanges.ids(where: { if case .post(connection) = $0.origin { true } else { false } }) { clientGone(id) }
+    for id in calls(answeredOn: connection) { clientGone(id) }
   }
 }

@@ -155,7 +155,7 @@ actor ControlPlane {
   nonisolated func endOwnSessions() {
     assumeIsolated { plane in
       for supervisor in plane.supervisors.values {
-        if let binding = supervisor.binding { plane.worker.end(binding) }
+        if let binding = supervisor.binding { plane.worker.upstream.end(binding) }
       }
     }
   }

@@ -44,7 +44,7 @@ extension ControlPlane {
     }
     let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
     if supervisor.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
-      worker.end(open, supervisor.cluster)
+      worker.upstream.end(open, supervisor.cluster)
     }
     supervisor.binding = binding
     return modern
@@ -71,7 +71,7 @@ extension ControlPlane {
     if state.beginsWithInitialize { initialize(binding, link, answers) }
     defer {
       answers.isOver = true
-      if let discovery, worker.exchanges.contains(discovery) { worker.finish(discovery) }
+      if let discovery { worker.upstream.requests.giveUp(discovery) }
     }
     while true {
       let event = await answers.next()
@@ -82,28 +82,28 @@ extension ControlPlane {
         initialize(binding, link, answers)
       case .modern:
         guard let profile = answers.modern else { continue }
-        worker.on(link.worker) { $0.links[link.number]?.isStarting = false }
+        worker.upstream.links.started(link)
         return .found(profile)
       case .legacy:
         guard let established = answers.legacy else { continue }
         binding.settled(established.open)
-        worker.on(link.worker) { $0.links[link.number]?.isStarting = false }
+        worker.upstream.links.started(link)
         return .found(
           Cluster.Profile(
             transport: transport, revision: established.open.revision,
             offer: established.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])))
       case .modernAnew:
-        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
         guard let profile = answers.modern else { continue }
         return .found(profile)
       case .again:
         logger.debug(
           "\(cluster.alias): \(answers.why); it is started again for initialize",
           metadata: ["server": "\(cluster.alias)"])
-        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
         return .again
       case .fail:
-        if let open = binding.takeOpen() { worker.end(open, cluster) }
+        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
         return .failed(answers.why)
       }
     }
@@ -114,20 +114,22 @@ extension ControlPlane {
   ) async throws(UpstreamFailure) -> (UpstreamSession, UpstreamSession.Open) {
     let cluster = supervisor.cluster
     // What was open before has failed, or somebody opened it since: it must not be left behind.
-    if let open = supervisor.binding?.takeOpen() { worker.end(open, cluster) }
+    if let open = supervisor.binding?.takeOpen() { worker.upstream.end(open, cluster) }
     let binding = ownBinding(cluster)
     supervisor.binding = binding
-    if let open = binding.takeOpen() { worker.end(open, cluster) }
-    guard case .yours = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) else {
+    if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
+    guard case .yours = binding.access(UpstreamSession.Waiter(.none)) else {
       throw UpstreamFailure("its conversation is being opened")
     }
     let result = await withCheckedContinuation { continuation in
-      worker.establish(binding, transport, .modern, isStarting: true) { continuation.resume(returning: $0) }
+      worker.upstream.conversations.establish(binding, transport, .modern, isStarting: true) {
+        continuation.resume(returning: $0)
+      }
     }
     switch result {
     case .success(let established):
       guard binding.opened(established.open) != nil else {
-        worker.end(established.open, cluster)
+        worker.upstream.end(established.open, cluster)
         throw UpstreamFailure("its configuration has changed")
       }
       return (binding, established.open)
@@ -139,7 +141,7 @@ extension ControlPlane {
 
   private func discover(
     _ binding: UpstreamSession, _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers
-  ) -> ExchangeID? {
+  ) -> RequestID? {
     let cluster = binding.cluster
     let draft = Cluster.Profile(
       transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
@@ -159,7 +161,8 @@ extension ControlPlane {
         answers.add(worker.now >= latest ? .timedOut : .died)
       }
     }
-    let id = worker.ask(cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
+    let id = worker.upstream.messages.ask(
+      cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
     spawn { await watch(link, transport, answers) }
     return id
   }
@@ -182,13 +185,13 @@ extension ControlPlane {
 
   private func isUnread(_ link: LinkReference) async -> Bool {
     await withCheckedContinuation { continuation in
-      worker.on(link.worker) { continuation.resume(returning: $0.links[link.number]?.isUnread ?? false) }
+      worker.on(link.worker) { continuation.resume(returning: $0.upstream.links[link.number]?.isUnread ?? false) }
     }
   }
 
   private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
     let (gateway, home) = (gateway, worker.index)
-    let completion: Worker.Completion = { result in
+    let completion: Conversations.Completion = { result in
       gateway.post(to: home) { _ in
         switch result {
         case .success(let established):
@@ -201,8 +204,8 @@ extension ControlPlane {
       }
     }
     worker.on(link.worker) { worker in
-      guard let found = worker.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
-      worker.shakeHands(binding, found, keeping: true, completion)
+      guard let found = worker.upstream.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
+      worker.upstream.conversations.shakeHands(binding, found, keeping: true, completion)
     }
   }
 }
@@ -210,7 +213,7 @@ extension ControlPlane {
 /// What a process that is looked at has said so far. Confined to the control loop.
 final class ProbeAnswers: @unchecked Sendable {  // made, read and written on the control loop alone
   var modern: Cluster.Profile?
-  var legacy: Worker.Established?
+  var legacy: Conversations.Established?
   /// Why it is of no use, for people.
   var why = ""
   /// Nobody asks any more.

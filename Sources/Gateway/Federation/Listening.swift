@@ -28,9 +28,7 @@ extension ControlPlane {
   func stopListening(_ supervisor: Supervisor) {
     if let connection = supervisor.stream {
       supervisor.stream = nil
-      worker.upstreamStreams[connection]?.ended = nil
-      worker.upstreamStreams[connection] = nil
-      worker.loop.abort(connection)
+      worker.upstream.streams.drop(connection)
     }
     endListens(supervisor)
     gateway.interests.unfollow(supervisor.cluster.number, as: supervisor.cluster.id)
@@ -90,7 +88,7 @@ extension ControlPlane {
     guard profile.transport == .streamableHTTP, let open = supervisor.binding?.current else { return }
     await withCheckedContinuation { continuation in
       let opening = LocalOpening { continuation.resume() }
-      let stream = UpstreamStream(cluster, .notifications, binding: supervisor.binding, open: open)
+      let stream = UpstreamStream(cluster, .notifications, session: supervisor.binding, open: open)
       let past = supervisor.past.flatMap { $0.open?.isSame(as: open) == true ? $0 : nil }
       supervisor.past = nil
       if let past { stream.lastEventID = past.lastEventID }
@@ -114,9 +112,9 @@ extension ControlPlane {
         self.listenAgain(supervisor, asked: stream.retry, wasOfUse: stream.hasSpoken)
       }
       stream.moved = { [weak supervisor] in supervisor?.stream = $0 }
-      supervisor.stream = worker.openNotificationStream(stream)
+      supervisor.stream = worker.upstream.streams.open(stream)
       if supervisor.stream == nil { return opening.complete() }
-      worker.after(milliseconds: Worker.streamHeadTime) {
+      worker.after(milliseconds: Conversations.streamHeadTime) {
         guard !opening.isComplete else { return }
         cluster.note(.slow)
         opening.complete()

@@ -6,16 +6,16 @@ import Wire
 /// resources. Lives on the control loop.
 final class OwnListens {
   /// What tells of changes of lists.
-  fileprivate var lists: ExchangeID?
+  fileprivate var lists: RequestID?
   fileprivate var set = ListenSet()
-  fileprivate var resources: [ListenSet.Number: ExchangeID] = [:]
+  fileprivate var resources: [ListenSet.Number: RequestID] = [:]
   /// Updates that came on listens that others have replaced, and those that came on the others in the meantime.
   fileprivate var stragglers: [ListenSet.Number: [[UInt8]]] = [:]
   fileprivate var recent: [[UInt8]] = []
 
   var isOpen: Bool { lists != nil || !resources.isEmpty }
 
-  fileprivate func opened(_ listen: ExchangeID?, for purpose: ListenPurpose) {
+  fileprivate func opened(_ listen: RequestID?, for purpose: ListenPurpose) {
     switch purpose {
     case .lists: lists = listen
     case .resources(let number, _): resources[number] = listen
@@ -86,10 +86,8 @@ extension ControlPlane {
     if let listen = listens.resources.removeValue(forKey: number) { end(listen: listen) }
   }
 
-  private func end(listen: ExchangeID) {
-    guard worker.exchanges.contains(listen) else { return }
-    worker.cancelUpstream(listen, reason: "another listen takes its place")
-    worker.finish(listen)
+  private func end(listen: RequestID) {
+    worker.upstream.requests.withdraw(listen, reason: "another listen takes its place")
   }
 
   // MARK: Replacing
@@ -188,9 +186,9 @@ extension ControlPlane {
           break
         }
       }
-      let listen = worker.ask(
+      let listen = worker.upstream.messages.ask(
         supervisor.cluster, profile, supervisor.binding, .subscriptionsListen, members: request, timeout: nil, call)
-      if let listen, worker.exchanges.contains(listen) { listens.opened(listen, for: purpose) }
+      if let listen, worker.upstream.requests.contains(listen) { listens.opened(listen, for: purpose) }
       worker.after(milliseconds: Self.acknowledgementTime) {
         if gathering.expire() { continuation.resume(returning: .unanswered) }
       }

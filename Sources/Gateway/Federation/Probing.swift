@@ -96,8 +96,8 @@ extension ControlPlane {
     _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
-    _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
-    guard let link = worker.startLink(binding) else {
+    _ = binding.access(UpstreamSession.Waiter(.none))
+    guard let link = worker.upstream.links.start(binding) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }
     link.isProbe = true
@@ -126,17 +126,17 @@ extension ControlPlane {
   ) async -> Result<Cluster.Profile, HandshakeFailure> {
     let cluster = supervisor.cluster
     // What was open before has failed, or somebody opened it since: it must not be left behind.
-    if let open = supervisor.binding?.takeOpen() { worker.end(open, cluster) }
+    if let open = supervisor.binding?.takeOpen() { worker.upstream.end(open, cluster) }
     let binding = ownBinding(cluster)
     supervisor.binding = binding
-    if let open = binding.takeOpen() { worker.end(open, cluster) }
+    if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
     // It may be another server by now.
     cluster.note(.unknown)
     let result = await withCheckedContinuation { continuation in
-      switch binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none)) {
+      switch binding.access(UpstreamSession.Waiter(.none)) {
       case .yours, .open, .unheard:
         // A second face may turn out to be none, which is no news.
-        worker.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
+        worker.upstream.conversations.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
           continuation.resume(returning: $0)
         }
       case .waiting, .closed:
@@ -145,22 +145,18 @@ extension ControlPlane {
     }
     switch result {
     case .success(let established):
-      if let link = established.open.link { worker.on(link.worker) { $0.links[link.number]?.isStarting = false } }
+      if let link = established.open.link { worker.upstream.links.started(link) }
       guard let waiters = binding.opened(established.open) else {
-        worker.end(established.open, cluster)
+        worker.upstream.end(established.open, cluster)
         return .failure(HandshakeFailure(failure: UpstreamFailure("its configuration has changed")))
       }
-      for waiter in waiters where waiter.exchange != .none {
-        gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: nil) }
-      }
+      gateway.upstream.resume(waiters, failure: nil)
       return .success(
         Cluster.Profile(
           transport: transport, revision: established.open.revision,
           offer: established.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])))
     case .failure(let error):
-      for waiter in binding.failed() where waiter.exchange != .none {
-        gateway.post(to: waiter.worker) { $0.resumeParked(waiter.exchange, failure: error.text) }
-      }
+      gateway.upstream.resume(binding.failed(), failure: error.text)
       var failure = HandshakeFailure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
@@ -170,7 +166,7 @@ extension ControlPlane {
   }
 
   /// Whether a server does not speak the legacy era at all, rather than not now.
-  func meaning(of error: Worker.EstablishFailure, for cluster: Cluster) -> UpstreamFailure.Meaning {
+  func meaning(of error: Conversations.Failure, for cluster: Cluster) -> UpstreamFailure.Meaning {
     switch error {
     case .refused: return .refusal
     case .status(let refusal, _):
@@ -195,7 +191,7 @@ extension ControlPlane {
 
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
   func ownBinding(_ cluster: Cluster) -> UpstreamSession {
-    if cluster.isolation == .shared { return gateway.sharedUpstream(cluster) }
+    if cluster.isolation == .shared { return gateway.upstream.sessions.shared(cluster) }
     return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
   }
 
@@ -224,7 +220,7 @@ extension ControlPlane {
   ) async -> LocalCall.Outcome {
     await withCheckedContinuation { continuation in
       let call = LocalCall { continuation.resume(returning: $0) }
-      worker.ask(cluster, profile, binding, method, members: members, timeout: timeout, call)
+      worker.upstream.messages.ask(cluster, profile, binding, method, members: members, timeout: timeout, call)
     }
   }
 }

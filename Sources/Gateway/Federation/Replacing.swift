@@ -121,14 +121,14 @@ extension ControlPlane {
     let keepsStake = clusters.contains { $0.stakeID == cluster.stakeID }
     for worker in 0..<gateway.loopCount {
       await withCheckedContinuation { continuation in
-        gateway.post(to: worker) { $0.leave(cluster, keepsStake: keepsStake) { continuation.resume() } }
+        gateway.post(to: worker) { $0.upstream.leave(cluster, keepsStake: keepsStake) { continuation.resume() } }
       }
     }
-    for upstream in gateway.takeSharedUpstreams(of: cluster) { worker.end(upstream) }
+    for upstream in gateway.upstream.sessions.take(of: cluster) { worker.upstream.end(upstream) }
     for session in gateway.sessions.all {
-      if let own = session.takeUpstream(of: cluster) { worker.end(own) }
+      if let own = session.takeUpstream(of: cluster) { worker.upstream.end(own) }
     }
-    if let binding = supervisor?.binding { worker.end(binding) }
+    if let binding = supervisor?.binding { worker.upstream.end(binding) }
     lists[cluster.id] = nil
     logger.debug("\(cluster.alias): the last call of its former configuration has ended")
     guard !clusters.contains(where: { $0.number == cluster.number }) else { return }
@@ -141,24 +141,5 @@ extension ControlPlane {
       worker.endListens { $0.view == view }
       worker.closeSockets(to: view)
     }
-  }
-}
-
-extension Worker {
-  /// Calls `done` when nothing of this worker's concerns the cluster any more.
-  func leave(_ cluster: Cluster, keepsStake: Bool, _ done: @escaping @Sendable () -> Void) {
-    if !keepsStake {
-      for connection in stake(in: cluster).pool.expire(after: 0, now: now) { loop.abort(connection) }
-    }
-    guard exchanges.ids(where: { $0.cluster === cluster }).isEmpty else {
-      return after(milliseconds: 100) { [self] in leave(cluster, keepsStake: keepsStake, done) }
-    }
-    if !keepsStake { stakes[cluster.stakeKey] = nil }
-    for (connection, stream) in upstreamStreams where stream.cluster === cluster {
-      guard case .notifications = stream.role else { continue }
-      upstreamStreams[connection] = nil
-      loop.abort(connection)
-    }
-    done()
   }
 }

@@ -225,12 +225,12 @@ extension ControlPlane {
   func lookForRefusal(_ face: Cluster) async {
     guard face.profile?.transport == .streamableHTTP else { return }
     let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
-    _ = binding.access(UpstreamSession.Waiter(worker: worker.index, exchange: .none))
+    _ = binding.access(UpstreamSession.Waiter(.none))
     let result = await withCheckedContinuation { continuation in
-      worker.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
+      worker.upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
     }
     switch result {
-    case .success(let established): worker.end(established.open, face)
+    case .success(let established): worker.upstream.end(established.open, face)
     case .failure(let error): if meaning(of: error, for: face) == .refusal { refused(face, error.text) }
     }
   }

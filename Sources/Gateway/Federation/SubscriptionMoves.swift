@@ -31,12 +31,12 @@ extension ControlPlane {
       worker.tellUpstreams(of: own.values.map(\.interest)) { _ in }
     }
     guard !isCounted else { return }
-    let binding = gateway.upstream(cluster, of: session)
+    let binding = gateway.conversation(with: cluster, of: session)
     for (name, subscription) in own {
       let uri = subscription.interest.uri
       binding.subscribe(uri, sessionID, isMarked: name != uri)
     }
     let uris = own.values.map(\.interest.uri)
-    gateway.post(to: Int(sessionID.worker)) { $0.settleSubscriptions(binding, uris) }
+    gateway.post(to: Int(sessionID.worker)) { $0.upstream.conversations.bringSubscriptions(binding, uris) }
   }
 }

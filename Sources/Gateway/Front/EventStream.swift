@@ -124,9 +124,7 @@ extension Worker {
 
   /// A stream was taken up by another connection: the old one, dead or not, is closed.
   func dropReader(_ reader: ConnectionID, of session: Session) {
-    let calls = exchanges.ids {
-      if case .post(reader) = $0.origin { $0.session === session } else { false }
-    }
+    let calls = calls(answeredOn: reader, of: session)
     // The connection may be at another request by now.
     guard streamReaders[reader] === session || !calls.isEmpty else { return }
     streamReaders[reader] = nil

@@ -44,7 +44,7 @@ extension Worker {
     let settled = Session.Handshake(revision, envelope)
     var outdated: [(Cluster, UpstreamSession.Open)] = []
     gateway.sessions.regroup(session) { outdated = session.shakeHands(settled) }
-    for (cluster, open) in outdated { end(open, cluster) }
+    for (cluster, open) in outdated { upstream.end(open, cluster) }
     let gateway = gateway
     session.withState { gateway.tell($0, of: session) }
   }
@@ -117,7 +117,7 @@ extension Worker {
 
   func serveBatch(_ path: ReplyPath, _ session: Session, _ message: RawSpan) {
     guard session.revision.hasBatches else { return refuse(path, GatewayError(.batchNotAllowed), id: nil, .legacy) }
-    let elements = Self.elements(of: message)
+    let elements = JSON.elements(of: message)
     guard elements.count <= settings.configuration.limits.batch else {
       return refuse(
         path,
@@ -156,7 +156,7 @@ extension Worker {
     switch envelope.method {
     case .notifyCancelled:
       guard let requestID = envelope.value(Param.requestID) else { return }
-      cancel(session, requestID.array)
+      cancelCalls(of: session, requestID.array)
       passBack(envelope.message, of: session)
     case .notifyRootsListChanged:
       relayToUpstreams(of: session, envelope.message)
@@ -171,31 +171,12 @@ extension Worker {
     }
   }
 
-  /// A call may run on any worker: all of them look.
-  private func cancel(_ session: Session, _ requestID: [UInt8]) {
-    let id = session.id
-    for worker in 0..<gateway.workerCount {
-      on(worker) { worker in
-        let found = worker.exchanges.ids {
-          $0.session?.id == id && $0.isCalled(requestID) && $0.method != .initialize
-        }
-        for exchange in found { worker.cancelByClient(exchange) }
-      }
-    }
-  }
-
-  /// The client cancelled: the upstream is told, and the POST ends with an error so that nothing waits for it [6.1].
-  func cancelByClient(_ id: ExchangeID) {
-    cancelUpstream(id, reason: "the client cancelled")
-    fail(id, GatewayError(.cancelled))
-  }
-
   /// A notification for every conversation that is this session's own.
   private func relayToUpstreams(of session: Session, _ message: RawSpan) {
     for (binding, open) in session.openUpstreams where open.revision.era == .legacy {
       bodyScratch.clear()
       bodyScratch.buffer.append(flattened: message)
-      postAside(bodyBytes, binding.cluster, open)
+      upstream.messages.tell(bodyBytes, binding.cluster, open)
     }
   }
 }

@@ -118,7 +118,7 @@ extension Worker {
   ///
   /// What an HTTP upstream sends is not read until the client has taken what there is. Where nothing can be paused a
   /// client with too much to catch up with is let go: there is no resumption, so it gets as much time as with HTTP+SSE.
-  func send(_ message: RawSpan, _ reply: SocketReply, source: ExchangeID? = nil) {
+  func send(_ message: RawSpan, _ reply: SocketReply, source: CallID? = nil) {
     let connection = reply.connection
     guard loop.sendWebSocket(connection, message, binary: reply.isBinary) == .full else { return }
     if let source, pauseSource(of: source) { return }
@@ -156,30 +156,17 @@ extension Worker {
     if socketListens[connection] != nil {
       for stream in listens.keys where stream.connection == connection { listenGone(stream) }
     }
-    for id in exchanges.ids(where: { $0.isAsked(over: connection) }) {
-      cancelUpstream(id, reason: "the client closed its connection")
-      finish(id)
-    }
+    abandonCalls(over: connection)
     if let session = socket.session { end(session) }
   }
 
   /// The client cancelled a request: its upstream is told, and nothing answers it any more.
   private func cancel(_ socket: ClientSocket, _ requestID: RawSpan) {
-    let token = requestID.array
     let connection = socket.connection
     for (stream, listen) in listens where stream.connection == connection && listen.subscriptionID.equals(requestID) {
       listenGone(stream)
     }
-    let found = exchanges.ids { $0.isAsked(over: connection) && $0.isCalled(token) && $0.method != .initialize }
-    for id in found {
-      // The answers of a batch are gathered, so each of its calls has one.
-      if case .batch = exchanges[id].origin { cancelByClient(id) } else { withdraw(id) }
-    }
-  }
-
-  private func withdraw(_ id: ExchangeID) {
-    cancelUpstream(id, reason: "the client cancelled")
-    finish(id)
+    cancelCalls(over: connection, requestID)
   }
 
   /// The server that these looked at is there no more.
@@ -199,9 +186,7 @@ extension Worker {
   }
 
   private func closeIfDrained(_ place: Int) {
-    guard let connection = sockets[place]?.connection,
-      exchanges.ids(where: { $0.isAsked(over: connection) }).isEmpty
-    else { return }
+    guard let connection = sockets[place]?.connection, !hasCalls(over: connection) else { return }
     closeSocket(place, GatewayError(.draining))
   }
 

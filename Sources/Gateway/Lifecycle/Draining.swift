@@ -53,7 +53,7 @@ extension Gateway {
     let passed = System.uptime - started
     patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.busyWorkers.load(ordering: .relaxed) > 0 }
     let childGrace = state.configuration.limits.childGrace.milliseconds
-    patience.wait(2 * childGrace + 2000) { state.liveLinks.load(ordering: .relaxed) > 0 }
+    patience.wait(2 * childGrace + 2000) { state.upstream.census.live.load(ordering: .relaxed) > 0 }
     state.endedSessions.flush(within: 1000)
     endRelays()
     for handle in allWorkers { handle.stop() }
@@ -95,7 +95,7 @@ extension Worker {
     // Streams of HTTP+SSE bring the answers of calls, and end with them. What the gateway itself asks is not waited for: a
     // call that needs the answer is there too.
     reportWhenIdle { [self] in
-      loop.downstreamCount > streamReaders.count || !exchanges.ids(where: { !$0.isGatewaysOwn }).isEmpty
+      loop.downstreamCount > streamReaders.count || calls.count > 0 || upstream.requests.contains { !$0.isGatewaysOwn }
     }
   }
 
@@ -143,13 +143,15 @@ extension Worker {
     for place in sockets.places { closeSocket(place, GatewayError(.draining)) }
     if index < gateway.workerCount { for session in gateway.sessions.all(of: index) { end(session) } }
     if index == gateway.workerCount {
-      for upstream in gateway.sharedUpstreams { end(upstream) }
+      for conversation in gateway.upstream.sessions.all { upstream.end(conversation) }
       control?.endOwnSessions()
     }
-    for link in links.values { link.close() }
+    upstream.links.closeAll()
     let isControl = index == gateway.workerCount
     let patience = now + 1000
     // The admin listener goes on to the end, and an upstream that does not take a goodbye is not waited for.
-    reportWhenIdle { [self] in exchanges.count > 0 && now < patience || !isControl && loop.downstreamCount > 0 }
+    reportWhenIdle { [self] in
+      (calls.count > 0 || upstream.requests.count > 0) && now < patience || !isControl && loop.downstreamCount > 0
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Logging
 import MCP
 import Reactor
 import Wire
@@ -5,7 +6,7 @@ import Wire
 /// A two-way conversation with an upstream that many calls share: a child's pipes, a WebSocket, or HTTP+SSE. It lives on one worker;
 /// the others reach it by mailbox.
 final class Link {
-  enum Wire {
+  enum Medium {
     case child(ConnectionID)
     /// The GET stream, and where messages are POSTed to once the `endpoint` event has come.
     case eventStream(ConnectionID)
@@ -14,9 +15,11 @@ final class Link {
 
   let reference: LinkReference
   let cluster: Cluster
-  let binding: UpstreamSession
-  unowned let worker: Worker
-  var wire: Wire
+  let session: UpstreamSession
+  private unowned(unsafe) let home: Links
+  private var links: Links { unsafe home }
+  private let loop: EventLoop
+  var medium: Medium
   /// The path and query of the endpoint of an HTTP+SSE server, and the head of a POST to it; nil and empty until that is known.
   private(set) var endpoint: String?
   private(set) var requestHead: [UInt8] = []
@@ -43,13 +46,14 @@ final class Link {
   /// Nothing is to be learnt any more from the message that is too large to be kept.
   private var overlongIsSettled = false
 
-  init(_ reference: LinkReference, _ binding: UpstreamSession, _ worker: Worker, _ wire: Wire) {
+  init(_ reference: LinkReference, _ session: UpstreamSession, _ links: Links, _ medium: Medium) {
     self.reference = reference
-    self.binding = binding
-    cluster = binding.cluster
-    self.worker = worker
-    self.wire = wire
-    if case .webSocket = wire { unsent = [] }
+    self.session = session
+    cluster = session.cluster
+    unsafe home = links
+    loop = links.context.loop
+    self.medium = medium
+    if case .webSocket = medium { unsent = [] }
   }
 
   /// The WebSocket is open: what waited for that goes out.
@@ -61,28 +65,25 @@ final class Link {
 
   /// The conversation that it carries. A server may ask things before that is open: right after `initialized`, or even
   /// while it answers `initialize`.
-  private var open: UpstreamSession.Open {
-    if let open = binding.current, open.link == reference { return open }
+  var open: UpstreamSession.Open {
+    if let open = session.current, open.link == reference { return open }
     return UpstreamSession.Open(revision: .newestLegacy, httpSession: [], link: reference)
   }
 
   // MARK: Toward the upstream
 
-  func send(_ message: RawSpan, _ call: ExchangeID?, of caller: LinkCalls.Caller) {
+  func send(_ message: RawSpan, _ call: RequestID?, of caller: LinkCalls.Caller) {
     guard !isDead else {
-      if let call { fail(call, "is gone") }
+      if let call { fail(call, .lost("is gone")) }
       return
     }
-    if let call, isBehind {
-      let reference = reference
-      return worker.on(call.worker) { $0.linkRefused(call, reference) }
-    }
+    if let call, isBehind { return fail(call, .busy) }
     if let call {
       calls.began(call, of: caller)
     } else if isBehind {
       // What it asks for itself, pings above all, must not heap up either.
       unread += message.byteCount
-      guard unread <= worker.settings.childBacklog else { return }
+      guard unread <= settings.childBacklog else { return }
     } else {
       unread = 0
     }
@@ -91,33 +92,33 @@ final class Link {
 
   /// It does not take what waits for it already.
   private var isBehind: Bool {
-    switch wire {
-    case .webSocket where unsent != nil: unsent!.reduce(0) { $0 + $1.count } > worker.settings.childBacklog
-    case .child(let peer), .webSocket(let peer): worker.loop.queued(peer) > worker.settings.childBacklog
+    switch medium {
+    case .webSocket where unsent != nil: unsent!.reduce(0) { $0 + $1.count } > settings.childBacklog
+    case .child(let peer), .webSocket(let peer): loop.queued(peer) > settings.childBacklog
     case .eventStream: false
     }
   }
 
   /// The child has not read yet all that it was sent.
   var isUnread: Bool {
-    guard case .child(let child) = wire else { return false }
-    return worker.loop.childUnread(child) > 0
+    guard case .child(let child) = medium else { return false }
+    return loop.childUnread(child) > 0
   }
 
-  private func write(_ message: RawSpan, _ call: ExchangeID?) {
-    switch wire {
+  private func write(_ message: RawSpan, _ call: RequestID?) {
+    switch medium {
     case .child(let child):
-      worker.loop.writeChild(child, message, ("\n" as StaticString).bytes)
+      loop.writeChild(child, message, ("\n" as StaticString).bytes)
     case .webSocket where unsent != nil:
       unsent?.append(message.array)
     case .webSocket(let connection):
-      worker.loop.sendWebSocket(connection, message)
+      loop.sendWebSocket(connection, message)
     case .eventStream:
-      worker.postToEndpoint(message, self, call)
+      links.delegate.post(message, call, to: self)
     }
   }
 
-  func callEnded(_ call: ExchangeID) {
+  func callEnded(_ call: RequestID) {
     calls.ended(call)
     closeIfLeft()
   }
@@ -125,7 +126,7 @@ final class Link {
   /// Nothing new is sent over it.
   func leave() {
     isLeft = true
-    if let open = binding.current, open.link == reference { _ = binding.lost(open) }
+    if let open = session.current, open.link == reference { _ = session.lost(open) }
     closeIfLeft()
   }
 
@@ -135,17 +136,16 @@ final class Link {
 
   func close() {
     isClosing = true
-    switch wire {
-    case .child(let child): worker.loop.closeChild(child)
+    switch medium {
+    case .child(let child): loop.closeChild(child)
     case .eventStream(let connection):
-      worker.upstreamStreams[connection] = nil
-      worker.loop.abort(connection)
+      loop.abort(connection)
       died("was closed")
     case .webSocket(let connection):
       if unsent == nil {
-        worker.loop.closeWebSocket(connection, code: 1000)
+        loop.closeWebSocket(connection, code: 1000)
       } else {
-        worker.loop.abort(connection)
+        loop.abort(connection)
       }
       died("was closed")
     }
@@ -159,22 +159,19 @@ final class Link {
       return
     }
     let envelopes = scanner
-    let envelope = envelopes.scan(line, depth: worker.settings.depth)
+    let envelope = envelopes.scan(line, depth: settings.depth)
     switch envelope.kind {
     case .result, .error: route(envelope)
     case .notification: notified(envelope)
     case .request: asked(envelope)
-    case .batch: for element in Worker.elements(of: envelope.message) { received(element.rawBytes) }
+    case .batch: for element in JSON.elements(of: envelope.message) { received(element.rawBytes) }
     case .invalid:
-      if let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) {
+      if let token = envelope.id, let call = RequestID(token: token), calls.ended(call) {
         // Whose answer it would have been can be read: that call need not wait for another.
-        let why = envelope.fault?.text ?? "no JSON-RPC message"
-        let reference = reference
-        worker.on(call.worker) { $0.linkMalformed(call, reference, why) }
-        return
+        return fail(call, .malformed(envelope.fault?.text ?? "no JSON-RPC message"))
       }
       guard mayComplain(of: line) else { return }
-      worker.logger.warning(
+      logger.warning(
         "\(cluster.alias) \(isChild ? "wrote something on stdout" : "sent something") that is no JSON-RPC message: \(line.extracting(first: min(line.byteCount, 120)).text)"
       )
     }
@@ -182,8 +179,8 @@ final class Link {
 
   /// Whether the log shall hear of a line that is no message. A child's counts with its stderr.
   private func mayComplain(of line: RawSpan) -> Bool {
-    guard case .child(let child) = wire else { return true }
-    return worker.loop.childChatters(child, bytes: line.byteCount + 1)
+    guard case .child(let child) = medium else { return true }
+    return loop.childChatters(child, bytes: line.byteCount + 1)
   }
 
   /// A message that is larger than a result may be: how it begins, and later how it ends. True once it is known whose it
@@ -197,32 +194,31 @@ final class Link {
       token = JSON.closingID(part)
     } else {
       let envelopes = scanner
-      let envelope = envelopes.peek(part, depth: worker.settings.depth)
+      let envelope = envelopes.peek(part, depth: settings.depth)
       // A request has an id too, of the server's own.
       overlongIsSettled = envelope.kind == .request || envelope.kind == .notification
       if envelope.kind == .result || envelope.kind == .error { token = envelope.id?.decimal }
     }
-    if let call = token.map(ExchangeID.init(rawValue:)), calls.ended(call) {
+    if let call = token.map(RequestID.init(rawValue:)), calls.ended(call) {
       overlongIsSettled = true
-      let reference = reference
-      worker.on(call.worker) { $0.linkTooLarge(call, reference) }
+      fail(call, .tooLarge)
     }
     if ended || overlongIsSettled {
-      worker.logger.warning(
-        "\(cluster.alias) sent a message of more than \(worker.settings.resultLimit) bytes",
+      logger.warning(
+        "\(cluster.alias) sent a message of more than \(settings.resultLimit) bytes",
         metadata: ["server": "\(cluster.alias)"])
     }
     return overlongIsSettled
   }
 
-  private var isChild: Bool { if case .child = wire { true } else { false } }
+  private var isChild: Bool { if case .child = medium { true } else { false } }
 
   /// The `endpoint` event: a path, or a URL on the same origin [5].
   /// - Parameter place: the path and query where the stream is; nil for where the server is.
   func endpointKnown(_ text: RawSpan, at place: String?) {
     guard requestHead.isEmpty else { return }
     guard let target = cluster.resolve(endpoint: text.trimmed.text, at: place) else {
-      worker.logger.warning(
+      logger.warning(
         "\(cluster.alias) named an endpoint on another origin, or no URL: \(text.extracting(first: min(text.byteCount, 120)).text)"
       )
       return close()
@@ -239,86 +235,78 @@ final class Link {
   }
 
   private func route(_ envelope: Envelope) {
-    guard let token = envelope.id, let call = ExchangeID(token: token), calls.ended(call) else { return }
-    hand(envelope.message, to: call)
+    guard let token = envelope.id, let call = RequestID(token: token), calls.ended(call) else { return }
+    hand(envelope.message, to: call, isOver: true)
     closeIfLeft()
   }
 
   /// Takes a message to the worker of a call of this link.
-  private func hand(_ message: RawSpan, to call: ExchangeID) {
-    let reference = reference
-    if call.worker == worker.index { return worker.receive(call, message, from: reference) }
-    let bytes = message.array
-    worker.gateway.post(to: call.worker) { $0.receive(call, bytes.rawBytes, from: reference) }
+  private func hand(_ message: RawSpan, to call: RequestID, isOver: Bool = false) {
+    links.bring(message, call, over: reference, isOver: isOver)
   }
 
   private func notified(_ envelope: Envelope) {
     switch envelope.method {
     case .notifyProgress:
-      guard let token = envelope.value(Param.progressToken), let call = ExchangeID(token: token), calls.contains(call)
+      guard let token = envelope.value(Param.progressToken), let call = RequestID(token: token), calls.contains(call)
       else { return }
       hand(envelope.message, to: call)
     case .notifySubscriptionsAcknowledged:
-      guard let token = envelope.value(MetaKey.subscriptionID), let call = ExchangeID(token: token),
+      guard let token = envelope.value(MetaKey.subscriptionID), let call = RequestID(token: token),
         calls.contains(call)
       else { return }
       hand(envelope.message, to: call)
-    case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-      worker.listChanged(cluster, envelope.method, binding)
-    case .notifyResourcesUpdated:
-      worker.resourceUpdated(cluster, envelope, binding)
-    case .notifyCancelled:
-      if let call = calls.onlyClients { hand(envelope.message, to: call) }
-    case .notifyMessage:
-      let level = LogLevel(token: envelope.value(Param.level)) ?? .emergency
-      tell(envelope, calls.audience(ofLog: level, by: open.revision.era == .modern))
-    case .notifyElicitationComplete:
-      guard let asked = worker.sessionAsked(envelope, in: binding) else { return }
-      // On the stream of a call of its own, if it has one: it may listen on no other.
-      if let call = calls.anyCall(of: asked) { return hand(envelope.message, to: call) }
-      worker.elicitationCompleted(envelope, for: asked)
     default:
-      tell(envelope, calls.audience())
+      links.delegate.said(envelope, on: self)
     }
   }
 
-  /// A message that carries no sign of its call.
-  private func tell(_ envelope: Envelope, _ audience: LinkCalls.Audience) {
+  /// Whose the calls are that are on their way.
+  enum Audience {
+    case everyCaller
+    case log(LogLevel)
+    case only
+    case session(SessionID)
+  }
+
+  /// Hands a message that carries no sign of its call to calls that it may concern. False if no client has one on its way,
+  /// so that it is said outside of calls.
+  func tell(_ message: RawSpan, _ audience: Audience) -> Bool {
+    let found: LinkCalls.Audience
     switch audience {
-    case .calls(let calls): for call in calls { hand(envelope.message, to: call) }
-    case .unclaimed: worker.broadcast(envelope, binding)
+    case .everyCaller: found = calls.audience()
+    case .log(let level): found = calls.audience(ofLog: level, by: open.revision.era == .modern)
+    case .only: found = calls.onlyClients.map { .calls([$0]) } ?? .nobody
+    case .session(let session): found = calls.anyCall(of: session).map { .calls([$0]) } ?? .unclaimed
+    }
+    switch found {
+    case .calls(let calls): for call in calls { hand(message, to: call) }
+    case .unclaimed: return false
     case .nobody: break
     }
+    return true
   }
 
   /// - Parameter attempts: how often it may turn out that the call has ended meanwhile, and so is not the one that the
   ///   server works on.
   private func asked(_ envelope: Envelope, attempts: Int = 3) {
-    guard let id = envelope.id else { return }
-    let open = open
-    if envelope.method == .ping { return worker.resultUpstream("{}", id, cluster, open) }
-    if let call = calls.onlyClients, attempts > 0 {
-      let (isGuess, reference, question) = (calls.areSeveral, reference, envelope.message.array)
-      return worker.on(call.worker) { worker in
-        if worker.exchanges.find(call)?.carrier == .link(reference) {
-          return worker.receive(call, question: question.rawBytes, isGuess: isGuess)
-        }
-        worker.on(reference.worker) { $0.links[reference.number]?.asked(question, attempts: attempts - 1) }
-      }
+    guard envelope.id != nil else { return }
+    if envelope.method != .ping, let call = calls.onlyClients, attempts > 0 {
+      return links.ask(envelope.message, call, reference, isGuess: calls.areSeveral, attempts: attempts)
     }
-    if binding.owner != nil { return worker.askOutsideCalls(envelope, binding, open) }
+    if envelope.method == .ping || session.owner != nil { return links.delegate.said(envelope, on: self) }
     guard calls.hasSessions else {
-      return worker.refuseUpstream(
-        id, cluster, open, code: -32601, "nobody here can answer \(envelope.methodName.text)")
+      return links.delegate.refuse(
+        envelope, on: self, code: -32601, "nobody here can answer \(envelope.methodName.text)")
     }
-    worker.refuseUpstream(
-      id, cluster, open, code: -32602,
+    links.delegate.refuse(
+      envelope, on: self, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
   }
 
   func asked(_ question: [UInt8], attempts: Int) {
     let envelopes = scanner
-    asked(envelopes.scan(question.rawBytes, depth: worker.settings.depth), attempts: attempts)
+    asked(envelopes.scan(question.rawBytes, depth: settings.depth), attempts: attempts)
   }
 
   // MARK: The end
@@ -328,12 +316,12 @@ final class Link {
     isDead = true
     let lost = calls
     calls.removeAll()
-    for call in lost.ids { fail(call, reason) }
-    worker.linkDied(self, reason)
+    for call in lost.ids { fail(call, .lost(reason)) }
+    links.died(self, reason)
   }
 
-  private func fail(_ call: ExchangeID, _ reason: String) {
-    let reference = reference
-    worker.on(call.worker) { $0.linkLost(call, reference, reason) }
-  }
+  private func fail(_ call: RequestID, _ failure: LinkFailure) { links.failed(call, reference, failure) }
+
+  private var settings: Settings { links.context.settings }
+  private var logger: Logger { links.context.logger }
 }

@@ -15,24 +15,24 @@ struct LinkCalls {
   /// For whom such a message is.
   enum Audience: Equatable {
     /// A call of each client that it may concern.
-    case calls([ExchangeID])
+    case calls([RequestID])
     /// No client has a call on its way: it concerns no client more than another.
     case unclaimed
     /// Clients that are not the same principal have used the link, and it could be of what either did.
     case nobody
   }
 
-  private var callers: [ExchangeID: Caller] = [:]
+  private var callers: [RequestID: Caller] = [:]
   /// Whose calls were the first on the link.
   private var principal: Principal?
   /// There were another's too. A server may speak of a call when it has ended, so this never passes.
   private var isMixed = false
 
-  var ids: some Sequence<ExchangeID> { callers.keys }
+  var ids: some Sequence<RequestID> { callers.keys }
 
-  func contains(_ call: ExchangeID) -> Bool { callers[call] != nil }
+  func contains(_ call: RequestID) -> Bool { callers[call] != nil }
 
-  mutating func began(_ call: ExchangeID, of caller: Caller) {
+  mutating func began(_ call: RequestID, of caller: Caller) {
     callers[call] = caller
     switch caller {
     case .gateway: break
@@ -44,14 +44,14 @@ struct LinkCalls {
 
   /// False if it was none of these.
   @discardableResult
-  mutating func ended(_ call: ExchangeID) -> Bool { callers.removeValue(forKey: call) != nil }
+  mutating func ended(_ call: RequestID) -> Bool { callers.removeValue(forKey: call) != nil }
 
   var isEmpty: Bool { callers.isEmpty }
 
   mutating func removeAll() { callers = [:] }
 
   /// A call of the only client that has calls in flight; nil if there are none or several clients.
-  var onlyClients: ExchangeID? {
+  var onlyClients: RequestID? {
     guard case .calls(let calls) = audience(), calls.count == 1 else { return nil }
     return calls[0]
   }
@@ -62,7 +62,7 @@ struct LinkCalls {
   }
 
   /// A call that this session has in flight.
-  func anyCall(of session: SessionID) -> ExchangeID? {
+  func anyCall(of session: SessionID) -> RequestID? {
     callers.first { if case .session(session, _) = $0.value { true } else { false } }?.key
   }
 
@@ -76,9 +76,9 @@ struct LinkCalls {
   ///     server itself.
   func audience(ofLog level: LogLevel? = nil, by isModern: Bool = false) -> Audience {
     guard !isMixed else { return .nobody }
-    var sessions: [SessionID: ExchangeID] = [:]
-    var calls: [ExchangeID] = []
-    var unasked: [ExchangeID] = []
+    var sessions: [SessionID: RequestID] = [:]
+    var calls: [RequestID] = []
+    var unasked: [RequestID] = []
     var isClaimed = false
     for (call, caller) in callers {
       switch caller {

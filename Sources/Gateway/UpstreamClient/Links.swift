@@ -3,155 +3,197 @@ import MCP
 import Reactor
 import Wire
 
-/// Links as the worker that holds a call sees them: nearby or on another worker.
-extension Worker {
-  func sendLink(_ link: LinkReference, _ message: RawSpan, _ call: ExchangeID?) {
-    let caller = call.map { self.caller(of: exchanges[$0]) } ?? .gateway
-    if link.worker == index {
-      guard let found = links[link.number] else {
-        if let call { linkLost(call, link, "is gone") }
-        return
-      }
-      return found.send(message, call, of: caller)
+/// What a link has to say to the loop that reads it.
+protocol LinkDelegate: AnyObject {
+  /// A message for a request of this loop's that is on its way over it.
+  /// - Parameter isOver: nothing more will come of it, and the link does not know it any more.
+  func brought(_ message: RawSpan, _ request: RequestID, over link: LinkReference, isOver: Bool)
+  func failed(_ request: RequestID, _ link: LinkReference, _ failure: LinkFailure)
+  /// A question that seems to belong to a request of this loop's.
+  func asked(_ question: RawSpan, _ request: RequestID, _ link: LinkReference, isGuess: Bool, attempts: Int)
+  /// A message without a sign of the request that it belongs to.
+  func said(_ message: Envelope, on link: Link)
+  /// Our own answer to a question.
+  func refuse(_ question: Envelope, on link: Link, code: Int, _ why: String)
+  /// A message is to be POSTed to an HTTP+SSE server.
+  func post(_ message: RawSpan, _ request: RequestID?, to link: Link)
+  func died(_ link: Link, _ reason: String)
+}
+
+/// The links that live on one worker, and the way to those of others.
+final class Links {
+  let context: WorkerContext
+  private let loop: EventLoop
+  let mail: Mailboxes<UpstreamLetter>
+  private unowned(unsafe) let listener: any LinkDelegate
+  var delegate: any LinkDelegate { unsafe listener }
+  private var links: [UInt32: Link] = [:]
+  private var nextLink: UInt32 = 1
+  /// Of the whole gateway.
+  private let census: LinkCensus
+  /// The end has come: none is made any more.
+  private var isClosing = false
+
+  init(_ context: WorkerContext, _ mail: Mailboxes<UpstreamLetter>, _ census: LinkCensus, _ delegate: any LinkDelegate)
+  {
+    self.context = context
+    loop = context.loop
+    self.mail = mail
+    self.census = census
+    unsafe listener = delegate
+  }
+
+  subscript(_ number: UInt32) -> Link? { links[number] }
+
+  /// Of these, WebSockets.
+  var socketCount: Int { links.values.count { if case .webSocket = $0.medium { true } else { false } } }
+
+  /// That of this worker's; nil once it is gone.
+  func find(_ link: LinkReference) -> Link? { link.worker == context.index ? links[link.number] : nil }
+
+  // MARK: Toward links
+
+  func send(
+    _ message: RawSpan, over link: LinkReference, for request: RequestID? = nil, of caller: LinkCalls.Caller = .gateway
+  ) {
+    guard link.worker == context.index else {
+      return mail.send(.send(message.array, over: link, request, caller), to: link.worker)
     }
-    let bytes = message.array
-    let from = index
-    gateway.post(to: link.worker) { worker in
-      guard let found = worker.links[link.number] else {
-        if let call { worker.gateway.post(to: from) { $0.linkLost(call, link, "is gone") } }
-        return
-      }
-      found.send(bytes.rawBytes, call, of: caller)
+    if let found = links[link.number] { return found.send(message, request, of: caller) }
+    if let request { failed(request, link, .lost("is gone")) }
+  }
+
+  func callEnded(_ request: RequestID, _ link: LinkReference) {
+    guard link.worker == context.index else { return mail.send(.callEnded(request, link), to: link.worker) }
+    links[link.number]?.callEnded(request)
+  }
+
+  func close(_ link: LinkReference) {
+    guard link.worker == context.index else { return mail.send(.closeLink(link), to: link.worker) }
+    links[link.number]?.close()
+  }
+
+  /// It is known what it speaks.
+  func started(_ link: LinkReference) {
+    guard link.worker == context.index else { return mail.send(.linkStarted(link), to: link.worker) }
+    links[link.number]?.isStarting = false
+  }
+
+  // MARK: Toward requests
+
+  func bring(_ message: RawSpan, _ request: RequestID, over link: LinkReference, isOver: Bool) {
+    if request.worker == context.index { return delegate.brought(message, request, over: link, isOver: isOver) }
+    mail.send(.brought(message.array, request, link, isOver: isOver), to: request.worker)
+  }
+
+  func failed(_ request: RequestID, _ link: LinkReference, _ failure: LinkFailure) {
+    if request.worker == context.index { return delegate.failed(request, link, failure) }
+    mail.send(.failed(request, link, failure), to: request.worker)
+  }
+
+  func ask(_ question: RawSpan, _ request: RequestID, _ link: LinkReference, isGuess: Bool, attempts: Int) {
+    if request.worker == context.index {
+      return delegate.asked(question, request, link, isGuess: isGuess, attempts: attempts)
     }
+    mail.send(.asked(question.array, request, link, isGuess: isGuess, attempts: attempts), to: request.worker)
   }
 
-  private func caller(of exchange: Exchange) -> LinkCalls.Caller {
-    if case .local = exchange.origin { return .gateway }
-    if let session = exchange.session { return .session(session.id, session.principal) }
-    return .modern(exchange.logLevel, settings.tellsClientsApart ? principal(of: exchange) : .anonymous)
-  }
-
-  func linkCallEnded(_ link: LinkReference, _ call: ExchangeID) {
-    on(link.worker) { $0.links[link.number]?.callEnded(call) }
-  }
-
-  /// A message that came over a link for one of this worker's calls.
-  func receive(_ call: ExchangeID, _ message: RawSpan, from link: LinkReference) {
-    guard exchanges.contains(call), exchanges[call].carrier == .link(link) else { return }
-    receive(call, message)
-  }
-
-  /// A child does not read what waits for it: nothing more is heaped up.
-  func linkRefused(_ call: ExchangeID, _ link: LinkReference) {
-    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
-      return
+  /// The request that was asked is over.
+  func notAsked(_ question: [UInt8], _ link: LinkReference, attempts: Int) {
+    guard link.worker == context.index else {
+      return mail.send(.notAsked(question, link, attempts: attempts), to: link.worker)
     }
-    exchanges[call].carrier = .none
-    fail(call, .busy(cluster, "it does not read its input"))
+    links[link.number]?.asked(question, attempts: attempts)
   }
 
-  /// An HTTP+SSE server does not know the session any more: once, the call goes out again in a new one.
-  func linkForgotten(_ call: ExchangeID, _ link: LinkReference, status: Int, _ message: [UInt8]?) {
-    linkCallEnded(link, call)
-    guard let exchange = exchanges.find(call), exchange.carrier == .link(link), let cluster = exchange.cluster else {
-      return
-    }
-    exchange.carrier = .none
-    guard !exchange.retried, exchange.method != .initialize, let message, let profile = cluster.profile else {
-      return fail(call, .refused(cluster, "HTTP \(status)"))
-    }
-    exchange.retried = true
-    send(exchange, message.rawBytes, cluster, profile)
-  }
+  // MARK: Making
 
-  /// The link died with a call on it.
-  func linkLost(_ call: ExchangeID, _ link: LinkReference, _ reason: String) {
-    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
-      return
-    }
-    exchanges[call].carrier = .none
-    fail(call, .lost(cluster, reason))
-  }
-
-  /// The answer to a call is larger than a result may be; it was not kept.
-  func linkTooLarge(_ call: ExchangeID, _ link: LinkReference) {
-    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
-      return
-    }
-    exchanges[call].carrier = .none
-    fail(call, .tooLarge(cluster, limit: settings.resultLimit))
-  }
-
-  /// What came over the link for a call is no answer.
-  func linkMalformed(_ call: ExchangeID, _ link: LinkReference, _ why: String) {
-    guard exchanges.contains(call), exchanges[call].carrier == .link(link), let cluster = exchanges[call].cluster else {
-      return
-    }
-    exchanges[call].carrier = .none
-    fail(call, .malformed(cluster, why))
-  }
-
-  /// A link of this worker is gone: the conversation it carried will be opened anew by the next call.
-  func linkDied(_ link: Link, _ reason: String) {
-    links[link.reference.number] = nil
-    gateway.liveLinks.subtract(1, ordering: .relaxed)
-    if let open = link.binding.current, open.link == link.reference { _ = link.binding.lost(open) }
-    // A child that was only probed, or that we ended ourselves, is no news.
-    guard !link.isProbe, !link.isStarting, !link.isClosing else {
-      return logger.debug("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
-    }
-    logger.warning("\(link.cluster.alias) \(reason)", metadata: ["server": "\(link.cluster.alias)"])
-    guard link.binding.owner == nil else { return }
-    // At once, so that no call starts a child of its own before the control loop does.
-    link.cluster.update(.down(reason: reason, retryAt: now + 500, link.cluster.profile))
-    control?.linkDied(link.cluster, reason)
-  }
-
-  func makeLink(_ binding: UpstreamSession, _ wire: (UInt32) -> Link.Wire?) -> Link? {
+  func make(_ session: UpstreamSession, _ medium: (UInt32) -> Link.Medium?) -> Link? {
     guard !isClosing else { return nil }
     let number = nextLink
     nextLink += 1
-    guard let wire = wire(number) else { return nil }
-    let link = Link(LinkReference(worker: index, number: number), binding, self, wire)
+    guard let medium = medium(number) else { return nil }
+    let link = Link(LinkReference(worker: context.index, number: number), session, self, medium)
     links[number] = link
-    gateway.liveLinks.add(1, ordering: .relaxed)
+    census.live.add(1, ordering: .relaxed)
     return link
   }
 
   /// Opens what carries the messages of a child or of a WebSocket. What is sent at once waits until it is open.
-  func startLink(_ binding: UpstreamSession) -> Link? {
-    if case .url = binding.cluster.server?.kind { return openWebSocket(binding) }
-    return startChild(binding)
+  func start(_ session: UpstreamSession) -> Link? {
+    if case .url = session.cluster.server?.kind { return openWebSocket(session) }
+    return startChild(session)
   }
 
-  private func openWebSocket(_ binding: UpstreamSession) -> Link? {
-    let cluster = binding.cluster
+  private func openWebSocket(_ session: UpstreamSession) -> Link? {
+    let cluster = session.cluster
     guard let endpoint = cluster.endpoint, let lines = cluster.openingLines else { return nil }
-    return makeLink(binding) { number in
+    let target = Array(cluster.target.utf8)
+    return make(session) { number in
       loop.connectWebSocket(
-        endpoint, settings.upstreamSocketSettings, target: cluster.target.utf8.span.bytes,
-        authority: lines.authority.rawBytes, subprotocol: Self.subprotocol, headers: lines.headers.rawBytes,
-        tag: tag(.link, UInt64(number))
+        endpoint, context.settings.upstreamSocketSettings, target: target.rawBytes,
+        authority: lines.authority.rawBytes, subprotocol: "mcp", headers: lines.headers.rawBytes,
+        tag: TagKind.link.tag(UInt64(number))
       ).map { .webSocket($0) }
     }
   }
 
-  /// Why a WebSocket to an upstream has ended, as the end of a sentence about it.
-  func socketEnd(_ connection: ConnectionID, _ error: ReactorError) -> String {
-    let code = loop.closeCode(of: connection)
-    if code != 0, code != 1006 { return "closed its WebSocket with code \(code)" }
-    return "could not be reached over WebSocket: \(error)"
-  }
-
-  private func startChild(_ binding: UpstreamSession) -> Link? {
-    guard case .command(let command) = binding.cluster.server?.kind else { return nil }
-    return makeLink(binding) { number in
+  private func startChild(_ session: UpstreamSession) -> Link? {
+    guard case .command(let command) = session.cluster.server?.kind else { return nil }
+    return make(session) { number in
       loop.startChild(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),
-        directory: command.workingDirectory, settings.childOptions, tag: tag(.link, UInt64(number))
+        directory: command.workingDirectory, context.settings.childOptions, tag: TagKind.link.tag(UInt64(number))
       ).map { .child($0) }
     }
+  }
+
+  // MARK: The end
+
+  /// A link of this worker is gone: the conversation that it carried will be opened anew by the next call.
+  func died(_ link: Link, _ reason: String) {
+    links[link.reference.number] = nil
+    census.live.subtract(1, ordering: .relaxed)
+    if let open = link.session.current, open.link == link.reference { _ = link.session.lost(open) }
+    delegate.died(link, reason)
+  }
+
+  /// Why a WebSocket to an upstream has ended, as the end of a sentence about it.
+  func socketClosed(_ number: UInt32, _ connection: ConnectionID, _ error: ReactorError) {
+    let code = loop.closeCode(of: connection)
+    links[number]?.died(
+      code != 0 && code != 1006
+        ? "closed its WebSocket with code \(code)" : "could not be reached over WebSocket: \(error)")
+  }
+
+  func childExited(_ number: UInt32, _ error: ReactorError, status: Int64, signal: Int32) {
+    guard let link = links[number] else { return }
+    if error.isLineTooLong { return link.died("wrote a line without an end") }
+    if error.isFailure { link.startFailure = "could not be started: \(error)" }
+    link.died(
+      link.startFailure ?? (signal != 0 ? "was ended by signal \(signal)" : "exited with status \(status)"))
+  }
+
+  func childSaid(_ number: UInt32, _ line: RawSpan) {
+    guard let link = links[number] else { return }
+    // What a server of the legacy era says to a probe is no news.
+    context.logger.log(
+      level: link.isProbe ? .debug : .info, "\(link.cluster.alias): \(line.text)",
+      metadata: ["server": "\(link.cluster.alias)"])
+  }
+
+  func childDropped(_ number: UInt32, _ loss: ChatterLoss) {
+    guard let link = links[number] else { return }
+    let cluster = link.cluster
+    cluster.droppedLog.lines.add(loss.lines, ordering: .relaxed)
+    cluster.droppedLog.bytes.add(loss.bytes + loss.cut, ordering: .relaxed)
+    context.logger.warning("\(cluster.alias): \(loss)", metadata: ["server": "\(cluster.alias)"])
+  }
+
+  func closeAll() {
+    isClosing = true
+    for link in links.values { link.close() }
   }
 }
 

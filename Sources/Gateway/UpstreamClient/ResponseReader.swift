@@ -81,20 +81,20 @@ final class ResponseReader {
     mode = .json
     collected.buffer.clear(keepingAtMost: 64 << 10)
     parser.reset()
-    rewriter = nil
+    if rewriter != nil { rewriter = nil }
     announced = 0
     passed = 0
     passedEvent = nil
     nextLook = Self.passThreshold
-    httpSession = []
+    if !httpSession.isEmpty { httpSession = [] }
     keepsHTTPSession = false
     hasSeveralSessions = false
-    lastEventID = []
+    if !lastEventID.isEmpty { lastEventID = [] }
     retry = nil
     retryAfter = nil
-    location = []
-    mediaType = nil
-    challenge = nil
+    if !location.isEmpty { location = [] }
+    if mediaType != nil { mediaType = nil }
+    if challenge != nil { challenge = nil }
   }
 
   /// What it is, where it brings no message.

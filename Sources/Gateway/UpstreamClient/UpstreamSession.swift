@@ -20,10 +20,11 @@ final class UpstreamSession: Sendable {
     }
   }
 
-  /// An exchange that waits for the conversation to open.
+  /// A request that waits for the conversation to open.
   struct Waiter: Sendable {
-    var worker: Int
-    var exchange: ExchangeID
+    var request: RequestID
+
+    init(_ request: RequestID) { self.request = request }
   }
 
   enum Access {

@@ -1,7 +1,10 @@
 /// What a connection is, in the top byte of its tag; the rest is a number.
 enum TagKind: UInt64 {
   case none = 0
-  case exchange
+  /// A client's that waits for the answer to a call, by the number of that.
+  case call
+  /// An upstream's, by the number of its request.
+  case request
   case idle
   case lingering
   case link

@@ -18,6 +18,8 @@ final class WorkerContext {
   let memory: PartyMemory
   /// What the configuration says.
   private(set) var settings: Settings
+  /// What of that each call reads, at hand.
+  private(set) var limits: Limits
   /// Minutes since 1970, a few seconds late at most.
   private(set) var minute = System.minute
 
@@ -34,6 +36,7 @@ final class WorkerContext {
     self.index = index
     self.group = group
     self.settings = settings
+    limits = Limits(settings)
     self.logger = logger
     var options = options
     options.worker = UInt8(index)
@@ -61,11 +64,30 @@ final class WorkerContext {
   /// The configuration was read again.
   func adopt(_ settings: Settings) {
     self.settings = settings
+    limits = Limits(settings)
     memory.bounds = settings.holdings
     loop.adopt(settings.loopLimits)
   }
 
   func lookAtClock() { minute = System.minute }
+}
+
+/// Numbers of the settings that are looked at on the path of every call.
+struct Limits {
+  /// Of a message's nesting.
+  let depth: Int
+  /// Bytes of a result.
+  let result: Int
+  /// Milliseconds.
+  let callTimeout: UInt64
+  let callsPerUpstream: Int
+
+  init(_ settings: Settings) {
+    depth = settings.depth
+    result = settings.resultLimit
+    callTimeout = settings.callTimeout
+    callsPerUpstream = settings.callsPerUpstream
+  }
 }
 
 /// Who asks on a client's connection. Behind a proxy that is trusted it may change from one request to the next: ask while

@@ -15,8 +15,8 @@ import Testing
 
   private func entry(_ session: Session, _ call: Int = 0) -> Reverse {
     Reverse(
-      session: session, upstreamID: Token(Array("1".utf8).rawBytes), binding: nil, opened: nil, cluster: cluster,
-      exchange: ExchangeID(worker: 0, slot: call, generation: 1))
+      session: session, upstreamID: Token(Array("1".utf8).rawBytes), opened: nil, cluster: cluster,
+      call: CallID(worker: 0, slot: call, generation: 1))
   }
 
   @Test("an answer counts once, and only from the session that was asked")
@@ -35,7 +35,7 @@ import Testing
   func generations() throws {
     var table = ReverseTable(worker: 0)
     let ann = session()
-    var used: [ExchangeID] = []
+    var used: [ReverseID] = []
     for _ in 0..<100 {
       let made = table.make(entry(ann))
       let id = try #require(made)
@@ -82,7 +82,7 @@ import Testing
     var table = ReverseTable(worker: 0)
     let ann = session()
     let ids = (0..<4).compactMap { table.make(entry(ann, $0 % 2)) }
-    let taken = table.takeAll { $0.exchange.slot == 1 }
+    let taken = table.takeAll { $0.call.slot == 1 }
     #expect(taken.map(\.id) == [ids[1], ids[3]])
     #expect(table.take(ids[1], from: ann) == nil)
     #expect(table.take(ids[0], from: ann) != nil)

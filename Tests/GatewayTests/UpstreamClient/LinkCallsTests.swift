@@ -8,7 +8,7 @@ import Testing
   private static let ada = Principal(subject: "CN=ada")
   private static let bob = Principal(subject: "CN=bob")
 
-  private static func call(_ slot: Int) -> ExchangeID { ExchangeID(worker: 0, slot: slot, generation: 1) }
+  private static func call(_ slot: Int) -> RequestID { RequestID(worker: 0, slot: slot, generation: 1) }
 
   private static func session() -> SessionID {
     return SessionID(worker: 0)

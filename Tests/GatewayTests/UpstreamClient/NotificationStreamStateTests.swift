@@ -8,7 +8,7 @@ struct NotificationStreamStateTests {
   private typealias End = NotificationStreamState.End
 
   private func waiter(_ slot: Int) -> UpstreamSession.Waiter {
-    UpstreamSession.Waiter(worker: 0, exchange: ExchangeID(worker: 0, slot: slot, generation: 1))
+    UpstreamSession.Waiter(RequestID(worker: 0, slot: slot, generation: 1))
   }
 
   private func begun() -> NotificationStreamState {
@@ -37,7 +37,7 @@ struct NotificationStreamStateTests {
   func opening() {
     var stream = begun()
     #expect(stream.isAwaited && stream.want(waiter(1)) == .waiting && stream.want(waiter(2)) == .waiting)
-    #expect(stream.settle().map(\.exchange.slot) == [1, 2])
+    #expect(stream.settle().map(\.request.slot) == [1, 2])
     #expect(!stream.isAwaited && stream.want(waiter(3)) == .settled && stream.settle().isEmpty)
   }
 
@@ -55,7 +55,7 @@ struct NotificationStreamStateTests {
     _ = stream.settle()
     #expect(isAgain(stream.ended(ending), after: 500))
     #expect(stream.isAwaited && stream.want(waiter(1)) == .yours && !stream.again())
-    #expect(stream.settle().map(\.exchange.slot) == [1])
+    #expect(stream.settle().map(\.request.slot) == [1])
     _ = stream.ended(ending)
     #expect(stream.again() && stream.want(waiter(2)) == .waiting)
   }
@@ -146,7 +146,7 @@ struct OutsideRequestTests {
   }
 
   private func call(_ slot: Int, _ session: SessionID?) -> OutsideRequest.Call {
-    OutsideRequest.Call(id: ExchangeID(worker: 0, slot: slot, generation: 1), session: session)
+    OutsideRequest.Call(id: CallID(worker: 0, slot: slot, generation: 1), session: session)
   }
 
   @Test("In the course of the only call")

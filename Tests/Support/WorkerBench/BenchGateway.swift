@@ -121,10 +121,11 @@ final class BenchGateway {
     var found = Findings()
     for worker in workers {
       let name = "on worker \(worker.index)"
-      found.expect("exchanges \(name)", worker.exchanges.ids { !$0.isGatewaysOwn }.count)
+      found.expect("calls \(name)", worker.calls.count)
+      found.expect("requests \(name)", worker.requests.ids { !$0.isGatewaysOwn }.count)
       found.expect("reverse requests \(name)", worker.reverses.count)
-      found.expect("lingering connections \(name)", worker.lingering.count)
-      found.expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
+      found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
+      found.expect("calls in flight \(name)", worker.requests.callsInFlight)
     }
     return found.texts
   }
@@ -139,24 +140,25 @@ final class BenchGateway {
     }
     for worker in workers {
       let name = "on worker \(worker.index)"
-      found.expect("exchanges \(name)", worker.exchanges.count)
+      found.expect("calls \(name)", worker.calls.count)
+      found.expect("requests \(name)", worker.requests.count)
       found.expect("reverse requests \(name)", worker.reverses.count)
       found.expect("stream readers \(name)", worker.streamReaders.count)
       found.expect("WebSockets \(name)", worker.sockets.places.count)
       found.expect("listens \(name)", worker.listens.count)
-      found.expect("lingering connections \(name)", worker.lingering.count)
+      found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
       found.expect("browsers \(name)", worker.browsers.count)
-      found.expect("calls in flight \(name)", worker.stakes.values.reduce(0) { $0 + $1.callsInFlight })
+      found.expect("calls in flight \(name)", worker.requests.callsInFlight)
       found.expect("client connections \(name)", worker.loop.downstreamCount)
       found.expect("bytes held \(name)", Int(worker.loop.counts.held))
       found.expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
     // What the control plane has open at the end goes with the process.
     for worker in ended ? workers : workers + [controlWorker] {
-      let pooled = worker.stakes.values.reduce(0) { $0 + $1.pool.count }
-      let sockets = worker.links.values.count { if case .webSocket = $0.wire { true } else { false } }
-      let asking = worker.exchanges.ids { if case .connection = $0.carrier { true } else { false } }.count
-      let known = pooled + (ended ? 0 : worker.upstreamStreams.count + sockets + asking)
+      let pooled = worker.requests.idleConnections
+      let sockets = worker.upstream.links.socketCount
+      let asking = worker.requests.ids { if case .connection = $0.carrier { true } else { false } }.count
+      let known = pooled + (ended ? 0 : worker.upstream.streams.count + sockets + asking)
       found.expect(
         "upstream connections on loop \(worker.index) that nobody knows", Int(worker.loop.counts.upstream) - known)
     }

@@ -30,3 +30,13 @@ extension ListKinds {
     for kind in ListKind.allCases where kind.changed == method { insert(ListKinds(kind)) }
   }
 }
+
+extension JSON {
+  /// Copies of an array's elements.
+  static func elements(of array: RawSpan) -> [[UInt8]] {
+    var items = JSON.items(of: array)
+    var elements: [[UInt8]] = []
+    while let item = items.next() { elements.append(array[item.value].array) }
+    return elements
+  }
+}

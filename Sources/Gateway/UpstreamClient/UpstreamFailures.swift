@@ -15,6 +15,20 @@ extension GatewayError {
     GatewayError(.upstreamRefused, of: cluster, "refused the call", why, retryAfter: retryAfter)
   }
 
+  /// The server does not know the session that it was asked in, and so has not acted on the request.
+  static func sessionEnded(_ cluster: Cluster) -> GatewayError {
+    var error = refused(cluster, "its session had ended; the next call opens a new one", retryAfter: 0)
+    error.retry = .safe
+    return error
+  }
+
+  /// The same of an HTTP+SSE server.
+  static func forgotten(_ cluster: Cluster, _ why: String) -> GatewayError {
+    var error = refused(cluster, why)
+    error.retry = .safe
+    return error
+  }
+
   static func credentials(_ cluster: Cluster, status: Int) -> GatewayError {
     GatewayError(
       .upstreamCredentials, of: cluster, "refused the call",
@@ -55,6 +69,11 @@ extension GatewayError {
       .missingCapability,
       message: "server \"\(cluster.alias)\" needs what the client has not declared: \(object.bytes.text)",
       server: cluster.alias, detail: .requiredCapabilities(object.bytes.array))
+  }
+
+  /// What a call came to that went out once and whose message is not known any more, so that it can't follow.
+  static func moved(_ cluster: Cluster) -> GatewayError {
+    refused(cluster, "it has moved; the next call goes there", retryAfter: 0)
   }
 
   static var overloaded: GatewayError {

@@ -1,0 +1,258 @@
+import MCP
+import Reactor
+import Wire
+
+typealias CallID = SlotID<Call>
+
+/// A raw JSON token of a client (an id, a progress token), kept exactly; up to 39 bytes lie inline.
+struct Token: Sendable {
+  private var inline = InlineArray<39, UInt8>(repeating: 0)
+  private var inlineCount: UInt8 = 0
+  /// Empty unless the token is longer than that.
+  private var long: [UInt8] = []
+
+  init() {}
+
+  init(_ bytes: RawSpan) {
+    guard bytes.byteCount <= 39 else {
+      long = bytes.array
+      return
+    }
+    inlineCount = UInt8(bytes.byteCount)
+    for index in 0..<bytes.byteCount { inline[index] = bytes[byte: index] }
+  }
+
+  var isEmpty: Bool { inlineCount == 0 && long.isEmpty }
+
+  var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      if !long.isEmpty { return long.rawBytes }
+      return inline.span.bytes.extracting(first: Int(inlineCount))
+    }
+  }
+
+  func append(to buffer: inout ByteBuffer) { buffer.append(bytes) }
+
+  func equals(_ other: RawSpan) -> Bool { bytes.equals(other) }
+}
+
+/// A client's request until it has its answer: who asked, under which id, and what is known of the answer. What goes to an
+/// upstream for it is an `UpstreamRequest`. An object that a worker uses again and again, and no call makes one in the
+/// steady state.
+final class Call {
+  /// Where the answer goes.
+  enum Origin {
+    case free
+    /// The POST on this connection.
+    case post(ConnectionID)
+    /// One element of a JSON-RPC batch.
+    case batch(Batch, Int)
+    /// The event stream of an HTTP+SSE session.
+    case eventStream
+    /// The WebSocket that the request came over.
+    case socket(SocketReply)
+    /// The gateway itself, for a client that asked for it in another process.
+    case renewal(Renewal)
+  }
+
+  fileprivate(set) var id = CallID.none
+  fileprivate(set) var origin = Origin.free
+  var answer = AnswerState()
+  fileprivate(set) var session: Session?
+  /// The client's raw id and progress token; empty without one.
+  let clientID = Scratch(capacity: 40)
+  let progressToken = Scratch(capacity: 0)
+  var method = Method.other
+  var clientRevision = Revision.r20251125
+  /// On its way upstream, if it has to go there.
+  var request: UpstreamRequest?
+  var startedAt: UInt64 = 0
+  fileprivate(set) var deadline: UInt64 = 0
+  /// When the answer becomes SSE because nothing came.
+  var decideAt: UInt64 = 0
+  /// It has been routed once more because what was known of its server held no more.
+  var isRerouted = false
+  /// It has waited until it was known what its server is in the legacy era.
+  var hasAwaitedFace = false
+
+  /// The number of the server that it was routed to, and how many redirects of that it has followed.
+  var server = 0
+  var redirects = 0
+
+  // What its answer is translated by.
+  var serverRevision = Revision.r20251125
+  /// The raw contents of the URI that a read asked for.
+  var requestedURI: [UInt8] = []
+  /// The URI that it adds to its session's subscriptions, until it is known that the server takes it.
+  var subscribing: [UInt8] = []
+  var hasNonObjectOutput = false
+  /// The client sees every server's resources, so that their URIs may collide.
+  var looksAtAll = false
+  var marksResources = false
+  /// What a modern request asked to be told of its logs.
+  var logLevel: LogLevel?
+  /// Its header lines that no list of the server's explains, in case it goes out once more.
+  var mirrored: [MirroredLine] = []
+  /// What a modern request said that its client can do.
+  var abilities = ClientCapabilities()
+  /// What the server has asked a modern client for in the course of the call, though it can't do it.
+  var lacking = ClientCapabilities()
+
+  // Among those that the same client may have under way.
+  fileprivate var asker: UInt64 = 0
+  /// Slots of its neighbours there.
+  fileprivate var before = CallTable.end
+  fileprivate var after = CallTable.end
+
+  /// Whether the client gave it this id.
+  func isCalled(_ token: RawSpan) -> Bool { clientID.bytes(of: self).equals(token) }
+
+  /// The WebSocket that it came over.
+  var socket: ConnectionID? {
+    switch origin {
+    case .socket(let reply): reply.connection
+    case .batch(let batch, _): batch.socket
+    default: nil
+    }
+  }
+
+  /// What carries it upstream can't be paused for its client alone.
+  var isOnLink: Bool { request?.opened?.link != nil }
+
+  /// Whether a client waits for its answer, or may come back for it.
+  var isAwaited: Bool {
+    if case .renewal = origin { return false }
+    return !answer.isForNobody
+  }
+
+  /// The hop that it crosses.
+  var hop: Hop {
+    Hop(
+      method, client: clientRevision, upstream: serverRevision, hasNonObjectOutput: hasNonObjectOutput,
+      marksResources: marksResources)
+  }
+
+  func extend(to deadline: UInt64) {
+    self.deadline = deadline
+    request?.deadline = deadline
+  }
+
+  fileprivate func begin(_ id: CallID, _ origin: Origin, _ session: Session?) {
+    self.id = id
+    self.origin = origin
+    self.session = session
+  }
+
+  /// Ready for another, under another name.
+  fileprivate func reset() {
+    id = .none
+    origin = .free
+    answer = AnswerState()
+    session = nil
+    clientID.buffer.clear(keepingAtMost: 256)
+    progressToken.buffer.clear(keepingAtMost: 256)
+    if request != nil { request = nil }
+    isRerouted = false
+    hasAwaitedFace = false
+    redirects = 0
+    if !requestedURI.isEmpty { requestedURI = [] }
+    if !subscribing.isEmpty { subscribing = [] }
+    hasNonObjectOutput = false
+    looksAtAll = false
+    marksResources = false
+    logLevel = nil
+    if !mirrored.isEmpty { mirrored = [] }
+    abilities = ClientCapabilities()
+    lacking = ClientCapabilities()
+  }
+}
+
+/// The calls of one worker, by number, and by whose they are.
+struct CallTable {
+  private var table: SlotTable<Call>
+  /// Slots of the last call of each session or WebSocket, by the bits of its name, and from there on `after`: few share a
+  /// place.
+  private var chains = Array(repeating: CallTable.end, count: CallTable.places)
+
+  fileprivate static var end: UInt32 { .max }
+  private static var places: Int { 1024 }
+
+  init(worker: Int) { table = SlotTable(worker: worker) }
+
+  var count: Int { table.count }
+
+  /// nil if there are as many as ids have room for.
+  mutating func make(_ origin: Call.Origin, _ session: Session?) -> Call? {
+    guard let (id, call) = table.reuse(or: Call.init) else { return nil }
+    call.begin(id, origin, session)
+    enter(call)
+    return call
+  }
+
+  func find(_ id: CallID) -> Call? { table.find(id) }
+  func contains(_ id: CallID) -> Bool { table.contains(id) }
+  func ids(where matches: (Call) -> Bool) -> [CallID] { table.ids(where: matches) }
+  func contains(where matches: (Call) -> Bool) -> Bool { table.contains(where: matches) }
+
+  mutating func release(_ call: Call) {
+    let id = call.id
+    guard table.release(id) else { return }
+    leave(call)
+    call.reset()
+  }
+
+  // MARK: By client
+
+  /// The calls of a session.
+  func calls(of session: SessionID, _ socket: ConnectionID?) -> [CallID] {
+    calls(socket.map(Self.name) ?? Self.name(session)) { $0.session?.id == session }
+  }
+
+  /// Those that came over a WebSocket.
+  func calls(over socket: ConnectionID) -> [CallID] { calls(Self.name(socket)) { $0.socket == socket } }
+
+  private func calls(_ name: UInt64, where matches: (Call) -> Bool) -> [CallID] {
+    var found: [CallID] = []
+    var next = chains[Self.place(name)]
+    while next != Self.end, let call = table.entry(at: Int(next)) {
+      if matches(call) { found.append(call.id) }
+      next = call.after
+    }
+    return found
+  }
+
+  /// The bits of a session's name are random; those of a connection tell it from others of its worker.
+  private static func name(_ session: SessionID) -> UInt64 { session.low | 1 }
+  private static func name(_ socket: ConnectionID) -> UInt64 { socket.rawValue &* 0x9E37_79B9_7F4A_7C15 | 1 }
+  private static func place(_ name: UInt64) -> Int { Int(truncatingIfNeeded: name >> 54) }
+
+  private mutating func enter(_ call: Call) {
+    if let socket = call.socket {
+      call.asker = Self.name(socket)
+    } else if let session = call.session {
+      call.asker = Self.name(session.id)
+    } else {
+      return
+    }
+    let slot = UInt32(call.id.slot)
+    let place = Self.place(call.asker)
+    let last = chains[place]
+    call.before = Self.end
+    call.after = last
+    if last != Self.end { table.entry(at: Int(last))?.before = slot }
+    chains[place] = slot
+  }
+
+  private mutating func leave(_ call: Call) {
+    guard call.asker != 0 else { return }
+    let (before, after) = (call.before, call.after)
+    if before != Self.end {
+      table.entry(at: Int(before))?.after = after
+    } else {
+      chains[Self.place(call.asker)] = after
+    }
+    if after != Self.end { table.entry(at: Int(after))?.before = before }
+    call.asker = 0
+  }
+}

@@ -1,0 +1,34 @@
+import MCP
+import Reactor
+import Wire
+
+/// What a client session has settled with upstreams, as it changes and when it ends.
+extension Worker {
+  /// A client set its log level: its conversations are told, and then it is answered.
+  func spreadLogLevel(_ session: Session, _ completion: @escaping () -> Void) {
+    var told: [(UpstreamSession, UpstreamSession.Open)] = session.openUpstreams
+    for conversation in gateway.upstream.sessions.all where gateway.isShared(conversation, with: session) {
+      if let open = conversation.current { told.append((conversation, open)) }
+    }
+    upstream.conversations.setLogLevel(in: told, completion)
+  }
+
+  /// A session listens now: what its own upstream conversations say outside of calls has somewhere to go.
+  func sessionListens(_ session: Session) {
+    for (conversation, open) in session.openUpstreams { upstream.conversations.hear(conversation, open) }
+  }
+
+  /// A session is gone: conversations that it shared are told what nobody is subscribed to any more.
+  func withdrawSubscriptions(_ interests: [ResourceInterest], of session: SessionID) {
+    let byUpstream = Dictionary(grouping: interests, by: \.upstream)
+    for conversation in gateway.upstream.sessions.all {
+      let number = conversation.cluster.number
+      guard let own = byUpstream[number] else { continue }
+      let orphans = conversation.forget(session, own.map(\.uri))
+      guard let open = conversation.current, open.revision.era == .legacy else { continue }
+      for uri in orphans where !isWanted(ResourceInterest(upstream: number, uri: uri), in: conversation) {
+        upstream.conversations.unsubscribe(conversation, open, uri)
+      }
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import MCP
+import Reactor
+import Wire
+
+/// One worker's part in conversations with upstreams: how they are opened and ended, and how messages go through them. The
+/// conversations themselves are shared.
+final class Conversations {
+  struct Established: Sendable {
+    var open: UpstreamSession.Open
+    /// What the server said of itself; nil where no handshake was needed.
+    var offer: ServerOffer?
+  }
+
+  enum Failure: Error, Sendable {
+    /// An HTTP status that is no answer to `initialize`.
+    case status(HTTPRefusal, retryAfter: UInt64?)
+    case failed(String)
+    /// The gateway itself has no room for it.
+    case unable(String)
+    /// The server's answer to `initialize` is an error, or names no revision known here.
+    case refused(String)
+
+    var text: String {
+      switch self {
+      case .status(let refusal, _): refusal.text
+      case .failed(let text), .unable(let text): text
+      case .refused(let why): "initialize was refused: \(why)"
+      }
+    }
+  }
+
+  typealias Completion = @Sendable (Result<Established, Failure>) -> Void
+
+  let context: WorkerContext
+  let loop: EventLoop
+  let head: Scratch
+  let requests: Requests
+  let streams: EventStreams
+  let shared: UpstreamShared
+  private let mail: Mailboxes<UpstreamLetter>
+  private let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
+
+  /// - Parameter doubt: an upstream does not fare as it is believed to; on any thread.
+  init(
+    _ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared,
+    doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void
+  ) {
+    context = requests.context
+    loop = requests.loop
+    head = requests.head
+    self.requests = requests
+    self.streams = streams
+    self.shared = shared
+    mail = shared.mail
+    self.doubt = doubt
+  }
+
+  var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
+
+  // MARK: Messages
+
+  /// Sends a finished message through the conversation that its request belongs to, opening that first if need be.
+  /// - Parameter caller: the client session whose call it is, where several share the conversation.
+  func send(
+    _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile,
+    of caller: SessionID? = nil
+  ) {
+    guard let session = request.session else { return requests.fail(request, .internalError("no conversation")) }
+    let waiter = UpstreamSession.Waiter(request.id)
+    let speaksTooHigh = request.logLevel.map { session.lowerLogLevel(to: $0) } ?? false
+    switch session.access(waiter, of: caller) {
+    case .open(let open):
+      if speaksTooHigh, profile.revision.era == .legacy {
+        let id = request.id
+        guard requests.park(request, message) else { return }
+        return settleLogLevel(session, open) { [unowned self] in resume(id, failure: nil) }
+      }
+      carry(request, message, open, cluster)
+    case .unheard(let open):
+      // What the server asks or tells in the course of the call must find an open stream.
+      let id = request.id
+      guard requests.park(request, message) else { return }
+      if hear(session, open, for: waiter) { resume(id, failure: nil) }
+    case .waiting:
+      _ = requests.park(request, message)
+    case .yours:
+      _ = requests.park(request, message)
+      // Others may wait for it by now.
+      open(session, profile)
+    case .closed:
+      requests.fail(request, GatewayError(.sessionUnknown))
+    }
+  }
+
+  /// The conversation is open (or could not be opened): the request that waited goes on.
+  func resume(_ id: RequestID, failure: String?) {
+    guard let request = requests.find(id), let cluster = request.cluster, let message = requests.unpark(request) else {
+      return
+    }
+    if let failure { return requests.fail(request, .unavailable(cluster, failure, retryAfter: 1000)) }
+    guard let profile = cluster.profile else {
+      // The gateway's own questions come before it has said what the upstream is.
+      if request.isGatewaysOwn, let open = request.session?.current {
+        return carry(request, message.rawBytes, open, cluster)
+      }
+      return requests.fail(request, .unavailable(cluster, "went away", retryAfter: 1000))
+    }
+    send(request, message.rawBytes, cluster, profile)
+  }
+
+  /// Sends a message through an open conversation.
+  func carry(_ request: UpstreamRequest, _ message: RawSpan, _ open: UpstreamSession.Open, _ cluster: Cluster) {
+    request.opened = open
+    if let link = open.link {
+      if case .nobody = request.owner {
+        requests.links.send(message, over: link)
+        return requests.end(request)
+      }
+      let caller = request.isClients ? requests.delegate.caller(of: request) : .gateway
+      request.carrier = .link(link)
+      request.state.sent()
+      return requests.links.send(message, over: link, for: request.id, of: caller)
+    }
+    if open.http != nil {
+      let reader = request.reader ?? requests.takeReader()
+      request.reader = reader
+      requests.keep(message, of: request, in: reader)
+    }
+    requests.writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
+    requests.post(request, message, cluster)
+  }
+
+  // MARK: The gateway's own
+
+  /// A request whose answer the gateway itself awaits.
+  /// - Parameter timeout: nil for a listen, which has no end of its own.
+  func make(_ call: LocalCall, _ cluster: Cluster, _ method: Method, timeout: UInt64?) -> UpstreamRequest? {
+    guard let request = requests.make(.gateway(call), cluster, as: .none) else { return nil }
+    request.method = method
+    request.deadline = timeout.map { loop.now + $0 } ?? .max
+    return request
+  }
+
+  // MARK: Opening
+
+  /// Opens a conversation for the calls that wait on it.
+  func open(_ session: UpstreamSession, _ profile: Cluster.Profile) {
+    let (shared, doubt, opener) = (shared, doubt, context.index)
+    establish(session, profile.transport, profile.revision.era) { result in
+      let waiters: [UpstreamSession.Waiter]
+      var failure: String?
+      switch result {
+      case .success(let established):
+        let open = established.open
+        guard let found = session.opened(open) else {
+          // Its client has gone meanwhile.
+          return shared.mail.send(.end(open, session.cluster), to: opener)
+        }
+        waiters = found
+      case .failure(let error):
+        waiters = session.failed()
+        failure = error.text
+        doubt(session.cluster, .unreachable(error.text))
+      }
+      shared.resume(waiters, failure: failure)
+    }
+  }
+
+  /// Opens a lost conversation anew for what is said outside of calls.
+  func reopen(_ session: UpstreamSession) {
+    guard let profile = session.cluster.profile,
+      case .yours = session.access(UpstreamSession.Waiter(.none))
+    else { return }
+    open(session, profile)
+  }
+
+  /// Opens a conversation on the worker where it belongs. `completion` may run on another thread.
+  /// - Parameter isStarting: it is still to be found out what the process speaks.
+  func establish(
+    _ session: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, isStarting: Bool = false,
+    _ completion: @escaping Completion
+  ) {
+    switch transport {
+    case .streamableHTTP:
+      shakeHands(session, nil, completion)
+    case .stdio, .webSocket:
+      // What all share is kept by one worker, whichever needs it first.
+      let home = session.owner == nil ? session.cluster.number % context.group.workerCount : context.index
+      guard home == context.index else {
+        return mail.send(.establish(session, era, isStarting: isStarting, completion), to: home)
+      }
+      establishLink(session, era, isStarting: isStarting, completion)
+    case .eventStream:
+      openEventStreamLink(session, completion)
+    case .embedded:
+      completion(.failure(.failed("the embedded server needs no conversation")))
+    }
+  }
+
+  /// The same over a link of this worker.
+  func establishLink(_ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Completion) {
+    guard let link = requests.links.start(session) else {
+      return completion(.failure(.unable("the gateway has too many connections open")))
+    }
+    link.isStarting = isStarting
+    guard era == .legacy else {
+      let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
+      return completion(.success(Established(open: open, offer: nil)))
+    }
+    shakeHands(session, link, completion)
+  }
+
+  // MARK: Ending
+
+  /// Ends a conversation: its child, its stream, or its HTTP session.
+  func end(_ session: UpstreamSession) {
+    if let open = session.close() { end(open, session.cluster) }
+  }
+
+  func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
+    if let link = open.link { return requests.links.close(link) }
+    streams.close(streamOf: open)
+    guard open.http != nil, let request = requests.make(.nobody, cluster, as: .none) else { return }
+    request.deadline = loop.now + 5000
+    head.buffer.clear()
+    head.buffer.append(cluster.head("DELETE"))
+    requests.appendSession(open)
+    head.buffer.appendHeadEnd()
+    requests.post(request, RawSpan(), cluster)
+  }
+}

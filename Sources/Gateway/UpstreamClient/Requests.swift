@@ -1,0 +1,318 @@
+import Demonstration
+import MCP
+import Reactor
+import Wire
+
+/// The requests of one worker on their way to upstreams: how they are made, what carries them, and how they end.
+final class Requests {
+  let context: WorkerContext
+  // Of the context, for the shortest way.
+  let loop: EventLoop
+  let head: Scratch
+  private let body: Scratch
+  let links: Links
+  /// Whom requests of clients are for.
+  private unowned(unsafe) var listener: (any UpstreamDelegate)?
+  var delegate: any UpstreamDelegate { unsafe listener! }
+  /// What answers where no server is configured.
+  var demonstration: DemonstrationServer
+  private var table: RequestTable
+  /// What this worker has of each upstream, by the id of the cluster.
+  private var stakes: [PlainKey: UpstreamStake] = [:]
+  private var readers: [ResponseReader] = []
+  /// Connections whose answer is known and whose end is awaited, with the time to give up.
+  private var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
+  private var armSweep: () -> Void = {}
+
+  init(_ context: WorkerContext, _ links: Links, _ demonstration: DemonstrationServer) {
+    self.context = context
+    loop = context.loop
+    head = context.head
+    body = context.body
+    self.links = links
+    self.demonstration = demonstration
+    table = RequestTable(worker: context.index)
+  }
+
+  /// Before anything is asked. `armSweep` makes sure that `sweep` is called soon.
+  func connect(to delegate: any UpstreamDelegate, armSweep: @escaping () -> Void) {
+    unsafe listener = delegate
+    self.armSweep = armSweep
+  }
+
+  private var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
+  private var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { body.bytes(of: self) }
+  }
+
+  var count: Int { table.count }
+  func find(_ id: RequestID) -> UpstreamRequest? { table.find(id) }
+  func contains(_ id: RequestID) -> Bool { table.contains(id) }
+  func ids(where matches: (UpstreamRequest) -> Bool) -> [RequestID] { table.ids(where: matches) }
+  func contains(where matches: (UpstreamRequest) -> Bool) -> Bool { table.contains(where: matches) }
+
+  // MARK: Making
+
+  /// nil if this worker holds as many requests as it can name, or the upstream has as many of that count as it may have in
+  /// flight: a server that asks much and takes no answers uses that up itself.
+  func make(
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: UpstreamRequest.Count
+  ) -> UpstreamRequest? {
+    let stake = stake(in: cluster)
+    switch count {
+    case .call where stake.callsInFlight >= context.limits.callsPerUpstream: return nil
+    case .aside where stake.asidesInFlight >= context.limits.callsPerUpstream: return nil
+    default: break
+    }
+    guard let request = table.make(owner, cluster, stake, count) else { return nil }
+    switch count {
+    case .call: stake.callsInFlight += 1
+    case .aside: stake.asidesInFlight += 1
+    case .none: break
+    }
+    request.startedAt = loop.now
+    if !request.isClients { armSweep() }
+    return request
+  }
+
+  private func stake(in cluster: Cluster) -> UpstreamStake {
+    if let known = stakes[cluster.stakeKey] { return known }
+    let made = UpstreamStake()
+    stakes[cluster.stakeKey] = made
+    return made
+  }
+
+  // MARK: Over HTTP
+
+  /// The header lines that every request of an open legacy conversation carries.
+  func appendSession(_ open: UpstreamSession.Open) {
+    if let id = open.http?.id { head.buffer.append(header: .mcpSessionID, id.rawBytes) }
+    if open.revision.hasVersionHeader { head.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
+  }
+
+  /// Writes the head of a POST with a body of that length.
+  func writeHead(_ start: RawSpan, _ open: UpstreamSession.Open? = nil, lines: RawSpan = RawSpan(), length: Int) {
+    head.buffer.clear()
+    head.buffer.append(start)
+    if let open { appendSession(open) }
+    head.buffer.append(lines)
+    head.buffer.append(contentLength: length)
+    head.buffer.appendHeadEnd()
+  }
+
+  /// Sends the head that was written, and a body, over an idle connection or a new one.
+  func post(_ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster) {
+    if request.reader == nil { request.reader = takeReader() }
+    let tag = TagKind.request.tag(request.id.rawValue)
+    request.state.sent()
+    if let stake = request.stake {
+      while let connection = stake.pool.take(now: loop.now) {
+        loop.setTag(connection, tag)
+        if case .stale = loop.send(connection, headBytes, message) {
+          // The upstream has ended it, which was seen before anything was sent.
+          loop.abort(connection)
+          continue
+        }
+        request.carrier = .connection(connection)
+        return
+      }
+    }
+    guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
+      return fail(request, .overloaded)
+    }
+    request.carrier = .connection(connection)
+    loop.send(connection, headBytes, message)
+  }
+
+  /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
+  func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
+    if let link = open.link { return links.send(message, over: link) }
+    guard let request = make(.nobody, cluster, as: .aside) else { return }
+    request.deadline = loop.now + 10_000
+    writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
+    post(request, message, cluster)
+  }
+
+  /// Stops reading what comes for a request until the client has taken what there is. False if its source can't be paused.
+  func pause(_ request: UpstreamRequest) -> Bool {
+    guard case .connection(let connection) = request.carrier else { return false }
+    request.isPaused = true
+    loop.pauseReading(connection)
+    return true
+  }
+
+  func resume(_ request: UpstreamRequest) {
+    guard request.isPaused else { return }
+    request.isPaused = false
+    if case .connection(let connection) = request.carrier { loop.resumeReading(connection) }
+  }
+
+  /// A connection whose request is over: back to the pool, or closed.
+  func release(_ connection: ConnectionID, _ cluster: Cluster, _ stake: UpstreamStake?, reusable: Bool) {
+    // It may have been paused for a slow reader with its last bytes.
+    loop.resumeReading(connection)
+    guard reusable, !cluster.isRetired, (stake ?? self.stake(in: cluster)).pool.give(connection, now: loop.now) else {
+      return loop.close(connection)
+    }
+    loop.setTag(connection, TagKind.idle.tag(UInt64(cluster.stakeID)))
+  }
+
+  /// The answer came, the body has not ended: it should at once.
+  func linger(_ connection: ConnectionID, _ cluster: Cluster) {
+    lingering[connection] = (cluster, loop.now + 1000)
+    loop.resumeReading(connection)
+    loop.setTag(connection, TagKind.lingering.tag())
+    armSweep()
+  }
+
+  func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
+    guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
+    release(connection, entry.cluster, nil, reusable: reusable)
+  }
+
+  func lingeringClosed(_ connection: ConnectionID) { lingering[connection] = nil }
+
+  /// The upstream ended an idle connection.
+  func idleClosed(_ connection: ConnectionID, stake: UInt64) {
+    stakes[PlainKey(stake)]?.pool.ended(connection, now: loop.now)
+  }
+
+  // MARK: Ends
+
+  /// A request comes to nothing.
+  func fail(_ request: UpstreamRequest, _ error: GatewayError) {
+    switch request.owner {
+    case .client:
+      delegate.failed(request, error)
+    case .gateway(let call):
+      end(request)
+      call.complete(.failed(error.cause ?? error.phrase))
+    case .message(let other, let link):
+      end(request)
+      links.failed(other, link, .lost(error.cause ?? error.phrase))
+    case .nobody:
+      end(request)
+    }
+  }
+
+  /// Frees a request. Nothing is told to the upstream.
+  func end(_ request: UpstreamRequest) {
+    if let reader = request.reader.take() { giveBack(reader) }
+    switch request.carrier {
+    case .link(let link): links.callEnded(request.id, link)
+    case .embedded: demonstration.cancelled(request.id.rawValue)
+    case .none, .connection: break
+    }
+    if let stake = request.stake {
+      switch request.count {
+      case .call: stake.callsInFlight -= 1
+      case .aside: stake.asidesInFlight -= 1
+      case .none: break
+      }
+    }
+    if request.parked != nil { _ = unpark(request) }
+    table.release(request)
+  }
+
+  /// Tells the upstream that nobody waits for the answer any more. What ends the request comes after it.
+  func cancel(_ request: UpstreamRequest, reason: StaticString) {
+    guard request.method != .initialize, request.state.isKnownUpstream else { return }
+    switch request.carrier {
+    case .link(let link):
+      writeCancellation(of: request, reason)
+      links.send(bodyBytes, over: link)
+      links.callEnded(request.id, link)
+    case .embedded:
+      demonstration.cancelled(request.id.rawValue)
+    case .connection(let connection):
+      loop.abort(connection)
+      if request.revision.era == .legacy, let open = request.opened, let cluster = request.cluster {
+        writeCancellation(of: request, reason)
+        postAside(bodyBytes, cluster, open)
+      }
+    case .none:
+      break
+    }
+    request.carrier = .none
+  }
+
+  /// Nobody waits for a request any more, if it is on its way yet.
+  func withdraw(_ id: RequestID, reason: StaticString) {
+    guard let request = table.find(id) else { return }
+    cancel(request, reason: reason)
+    end(request)
+  }
+
+  /// The same where the upstream is not told.
+  func giveUp(_ id: RequestID) {
+    if let request = table.find(id) { end(request) }
+  }
+
+  private func writeCancellation(of request: UpstreamRequest, _ reason: StaticString) {
+    body.clear()
+    body.buffer.append(cancelled: request.id.rawValue, reason: reason)
+  }
+
+  /// What is not answered in time, of requests that are no client's, and connections that do not end. True if there are
+  /// more to be looked at.
+  func sweep() -> Bool {
+    let now = loop.now
+    for id in table.ids(where: { $0.deadline <= now && !$0.isClients }) {
+      guard let request = table.find(id) else { continue }
+      if case .nobody = request.owner {
+        if case .connection(let connection) = request.carrier { loop.abort(connection) }
+        end(request)
+        continue
+      }
+      cancel(request, reason: "timed out")
+      guard let cluster = request.cluster else { continue }
+      fail(request, .timedOut(cluster, milliseconds: now - request.startedAt))
+    }
+    for (connection, entry) in lingering where entry.until <= now {
+      lingering[connection] = nil
+      loop.abort(connection)
+    }
+    // A listen of the gateway's own has no deadline.
+    return !lingering.isEmpty || table.contains { $0.deadline != .max }
+  }
+
+  /// Closes what has been idle for long.
+  func expireIdle() {
+    for stake in stakes.values {
+      for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: loop.now) { loop.abort(connection) }
+    }
+  }
+
+  /// Nothing more goes to a cluster. False while requests of it are on their way.
+  /// - Parameter keepsStake: another cluster counts as the same server.
+  func leave(_ cluster: Cluster, keepsStake: Bool) -> Bool {
+    if let stake = stakes[cluster.stakeKey], !keepsStake {
+      for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
+    }
+    guard !table.contains(where: { $0.cluster === cluster }) else { return false }
+    if !keepsStake { stakes[cluster.stakeKey] = nil }
+    return true
+  }
+
+  // MARK: What is open
+
+  var callsInFlight: Int { stakes.values.reduce(0) { $0 + $1.callsInFlight } }
+  var idleConnections: Int { stakes.values.reduce(0) { $0 + $1.pool.count } }
+  var lingeringConnections: Int { lingering.count }
+
+  // MARK: Stock
+
+  func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
+
+  func giveBack(_ reader: ResponseReader) {
+    uncover(reader)
+    reader.reset()
+    if readers.count < 256 { readers.append(reader) }
+  }
+
+  func dropStock() { readers = [] }
+}

@@ -1,0 +1,125 @@
+import MCP
+import Reactor
+import Wire
+
+typealias RequestID = SlotID<UpstreamRequest>
+
+/// One request on its way to an upstream, until its answer has come: a client's call, one of the gateway's own, or a
+/// message that is none. An object that a worker uses again and again, and no request makes one in the steady state.
+final class UpstreamRequest {
+  /// Who awaits its answer.
+  enum Owner {
+    /// A client's call, by the number that whoever made it knows it by.
+    case client(UInt64)
+    case gateway(LocalCall)
+    /// A request on an HTTP+SSE link, whose answer comes on the stream of that (`.none`: what is none): this only takes the
+    /// message there.
+    case message(of: RequestID, LinkReference)
+    case nobody
+  }
+
+  /// What carries it upstream.
+  enum Carrier: Equatable {
+    case none
+    case connection(ConnectionID)
+    case link(LinkReference)
+    /// The demonstration server of this worker.
+    case embedded
+  }
+
+  /// Among what it counts that one upstream may have in flight.
+  enum Count {
+    case call, aside, none
+  }
+
+  fileprivate(set) var id = RequestID.none
+  var owner = Owner.nobody
+  var state = RequestState()
+  var method = Method.other
+  /// That of the upstream.
+  var revision = Revision.r20251125
+  fileprivate(set) var cluster: Cluster?
+  /// What its worker has of that upstream.
+  fileprivate(set) var stake: UpstreamStake?
+  fileprivate(set) var count = Count.none
+  /// The conversation that it belongs to, and as what it was open when the message went out.
+  var session: UpstreamSession?
+  var opened: UpstreamSession.Open?
+  var carrier = Carrier.none
+  var reader: ResponseReader?
+  /// Its message while it waits for a conversation; set by `park` and `unpark` alone.
+  var parked: ParkedMessage?
+  /// For whom what is kept of it counts, if it is no call's.
+  var party: Party?
+  var startedAt: UInt64 = 0
+  /// When it is given up; never for a client's call, which has a deadline of its own, after which nothing is resumed.
+  var deadline: UInt64 = .max
+  /// The lowest level at which it wants to hear of the upstream's logs.
+  var logLevel: LogLevel?
+  /// How many redirects it has followed.
+  var redirects = 0
+  /// Its connection is not read until the client has taken what there is.
+  var isPaused = false
+
+  var isClients: Bool { if case .client = owner { true } else { false } }
+
+  /// Nobody but the gateway itself awaits its answer.
+  var isGatewaysOwn: Bool { if case .gateway = owner { true } else { false } }
+
+  fileprivate func begin(_ id: RequestID, _ owner: Owner, _ cluster: Cluster, _ stake: UpstreamStake, _ count: Count) {
+    self.id = id
+    self.owner = owner
+    self.cluster = cluster
+    self.stake = stake
+    self.count = count
+  }
+
+  /// Ready for another, under another name.
+  fileprivate func reset() {
+    id = .none
+    owner = .nobody
+    state = RequestState()
+    method = .other
+    cluster = nil
+    stake = nil
+    count = .none
+    if session != nil { session = nil }
+    if opened != nil { opened = nil }
+    carrier = .none
+    if party != nil { party = nil }
+    deadline = .max
+    logLevel = nil
+    redirects = 0
+    isPaused = false
+  }
+}
+
+/// The requests of one worker.
+struct RequestTable {
+  private var table: SlotTable<UpstreamRequest>
+
+  init(worker: Int) { table = SlotTable(worker: worker) }
+
+  var count: Int { table.count }
+
+  /// nil if there are as many as ids have room for.
+  mutating func make(
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, _ stake: UpstreamStake, _ count: UpstreamRequest.Count
+  ) -> UpstreamRequest? {
+    guard let (id, request) = table.reuse(or: UpstreamRequest.init) else { return nil }
+    request.begin(id, owner, cluster, stake, count)
+    return request
+  }
+
+  func find(_ id: RequestID) -> UpstreamRequest? { table.find(id) }
+  func contains(_ id: RequestID) -> Bool { table.contains(id) }
+
+  mutating func release(_ request: UpstreamRequest) {
+    let id = request.id
+    guard table.release(id) else { return }
+    request.reset()
+  }
+
+  func ids(where matches: (UpstreamRequest) -> Bool) -> [RequestID] { table.ids(where: matches) }
+  func contains(where matches: (UpstreamRequest) -> Bool) -> Bool { table.contains(where: matches) }
+}

@@ -1,0 +1,29 @@
+import MCP
+import Synchronization
+
+/// What the upstream clients of all loops share.
+final class UpstreamShared: Sendable {
+  /// Conversations that no client has to itself.
+  let sessions = UpstreamSessions()
+  let mail: Mailboxes<UpstreamLetter>
+  let census = LinkCensus()
+  /// The `_meta` of the gateway's own requests.
+  let meta: RequestMeta
+
+  init(_ group: WorkerGroup, meta: RequestMeta) {
+    mail = Mailboxes(group)
+    self.meta = meta
+  }
+
+  /// Requests that waited for a conversation go on, or fail.
+  func resume(_ waiters: [UpstreamSession.Waiter], failure: String?) {
+    for waiter in waiters where waiter.request != .none {
+      mail.send(.resume(waiter.request, failure: failure), to: waiter.request.worker)
+    }
+  }
+}
+
+/// Links that are not closed yet.
+final class LinkCensus: Sendable {
+  let live = Atomic<Int>(0)
+}
