@@ -82,7 +82,7 @@ package final class GatewayState: Sendable {
     requestMeta = RequestMeta(Self.identity)
     leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
     snapshot = Mutex(Catalogues(.empty(clusters, settings.configuration)))
-    upstream = UpstreamShared(group, meta: requestMeta)
+    upstream = UpstreamShared(group, Self.identity, meta: requestMeta)
   }
 
   /// The `_meta` for a client that wants to hear of logs from this level on.

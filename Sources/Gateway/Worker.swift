@@ -86,7 +86,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     self.gateway = gateway
     upstream = UpstreamClient(
       context, gateway.upstream, DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
-    ) { gateway.suspected($0, $1) }
+    ) { Worker.look(at: $0, $1, gateway.control) }
     requests = upstream.requests
     exchange = upstream.http
     calls = CallTable(worker: index)
@@ -102,6 +102,15 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   deinit {
     delivery.close()
     place.leave()
+  }
+
+  /// An upstream does not fare as the control loop believes.
+  private static func look(at cluster: Cluster, _ doubt: UpstreamDoubt, _ control: ControlPlane?) {
+    switch doubt {
+    case .unreachable(let why): control?.suspect(cluster, why)
+    case .linkDied(let why): control?.linkDied(cluster, why)
+    case .misunderstood: control?.misunderstood(cluster)
+    }
   }
 
   // MARK: LoopHandler

@@ -173,16 +173,4 @@ extension Worker: UpstreamDelegate {
         && (session.socket != nil || !state.subscriptions.isEmpty || state.logLevel != nil || state.log.isListened)
     }
   }
-
-  func suspected(_ cluster: Cluster, _ doubt: UpstreamDoubt) { gateway.suspected(cluster, doubt) }
-}
-
-extension GatewayState {
-  func suspected(_ cluster: Cluster, _ doubt: UpstreamDoubt) {
-    switch doubt {
-    case .unreachable(let why): control?.suspect(cluster, why)
-    case .linkDied(let why): control?.linkDied(cluster, why)
-    case .misunderstood: control?.misunderstood(cluster)
-    }
-  }
 }

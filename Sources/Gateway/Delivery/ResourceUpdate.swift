@@ -16,17 +16,9 @@ struct ResourceUpdate: Sendable {
   /// Its server is not this process's alone, so that another process that is subscribed hears of it as well.
   var isKnown = false
 
-  /// How somebody named the resource, or what it lies below.
-  struct Named {
-    /// The resource itself, not what it lies below.
-    var isItself: Bool
-    /// By a URI that bears the mark of its server.
-    var isMarked: Bool
-  }
-
   /// The URI by which who subscribed to it, or to what it lies below, knows the resource; nil for who would take it for
   /// another server's. Who looks at its server alone knows all by the server's own URIs.
-  func name(for named: Named, seeing view: CatalogueView) -> [UInt8]? {
+  func name(for named: NamedResource, seeing view: CatalogueView) -> [UInt8]? {
     if named.isMarked { return marked }
     if named.isItself || view != .all { return uri }
     switch claim {
@@ -45,7 +37,7 @@ struct ResourceUpdate: Sendable {
   ///   - below: that as its server knows it, where it is not the resource itself.
   func name(for named: [UInt8], below: ResourceInterest?, seeing view: CatalogueView) -> [UInt8]? {
     guard let below else { return named }
-    return name(for: Named(isItself: false, isMarked: named != below.uri), seeing: view)
+    return name(for: NamedResource(isItself: false, isMarked: named != below.uri), seeing: view)
   }
 
   /// The URI under the mark that tells it from another server's.

@@ -111,9 +111,9 @@ final class SubscriberUpdateRound: Round {
   private unowned let worker: Worker
   private let update: ResourceUpdate
   private let notifications: ResourceNotifications
-  private var subscribers: Dictionary<SessionID, ResourceUpdate.Named>.Iterator
+  private var subscribers: Dictionary<SessionID, NamedResource>.Iterator
 
-  init(_ update: ResourceUpdate, _ subscribers: [SessionID: ResourceUpdate.Named], on worker: Worker) {
+  init(_ update: ResourceUpdate, _ subscribers: [SessionID: NamedResource], on worker: Worker) {
     self.worker = worker
     self.update = update
     self.subscribers = subscribers.makeIterator()

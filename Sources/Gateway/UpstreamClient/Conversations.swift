@@ -38,13 +38,8 @@ final class Conversations {
   let streams: EventStreams
   let shared: UpstreamShared
   private let mail: Mailboxes<UpstreamLetter>
-  private let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
 
-  /// - Parameter doubt: an upstream does not fare as it is believed to; on any thread.
-  init(
-    _ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared,
-    doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void
-  ) {
+  init(_ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared) {
     context = requests.context
     loop = requests.loop
     head = requests.head
@@ -52,7 +47,6 @@ final class Conversations {
     self.streams = streams
     self.shared = shared
     mail = shared.mail
-    self.doubt = doubt
   }
 
   var headBytes: RawSpan {
@@ -148,7 +142,7 @@ final class Conversations {
 
   /// Opens a conversation for the calls that wait on it.
   func open(_ session: UpstreamSession, _ profile: Cluster.Profile) {
-    let (shared, doubt, opener) = (shared, doubt, context.index)
+    let (shared, doubt, opener) = (shared, requests.doubt, context.index)
     establish(session, profile.transport, profile.revision.era) { result in
       let waiters: [UpstreamSession.Waiter]
       var failure: String?

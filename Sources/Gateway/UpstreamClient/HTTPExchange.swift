@@ -261,7 +261,7 @@ final class HTTPExchange {
       if request.revision.era == .modern {
         return requests.delegate.outdated(request, .refused(cluster, "HTTP \(reader.status)"))
       }
-      requests.delegate.suspected(cluster, .misunderstood)
+      requests.doubt(cluster, .misunderstood)
     }
     if reader.mode == .json, reader.collected.buffer.count > 0 {
       // The error object of a 4xx body belongs to this request, whatever id it carries.
@@ -390,7 +390,7 @@ final class HTTPExchange {
     guard let cluster = request.cluster, let reader = request.reader else { return requests.end(request) }
     if reader.rewriter != nil { return requests.fail(request, .lost(cluster, "\(error)")) }
     if case .gateway = request.owner { return requests.fail(request, .lost(cluster, "\(error)")) }
-    if !sent { requests.delegate.suspected(cluster, .unreachable("\(error)")) }
+    if !sent { requests.doubt(cluster, .unreachable("\(error)")) }
     lose(request, reader, cluster, "\(error)", sent: sent)
   }
 

@@ -40,7 +40,7 @@ extension Conversations {
     }
     request.session = session
     var params = ByteBuffer(capacity: 192)
-    params.append(initializeParams: GatewayState.identity, capabilities: session.abilities)
+    params.append(initializeParams: shared.identity, capabilities: session.abilities)
     var message = ByteBuffer(capacity: 256)
     message.append(request: .initialize, id: request.id.rawValue, params: params.bytes)
     if let reference {

@@ -3,6 +3,24 @@ import MCP
 import Reactor
 import Wire
 
+/// Who keeps a link, and takes what it brings to where it belongs.
+protocol LinkKeeper: AnyObject {
+  var context: WorkerContext { get }
+  /// A message for a request, wherever that is.
+  /// - Parameter isOver: nothing more will come of it, and the link does not know it any more.
+  func bring(_ message: RawSpan, _ request: RequestID, over link: LinkReference, isOver: Bool)
+  func failed(_ request: RequestID, _ link: LinkReference, _ failure: LinkFailure)
+  /// A question that seems to belong to a request.
+  func ask(_ question: RawSpan, _ request: RequestID, _ link: LinkReference, isGuess: Bool, attempts: Int)
+  /// A message without a sign of the request that it belongs to.
+  func said(_ message: Envelope, on link: Link)
+  /// Our own answer to a question.
+  func refuse(_ question: Envelope, on link: Link, code: Int, _ why: String)
+  /// A message is to be POSTed to an HTTP+SSE server.
+  func post(_ message: RawSpan, _ request: RequestID?, to link: Link)
+  func died(_ link: Link, _ reason: String)
+}
+
 /// A two-way conversation with an upstream that many calls share: a child's pipes, a WebSocket, or HTTP+SSE. It lives on one worker;
 /// the others reach it by mailbox.
 final class Link {
@@ -16,8 +34,8 @@ final class Link {
   let reference: LinkReference
   let cluster: Cluster
   let session: UpstreamSession
-  private unowned(unsafe) let home: Links
-  private var links: Links { unsafe home }
+  private unowned(unsafe) let keeper: any LinkKeeper
+  private var home: any LinkKeeper { unsafe keeper }
   private let loop: EventLoop
   var medium: Medium
   /// The path and query of the endpoint of an HTTP+SSE server, and the head of a POST to it; nil and empty until that is known.
@@ -46,12 +64,12 @@ final class Link {
   /// Nothing is to be learnt any more from the message that is too large to be kept.
   private var overlongIsSettled = false
 
-  init(_ reference: LinkReference, _ session: UpstreamSession, _ links: Links, _ medium: Medium) {
+  init(_ reference: LinkReference, _ session: UpstreamSession, _ keeper: any LinkKeeper, _ medium: Medium) {
     self.reference = reference
     self.session = session
     cluster = session.cluster
-    unsafe home = links
-    loop = links.context.loop
+    unsafe self.keeper = keeper
+    loop = keeper.context.loop
     self.medium = medium
     if case .webSocket = medium { unsent = [] }
   }
@@ -114,7 +132,7 @@ final class Link {
     case .webSocket(let connection):
       loop.sendWebSocket(connection, message)
     case .eventStream:
-      links.delegate.post(message, call, to: self)
+      home.post(message, call, to: self)
     }
   }
 
@@ -242,7 +260,7 @@ final class Link {
 
   /// Takes a message to the worker of a call of this link.
   private func hand(_ message: RawSpan, to call: RequestID, isOver: Bool = false) {
-    links.bring(message, call, over: reference, isOver: isOver)
+    home.bring(message, call, over: reference, isOver: isOver)
   }
 
   private func notified(_ envelope: Envelope) {
@@ -257,7 +275,7 @@ final class Link {
       else { return }
       hand(envelope.message, to: call)
     default:
-      links.delegate.said(envelope, on: self)
+      home.said(envelope, on: self)
     }
   }
 
@@ -292,14 +310,14 @@ final class Link {
   private func asked(_ envelope: Envelope, attempts: Int = 3) {
     guard envelope.id != nil else { return }
     if envelope.method != .ping, let call = calls.onlyClients, attempts > 0 {
-      return links.ask(envelope.message, call, reference, isGuess: calls.areSeveral, attempts: attempts)
+      return home.ask(envelope.message, call, reference, isGuess: calls.areSeveral, attempts: attempts)
     }
-    if envelope.method == .ping || session.owner != nil { return links.delegate.said(envelope, on: self) }
+    if envelope.method == .ping || session.owner != nil { return home.said(envelope, on: self) }
     guard calls.hasSessions else {
-      return links.delegate.refuse(
+      return home.refuse(
         envelope, on: self, code: -32601, "nobody here can answer \(envelope.methodName.text)")
     }
-    links.delegate.refuse(
+    home.refuse(
       envelope, on: self, code: -32602,
       "it can't be told which client this request is for; configure `isolation: session` for \"\(cluster.alias)\"")
   }
@@ -317,11 +335,11 @@ final class Link {
     let lost = calls
     calls.removeAll()
     for call in lost.ids { fail(call, .lost(reason)) }
-    links.died(self, reason)
+    home.died(self, reason)
   }
 
-  private func fail(_ call: RequestID, _ failure: LinkFailure) { links.failed(call, reference, failure) }
+  private func fail(_ call: RequestID, _ failure: LinkFailure) { home.failed(call, reference, failure) }
 
-  private var settings: Settings { links.context.settings }
-  private var logger: Logger { links.context.logger }
+  private var settings: Settings { home.context.settings }
+  private var logger: Logger { home.context.logger }
 }

@@ -21,12 +21,12 @@ protocol LinkDelegate: AnyObject {
 }
 
 /// The links that live on one worker, and the way to those of others.
-final class Links {
+final class Links: LinkKeeper {
   let context: WorkerContext
   private let loop: EventLoop
   let mail: Mailboxes<UpstreamLetter>
   private unowned(unsafe) let listener: any LinkDelegate
-  var delegate: any LinkDelegate { unsafe listener }
+  private var delegate: any LinkDelegate { unsafe listener }
   private var links: [UInt32: Link] = [:]
   private var nextLink: UInt32 = 1
   /// Of the whole gateway.
@@ -97,6 +97,14 @@ final class Links {
     }
     mail.send(.asked(question.array, request, link, isGuess: isGuess, attempts: attempts), to: request.worker)
   }
+
+  func said(_ message: Envelope, on link: Link) { delegate.said(message, on: link) }
+
+  func refuse(_ question: Envelope, on link: Link, code: Int, _ why: String) {
+    delegate.refuse(question, on: link, code: code, why)
+  }
+
+  func post(_ message: RawSpan, _ request: RequestID?, to link: Link) { delegate.post(message, request, to: link) }
 
   /// The request that was asked is over.
   func notAsked(_ question: [UInt8], _ link: LinkReference, attempts: Int) {

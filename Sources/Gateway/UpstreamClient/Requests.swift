@@ -23,8 +23,14 @@ final class Requests {
   /// Connections whose answer is known and whose end is awaited, with the time to give up.
   private var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
   private var armSweep: () -> Void = {}
+  /// An upstream does not fare as it is believed to; on any thread.
+  let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
 
-  init(_ context: WorkerContext, _ links: Links, _ demonstration: DemonstrationServer) {
+  init(
+    _ context: WorkerContext, _ links: Links, _ demonstration: DemonstrationServer,
+    doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void
+  ) {
+    self.doubt = doubt
     self.context = context
     loop = context.loop
     head = context.head

@@ -27,8 +27,6 @@ final class ResponseReader {
   var nextLook = ResponseReader.passThreshold
   /// Results larger than this go through as they come instead of being collected.
   static let passThreshold = 128 << 10
-  /// The event stream whose last event it goes through as; nil if it is the whole answer.
-  var passedEvent: EventLog.StreamNumber?
   /// `Mcp-Session-Id` of the answer to `initialize`.
   var httpSession: [UInt8] = []
   var keepsHTTPSession = false
@@ -84,7 +82,6 @@ final class ResponseReader {
     if rewriter != nil { rewriter = nil }
     announced = 0
     passed = 0
-    passedEvent = nil
     nextLook = Self.passThreshold
     if !httpSession.isEmpty { httpSession = [] }
     keepsHTTPSession = false

@@ -30,9 +30,9 @@ final class UpstreamClient {
     self.context = context
     relay = UpstreamRelay(context, shared.mail)
     links = Links(context, shared.mail, shared.census, relay)
-    requests = Requests(context, links, demonstration)
+    requests = Requests(context, links, demonstration, doubt: doubt)
     streams = EventStreams(requests, relay)
-    conversations = Conversations(requests, streams, shared, doubt: doubt)
+    conversations = Conversations(requests, streams, shared)
     messages = UpstreamMessages(requests, conversations)
     http = HTTPExchange(requests, conversations, messages)
     self.shared = shared
@@ -155,7 +155,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     guard link.session.owner == nil else { return }
     // At once, so that no call starts a child of its own before the control loop does.
     link.cluster.update(.down(reason: reason, retryAt: context.now + 500, link.cluster.profile))
-    delegate.suspected(link.cluster, .linkDied(reason))
+    client.requests.doubt(link.cluster, .linkDied(reason))
   }
 
   // MARK: Streams

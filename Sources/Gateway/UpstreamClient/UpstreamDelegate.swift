@@ -61,8 +61,6 @@ protocol UpstreamDelegate: AnyObject {
   func logLevel(of session: UpstreamSession) -> LogLevel?
   /// Whether what a conversation says outside of calls is for anybody, with no call on its way.
   func isHeard(_ session: UpstreamSession) -> Bool
-  /// An upstream does not fare as it is believed to.
-  func suspected(_ cluster: Cluster, _ doubt: UpstreamDoubt)
 }
 
 /// How a large result reaches its client.

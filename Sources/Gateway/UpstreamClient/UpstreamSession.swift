@@ -303,13 +303,13 @@ final class UpstreamSession: Sendable {
   }
 
   /// Who subscribed to a URI, or to what it lies below [10], and how each named it.
-  func subscribers(of uri: [UInt8]) -> [SessionID: ResourceUpdate.Named] {
+  func subscribers(of uri: [UInt8]) -> [SessionID: NamedResource] {
     conversation.withLock { conversation in
       conversation.subscribers.reduce(into: [:]) { found, entry in
         guard Self.covers(entry.key, uri) else { return }
         let isItself = entry.key == uri
         for (session, isMarked) in entry.value {
-          var named = found[session] ?? ResourceUpdate.Named(isItself: false, isMarked: false)
+          var named = found[session] ?? NamedResource(isItself: false, isMarked: false)
           named.isItself = named.isItself || isItself
           named.isMarked = named.isMarked || isMarked
           found[session] = named

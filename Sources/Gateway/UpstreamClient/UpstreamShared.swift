@@ -7,10 +7,12 @@ final class UpstreamShared: Sendable {
   let sessions = UpstreamSessions()
   let mail: Mailboxes<UpstreamLetter>
   let census = LinkCensus()
-  /// The `_meta` of the gateway's own requests.
+  /// What the gateway says of itself, and the `_meta` of its own requests.
+  let identity: Identity
   let meta: RequestMeta
 
-  init(_ group: WorkerGroup, meta: RequestMeta) {
+  init(_ group: WorkerGroup, _ identity: Identity, meta: RequestMeta) {
+    self.identity = identity
     mail = Mailboxes(group)
     self.meta = meta
   }
