@@ -12,7 +12,8 @@ package final class Gateway {
   package let adminPort: UInt16
   let workers: [Worker]
   let controlWorker: Worker
-  let control: ControlPlane
+  let federation: Federation
+  private let doorkeeper: Doorkeeper
   private let group: ListenerGroup
   private let webSocketGroup: ListenerGroup
   let childDescriptors: UInt64
@@ -68,10 +69,9 @@ package final class Gateway {
       configuration, loops: count + 1, descriptors: descriptors.now, childDescriptors: childDescriptors,
       allowance: allowance)
     settings.warn(logger)
-    var roster = Roster()
-    let clusters: [Cluster]
-    do throws(Roster.Fault) {
-      clusters = try roster.clusters(for: configuration)
+    let clusters: ClusterSet
+    do throws(ClusterSet.Fault) {
+      clusters = try ClusterSet(configuration)
     } catch {
       throw Failure(description: error.description)
     }
@@ -79,7 +79,7 @@ package final class Gateway {
     let stateDirectory = listeners.http.port == 0 ? nil : stateDirectory
     let port = listeners.http.port
     state = GatewayState(
-      settings, clusters: clusters, contexts: contexts, workerCount: count, debugEcho: debugEcho,
+      settings, clusters: clusters.served, contexts: contexts, workerCount: count, debugEcho: debugEcho,
       logLosses: logLosses, reaper: reaper,
       sessionKeys: try SecretStore.keys(configuration.sessions, in: stateDirectory, port: port, logger),
       endedSessions: EndedJournal(
@@ -113,9 +113,10 @@ package final class Gateway {
       )
     }
     journal = stateDirectory.map { NameJournal(in: $0, port: port, logger: logger) }
-    control = ControlPlane(
-      gateway: state, roster: roster, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)
-    state.setControl(control)
+    federation = Federation(
+      gateway: state, clusters: clusters, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)
+    doorkeeper = Doorkeeper(federation)
+    state.setControl(federation)
   }
 
   /// Serves. Clients may connect at once; they are answered as soon as every upstream has answered or
@@ -145,7 +146,7 @@ package final class Gateway {
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     if relief != nil { journal?.hold() }
     let open = opening(opened)
-    control.begin(relief) { if let relief { relief.met() } else { open() } }
+    doorkeeper.begin(state.configuration, relief) { if let relief { relief.met() } else { open() } }
   }
 
   /// Lets clients in, in another process's place. `opened` is called once all workers do so, on one of them.
@@ -177,7 +178,7 @@ package final class Gateway {
   package func leaveNames() { journal?.hold() }
 
   /// The process whose place this one was to take is gone: this one serves as soon as it can.
-  package func relievesNobody() { control.relievesNobody() }
+  package func relievesNobody() { doorkeeper.relievesNobody() }
 
   /// Has these workers listen at an address, with the sockets that do so already or with new ones. Client listeners are
   /// held until there is something to serve.

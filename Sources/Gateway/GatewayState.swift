@@ -57,7 +57,7 @@ package final class GatewayState: Sendable {
   let openDoors = Atomic<Int>(0)
   /// Workers with calls in flight while draining.
   let busyWorkers = Atomic<Int>(0)
-  private let controlPlane = Mutex<ControlPlane?>(nil)
+  private let controlPlane = Mutex<Federation?>(nil)
 
   init(
     _ settings: Settings, clusters: [Cluster], contexts: ListenerContexts = .plain, workerCount: Int, debugEcho: Bool,
@@ -149,8 +149,8 @@ package final class GatewayState: Sendable {
   /// By loop; the control loop, which serves operators, comes last.
   var losses: [LoopLosses] { group.losses }
 
-  var control: ControlPlane? { controlPlane.withLock { $0 } }
-  func setControl(_ control: ControlPlane?) { controlPlane.withLock { $0 = control } }
+  var control: Federation? { controlPlane.withLock { $0 } }
+  func setControl(_ control: Federation?) { controlPlane.withLock { $0 = control } }
 
   package var isDraining: Bool { group.phase.isDraining }
   var isEnding: Bool { group.phase.isEnding }

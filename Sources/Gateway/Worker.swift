@@ -71,7 +71,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?
-  var control: ControlPlane? { gateway.control }
+  var control: Federation? { gateway.control }
 
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
     context = try WorkerContext(
@@ -105,7 +105,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   }
 
   /// An upstream does not fare as the control loop believes.
-  private static func look(at cluster: Cluster, _ doubt: UpstreamDoubt, _ control: ControlPlane?) {
+  private static func look(at cluster: Cluster, _ doubt: UpstreamDoubt, _ control: Federation?) {
     switch doubt {
     case .unreachable(let why): control?.suspect(cluster, why)
     case .linkDied(let why): control?.linkDied(cluster, why)

@@ -76,15 +76,13 @@ package final class EventLoop {
 
   /// Runs until `handle.stop()`.
   package func run() {
-    executor.adopt()
     unsafe cr_loop_run(raw)
   }
 
   /// One turn without waiting, on the calling thread. True if anything happened.
   @discardableResult
   package func step() -> Bool {
-    executor.adopt()
-    return unsafe cr_loop_step(raw)
+    unsafe cr_loop_step(raw)
   }
 
   /// Milliseconds of the monotonic clock, read once per turn.

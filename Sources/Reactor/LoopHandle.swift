@@ -45,15 +45,14 @@ package struct LoopHandle: @unchecked Sendable {
     unsafe cr_loop_stop(loop)
   }
 
-  static func open(_ mail: UnsafeMutablePointer<cr_mail>, on executor: some SerialExecutor & TaskExecutor) {
+  static func open(_ mail: UnsafeMutablePointer<cr_mail>, on executor: some TaskExecutor) {
     guard let object = unsafe mail.pointee.object else { return }
     switch unsafe MailKind(rawValue: mail.pointee.kind) {
     case .job:
       unsafe Unmanaged<Job>.fromOpaque(object).takeRetainedValue().body()
     case .executorJob:
       let job = unsafe unsafeBitCast(object, to: UnownedJob.self)
-      job.runSynchronously(
-        isolatedTo: executor.asUnownedSerialExecutor(), taskExecutor: executor.asUnownedTaskExecutor())
+      unsafe job.runSynchronously(on: executor.asUnownedTaskExecutor())
     case nil:
       break
     }

@@ -4,7 +4,7 @@ import Reactor
 
 /// What is known of a server of the modern era as one of the legacy era. Its cluster is looked after like any other, but has
 /// the number and the alias of the first, and shares its stake: to everybody else both are one server.
-struct SecondFace {
+private struct SecondFace {
   var state: SecondFaceState
   var cluster: Cluster?
   /// It takes so long to answer that clients wait for it no longer but those who are patient, or not even they.
@@ -13,7 +13,7 @@ struct SecondFace {
 }
 
 /// Clients that wait until it is known what servers are in the legacy era.
-struct FaceWaiter {
+private struct FaceWaiter {
   /// By the ids of their clusters.
   var servers: Set<Int>
   /// They wait for as long as a server may take to be found out.
@@ -21,9 +21,24 @@ struct FaceWaiter {
   var done: @Sendable () -> Void
 }
 
-extension ControlPlane {
+/// What servers of the modern era are for clients of the legacy one.
+final class SecondFaces: @unchecked Sendable {  // touched on the control loop alone
+  private let loop: ControlLoop
+  private let clusters: ClusterSet
+  private let handshake: OwnHandshake
+  weak var delegate: (any FederationDelegate)?
+  /// By the id of the cluster that stands for the server.
+  private var faces: [Int: SecondFace] = [:]
+  private var waiters: [FaceWaiter] = []
+
+  init(_ loop: ControlLoop, _ clusters: ClusterSet, _ handshake: OwnHandshake) {
+    self.loop = loop
+    self.clusters = clusters
+    self.handshake = handshake
+  }
+
   /// What clients of the legacy era call: of each server the second face, once it has answered.
-  var legacyClusters: [Cluster] { clusters.map { face(of: $0) ?? $0 } }
+  var legacyClusters: [Cluster] { clusters.served.map { face(of: $0) ?? $0 } }
 
   /// The second face of a server, if that has ever answered and is not away.
   func face(of cluster: Cluster) -> Cluster? {
@@ -35,28 +50,42 @@ extension ControlPlane {
 
   /// The server that a cluster is a face of.
   func server(of face: Cluster) -> Cluster? {
-    let served = clusters + successors.values
+    let served = clusters.served + clusters.successors.values
     return served.first { faces[$0.id]?.cluster === face }
   }
 
   /// It is being found out what it is in the legacy era.
-  func isFaceUnknown(of cluster: Cluster) -> Bool {
+  func isUnknown(_ cluster: Cluster) -> Bool {
     faces[cluster.id]?.cluster.map { !$0.hasAnswered } ?? false
   }
 
   /// A face that has not answered well, or does not any more, may still do so.
-  func isFacePromised(of cluster: Cluster) -> Bool {
+  func isPromised(_ cluster: Cluster) -> Bool {
     guard let known = faces[cluster.id], let face = known.cluster else { return false }
     return face.profile == nil || known.state.isAway
   }
+
+  /// A face of it was begun, and serves or may come to.
+  func isOpen(_ cluster: Cluster) -> Bool { begun(of: cluster) != nil }
+
+  /// The second face of a server, answered or not.
+  func begun(of cluster: Cluster) -> Cluster? { faces[cluster.id]?.cluster }
+
+  /// It has one, or may turn out to as soon as somebody comes for it.
+  func mayBe(of cluster: Cluster) -> Bool { faces[cluster.id].map { $0.state.isOpen || $0.state.isUntried } ?? false }
+
+  /// Of none of those that are served it is still to be found out what it is in the legacy era.
+  var areKnown: Bool { !clusters.served.contains(where: isUnknown) }
+
+  private var probeTime: UInt64 { loop.gateway.configuration.limits.probeTimeout.milliseconds }
 
   // MARK: What becomes of it
 
   /// A server was looked at: it may have a second face, or not any more.
   func found(_ profile: Cluster.Profile, of cluster: Cluster) {
-    guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic, formerFace(for: cluster) == nil
+    guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic, clusters.formerFace(for: cluster) == nil
     else { return }
-    let isWanted = gateway.sessions.all.contains { $0.view.shows(cluster) }
+    let isWanted = loop.gateway.sessions.all.contains { $0.view.shows(cluster) }
     var face = faces[cluster.id] ?? SecondFace(state: SecondFaceState(isCommand: server.isCommand))
     let action = face.state.found(profile.revision.era, isWanted: isWanted)
     faces[cluster.id] = face
@@ -68,29 +97,29 @@ extension ControlPlane {
     case .nothing:
       break
     case .open:
-      let face = roster.face(of: cluster, isSecond: true)
+      let face = clusters.face(of: cluster, isSecond: true)
       faces[cluster.id]?.cluster = face
       faces[cluster.id]?.isOverdue = false
       faces[cluster.id]?.isLate = false
-      look(after: face)
-      spawn { await bound(face, of: cluster) }
+      delegate?.supervise(face)
+      loop.begin { await self.bound(face, of: cluster) }
     case .close:
       guard let face = faces[cluster.id]?.cluster else { break }
       faces[cluster.id]?.cluster = nil
-      merge()
-      spawn { await leave(face) }
+      delegate?.merge()
+      delegate?.retire(face)
     }
     noteAwaited(cluster)
   }
 
   /// Clients wait for a face for so long from when it was begun, however often they wait.
   private func bound(_ face: Cluster, of cluster: Cluster) async {
-    let usual = gateway.configuration.firstListWait.milliseconds
-    await pause(usual)
+    let usual = loop.gateway.configuration.firstListWait.milliseconds
+    await loop.pause(usual)
     guard faces[cluster.id]?.cluster === face else { return }
     faces[cluster.id]?.isOverdue = true
     release(cluster, patientToo: false)
-    if probeTimeout > usual { await pause(probeTimeout - usual) }
+    if probeTime > usual { await loop.pause(probeTime - usual) }
     guard faces[cluster.id]?.cluster === face else { return }
     faces[cluster.id]?.isLate = true
     noteAwaited(cluster)
@@ -99,7 +128,7 @@ extension ControlPlane {
 
   private func noteAwaited(_ cluster: Cluster) {
     let face = faces[cluster.id]
-    let isBegun = isFaceUnknown(of: cluster) && face?.isLate == false
+    let isBegun = isUnknown(cluster) && face?.isLate == false
     cluster.awaitsSecondFace = isBegun || face?.state.isUntried == true
   }
 
@@ -126,7 +155,7 @@ extension ControlPlane {
 
   private func close(_ face: Cluster, of cluster: Cluster, _ action: SecondFaceState.Action, _ why: String) {
     // That a server has never been of the legacy era is no news.
-    logger.log(
+    loop.logger.log(
       level: face.profile == nil ? .debug : .warning, "\(cluster.alias) is of the modern era only: \(why)",
       metadata: ["server": "\(cluster.alias)"])
     perform(action, cluster)
@@ -139,41 +168,41 @@ extension ControlPlane {
     guard let server = cluster.isSecondFace ? server(of: cluster) : cluster,
       let face = faces[server.id]?.cluster, face.profile != nil,
       let begins = faces[server.id]?.state.fared(
-        isReady: face.isReady, isServerReady: server.isReady, now: worker.now), begins
+        isReady: face.isReady, isServerReady: server.isReady, now: loop.now), begins
     else { return }
-    spawn {
-      let patience = max(gateway.configuration.firstListWait.milliseconds, probeTimeout)
-      await pause(patience)
-      guard !stopped, faces[server.id]?.cluster === face,
-        faces[server.id]?.state.waited(patience, now: worker.now) == true
+    loop.begin { [self] in
+      let patience = max(loop.gateway.configuration.firstListWait.milliseconds, probeTime)
+      await loop.pause(patience)
+      guard !loop.isStopped, faces[server.id]?.cluster === face,
+        faces[server.id]?.state.waited(patience, now: loop.now) == true
       else { return }
       if case .down(let reason, _, _) = face.health {
-        logger.info(
+        loop.logger.info(
           "\(server.alias) is served to clients of the legacy era by translation until it is back in that era: \(reason)",
           metadata: ["server": "\(server.alias)"])
       }
-      merge()
+      delegate?.merge()
     }
   }
 
   private func settle(_ cluster: Cluster) {
     noteAwaited(cluster)
-    promote(cluster)
+    delegate?.promote(cluster)
     release(cluster)
   }
 
   /// Who waits for a server's second face waits no longer.
   private func release(_ cluster: Cluster, patientToo: Bool = true) {
-    for place in faceWaiters.indices where patientToo || !faceWaiters[place].isPatient {
-      faceWaiters[place].servers.remove(cluster.id)
+    for place in waiters.indices where patientToo || !waiters[place].isPatient {
+      waiters[place].servers.remove(cluster.id)
     }
-    let done = faceWaiters.filter(\.servers.isEmpty)
-    faceWaiters.removeAll(where: \.servers.isEmpty)
+    let done = waiters.filter(\.servers.isEmpty)
+    waiters.removeAll(where: \.servers.isEmpty)
     for waiter in done { waiter.done() }
   }
 
   /// Takes what is known of a server's second face away with it.
-  func takeFace(of cluster: Cluster) -> Cluster? {
+  func take(from cluster: Cluster) -> Cluster? {
     defer { release(cluster) }
     return faces.removeValue(forKey: cluster.id)?.cluster
   }
@@ -182,17 +211,9 @@ extension ControlPlane {
 
   /// A client of the legacy era looks at these servers. `done` is called once it is known what each of them is in that era;
   /// who calls bounds that.
-  nonisolated func expectLegacy(
-    _ view: CatalogueView, isPatient: Bool = false, _ done: @escaping @Sendable () -> Void
-  ) {
-    gateway.post(to: gateway.workerCount) { _ in
-      self.assumeIsolated { $0.expect(view, isPatient, done) }
-    }
-  }
-
-  private func expect(_ view: CatalogueView, _ isPatient: Bool, _ done: @escaping @Sendable () -> Void) {
-    guard !stopped else { return done() }
-    let concerned = clusters.filter { view.shows($0) && $0.awaitsSecondFace }
+  func expect(_ view: CatalogueView, isPatient: Bool, _ done: @escaping @Sendable () -> Void) {
+    guard !loop.isStopped else { return done() }
+    let concerned = clusters.served.filter { view.shows($0) && $0.awaitsSecondFace }
     var begun = false
     for cluster in concerned {
       guard let action = faces[cluster.id]?.state.wanted(), action != .nothing else { continue }
@@ -200,67 +221,32 @@ extension ControlPlane {
       begun = true
     }
     // What it may bring is promised from now on.
-    if begun { merge() }
-    let awaited = concerned.filter { isFaceUnknown(of: $0) && (isPatient || faces[$0.id]?.isOverdue == false) }
+    if begun { delegate?.merge() }
+    let awaited = concerned.filter { isUnknown($0) && (isPatient || faces[$0.id]?.isOverdue == false) }
     guard !awaited.isEmpty else { return done() }
-    faceWaiters.append(FaceWaiter(servers: Set(awaited.map(\.id)), isPatient: isPatient, done: done))
-  }
-
-  // MARK: Looking at it
-
-  /// Opens the gateway's own conversation in the legacy era.
-  func probeSecondFace(_ supervisor: Supervisor) async throws(UpstreamFailure) -> Cluster.Profile {
-    let cluster = supervisor.cluster
-    let transport: Cluster.Transport =
-      switch cluster.server?.kind {
-      case .url(let remote): remote.transport == .webSocket ? .webSocket : .streamableHTTP
-      case .command, nil: .stdio
-      }
-    cluster.forgetMove()
-    return try await introduce(supervisor, transport)
-  }
-
-  /// Whether a server takes `initialize` no more. What is open goes on meanwhile; a process stays in the era that it was begun
-  /// in.
-  func lookForRefusal(_ face: Cluster) async {
-    guard face.profile?.transport == .streamableHTTP else { return }
-    let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
-    _ = binding.access(UpstreamSession.Waiter(.none))
-    let result = await withCheckedContinuation { continuation in
-      worker.upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
-    }
-    switch result {
-    case .success(let established): worker.upstream.end(established.open, face)
-    case .failure(let error): if meaning(of: error, for: face) == .refusal { refused(face, error.text) }
-    }
+    waiters.append(FaceWaiter(servers: Set(awaited.map(\.id)), isPatient: isPatient, done: done))
   }
 
   // MARK: Upgrades
 
-  /// A legacy server was found to speak the modern era too. What runs with it goes on: another cluster is looked at, and
-  /// takes its place for clients of the modern era.
-  func upgrade(_ cluster: Cluster) {
-    guard !stopped, successors[cluster.number] == nil, clusters.contains(where: { $0 === cluster }) else { return }
-    let next = roster.face(of: cluster, isSecond: false)
-    successors[cluster.number] = next
-    look(after: next)
-  }
-
-  /// What becomes the second face of a cluster that takes its place: the same server as it was known until now.
-  func formerFace(for cluster: Cluster) -> Cluster? {
-    guard successors[cluster.number] === cluster, cluster.stakeID != cluster.id else { return nil }
-    return clusters.first { $0.number == cluster.number && $0.stakeID == cluster.stakeID }
-  }
-
   /// Keeps a server as it was known until now for clients of the legacy era.
-  func adopt(_ former: Cluster, asFaceOf cluster: Cluster) {
+  func adopt(_ former: Cluster, of cluster: Cluster) {
     former.becomeSecondFace()
-    gateway.interests.unfollow(former.number, as: former.id)
+    loop.gateway.interests.unfollow(former.number, as: former.id)
     var face = SecondFace(state: .former(isCommand: cluster.server?.isCommand ?? false))
     face.cluster = former
     faces[cluster.id] = face
     faces[former.id] = nil
-    spawn { await lookForRefusal(former) }
+    lookForRefusal(former)
+  }
+
+  /// Whether a server takes `initialize` no more. What is open goes on meanwhile; a process stays in the era that it was begun
+  /// in.
+  func lookForRefusal(_ face: Cluster) {
+    guard face.profile?.transport == .streamableHTTP else { return }
+    loop.begin { [self] in
+      if let fault = await handshake.trial(of: face), fault.meaning == .refusal { refused(face, fault.text) }
+    }
   }
 }
 

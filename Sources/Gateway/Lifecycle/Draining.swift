@@ -44,7 +44,7 @@ extension Gateway {
     if case .successor = succession { leaveSessions() }
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
-    control.end()
+    federation.end()
     patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.

@@ -26,7 +26,7 @@ extension Gateway {
       state.countReload(succeeded: false)
       return done(.failure(error))
     }
-    control.reload(settings) { [state, logger] result in
+    federation.reload(settings) { [state, logger] result in
       switch result {
       case .success(let changes):
         state.adopt(contexts)

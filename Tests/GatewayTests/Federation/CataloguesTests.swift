@@ -14,11 +14,11 @@ struct CataloguesTests {
     let server = GatewayConfiguration.Server(
       alias: "a", kind: .command(GatewayConfiguration.Command(command: "x")),
       position: SourcePosition(file: "f", line: 1))
-    var roster = Roster()
+    let clusters = ClusterSet()
     var configuration = GatewayConfiguration()
     configuration.servers = [server]
-    first = try roster.clusters(for: configuration)[0]
-    face = roster.face(of: first, isSecond: true)
+    first = try clusters.clusters(for: configuration)[0]
+    face = clusters.face(of: first, isSecond: true)
     first.update(.ready(Self.profile(.newest, [.tools])))
   }
 

@@ -17,7 +17,8 @@ final class BenchGateway {
   private let state: GatewayState
   private let workers: [Worker]
   private let controlWorker: Worker
-  private let control: ControlPlane
+  private let federation: Federation
+  private let doorkeeper: Doorkeeper
   private let doors = Doors()
   private var listeners: [MemoryListener] = []
   private(set) var isDraining = false
@@ -27,9 +28,8 @@ final class BenchGateway {
     _ configuration: GatewayConfiguration, workers count: Int, hosts: [String: Interceptor],
     logger: Logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
   ) throws {
-    var roster = Roster()
-    let clusters = try roster.clusters(for: configuration)
-    state = GatewayState(Settings(configuration), clusters: clusters, workerCount: count, debugEcho: false)
+    let clusters = try ClusterSet(configuration)
+    state = GatewayState(Settings(configuration), clusters: clusters.served, workerCount: count, debugEcho: false)
     var options = EventLoop.Options()
     options.manualClock = true
     let state = state
@@ -37,15 +37,17 @@ final class BenchGateway {
     for worker in made { state.register(WorkerHandle(worker)) }
     workers = Array(made[..<count])
     controlWorker = made[count]
-    control = ControlPlane(gateway: state, roster: roster, worker: WorkerHandle(controlWorker), logger: logger)
-    state.setControl(control)
+    federation = Federation(
+      gateway: state, clusters: clusters, worker: WorkerHandle(controlWorker), logger: logger)
+    doorkeeper = Doorkeeper(federation)
+    state.setControl(federation)
     for (host, interceptor) in hosts { intercept(host, interceptor) }
     for worker in made {
       worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
     }
     listeners = workers.map { MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits()) }
     let doors = doors
-    control.begin { doors.areOpen.store(true, ordering: .relaxed) }
+    doorkeeper.begin(configuration) { doors.areOpen.store(true, ordering: .relaxed) }
   }
 
   // MARK: Turns and time
@@ -85,7 +87,7 @@ final class BenchGateway {
 
   /// Goes over to another configuration, as on SIGHUP. What it did, or why nothing, is there after some turns.
   func reload(_ configuration: GatewayConfiguration, _ done: @escaping @Sendable (String) -> Void) {
-    control.reload(Settings(configuration, loops: loops.count)) { result in
+    federation.reload(Settings(configuration, loops: loops.count)) { result in
       switch result {
       case .success(let changes): done(changes.text)
       case .failure(let fault): done(fault.description)
@@ -103,7 +105,7 @@ final class BenchGateway {
 
   func beginEnding() {
     drain()
-    control.end()
+    federation.end()
   }
 
   func finishEnding() {

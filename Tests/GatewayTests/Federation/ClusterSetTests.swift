@@ -5,7 +5,7 @@ import Testing
 
 /// Which clusters a configuration that was read again keeps, and what a restart is needed for.
 @Suite("A configuration that was read again")
-struct RosterTests {
+struct ClusterSetTests {
   private func server(_ alias: String, _ command: String = "x", line: Int = 1) -> GatewayConfiguration.Server {
     GatewayConfiguration.Server(
       alias: alias, kind: .command(GatewayConfiguration.Command(command: command)),
@@ -20,9 +20,9 @@ struct RosterTests {
 
   @Test("a server that is the same keeps its cluster, wherever it stands")
   func same() throws {
-    var roster = Roster()
-    let first = try roster.clusters(for: configuration([server("a"), server("b")]))
-    let second = try roster.clusters(
+    let clusters = ClusterSet()
+    let first = try clusters.clusters(for: configuration([server("a"), server("b")]))
+    let second = try clusters.clusters(
       for: configuration([server("b", line: 9), server("c"), server("a", line: 7)]), keeping: first)
     #expect(second.map(\.alias) == ["b", "c", "a"])
     #expect(second[0] === first[1] && second[2] === first[0])
@@ -30,24 +30,24 @@ struct RosterTests {
 
   @Test("a server that changed keeps its number and gets another cluster")
   func changed() throws {
-    var roster = Roster()
-    let first = try roster.clusters(for: configuration([server("a"), server("b")]))
-    let second = try roster.clusters(for: configuration([server("a", "y"), server("b")]), keeping: first)
+    let clusters = ClusterSet()
+    let first = try clusters.clusters(for: configuration([server("a"), server("b")]))
+    let second = try clusters.clusters(for: configuration([server("a", "y"), server("b")]), keeping: first)
     #expect(second[0] !== first[0])
     #expect(second[0].number == first[0].number)
     #expect(second[0].id != first[0].id)
     #expect(second[1] === first[1])
-    let third = try roster.clusters(for: configuration([server("c")]), keeping: second)
+    let third = try clusters.clusters(for: configuration([server("c")]), keeping: second)
     #expect(!first.map(\.number).contains(third[0].number))
   }
 
   @Test("without servers the demonstration is served, and it stays while there are none")
   func demonstration() throws {
-    var roster = Roster()
-    let first = try roster.clusters(for: GatewayConfiguration())
+    let clusters = ClusterSet()
+    let first = try clusters.clusters(for: GatewayConfiguration())
     #expect(first.map(\.isEmbedded) == [true])
-    #expect(try roster.clusters(for: GatewayConfiguration(), keeping: first)[0] === first[0])
-    #expect(try roster.clusters(for: configuration([server("a")]), keeping: first).map(\.isEmbedded) == [false])
+    #expect(try clusters.clusters(for: GatewayConfiguration(), keeping: first)[0] === first[0])
+    #expect(try clusters.clusters(for: configuration([server("a")]), keeping: first).map(\.isEmbedded) == [false])
   }
 
   @Test("what can't change while it runs keeps its value and is named")

@@ -2,20 +2,24 @@ import MCP
 
 /// Subscriptions of sessions to resources of a server that is spoken to otherwise than when they were made: it was changed,
 /// or has a face of its own for clients of the legacy era by now, or not any more.
-extension ControlPlane {
-  func moveSubscriptions(from old: [Cluster], to new: [Cluster]) {
+final class SubscriptionMover: @unchecked Sendable {  // touched on the control loop alone
+  private let loop: ControlLoop
+
+  init(_ loop: ControlLoop) { self.loop = loop }
+
+  func move(from old: [Cluster], to new: [Cluster]) {
     for cluster in new {
       guard let former = old.first(where: { $0.number == cluster.number }), former !== cluster,
         let profile = cluster.profile, profile.offer.capabilities.contains(.resourcesSubscribe)
       else { continue }
-      for session in gateway.sessions.all where session.view.shows(cluster) {
+      for session in loop.gateway.sessions.all where session.view.shows(cluster) {
         move(session, to: cluster, profile.revision.era)
       }
     }
   }
 
   private func move(_ session: Session, to cluster: Cluster, _ era: Era) {
-    let (interests, sessionID, number) = (gateway.interests, session.id, cluster.number)
+    let (interests, sessionID, number) = (loop.gateway.interests, session.id, cluster.number)
     let isCounted = era == .modern
     let own = session.withState { state -> [[UInt8]: Subscription] in
       let own = state.subscriptions.filter { $0.value.interest.upstream == number }
@@ -28,15 +32,15 @@ extension ControlPlane {
     }
     guard !own.isEmpty else { return }
     if own.contains(where: { $0.value.isCounted != isCounted }) {
-      worker.tellUpstreams(of: own.values.map(\.interest)) { _ in }
+      loop.worker.tellUpstreams(of: own.values.map(\.interest)) { _ in }
     }
     guard !isCounted else { return }
-    let binding = gateway.conversation(with: cluster, of: session)
+    let binding = loop.gateway.conversation(with: cluster, of: session)
     for (name, subscription) in own {
       let uri = subscription.interest.uri
       binding.subscribe(uri, sessionID, isMarked: name != uri)
     }
     let uris = own.values.map(\.interest.uri)
-    gateway.post(to: Int(sessionID.worker)) { $0.upstream.conversations.bringSubscriptions(binding, uris) }
+    loop.gateway.post(to: Int(sessionID.worker)) { $0.upstream.conversations.bringSubscriptions(binding, uris) }
   }
 }

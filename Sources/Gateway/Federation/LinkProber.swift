@@ -3,50 +3,61 @@ import MCP
 import Reactor
 import Wire
 
-/// Finding out what a command or a WebSocket server speaks, on the process or connection that is then used.
-extension ControlPlane {
-  func probeLink(
-    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
+/// Finds out what a command or a WebSocket server speaks, on the process or connection that is then used.
+final class LinkProber: @unchecked Sendable {  // touched on the control loop alone
+  private let loop: ControlLoop
+  private let handshake: OwnHandshake
+  private let discovery: Discovery
+
+  static let isNotModern = UpstreamFailure(
+    "it does not answer server/discover, but is configured as `era: modern`")
+
+  init(_ loop: ControlLoop, _ handshake: OwnHandshake, _ discovery: Discovery) {
+    self.loop = loop
+    self.handshake = handshake
+    self.discovery = discovery
+  }
+
+  func probe(
+    _ supervised: SupervisedCluster, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    let known = supervisor.cluster.profile?.revision.era
-    if server.era == .automatic, known == .legacy, !supervisor.isUpgraded {
+    let known = supervised.cluster.profile?.revision.era
+    if server.era == .automatic, known == .legacy, !supervised.isUpgraded {
       // It may be another version that was started this time, but its calls need not wait for that to be found out.
-      supervisor.isUpgraded = true
-      let profile = try await introduce(supervisor, transport)
-      supervisor.isUpgraded = false
-      spawn { await lookForUpgrade(supervisor) }
+      supervised.isUpgraded = true
+      let profile = try await handshake.introduce(supervised, transport)
+      supervised.isUpgraded = false
+      supervised.mayBeUpgraded = true
       return profile
     }
-    if server.era == .legacy { return try await introduce(supervisor, transport) }
-    if case .ready = supervisor.cluster.health { return try await probeBesideCalls(supervisor, server, transport) }
-    supervisor.isUpgraded = false
+    if server.era == .legacy { return try await handshake.introduce(supervised, transport) }
+    if case .ready = supervised.cluster.health { return try await probeBesideCalls(supervised, server, transport) }
+    supervised.isUpgraded = false
     var state = LinkProbeState(era: server.era)
     while true {
-      switch try await findOut(&state, supervisor, transport) {
+      switch try await findOut(&state, supervised, transport) {
       case .found(let profile): return profile
       case .failed(let why): throw UpstreamFailure(why)
       case .again:
-        guard !stopped, !supervisor.isDismissed else { throw UpstreamFailure("the gateway ends") }
+        guard !loop.isStopped, !supervised.isDismissed else { throw UpstreamFailure("the gateway ends") }
       }
     }
   }
 
   /// What serves is looked at on a process of its own, since its calls go on.
   private func probeBesideCalls(
-    _ supervisor: Supervisor, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
+    _ supervised: SupervisedCluster, _ server: GatewayConfiguration.Server, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    guard let modern = try await probeThrowaway(supervisor.cluster, transport) else {
-      if server.era == .modern {
-        throw UpstreamFailure("it does not answer server/discover, but is configured as `era: modern`")
-      }
-      supervisor.isUpgraded = false
-      return try await introduce(supervisor, transport)
+    guard let modern = try await discovery.discoverAside(supervised.cluster, transport) else {
+      if server.era == .modern { throw Self.isNotModern }
+      supervised.isUpgraded = false
+      return try await handshake.introduce(supervised, transport)
     }
-    let binding = supervisor.binding ?? ownBinding(supervisor.cluster)
-    if supervisor.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
-      worker.upstream.end(open, supervisor.cluster)
+    let binding = supervised.binding ?? handshake.binding(of: supervised.cluster)
+    if supervised.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
+      loop.worker.upstream.end(open, supervised.cluster)
     }
-    supervisor.binding = binding
+    supervised.binding = binding
     return modern
   }
 
@@ -60,10 +71,10 @@ extension ControlPlane {
 
   /// Starts a process, and finds out what it speaks, or that it has to be another one.
   private func findOut(
-    _ state: inout LinkProbeState, _ supervisor: Supervisor, _ transport: Cluster.Transport
+    _ state: inout LinkProbeState, _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Finding {
-    let cluster = supervisor.cluster
-    let (binding, open) = try await startProcess(supervisor, transport)
+    let (cluster, worker) = (supervised.cluster, loop.worker)
+    let (binding, open) = try await startProcess(supervised, transport)
     guard let link = open.link else { throw UpstreamFailure("it can't be started") }
     let answers = ProbeAnswers()
     let discovery =
@@ -88,16 +99,13 @@ extension ControlPlane {
         guard let established = answers.legacy else { continue }
         binding.settled(established.open)
         worker.upstream.links.started(link)
-        return .found(
-          Cluster.Profile(
-            transport: transport, revision: established.open.revision,
-            offer: established.offer ?? ServerOffer(alias: cluster.alias, capabilities: [])))
+        return .found(OwnHandshake.profile(established, of: cluster, transport))
       case .modernAnew:
         if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
         guard let profile = answers.modern else { continue }
         return .found(profile)
       case .again:
-        logger.debug(
+        loop.logger.debug(
           "\(cluster.alias): \(answers.why); it is started again for initialize",
           metadata: ["server": "\(cluster.alias)"])
         if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
@@ -110,14 +118,11 @@ extension ControlPlane {
   }
 
   private func startProcess(
-    _ supervisor: Supervisor, _ transport: Cluster.Transport
+    _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> (UpstreamSession, UpstreamSession.Open) {
-    let cluster = supervisor.cluster
-    // What was open before has failed, or somebody opened it since: it must not be left behind.
-    if let open = supervisor.binding?.takeOpen() { worker.upstream.end(open, cluster) }
-    let binding = ownBinding(cluster)
-    supervisor.binding = binding
-    if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
+    let cluster = supervised.cluster
+    let worker = loop.worker
+    let binding = handshake.freshBinding(of: supervised)
     guard case .yours = binding.access(UpstreamSession.Waiter(.none)) else {
       throw UpstreamFailure("its conversation is being opened")
     }
@@ -143,14 +148,14 @@ extension ControlPlane {
     _ binding: UpstreamSession, _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers
   ) -> RequestID? {
     let cluster = binding.cluster
-    let draft = Cluster.Profile(
-      transport: transport, revision: .newest, offer: ServerOffer(alias: cluster.alias, capabilities: []))
-    let timeout = transport == .stdio ? gateway.configuration.startTimeout.milliseconds : 2 * probeTimeout
-    let latest = worker.now + timeout
-    let call = LocalCall { [worker] outcome in
+    let (loop, worker) = (loop, loop.worker)
+    let draft = Discovery.draft(of: cluster, transport)
+    let timeout = transport == .stdio ? loop.gateway.configuration.startTimeout.milliseconds : 2 * discovery.timeout
+    let latest = loop.now + timeout
+    let call = LocalCall { outcome in
       switch outcome {
       case .message(let bytes, _, _):
-        answers.modern = self.modernProfile(bytes, cluster, transport)
+        answers.modern = Discovery.profile(bytes, cluster, transport)
         answers.why = "it does not answer server/discover with a revision that is known here"
         answers.add(answers.modern == nil ? .notDiscovered : .discovered)
       case .status(let refusal, _):
@@ -158,12 +163,12 @@ extension ControlPlane {
         answers.add(.died)
       case .failed(let why):
         answers.why = why
-        answers.add(worker.now >= latest ? .timedOut : .died)
+        answers.add(loop.now >= latest ? .timedOut : .died)
       }
     }
     let id = worker.upstream.messages.ask(
       cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
-    spawn { await watch(link, transport, answers) }
+    loop.begin { await self.watch(link, transport, answers) }
     return id
   }
 
@@ -175,22 +180,22 @@ extension ControlPlane {
       if transport == .stdio, await isUnread(link) {
         readSince = nil
       } else {
-        let since = readSince ?? worker.now
+        let since = readSince ?? loop.now
         readSince = since
-        if worker.now >= since + probeTimeout { return answers.add(.silent) }
+        if loop.now >= since + discovery.timeout { return answers.add(.silent) }
       }
-      await pause(min(100, max(1, probeTimeout / 4)))
+      await loop.pause(min(100, max(1, discovery.timeout / 4)))
     }
   }
 
   private func isUnread(_ link: LinkReference) async -> Bool {
     await withCheckedContinuation { continuation in
-      worker.on(link.worker) { continuation.resume(returning: $0.upstream.links[link.number]?.isUnread ?? false) }
+      loop.worker.on(link.worker) { continuation.resume(returning: $0.upstream.links[link.number]?.isUnread ?? false) }
     }
   }
 
   private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
-    let (gateway, home) = (gateway, worker.index)
+    let (gateway, home) = (loop.gateway, loop.worker.index)
     let completion: Conversations.Completion = { result in
       gateway.post(to: home) { _ in
         switch result {
@@ -203,7 +208,7 @@ extension ControlPlane {
         }
       }
     }
-    worker.on(link.worker) { worker in
+    loop.worker.on(link.worker) { worker in
       guard let found = worker.upstream.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
       worker.upstream.conversations.shakeHands(binding, found, keeping: true, completion)
     }
@@ -228,7 +233,7 @@ final class ProbeAnswers: @unchecked Sendable {  // made, read and written on th
     waiter = nil
   }
 
-  func next(isolation: isolated (any Actor)? = #isolation) async -> LinkProbeState.Event {
+  func next() async -> LinkProbeState.Event {
     if events.isEmpty { await withCheckedContinuation { waiter = $0 } }
     return events.removeFirst()
   }

@@ -1,0 +1,62 @@
+import MCP
+import Reactor
+
+/// How a cluster leaves that serves no more: no new call comes to it, and once those on their way have ended its conversations
+/// are ended.
+final class Retirement: @unchecked Sendable {  // touched on the control loop alone
+  private let loop: ControlLoop
+  private let clusters: ClusterSet
+  private let faces: SecondFaces
+  private let supervised: SupervisedClusters
+  private let listens: GatewayListens
+  private let lists: ServerLists
+
+  init(
+    _ loop: ControlLoop, _ clusters: ClusterSet, _ faces: SecondFaces, _ supervised: SupervisedClusters,
+    _ listens: GatewayListens, _ lists: ServerLists
+  ) {
+    self.loop = loop
+    self.clusters = clusters
+    self.faces = faces
+    self.supervised = supervised
+    self.listens = listens
+    self.lists = lists
+  }
+
+  func begin(_ cluster: Cluster) { loop.begin { await self.leave(cluster) } }
+
+  private func leave(_ cluster: Cluster) async {
+    let (gateway, worker) = (loop.gateway, loop.worker)
+    cluster.retire()
+    if let face = faces.take(from: cluster) { begin(face) }
+    let server = supervised.remove(cluster)
+    if let server {
+      listens.stop(server)
+      server.dismiss()
+    }
+    // The other face of the same server goes on with the same connections.
+    let keepsStake = clusters.served.contains { $0.stakeID == cluster.stakeID }
+    for index in 0..<gateway.loopCount {
+      await withCheckedContinuation { continuation in
+        gateway.post(to: index) { $0.upstream.leave(cluster, keepsStake: keepsStake) { continuation.resume() } }
+      }
+    }
+    for upstream in gateway.upstream.sessions.take(of: cluster) { worker.upstream.end(upstream) }
+    for session in gateway.sessions.all {
+      if let own = session.takeUpstream(of: cluster) { worker.upstream.end(own) }
+    }
+    if let binding = server?.binding { worker.upstream.end(binding) }
+    lists.forget(cluster)
+    loop.logger.debug("\(cluster.alias): the last call of its former configuration has ended")
+    guard clusters.serving(cluster.number) == nil else { return }
+    // Who looked at this server alone has nothing to look at any more.
+    let view = CatalogueView.only(upstream: cluster.number)
+    for session in gateway.sessions.all where session.view == view {
+      gateway.post(to: Int(session.id.worker)) { $0.end(session) }
+    }
+    gateway.postToAll { worker in
+      worker.endListens { $0.view == view }
+      worker.closeSockets(to: view)
+    }
+  }
+}
