@@ -59,10 +59,11 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "Admin", dependencies: ["Gateway", "Reactor", "Wire"], swiftSettings: strict),
+    .target(name: "Bridge", dependencies: ["Configuration", "MCP", "Reactor", "Wire"], swiftSettings: strict),
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Admin", "Gateway", "Configuration", "MCP", "Reactor", "Wire",
+        "Admin", "Bridge", "Gateway", "Configuration", "MCP", "Reactor", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -84,6 +85,9 @@ let package = Package(
         "Admin", "Configuration", "CReactor", "CReactorPeers", "Gateway", "MCP", "Reactor", "Wire",
         .product(name: "Logging", package: "swift-log"),
       ]),
+    .testTarget(
+      name: "BridgeTests", dependencies: ["Bridge", "Configuration", "MCP", "Reactor", "Wire"],
+      resources: [.copy("../Fuzz/corpus/bridge")]),
     .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
     .testTarget(
       name: "WorkerBench",

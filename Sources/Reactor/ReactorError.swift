@@ -21,6 +21,20 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
 
   package var isFailure: Bool { domain != 0 }
 
+  /// Whose numbers the code is from.
+  package enum Speaker: Sendable { case system, resolver, tls, http, reactor, webSocket }
+
+  package var speaker: Speaker {
+    switch cr_domain(rawValue: UInt32(domain)) {
+    case CR_DOMAIN_UV: .system
+    case CR_DOMAIN_RESOLVER: .resolver
+    case CR_DOMAIN_TLS: .tls
+    case CR_DOMAIN_HTTP: .http
+    case CR_DOMAIN_WEBSOCKET: .webSocket
+    default: .reactor
+    }
+  }
+
   /// The peer ended the connection in order.
   package var isPeerClosed: Bool {
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_PEER_CLOSED.rawValue

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bridge
 import Configuration
 import Dispatch
 import Glibc
@@ -53,23 +54,24 @@ struct Connect: ParsableCommand {
 
   func run() throws {
     let endpoint = try endpoint()
-    let bridge = ConnectBridge(
-      to: endpoint, trust: try trust(endpoint), headers: try fields(), patience: wait,
-      output: ConnectOutput(descriptor: 1))
+    let bridge = try Bridge(
+      to: endpoint, trust: try trust(endpoint), headers: try fields(), patience: UInt64(wait) * 1000
+    ) { StandardError.write("sluice: \($0)") }
     signal(SIGPIPE, SIG_IGN)
     // A client that is done sends SIGTERM a moment after it has closed stdin: the session is still to be ended.
     let sources = [SIGTERM, SIGINT].map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
-        bridge.close()
-        _exit(0)
+        bridge.stop()
+        // A client that does not read what is written to it keeps the bridge from hearing of it.
+        DispatchQueue.global().asyncAfter(deadline: .now() + 3) { _exit(0) }
       }
       source.resume()
       return source
     }
-    let isReached = bridge.run(reading: 0)
-    withExtendedLifetime(sources) { bridge.close() }
+    let isReached = bridge.run(reading: 0, writing: 1)
+    withExtendedLifetime(sources) {}
     guard isReached else { throw ExitCode.failure }
   }
 

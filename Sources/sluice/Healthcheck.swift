@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bridge
 import Configuration
 import Glibc
 import Reactor
@@ -25,24 +26,21 @@ struct Healthcheck: ParsableCommand {
     options.allowUnauthenticated = true
     let admin = try options.load().configuration.listeners.admin
     let target = ready ? "/readyz" : "/healthz"
-    // Not verified: it is asked at this machine's own address, for which its certificate need not be.
-    let trust =
-      admin.tls == nil ? nil : try? TLSContext(ca: nil, certificate: nil, key: nil, verify: false)
     let url = EndpointURL(
       scheme: admin.tls == nil ? .http : .https, host: Authority.reachable(admin.host), port: admin.port, target: target
     )
     signal(SIGPIPE, SIG_IGN)
-    do throws(HTTPFault) {
-      var connection = try HTTPConnection(to: url, timeout: 3, trust: trust)
-      try connection.send(method: "GET", target: target, headers: [("Accept", "*/*")], body: nil)
-      let head = try connection.readHead()
-      guard head.status == 200 else {
-        StandardError.write("sluice: \(url) answered \(head.status)")
-        throw HTTPFault.status(head.status)
-      }
+    let failure: String
+    do {
+      // Not verified: it is asked at this machine's own address, for which its certificate need not be.
+      let trust = admin.tls == nil ? nil : try TLSContext(ca: nil, certificate: nil, key: nil, verify: false)
+      let status = try HTTPProbe.status(of: url, trust: trust, within: 3000)
+      if status == 200 { return }
+      failure = " answered \(status)"
     } catch {
-      if case .status = error {} else { StandardError.write("sluice: \(url): \(error)") }
-      throw ExitCode.failure
+      failure = ": \(error)"
     }
+    StandardError.write("sluice: \(url)\(failure)")
+    throw ExitCode.failure
   }
 }

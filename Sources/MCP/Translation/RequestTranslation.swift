@@ -113,6 +113,20 @@ extension ByteBuffer {
     parameters: Span<MirroredParameter>, client: [MirroredLine]
   ) {
     append(header: .mcpProtocolVersion, Revision.newest.label)
+    append(mirroring: method, methodName: methodName, name: name, arguments: arguments, parameters: parameters)
+    for line in client {
+      var isKnown = false
+      for index in parameters.indices where line.names(parameters[index]) { isKnown = true }
+      if !isKnown { append(header: line.name.rawBytes, line.value.rawBytes) }
+    }
+  }
+
+  /// `Mcp-Method`, `Mcp-Name` and `Mcp-Param-*`: what headers repeat of a modern request. An argument that is absent or of
+  /// another type than its tool says has none.
+  package mutating func append(
+    mirroring method: Method, methodName: RawSpan, name: RawSpan?, arguments: RawSpan?,
+    parameters: Span<MirroredParameter>
+  ) {
     append(method: methodName)
     if let name, method.mirroredName != nil { append(header: HeaderField.mcpName.name, encoding: name) }
     if let arguments {
@@ -123,11 +137,6 @@ extension ByteBuffer {
         guard parameters[index].append(value, to: &text) else { continue }
         append(header: parameters[index].header.rawBytes, encoding: text.bytes)
       }
-    }
-    for line in client {
-      var isKnown = false
-      for index in parameters.indices where line.names(parameters[index]) { isKnown = true }
-      if !isKnown { append(header: line.name.rawBytes, line.value.rawBytes) }
     }
   }
 

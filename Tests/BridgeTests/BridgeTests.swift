@@ -1,23 +1,22 @@
 import Configuration
 import Glibc
+import Reactor
 import Synchronization
 import Testing
 
-@testable import sluice
+@testable import Bridge
 
 /// What the client gets for these lines, in the order in which it came.
-private func converse(_ lines: [String], with server: ScriptedServer, target: String = "/mcp") -> [String] {
+private func converse(_ lines: [String], with server: ScriptedServer, target: String = "/mcp") throws -> [String] {
   var input: [Int32] = [0, 0]
   var output: [Int32] = [0, 0]
   precondition(pipe(&input) == 0 && pipe(&output) == 0)
   let bytes = Array(lines.joined(separator: "\n").utf8) + [0x0A]
   precondition(write(input[1], bytes, bytes.count) == bytes.count)
   close(input[1])
-  let bridge = ConnectBridge(
-    to: EndpointURL(scheme: .http, host: "127.0.0.1", port: server.port, target: target),
-    headers: [("Authorization", "Bearer t")], output: ConnectOutput(descriptor: output[1]))
-  _ = bridge.run(reading: input[0])
-  bridge.close()
+  let url = EndpointURL(scheme: .http, host: "127.0.0.1", port: server.port, target: target)
+  let bridge = try Bridge(to: url, headers: [("Authorization", "Bearer t")]) { _ in }
+  #expect(bridge.run(reading: input[0], writing: output[1]))
   close(input[0])
   close(output[1])
   var reader = LineReader(descriptor: output[0])
@@ -28,19 +27,9 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
   return result
 }
 
-private let initialize =
-  #"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#
-private let initialized = #"{"jsonrpc":"2.0","method":"notifications/initialized"}"#
-private let opened = #"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}"#
-
-private func modern(_ id: String, _ method: String, _ params: String = "") -> String {
-  #"{"jsonrpc":"2.0","id":\#(id),"method":"\#(method)","params":{\#(params)"_meta":{"#
-    + #""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#
-}
-
-@Suite struct ConnectBridgeTests {
+@Suite struct BridgeTests {
   @Test("a legacy client has one session, its version on every message, and it ends with the input")
-  func legacySession() {
+  func legacySession() throws {
     let server = ScriptedServer { request in
       if request.method == "GET" { return .notAllowed }
       if request.method == "DELETE" { return .accepted }
@@ -48,7 +37,7 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
       if request.body.contains("ping") { return .json("{\"jsonrpc\":\"2.0\",\r\n\"id\":\"a\",\n\"result\":{}}") }
       return .accepted
     }
-    let lines = converse(
+    let lines = try converse(
       [initialize, initialized, "", #"{"jsonrpc":"2.0","id":"a","method":"ping"}"#], with: server, target: "/mcp?x=1")
     #expect(lines == [opened, #"{"jsonrpc":"2.0",  "id":"a", "result":{}}"#])
     let requests = server.requests
@@ -61,9 +50,9 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
   }
 
   @Test("a message of 2026-07-28 repeats its method and name in headers and has no session")
-  func modernHeaders() {
+  func modernHeaders() throws {
     let server = ScriptedServer { _ in .json(#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete"}}"#) }
-    let lines = converse([modern("2", "tools/call", #""name":"t é","#)], with: server)
+    let lines = try converse([modern("2", "tools/call", #""name":"t é","#)], with: server)
     #expect(lines == [#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete"}}"#])
     #expect(server.requests.map(\.method) == ["POST"])
     let headers = server.requests[0].headers
@@ -74,13 +63,13 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
   }
 
   @Test("an answer that is a stream comes out message by message, comments and other events left out")
-  func eventStream() {
+  func eventStream() throws {
     let server = ScriptedServer { _ in
       .events(
         ": hi\n\nid: 1\ndata:\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"notifications/x\"}\n\n"
           + "event: ping\ndata: {}\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n")
     }
-    let lines = converse([modern("7", "tools/list")], with: server)
+    let lines = try converse([modern("7", "tools/list")], with: server)
     #expect(
       lines == [
         #"{"jsonrpc":"2.0", "method":"notifications/x"}"#, #"{"jsonrpc":"2.0","id":7,"result":{}}"#,
@@ -88,7 +77,7 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
   }
 
   @Test("a broken stream of a session is resumed after its last event")
-  func resumption() {
+  func resumption() throws {
     let server = ScriptedServer { request in
       if request.method == "DELETE" { return .accepted }
       if request.body.contains("initialize") { return .json(opened, headers: "Mcp-Session-Id: s1\r\n") }
@@ -97,22 +86,22 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
         ? .events("id: e2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n")
         : .events("id: e3\ndata: {\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n\n")
     }
-    let lines = converse([initialize, #"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#], with: server)
+    let lines = try converse([initialize, #"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#], with: server)
     #expect(
       lines == [opened, #"{"jsonrpc":"2.0","method":"notifications/x"}"#, #"{"jsonrpc":"2.0","id":5,"result":{}}"#])
     #expect(server.allRequests.compactMap { $0.headers["last-event-id"] } == ["e1", "e2"])
   }
 
   @Test("a stream that breaks and can't be resumed is an error for its call")
-  func brokenStream() {
+  func brokenStream() throws {
     let server = ScriptedServer { _ in .events("data: {\"jsonrpc\":\"2.0\",\"id\"") }
-    let lines = converse([modern("7", "tools/list")], with: server)
+    let lines = try converse([modern("7", "tools/list")], with: server)
     #expect(lines.count == 1)
     #expect(lines[0].hasPrefix(#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"#))
   }
 
   @Test("a session that the server forgot is opened again behind the client's back")
-  func renewal() {
+  func renewal() throws {
     let opens = Atomic(0)
     let server = ScriptedServer { request in
       if request.method == "DELETE" { return .accepted }
@@ -125,9 +114,11 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
       return request.headers["mcp-session-id"] == "s1"
         ? .json("{}", status: "404 Not Found") : .json(#"{"jsonrpc":"2.0","id":5,"result":{}}"#)
     }
-    let lines = converse([initialize, initialized, #"{"jsonrpc":"2.0","id":5,"method":"ping"}"#], with: server)
+    let lines = try converse([initialize, initialized, #"{"jsonrpc":"2.0","id":5,"method":"ping"}"#], with: server)
     #expect(lines == [opened, #"{"jsonrpc":"2.0","id":5,"result":{}}"#])
-    let sent = server.requests.map { $0.method == "DELETE" ? "DELETE" : ConnectMessage(Array($0.body.utf8)).method }
+    let sent = server.requests.map {
+      $0.method == "DELETE" ? "DELETE" : String(decoding: Message(Array($0.body.utf8)).method, as: UTF8.self)
+    }
     #expect(
       sent == [
         "initialize", "notifications/initialized", "ping", "initialize", "notifications/initialized", "ping", "DELETE",
@@ -136,7 +127,7 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
   }
 
   @Test("an HTTP error is the answer to the request that met it, under its id")
-  func httpErrors() {
+  func httpErrors() throws {
     let server = ScriptedServer { request in
       if request.body.contains("tools/list") {
         return .json(
@@ -144,30 +135,30 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
       }
       return .bytes("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
     }
-    let lines = converse([modern("\"x\"", "tools/list"), modern("2", "prompts/list")], with: server)
+    let lines = try converse([modern("\"x\"", "tools/list"), modern("2", "prompts/list")], with: server)
     #expect(lines.contains(#"{"jsonrpc":"2.0","id":"x","error":{"code":-32020,"message":"m","data":1.10}}"#))
     #expect(lines.contains { $0.contains(#""id":2,"error":{"code":-32603"#) && $0.contains("--header") })
   }
 
   @Test("a cancelled request of 2026-07-28 is given up by closing its connection, without an answer")
-  func cancellation() {
+  func cancellation() throws {
     let server = ScriptedServer { _ in .silence }
     let cancel = #"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"r"}}"#
-    let lines = converse([modern("\"r\"", "tools/call", #""name":"slow","#), cancel], with: server)
+    let lines = try converse([modern("\"r\"", "tools/call", #""name":"slow","#), cancel], with: server)
     #expect(lines.isEmpty)
     #expect(!server.requests.contains { $0.body.contains("notifications/cancelled") })
   }
 
   @Test("a subscription ends with the input")
-  func subscription() {
+  func subscription() throws {
     let server = ScriptedServer { _ in .silence }
-    #expect(converse([modern("1", "subscriptions/listen")], with: server).isEmpty)
+    #expect(try converse([modern("1", "subscriptions/listen")], with: server).isEmpty)
   }
 
   @Test("what is no message is answered, not sent")
-  func invalidMessages() {
+  func invalidMessages() throws {
     let server = ScriptedServer { _ in .accepted }
-    let lines = converse(["{", #"{"jsonrpc":"1.0","id":3,"method":"x"}"#], with: server)
+    let lines = try converse(["{", #"{"jsonrpc":"1.0","id":3,"method":"x"}"#], with: server)
     #expect(lines.map { $0.prefix(48) }.map(String.init)[0].contains(#""id":null,"error":{"code":-3"#))
     #expect(lines[1].contains(#""id":3,"error":{"code":-32600"#))
     #expect(server.requests.isEmpty)
@@ -182,11 +173,11 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
     precondition(pipe(&input) == 0 && pipe(&output) == 0)
     let bytes = Array((message + "\n").utf8)
     precondition(write(input[1], bytes, bytes.count) == bytes.count)
-    let bridge = ConnectBridge(
-      to: EndpointURL(scheme: .http, host: "127.0.0.1", port: port, target: "/mcp"), headers: [], patience: 600,
-      output: ConnectOutput(descriptor: output[1]))
-    let descriptor = input[0]
-    DetachedThread.start { _ = bridge.run(reading: descriptor) }
+    let bridge = try Bridge(
+      to: EndpointURL(scheme: .http, host: "127.0.0.1", port: port, target: "/mcp"), patience: 600_000
+    ) { _ in }
+    let (reading, writing) = (input[0], output[1])
+    let thread = Thread(name: "bridge") { _ = bridge.run(reading: reading, writing: writing) }
     usleep(300_000)
     let server = ScriptedServer(port: port) { request in
       request.method == "POST" ? .json(opened, headers: "Mcp-Session-Id: s1\r\n") : .notAllowed
@@ -195,15 +186,49 @@ private func modern(_ id: String, _ method: String, _ params: String = "") -> St
     #expect(reader.next().map { String(decoding: $0, as: UTF8.self) } == opened)
     #expect(server.requests.filter { $0.method == "POST" }.count == 1)
     close(input[1])
+    thread.join()
     server.stop()
   }
 
   @Test("an endpoint that does not answer at all is an error for each request")
-  func unreachable() {
+  func unreachable() throws {
     let server = ScriptedServer { _ in .accepted }
     server.stop()
-    let lines = converse([modern("1", "tools/list")], with: server)
+    let lines = try converse([modern("1", "tools/list")], with: server)
     #expect(lines.count == 1)
     #expect(lines[0].contains("no connection"))
+  }
+
+  @Test("messages one after the other share a connection, and one that waits does not hold back the next")
+  func connections() throws {
+    let server = ScriptedServer { request in
+      if request.body.contains("slow") { usleep(300_000) }
+      let id = request.body.contains("slow") ? "1" : request.body.contains("\"id\":2") ? "2" : "3"
+      return .json(#"{"jsonrpc":"2.0","id":\#(id),"result":{}}"#)
+    }
+    let lines = try converse(
+      [modern("1", "tools/call", #""name":"slow","#), modern("2", "tools/list"), modern("3", "tools/list")],
+      with: server)
+    #expect(lines == ["2", "3", "1"].map { #"{"jsonrpc":"2.0","id":\#($0),"result":{}}"# })
+    #expect(server.requests.map(\.connection).max() == 1 || server.requests.map(\.connection).max() == 2)
+    let quiet = ScriptedServer { request in
+      .json(#"{"jsonrpc":"2.0","id":\#(request.body.contains("\"id\":1,") ? 1 : 2),"result":{}}"#)
+    }
+    var (input, output) = ([Int32](repeating: 0, count: 2), [Int32](repeating: 0, count: 2))
+    precondition(pipe(&input) == 0 && pipe(&output) == 0)
+    let bridge = try Bridge(to: EndpointURL(scheme: .http, host: "127.0.0.1", port: quiet.port, target: "/mcp")) { _ in
+    }
+    let (reading, writing) = (input[0], output[1])
+    let thread = Thread(name: "bridge") { _ = bridge.run(reading: reading, writing: writing) }
+    var reader = LineReader(descriptor: output[0])
+    for id in ["1", "2", "2"] {
+      let bytes = Array((modern(id, "tools/call", #""name":"t","#) + "\n").utf8)
+      precondition(write(input[1], bytes, bytes.count) == bytes.count)
+      #expect(reader.next() != nil)
+    }
+    close(input[1])
+    thread.join()
+    #expect(quiet.requests.map(\.connection) == [0, 0, 0])
+    quiet.stop()
   }
 }

@@ -1,7 +1,7 @@
+import Configuration
 import Glibc
+import Reactor
 import Synchronization
-
-@testable import sluice
 
 /// An HTTP server on a loopback port that answers each request with what a script says, byte for byte.
 final class ScriptedServer: Sendable {
@@ -11,13 +11,17 @@ final class ScriptedServer: Sendable {
     /// By names in lower case.
     var headers: [String: String]
     var body: String
+    /// Which of the connections it came on, the first being 0.
+    var connection = 0
   }
 
   enum Answer: Sendable {
-    /// These bytes, then the connection is closed.
+    /// These bytes; then the connection is closed unless they say how long they are.
     case bytes(String)
     /// Nothing until the client closes.
     case silence
+    /// The connection is closed.
+    case nothing
   }
 
   let port: Int
@@ -50,7 +54,8 @@ final class ScriptedServer: Sendable {
     }
     precondition(failure == 0, "no port to listen on")
     port = Int(UInt16(bigEndian: address.sin_port))
-    DetachedThread.start { [self] in
+    _ = Thread(name: "server") { [self] in
+      var count = 0
       while true {
         let connection = accept(listener, nil, nil)
         guard connection >= 0 else {
@@ -58,7 +63,9 @@ final class ScriptedServer: Sendable {
           close(listener)
           return
         }
-        DetachedThread.start { self.serve(connection) }
+        let number = count
+        count += 1
+        _ = Thread(name: "served") { self.serve(connection, number) }
       }
     }
   }
@@ -71,21 +78,25 @@ final class ScriptedServer: Sendable {
     }
   }
 
-  private func serve(_ connection: Int32) {
+  private func serve(_ connection: Int32, _ number: Int) {
     defer { close(connection) }
-    guard let request = receive(connection) else { return }
-    seen.withLock { $0.append(request) }
-    switch script(request) {
-    case .bytes(let text):
-      var rest = Array(text.utf8)[...]
-      while !rest.isEmpty {
-        let count = rest.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        if count <= 0 { return }
-        rest = rest.dropFirst(count)
+    while var request = receive(connection) {
+      request.connection = number
+      seen.withLock { $0.append(request) }
+      switch script(request) {
+      case .bytes(let text):
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+          let count = rest.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+          if count <= 0 { return }
+          rest = rest.dropFirst(count)
+        }
+        guard text.contains("Content-Length:") || text.contains("chunked") else { return }
+      case .silence:
+        var byte: UInt8 = 0
+        _ = recv(connection, &byte, 1, 0)
+      case .nothing: return
       }
-    case .silence:
-      var byte: UInt8 = 0
-      _ = recv(connection, &byte, 1, 0)
     }
   }
 
@@ -105,7 +116,7 @@ final class ScriptedServer: Sendable {
     var request = Request(method: String(first[0]), target: String(first[1]), headers: [:], body: "")
     for line in lines.dropFirst() {
       let parts = line.split(separator: ":", maxSplits: 1)
-      request.headers[parts[0].lowercased()] = parts.count > 1 ? HTTPText.trimmed(parts[1]) : ""
+      request.headers[parts[0].lowercased()] = parts.count > 1 ? HeaderForm.trimmed(String(parts[1])) : ""
     }
     let length = request.headers["content-length"].flatMap { Int($0) } ?? 0
     while bytes.count < head.upperBound + length { if !more() { return nil } }

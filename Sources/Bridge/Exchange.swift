@@ -1,0 +1,126 @@
+/// One request to the server and what has come back for it, without any I/O.
+///
+///     queued ── its turn ──▶ sending ── sent ──▶ awaiting ── head ──▶ reading ── end ──▶ gone
+///        ▲                      │ nobody listens                        │ a stream that breaks
+///        └──────────────────────┘                                       ▼
+///        ▲                                                           resting ── GET ──▶ awaiting
+///        └── once more: the session is lost, or its headers were wrong (relisting)
+struct Exchange {
+  enum Purpose: Equatable {
+    /// Carries a message of the client's.
+    case client
+    /// Opens a session in place of a lost one, in two messages.
+    case reopening, reopened
+    /// Lists tools again for the call of this number, whose headers were wrong.
+    case listing(for: ExchangeID)
+    /// The session's own stream.
+    case stream
+    /// Ends the session.
+    case farewell
+    /// Finds out whether anybody is there.
+    case knock
+  }
+
+  enum Phase: Equatable {
+    case queued, sending, awaiting, reading, resting, relisting
+    /// Nothing more is wanted of it but its end, after which its connection can carry the next.
+    case lingering
+  }
+
+  let purpose: Purpose
+  /// nil for what is no message.
+  var message: Message?
+  /// Milliseconds.
+  var arrival: UInt64
+  var phase = Phase.queued
+  /// The session that it was last sent in.
+  var session: [UInt8]?
+  var status = 0
+  var reader = AnswerReader(.other)
+  /// How often a stream was resumed without a new event.
+  var resumptions = 0
+  var isAnswered = false
+  /// It was sent again in a new session, or after the first connection turned out to have ended.
+  var isRepeated = false
+  /// Its tools were listed again, or are being: the pages so far, and the refusal that is told if that does not help.
+  var relisted = 0
+  var refusal: [UInt8]?
+  /// The head of an answer has come.
+  var hasBegun = false
+
+  init(_ purpose: Purpose, _ message: Message?, arrival: UInt64) {
+    self.purpose = purpose
+    self.message = message
+    self.arrival = arrival
+  }
+
+  var id: [UInt8]? { message?.id }
+  var isRequest: Bool { message?.kind == .request }
+  /// Something may come in the body of an answer that is no error.
+  var hasAnswer: Bool { purpose == .stream || message?.kind == .request || message?.kind == .batch }
+  var isModern: Bool { message?.modernVersion != nil }
+  var isOpening: Bool {
+    purpose == .reopening || purpose == .reopened || message?.methodCode == .initialize
+      || message?.methodCode == .notifyInitialized
+  }
+  /// The client waits for what comes of it, or the session does.
+  var isCounted: Bool { purpose != .stream && phase != .lingering }
+}
+
+/// A number that tells exchanges apart.
+package struct ExchangeID: Hashable, Sendable {
+  package var number: UInt64
+
+  package init(number: UInt64) { self.number = number }
+}
+
+/// What the head of an answer says, as far as it matters.
+package struct AnswerHead: Equatable, Sendable {
+  package enum Media: Sendable {
+    case json, events
+    /// Nothing is expected in it.
+    case other
+  }
+
+  package var status: Int
+  package var media: Media
+  package var session: [UInt8]?
+
+  package init(_ status: Int, _ media: Media = .other, session: [UInt8]? = nil) {
+    self.status = status
+    self.media = media
+    self.session = session
+  }
+}
+
+/// Why an exchange came to nothing.
+package struct Loss: Error, Equatable, Sendable, CustomStringConvertible {
+  package enum Kind: Sendable {
+    /// Nobody was there to be sent anything.
+    case absent
+    /// The server is not whom it should be.
+    case untrusted
+    case broken
+    /// What came is no HTTP/1.1.
+    case malformed
+    /// A connection that had been idle had ended: nothing of the answer has come, but the request may have arrived.
+    case outdated
+  }
+
+  package var kind: Kind
+  package var reason: String
+
+  package init(_ kind: Kind, _ reason: String) {
+    self.kind = kind
+    self.reason = reason
+  }
+
+  package var description: String {
+    switch kind {
+    case .absent: "no connection: \(reason)"
+    case .untrusted: "the TLS handshake failed: \(reason)"
+    case .broken, .outdated: "the connection broke: \(reason)"
+    case .malformed: "the answer is not HTTP/1.1: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import Reactor
+import Wire
+
+/// A handler of a loop that has no listener, no WebSocket and no child: it hears of its own requests alone.
+protocol HTTPClientHandler: LoopHandler {}
+
+extension HTTPClientHandler {
+  package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {}
+  package func peerEnded(_ connection: ConnectionID, tag: UInt64) {}
+  package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {}
+  package func drained(_ connection: ConnectionID, tag: UInt64) {}
+  package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {}
+  package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {}
+  package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
+  package func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {}
+  package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
+  package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {}
+  package func childExited(
+    _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
+  ) {}
+}
+
+extension Loss {
+  /// - Parameter sent: some of the request has left, so that somebody was there.
+  init(_ error: ReactorError, sent: Bool) {
+    let text = error.description
+    self =
+      switch error.speaker {
+      case .tls: Loss(.untrusted, text)
+      case .http: Loss(.malformed, text)
+      case .system, .reactor: Loss(sent || error.isPeerClosed ? .broken : .absent, text)
+      case .resolver: Loss(.absent, "the host is not known: \(text)")
+      case .webSocket: Loss(.broken, text)
+      }
+  }
+}
