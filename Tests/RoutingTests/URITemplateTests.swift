@@ -58,6 +58,9 @@ import Wire
     #expect(!isTaken && budget <= 0)
     #expect(Self.matches("t://{x}", "t://1", budget: 100))
     #expect(!Self.matches("t://{x}", "t://1", budget: 1))
+    // It would be taken if that had not cost too much.
+    let long = String(repeating: "x", count: 5000)
+    #expect(Self.matches("{+a}xx{b}", long) && !Self.matches("{+a}xx{b}", long, budget: 5000))
   }
 
   @Test("a template or a URI that is longer than any takes nothing")

@@ -64,4 +64,18 @@ struct SessionTableTests {
     #expect(throws: Full.self) { _ = try open(of: 11, events: 0) }
     #expect(table.all.count == 10)
   }
+
+  @Test("holds a session for idle that nothing was heard of for long, that has no call and no reader")
+  func idle() throws {
+    let session = try open(of: 1, events: 0)
+    #expect(!session.isIdle(for: 1000, now: 999) && session.isIdle(for: 1000, now: 1000))
+    session.callBegan()
+    session.callBegan()
+    session.callEnded()
+    #expect(!session.isIdle(for: 1000, now: 1_000_000))
+    session.callEnded()
+    #expect(session.isIdle(for: 1000, now: 1000))
+    session.touch(now: 1000)
+    #expect(!session.isIdle(for: 1000, now: 1999))
+  }
 }
