@@ -142,6 +142,13 @@ package final class GatewayState: Sendable {
   /// Takes an event to the loop that writes its stream.
   func send(_ parcel: EventParcel) { deliveryMail.send(.event(parcel), to: parcel.reader.worker) }
 
+  /// All clients are to hear that lists have changed, sooner or later: each worker tells its own.
+  func announce(forSessions sessions: ListChanges, forListens listens: ListChanges) {
+    guard !sessions.isEmpty || !listens.isEmpty else { return }
+    deliveryMail.sendToWorkers(
+      .listsChanged(listNews.begin(forSessions: sessions, forListens: listens, workers: workerCount)))
+  }
+
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
     for worker in 0..<workerCount { post(to: worker, job) }
   }

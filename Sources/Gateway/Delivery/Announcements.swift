@@ -144,29 +144,6 @@ extension Worker {
 
   // MARK: Lists
 
-  /// The listens that there are now.
-  var acknowledgedListens: [ListenStream] { listens.compactMap { $0.value.isAcknowledged ? $0.key : nil } }
-
-  /// A listen is told of a change of what all see, once for each kind.
-  func tell(_ change: ListChange, on stream: ListenStream) {
-    guard let listen = listens[stream], listen.told < change.serial else { return }
-    listen.told = change.serial
-    let changed = change.forListens[listen.view]
-    for kind in ListKind.allCases where kind.isTold(among: changed) && listen.filter.kinds.contains(ListKinds(kind)) {
-      var message = ByteBuffer(capacity: 192)
-      message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
-      write(message.bytes, on: stream)
-    }
-  }
-
-  /// The same for all listens of a WebSocket.
-  func tellListens(of socket: ConnectionID, _ change: ListChange) {
-    guard socketListens[socket] != nil else { return }
-    for (stream, listen) in listens where stream.connection == socket && listen.isAcknowledged {
-      tell(change, on: stream)
-    }
-  }
-
   func announce(_ changes: ListChanges, to sessions: [Session]) {
     announce(to: sessions) { changes[$0.view] }
   }
@@ -176,14 +153,5 @@ extension Worker {
     let notices = ListNotices()
     for session in sessions { notices.tell(changed(session), to: session, on: self) }
     notices.finish(on: self)
-  }
-}
-
-extension GatewayState {
-  /// All clients are to hear that lists have changed, sooner or later: each worker tells its own.
-  func announce(forSessions sessions: ListChanges, forListens listens: ListChanges) {
-    guard !sessions.isEmpty || !listens.isEmpty else { return }
-    deliveryMail.sendToWorkers(
-      .listsChanged(listNews.begin(forSessions: sessions, forListens: listens, workers: workerCount)))
   }
 }

@@ -55,7 +55,7 @@ final class Delivery: LetterReader {
     case .resourceUpdated(let update): worker.tellListens(update)
     case .endReading(let reader, let session): worker.endReading(reader, of: session)
     case .dropReader(let reader, let session): worker.dropReader(reader, of: session)
-    case .sessionEnded(let reader, let session): worker.sendAwayFromEnded(reader, of: session)
+    case .sessionEnded(let reader, let session): sessionEnded(reader, of: session)
     case .goOn: if fanOut.goOn(now: context.now) { send(.goOn, to: context.index) }
     }
   }
@@ -92,6 +92,46 @@ final class Delivery: LetterReader {
 
   /// The same for a WebSocket without a session, which may have listens.
   func catchUp(_ socket: ConnectionID) {
-    for change in worker.gateway.listNews.pending { worker.tellListens(of: socket, change) }
+    guard worker.socketListens[socket] != nil else { return }
+    for change in worker.gateway.listNews.pending {
+      for stream in acknowledgedListens where stream.connection == socket { tell(change, on: stream) }
+    }
+  }
+
+  // MARK: Listens
+
+  /// Those that there are now.
+  var acknowledgedListens: [ListenStream] { worker.listens.compactMap { $0.value.isAcknowledged ? $0.key : nil } }
+
+  /// A listen is told of a change of what all see, once for each kind.
+  func tell(_ change: ListChange, on stream: ListenStream) {
+    guard let listen = worker.listens[stream], listen.told < change.serial else { return }
+    listen.told = change.serial
+    let changed = change.forListens[listen.view]
+    for kind in ListKind.allCases where kind.isTold(among: changed) && listen.filter.kinds.contains(ListKinds(kind)) {
+      var message = ByteBuffer(capacity: 192)
+      message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
+      worker.write(message.bytes, on: stream)
+    }
+  }
+
+  // MARK: Sessions
+
+  /// A stream of this worker's whose session has ended, behind all that was told on it.
+  private func sessionEnded(_ reader: ConnectionID, of session: Session) {
+    if worker.isClosing, worker.streamReaders[reader] === session { worker.writeRetry(reader, worker.drainedRetry()) }
+    worker.endReading(reader, of: session)
+  }
+
+  /// What sessions of this worker have no use for any more goes, a few in each turn of the loop.
+  func reap(before start: Int = .max, _ done: @escaping () -> Void) {
+    var place = start
+    let (now, idle) = (context.now, context.settings.sessionIdleTimeout)
+    for session in worker.gateway.sessions.slice(of: context.index, before: &place, atMost: 256) {
+      session.withState { $0.log.expire(now: now) }
+      if session.isIdle(for: idle, now: now) { worker.end(session) }
+    }
+    guard place > 0 else { return done() }
+    context.timers.after(milliseconds: 1) { [unowned self] in reap(before: place, done) }
   }
 }

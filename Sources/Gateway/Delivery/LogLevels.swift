@@ -64,54 +64,6 @@ struct LogLevels {
   }
 }
 
-extension Session {
-  /// Whom it shares conversations with.
-  fileprivate var group: LogLevels.Group {
-    LogLevels.Group(view: view, abilities: abilities, principal: principal)
-  }
-}
-
-extension SessionTable {
-  func lowestLevel(of sharers: Sharers) -> LogLevel? { levels.withLock { $0.lowest(of: sharers) } }
-
-  func listeners(among sharers: Sharers, at level: LogLevel?) -> [SessionID] {
-    levels.withLock { $0.listeners(among: sharers, at: level) }
-  }
-
-  /// A client has set its log level. True if that is another one than before.
-  /// - Parameter note: called while nobody else changes anything of the session.
-  @discardableResult
-  func setLevel(_ level: LogLevel?, of session: Session, _ note: (borrowing Session.State) -> Void) -> Bool {
-    session.withState { state in
-      let isNew = state.logLevel != level
-      state.logLevel = level
-      if !state.ended { levels.withLock { $0.set(level, of: session.id, in: session.group) } }
-      note(state)
-      return isNew
-    }
-  }
-
-  /// One that came with a level has been taken in.
-  func countLevel(of session: Session) {
-    session.withState { state in
-      guard !state.ended else { return }
-      levels.withLock { $0.set(state.logLevel, of: session.id, in: session.group) }
-    }
-  }
-
-  /// Does what changes whom a session shares conversations with.
-  func regroup(_ session: Session, _ change: () -> Void) {
-    forgetLevel(of: session)
-    change()
-    countLevel(of: session)
-  }
-
-  /// It has ended, or is another's from here on.
-  func forgetLevel(of session: Session) {
-    levels.withLock { $0.set(nil, of: session.id, in: session.group) }
-  }
-}
-
 /// The sessions whose calls go through a conversation that no client has to itself: those that see its server, and are of
 /// one kin if not all share it.
 struct Sharers: Sendable {
@@ -131,10 +83,5 @@ struct Sharers: Sendable {
   func contains(_ group: LogLevels.Group) -> Bool {
     (group.view == .all || group.view == .only(upstream: upstream))
       && (kin == nil || kin == Kin(abilities: group.abilities, principal: group.principal))
-  }
-
-  func contains(_ session: Session) -> Bool {
-    guard session.view == .all || session.view == .only(upstream: upstream) else { return false }
-    return kin.map { $0.abilities == session.abilities && $0.principal == session.principal } ?? true
   }
 }

@@ -58,10 +58,10 @@ final class ListRound: Round {
     guard !isOver else { return 0 }
     var told = tellSessions(atMost: count)
     guard told < count else { return told }
-    let listens = self.listens ?? worker.acknowledgedListens
+    let listens = self.listens ?? worker.delivery.acknowledgedListens
     self.listens = listens
     while told < count, next < listens.count {
-      worker.tell(change, on: listens[next])
+      worker.delivery.tell(change, on: listens[next])
       next += 1
       told += 1
     }

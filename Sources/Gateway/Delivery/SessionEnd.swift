@@ -23,12 +23,6 @@ extension Worker {
     if !left.subscriptions.isEmpty { end(left.subscriptions, of: session) }
   }
 
-  /// A stream of this worker's whose session has ended, behind all that was told on it.
-  func sendAwayFromEnded(_ reader: ConnectionID, of session: Session) {
-    if isClosing, streamReaders[reader] === session { writeRetry(reader, drainedRetry()) }
-    endReading(reader, of: session)
-  }
-
   private func end(_ subscriptions: [[UInt8]: Subscription], of session: Session) {
     let shared = subscriptions.values.filter { !$0.isCounted }.map(\.interest)
     if !shared.isEmpty { withdrawSubscriptions(shared, of: session.id) }
@@ -59,23 +53,11 @@ extension Worker {
     loop.trim()
     if index == gateway.workerCount {
       gateway.inheritance.expire(window: settings.resumeWindow, idle: settings.sessionIdleTimeout, now: now)
-      startReaping()
+      loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
     } else {
-      reapSessions(before: .max)
+      delivery.reap { [unowned self] in
+        loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue)
+      }
     }
   }
-
-  /// A few in each turn of the loop.
-  private func reapSessions(before place: Int) {
-    var place = place
-    let now = now
-    for session in gateway.sessions.slice(of: index, before: &place, atMost: 256) {
-      session.withState { $0.log.expire(now: now) }
-      if session.isIdle(for: settings.sessionIdleTimeout, now: now) { end(session) }
-    }
-    guard place > 0 else { return startReaping() }
-    after(milliseconds: 1) { [unowned self] in reapSessions(before: place) }
-  }
-
-  private func startReaping() { loop.startTimer(milliseconds: reapInterval, token: TimerToken.reap.rawValue) }
 }

@@ -123,6 +123,42 @@ extension Worker {
     return envelope.id
   }
 
+  // MARK: Admission
+
+  /// Whether a client may begin that. If not it has been told so, in an answer with that id.
+  @inline(__always)
+  func admits(
+    _ kind: Arrival.Kind, _ path: ReplyPath, _ transport: TransportKind, _ session: Session?, id: RawSpan?, _ era: Era
+  ) -> Bool {
+    let arrival = Arrival(kind: kind, transport: transport, connection: path.connection, session: session)
+    guard case .refuse(let error) = judge(arrival, session?.view) else { return true }
+    if !arrival.isUnanswered { refuse(path, error, id: id, era) }
+    return false
+  }
+
+  /// - Parameter view: what its client looks at.
+  @inline(__always)
+  func judge(_ arrival: Arrival, _ view: @autoclosure () -> CatalogueView?) -> Admission.Decision {
+    admission.judge(arrival) {
+      Admission.Condition(
+        isDraining: gateway.isDraining, isEnding: gateway.isEnding, isShortOfMemory: loop.isShedding,
+        awaitsFaces: view().map(awaitsFaces) ?? false)
+    }
+  }
+
+  /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.
+  /// False if there are as many as there may be.
+  func takeIn(_ session: Session) -> Bool {
+    session.hears(after: gateway.listNews.last)
+    switch gateway.sessions.insert(session, now: now) {
+    case .admitted: return true
+    case .inPlaceOf(let other):
+      if let unused = gateway.sessions.find(other) { end(unused) }
+      return true
+    case .full: return false
+    }
+  }
+
   // MARK: Answers without an exchange
 
   /// An error before any call began.
