@@ -73,7 +73,7 @@ package final class GatewayState: Sendable {
     self.contexts = Mutex(contexts)
     current = Mutex(settings)
     group = WorkerGroup(workerCount: workerCount)
-    deliveryMail = Mailboxes(group)
+    deliveryMail = Mailboxes(group, mostPerTurn: FanOut.letters)
     sessions = SessionTable(settings.sessionBounds, workers: workerCount)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()

@@ -8,12 +8,16 @@ protocol Round: AnyObject {
 /// slice in a turn of the loop, so that whoever else asks for something waits for a slice at most. The first slice is told at
 /// once: what concerns few is told before anything else happens.
 final class FanOut {
-  /// Clients that are looked at in one turn. To write an event costs some 8 us, most of it in the kernel.
+  /// Clients that are looked at in the turn in which something is begun, so that two things that concern few are told at once.
+  static let first = 128
+  /// And in each turn after that. To write an event costs some 8 us, most of it in the kernel.
   static let slice = 64
+  /// Letters of other loops, most of them events, that are opened beside them.
+  static let letters = 64
 
   private var rounds: [any Round] = []
   /// What is left of this turn's slice; turns are told apart by their time, and by `goOn`.
-  private var left = FanOut.slice
+  private var left = FanOut.first
   private var turn: UInt64 = .max
   private var isTelling = false
   private var isDue = false
@@ -25,7 +29,7 @@ final class FanOut {
     guard !isTelling, !isDue else { return false }
     if now != turn {
       turn = now
-      left = Self.slice
+      left = Self.first
     }
     return tell()
   }

@@ -11,13 +11,14 @@ protocol LetterReader<Letter>: AnyObject {
 /// different parts, and jobs that are posted, no order is kept.
 final class Mailboxes<Letter: Sendable>: Sendable {
   /// Letters that a loop opens in one turn; then it looks after its connections before it goes on.
-  static var mostPerTurn: Int { 256 }
+  private let mostPerTurn: Int
 
   private let group: WorkerGroup
   private let boxes: [Box]
 
-  init(_ group: WorkerGroup) {
+  init(_ group: WorkerGroup, mostPerTurn: Int = 256) {
     self.group = group
+    self.mostPerTurn = mostPerTurn
     boxes = (0..<group.loopCount).map { _ in Box() }
   }
 
@@ -60,7 +61,7 @@ final class Mailboxes<Letter: Sendable>: Sendable {
       box.waiting.withLock { swap(&$0.letters, &box.place.taken) }
     }
     let first = box.place.next
-    let end = min(box.place.taken.count, first + Self.mostPerTurn)
+    let end = min(box.place.taken.count, first + mostPerTurn)
     box.place.next = end
     box.place.isOpening = true
     for index in first..<end { reader.open(box.place.taken[index]) }

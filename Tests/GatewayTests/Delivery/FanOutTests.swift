@@ -26,6 +26,7 @@ import Testing
   }
 
   private let fanOut = FanOut()
+  private var first: Int { FanOut.first }
   private var slice: Int { FanOut.slice }
 
   @Test("few are told at once")
@@ -37,17 +38,17 @@ import Testing
 
   @Test("many are told a slice at a time, each in a turn of its own", arguments: [0, 1, FanOut.slice - 1])
   func many(beyond: Int) {
-    let crowd = Crowd(2 * FanOut.slice + beyond)
+    let crowd = Crowd(first + slice + beyond)
     #expect(fanOut.begin(crowd, now: 1))
     #expect(fanOut.goOn(now: 1))
     #expect(!fanOut.goOn(now: 2))
-    #expect(crowd.isDone && crowd.slices == [slice, slice, beyond])
+    #expect(crowd.isDone && crowd.slices == [first, slice, beyond])
   }
 
   @Test("rounds are told one after the other, as they were begun")
   func order() {
     var told: [String] = []
-    #expect(fanOut.begin(Crowd(slice + 1) { _ in told.append("first") }, now: 1))
+    #expect(fanOut.begin(Crowd(first + 1) { _ in told.append("first") }, now: 1))
     #expect(!fanOut.begin(Crowd(1) { _ in told.append("second") }, now: 1))
     #expect(told == ["first"])
     #expect(!fanOut.goOn(now: 1))
@@ -56,14 +57,14 @@ import Testing
 
   @Test("rounds that are begun in one turn have one slice together")
   func together() {
-    let crowds = [Crowd(slice - 1), Crowd(2), Crowd(1)]
+    let crowds = [Crowd(first - 1), Crowd(2), Crowd(1)]
     #expect(!fanOut.begin(crowds[0], now: 1))
     #expect(fanOut.begin(crowds[1], now: 1))
     #expect(!fanOut.begin(crowds[2], now: 1))
     #expect(crowds.map(\.isDone) == [true, false, false])
     #expect(!fanOut.goOn(now: 1))
     #expect(crowds.map(\.isDone) == [true, true, true])
-    #expect(!fanOut.begin(Crowd(slice - 2), now: 2))
+    #expect(!fanOut.begin(Crowd(slice - 3), now: 2))
   }
 
   @Test("what telling leads to is told afterwards")
