@@ -256,14 +256,6 @@ struct WorkerHandle: Sendable {
   }
 }
 
-extension Duration {
-  /// Whole milliseconds, at least 0.
-  package var milliseconds: UInt64 {
-    let (seconds, attoseconds) = components
-    return seconds < 0 ? 0 : UInt64(seconds) * 1000 + UInt64(attoseconds / 1_000_000_000_000_000)
-  }
-}
-
 extension GatewayState: GatewayView {
   package var figures: GatewayFigures {
     var figures = GatewayFigures()

@@ -2,7 +2,10 @@ import MCP
 import Reactor
 import Wire
 
-typealias CallID = SlotID<Call>
+/// Tells the numbers of calls from others.
+enum CallName {}
+
+typealias CallID = SlotID<CallName>
 
 /// A raw JSON token of a client (an id, a progress token), kept exactly; up to 39 bytes lie inline.
 struct Token: Sendable {
@@ -170,7 +173,7 @@ final class Call {
 
 /// The calls of one worker, by number, and by whose they are.
 struct CallTable {
-  private var table: SlotTable<Call>
+  private var table: SlotTable<CallName, Call>
   /// Slots of the last call of each session or WebSocket, by the bits of its name, and from there on `after`: few share a
   /// place.
   private var chains = Array(repeating: CallTable.end, count: CallTable.places)

@@ -1,7 +1,10 @@
 import MCP
 import Wire
 
-typealias ReverseID = SlotID<Reverse>
+/// Tells the numbers of requests of servers from others.
+enum ReverseName {}
+
+typealias ReverseID = SlotID<ReverseName>
 
 /// A server's request to a client (sampling, elicitation, roots, ping) on its way: the client answers under the
 /// gateway's id, the upstream gets the answer under its own.
@@ -20,7 +23,7 @@ struct Reverse {
 
 /// The reverse requests of one worker.
 struct ReverseTable {
-  private var table: SlotTable<Reverse>
+  private var table: SlotTable<ReverseName, Reverse>
   private var open: [Asked: Int] = [:]
 
   /// Whom a server asks.

@@ -43,7 +43,7 @@ final class Discovery: @unchecked Sendable {  // touched on the control loop alo
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let worker = loop.worker
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
-    _ = binding.access(UpstreamSession.Waiter(.none))
+    _ = binding.access(RequestID.none)
     guard let link = worker.upstream.links.start(binding) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }

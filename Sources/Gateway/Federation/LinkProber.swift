@@ -123,7 +123,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     let cluster = supervised.cluster
     let worker = loop.worker
     let binding = handshake.freshBinding(of: supervised)
-    guard case .yours = binding.access(UpstreamSession.Waiter(.none)) else {
+    guard case .yours = binding.access(RequestID.none) else {
       throw UpstreamFailure("its conversation is being opened")
     }
     let result = await withCheckedContinuation { continuation in

@@ -31,7 +31,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
     // It may be another server by now.
     cluster.note(.unknown)
     let result = await withCheckedContinuation { continuation in
-      switch binding.access(UpstreamSession.Waiter(.none)) {
+      switch binding.access(RequestID.none) {
       case .yours, .open, .unheard:
         // A second face may turn out to be none, which is no news.
         worker.upstream.conversations.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
@@ -104,7 +104,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
   func trial(of face: Cluster) async -> (meaning: UpstreamFailure.Meaning, text: String)? {
     let worker = loop.worker
     let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
-    _ = binding.access(UpstreamSession.Waiter(.none))
+    _ = binding.access(RequestID.none)
     let result = await withCheckedContinuation { continuation in
       worker.upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
     }

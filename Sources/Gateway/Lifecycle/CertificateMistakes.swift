@@ -27,12 +27,3 @@ extension Gateway {
     return mistakes
   }
 }
-
-extension GatewayConfiguration.UpstreamTLS {
-  /// Reads the files.
-  func context() throws(TLSContext.Failure) -> TLSContext {
-    try TLSContext(ca: ca, certificate: certificate, key: key, verify: verify)
-  }
-
-  fileprivate var namesFiles: Bool { ca != nil || certificate != nil }
-}

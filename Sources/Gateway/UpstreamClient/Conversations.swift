@@ -5,31 +5,9 @@ import Wire
 /// One worker's part in conversations with upstreams: how they are opened and ended, and how messages go through them. The
 /// conversations themselves are shared.
 final class Conversations {
-  struct Established: Sendable {
-    var open: UpstreamSession.Open
-    /// What the server said of itself; nil where no handshake was needed.
-    var offer: ServerOffer?
-  }
-
-  enum Failure: Error, Sendable {
-    /// An HTTP status that is no answer to `initialize`.
-    case status(HTTPRefusal, retryAfter: UInt64?)
-    case failed(String)
-    /// The gateway itself has no room for it.
-    case unable(String)
-    /// The server's answer to `initialize` is an error, or names no revision known here.
-    case refused(String)
-
-    var text: String {
-      switch self {
-      case .status(let refusal, _): refusal.text
-      case .failed(let text), .unable(let text): text
-      case .refused(let why): "initialize was refused: \(why)"
-      }
-    }
-  }
-
-  typealias Completion = @Sendable (Result<Established, Failure>) -> Void
+  typealias Established = Opening.Established
+  typealias Failure = Opening.Failure
+  typealias Completion = Opening.Completion
 
   let context: WorkerContext
   let loop: EventLoop
@@ -63,7 +41,7 @@ final class Conversations {
     of caller: SessionID? = nil
   ) {
     guard let session = request.session else { return requests.fail(request, .internalError("no conversation")) }
-    let waiter = UpstreamSession.Waiter(request.id)
+    let waiter = request.id
     let speaksTooHigh = request.logLevel.map { session.lowerLogLevel(to: $0) } ?? false
     switch session.access(waiter, of: caller) {
     case .open(let open):
@@ -144,7 +122,7 @@ final class Conversations {
   func open(_ session: UpstreamSession, _ profile: Cluster.Profile) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
     establish(session, profile.transport, profile.revision.era) { result in
-      let waiters: [UpstreamSession.Waiter]
+      let waiters: [RequestID]
       var failure: String?
       switch result {
       case .success(let established):
@@ -166,7 +144,7 @@ final class Conversations {
   /// Opens a lost conversation anew for what is said outside of calls.
   func reopen(_ session: UpstreamSession) {
     guard let profile = session.cluster.profile,
-      case .yours = session.access(UpstreamSession.Waiter(.none))
+      case .yours = session.access(RequestID.none)
     else { return }
     open(session, profile)
   }

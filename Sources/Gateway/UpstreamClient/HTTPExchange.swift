@@ -4,16 +4,17 @@ import Wire
 
 /// What an upstream answers to a POST, as it arrives: one JSON message, a stream of events, or a refusal.
 final class HTTPExchange {
-  let context: WorkerContext
-  let loop: EventLoop
+  private let context: WorkerContext
+  private let loop: EventLoop
   private let head: Scratch
   private let body: Scratch
   private let scanner: EnvelopeScanner
-  let requests: Requests
+  private let requests: Requests
   private let conversations: Conversations
   private let messages: UpstreamMessages
+  private let posts: LinkPosts
 
-  init(_ requests: Requests, _ conversations: Conversations, _ messages: UpstreamMessages) {
+  init(_ requests: Requests, _ conversations: Conversations, _ messages: UpstreamMessages, _ posts: LinkPosts) {
     context = requests.context
     loop = requests.loop
     head = context.head
@@ -22,6 +23,7 @@ final class HTTPExchange {
     self.requests = requests
     self.conversations = conversations
     self.messages = messages
+    self.posts = posts
   }
 
   private var headBytes: RawSpan {
@@ -46,7 +48,7 @@ final class HTTPExchange {
     let stake = request.stake
     if last { request.carrier = .none }
     if case .message = request.owner {
-      if last { messageTaken(request, reader, cluster) }
+      if last { posts.taken(request, reader, cluster) }
     } else if reader.status < 300, reader.mode == .json {
       jsonPiece(request, reader, connection, piece, last: last)
     } else if reader.status < 300, reader.mode == .events {

@@ -3,11 +3,19 @@ import Reactor
 import Wire
 
 /// Messages to HTTP+SSE servers, each POSTed by itself; what they bring comes on the stream of their link.
-extension HTTPExchange {
+final class LinkPosts {
+  private let context: WorkerContext
+  private let requests: Requests
+
+  init(_ requests: Requests) {
+    context = requests.context
+    self.requests = requests
+  }
+
   func post(_ message: RawSpan, _ call: RequestID?, to link: Link) {
     let owner = UpstreamRequest.Owner.message(of: call ?? .none, link.reference)
     guard let request = requests.make(owner, link.cluster, as: call == nil ? .aside : .none) else { return }
-    request.deadline = loop.now + context.settings.callTimeout
+    request.deadline = context.now + context.settings.callTimeout
     post(request, message, to: link)
   }
 
@@ -22,7 +30,7 @@ extension HTTPExchange {
 
   /// What an HTTP+SSE server said to the POST of a message, which is of no interest unless it did not take it: then no
   /// answer will come on its stream.
-  func messageTaken(_ request: UpstreamRequest, _ reader: ResponseReader, _ cluster: Cluster) {
+  func taken(_ request: UpstreamRequest, _ reader: ResponseReader, _ cluster: Cluster) {
     let status = reader.status
     guard status >= 300, case .message(let call, let reference) = request.owner,
       let link = requests.links.find(reference)

@@ -34,7 +34,7 @@ struct NotificationStreamState: Sendable {
 
   private enum Phase {
     case missing
-    case opening([UpstreamSession.Waiter])
+    case opening([RequestID])
     case open
     /// The server has said when to take it up, and where: what it has to say meanwhile it keeps until then, so no call
     /// waits, and none opens it sooner [SEP-1699].
@@ -76,7 +76,7 @@ struct NotificationStreamState: Sendable {
   }
 
   /// Somebody needs the stream.
-  mutating func want(_ waiter: UpstreamSession.Waiter?) -> Hearing {
+  mutating func want(_ waiter: RequestID?) -> Hearing {
     switch phase {
     case .open, .resting, .none, .unsteady:
       return .settled
@@ -110,7 +110,7 @@ struct NotificationStreamState: Sendable {
   }
 
   /// The server has taken it, or takes so long that nobody waits any more. Who waited goes on.
-  mutating func settle() -> [UpstreamSession.Waiter] {
+  mutating func settle() -> [RequestID] {
     guard case .opening(let waiters) = phase else { return [] }
     phase = .open
     return waiters

@@ -28,7 +28,7 @@ extension Conversations {
   /// resumed.
   @discardableResult
   func hear(
-    _ session: UpstreamSession, _ open: UpstreamSession.Open, for waiter: UpstreamSession.Waiter? = nil
+    _ session: UpstreamSession, _ open: UpstreamSession.Open, for waiter: RequestID? = nil
   ) -> Bool {
     switch session.hear(open, waiter) {
     case .settled:
@@ -76,10 +76,10 @@ extension Conversations {
   /// Who waited for the stream goes on, with it or without.
   private func settle(_ session: UpstreamSession, _ open: UpstreamSession.Open) {
     for waiter in session.heard(open) {
-      if waiter.request.worker == context.index {
-        resume(waiter.request, failure: nil)
+      if waiter.worker == context.index {
+        resume(waiter, failure: nil)
       } else {
-        requests.links.mail.send(.resume(waiter.request, failure: nil), to: waiter.request.worker)
+        requests.links.mail.send(.resume(waiter, failure: nil), to: waiter.worker)
       }
     }
   }

@@ -2,14 +2,6 @@ import MCP
 import Reactor
 import Wire
 
-/// A message as the upstream shall get it, while it waits for a conversation to open. It may be as large as a body, and an
-/// upstream may take its time, so it counts among what is kept for its client.
-struct ParkedMessage {
-  fileprivate let bytes: [UInt8]
-  /// For whom it counts; nil for what the gateway says by itself.
-  fileprivate let party: Party?
-}
-
 /// What is kept of a request: its message, as long as it waits or may have to go out once more, and the answer, as far as it
 /// can't go through. An upstream may take its time with it, so it counts among what is kept for the client, or for the
 /// upstream if the request is the gateway's own.

@@ -16,6 +16,7 @@ final class UpstreamClient {
   let streams: EventStreams
   let conversations: Conversations
   let messages: UpstreamMessages
+  fileprivate let posts: LinkPosts
   let http: HTTPExchange
   private let relay: UpstreamRelay
   private let shared: UpstreamShared
@@ -34,7 +35,8 @@ final class UpstreamClient {
     streams = EventStreams(requests, relay)
     conversations = Conversations(requests, streams, shared)
     messages = UpstreamMessages(requests, conversations)
-    http = HTTPExchange(requests, conversations, messages)
+    posts = LinkPosts(requests)
+    http = HTTPExchange(requests, conversations, messages, posts)
     self.shared = shared
     relay.enter(self)
     shared.mail.open(context.index, for: relay)
@@ -141,7 +143,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
   }
 
   func post(_ message: RawSpan, _ request: RequestID?, to link: Link) {
-    client.http.post(message, request, to: link)
+    client.posts.post(message, request, to: link)
   }
 
   func died(_ link: Link, _ reason: String) {

@@ -47,5 +47,5 @@ enum UpstreamLetter: Sendable {
   // To the loop of a connection, or to any.
   case closeStream(ConnectionID)
   case end(UpstreamSession.Open, Cluster)
-  case establish(UpstreamSession, Era, isStarting: Bool, Conversations.Completion)
+  case establish(UpstreamSession, Era, isStarting: Bool, Opening.Completion)
 }

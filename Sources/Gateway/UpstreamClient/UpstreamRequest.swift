@@ -2,8 +2,6 @@ import MCP
 import Reactor
 import Wire
 
-typealias RequestID = SlotID<UpstreamRequest>
-
 /// One request on its way to an upstream, until its answer has come: a client's call, one of the gateway's own, or a
 /// message that is none. An object that a worker uses again and again, and no request makes one in the steady state.
 final class UpstreamRequest {
@@ -94,9 +92,17 @@ final class UpstreamRequest {
   }
 }
 
+/// A message as the upstream shall get it, while it waits for a conversation to open. It may be as large as a body, and an
+/// upstream may take its time, so it counts among what is kept for its client.
+struct ParkedMessage {
+  let bytes: [UInt8]
+  /// For whom it counts; nil for what the gateway says by itself.
+  let party: Party?
+}
+
 /// The requests of one worker.
 struct RequestTable {
-  private var table: SlotTable<UpstreamRequest>
+  private var table: SlotTable<RequestName, UpstreamRequest>
 
   init(worker: Int) { table = SlotTable(worker: worker) }
 

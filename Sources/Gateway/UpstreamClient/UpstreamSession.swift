@@ -20,13 +20,6 @@ final class UpstreamSession: Sendable {
     }
   }
 
-  /// A request that waits for the conversation to open.
-  struct Waiter: Sendable {
-    var request: RequestID
-
-    init(_ request: RequestID) { self.request = request }
-  }
-
   enum Access {
     case open(Open)
     /// It is open, but its stream is not: a call is to wait for that.
@@ -42,7 +35,7 @@ final class UpstreamSession: Sendable {
   private enum State {
     case idle
     /// With the session, once the server has given one.
-    case opening([Waiter], Open?)
+    case opening([RequestID], Open?)
     case open(Open)
     case closed
   }
@@ -112,7 +105,7 @@ final class UpstreamSession: Sendable {
 
   /// The conversation if it is open; else the caller waits or is asked to open it.
   /// - Parameter caller: whose call it is, of those who share it.
-  func access(_ waiter: Waiter, of caller: SessionID? = nil) -> Access {
+  func access(_ waiter: RequestID, of caller: SessionID? = nil) -> Access {
     conversation.withLock { conversation in
       if let caller { conversation.callers.note(caller) }
       switch conversation.state {
@@ -143,12 +136,12 @@ final class UpstreamSession: Sendable {
   }
 
   /// It is open: the waiters may go on. nil if nobody needs it any more, and it is to be ended.
-  func opened(_ open: Open) -> [Waiter]? {
+  func opened(_ open: Open) -> [RequestID]? {
     finish(.open(open))
   }
 
   /// It could not be opened: the waiters get the error, and the next caller tries again.
-  func failed() -> [Waiter] {
+  func failed() -> [RequestID] {
     finish(.idle) ?? []
   }
 
@@ -179,7 +172,7 @@ final class UpstreamSession: Sendable {
     }
   }
 
-  private func finish(_ next: State) -> [Waiter]? {
+  private func finish(_ next: State) -> [RequestID]? {
     conversation.withLock { conversation in
       guard case .opening(let waiters, let begun) = conversation.state else { return nil }
       conversation.state = next
@@ -200,7 +193,7 @@ final class UpstreamSession: Sendable {
   }
 
   /// Asks for the stream of the conversation that the caller saw.
-  func hear(_ seen: Open, _ waiter: Waiter?) -> NotificationStreamState.Hearing {
+  func hear(_ seen: Open, _ waiter: RequestID?) -> NotificationStreamState.Hearing {
     conversation.withLock { $0.isCurrent(seen) ? $0.stream.want(waiter) : .settled }
   }
 
@@ -221,7 +214,7 @@ final class UpstreamSession: Sendable {
   var lastEventID: [UInt8] { conversation.withLock { $0.stream.lastEventID } }
 
   /// The stream is there, or no longer waited for.
-  func heard(_ seen: Open) -> [Waiter] {
+  func heard(_ seen: Open) -> [RequestID] {
     conversation.withLock { $0.isCurrent(seen) ? $0.stream.settle() : [] }
   }
 
@@ -329,10 +322,4 @@ final class UpstreamSession: Sendable {
 extension UpstreamSession.Open {
   /// Whether it is the same conversation, not one that was opened after it.
   func isSame(as other: Self) -> Bool { http?.id == other.http?.id && link == other.link }
-}
-
-/// Names a link of one worker.
-struct LinkReference: Sendable, Equatable, Hashable {
-  var worker: Int
-  var number: UInt32
 }

@@ -18,9 +18,9 @@ final class UpstreamShared: Sendable {
   }
 
   /// Requests that waited for a conversation go on, or fail.
-  func resume(_ waiters: [UpstreamSession.Waiter], failure: String?) {
-    for waiter in waiters where waiter.request != .none {
-      mail.send(.resume(waiter.request, failure: failure), to: waiter.request.worker)
+  func resume(_ waiters: [RequestID], failure: String?) {
+    for waiter in waiters where waiter != .none {
+      mail.send(.resume(waiter, failure: failure), to: waiter.worker)
     }
   }
 }

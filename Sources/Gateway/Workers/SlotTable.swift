@@ -1,8 +1,8 @@
 import Wire
 
-/// Names an entry of a loop's table: its loop, its slot and the slot's generation, in 52 bits, so that it can stand in JSON
+/// Names an entry of a loop's table, `Name` being the kind of entry: its loop, its slot and the slot's generation, in 52 bits, so that it can stand in JSON
 /// as an id or a progress token, and finding what it names is an index. One whose entry is gone is found out.
-struct SlotID<Entry>: Hashable, Sendable, BitwiseCopyable {
+struct SlotID<Name>: Hashable, Sendable, BitwiseCopyable {
   let rawValue: UInt64
 
   init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -32,7 +32,7 @@ enum SlotLimits {
 
 /// The entries of one loop, by slot. An object that is let go stays in its slot for the next one that needs it: nothing is
 /// allocated once the table has grown. A walk takes a step for each entry, and one for each 64 slots.
-struct SlotTable<Entry> {
+struct SlotTable<Name, Entry> {
   /// What is known of a slot beside its entry.
   private struct Place: Equatable {
     var generation: UInt32
@@ -62,7 +62,7 @@ struct SlotTable<Entry> {
   var highWater: Int { places.count }
 
   /// Takes an object that was let go, or a new one. nil if there are as many as ids have room for.
-  mutating func reuse(or make: () -> Entry) -> (id: SlotID<Entry>, entry: Entry)? {
+  mutating func reuse(or make: () -> Entry) -> (id: SlotID<Name>, entry: Entry)? {
     guard let id = take() else { return nil }
     if let entry = entries[id.slot] { return (id, entry) }
     let entry = make()
@@ -71,13 +71,13 @@ struct SlotTable<Entry> {
   }
 
   /// nil if there are as many as ids have room for.
-  mutating func insert(_ entry: Entry) -> SlotID<Entry>? {
+  mutating func insert(_ entry: Entry) -> SlotID<Name>? {
     guard let id = take() else { return nil }
     entries[id.slot] = entry
     return id
   }
 
-  private mutating func take() -> SlotID<Entry>? {
+  private mutating func take() -> SlotID<Name>? {
     let slot: Int
     var place = Place(generation: firstGeneration, next: Place.inUse)
     if firstFree != Place.end {
@@ -97,7 +97,7 @@ struct SlotTable<Entry> {
     return SlotID(worker: worker, slot: slot, generation: place.generation)
   }
 
-  func contains(_ id: SlotID<Entry>) -> Bool {
+  func contains(_ id: SlotID<Name>) -> Bool {
     let slot = id.slot
     guard id.worker == worker, slot < places.count else { return false }
     let place = places[slot]
@@ -105,20 +105,20 @@ struct SlotTable<Entry> {
   }
 
   /// nil once it is gone.
-  func find(_ id: SlotID<Entry>) -> Entry? { contains(id) ? entries[id.slot] : nil }
+  func find(_ id: SlotID<Name>) -> Entry? { contains(id) ? entries[id.slot] : nil }
 
   /// The entry of a slot that is in use.
   func entry(at slot: Int) -> Entry? { entries[slot] }
 
   /// Changes an entry in its place.
-  mutating func change(_ id: SlotID<Entry>, _ body: (inout Entry) -> Void) {
+  mutating func change(_ id: SlotID<Name>, _ body: (inout Entry) -> Void) {
     guard contains(id), entries[id.slot] != nil else { return }
     body(&entries[id.slot]!)
   }
 
   /// Lets an object go, which is kept for the next. False if it is gone already.
   @discardableResult
-  mutating func release(_ id: SlotID<Entry>) -> Bool {
+  mutating func release(_ id: SlotID<Name>) -> Bool {
     guard contains(id) else { return false }
     let slot = id.slot
     let generation = id.generation
@@ -131,7 +131,7 @@ struct SlotTable<Entry> {
 
   /// Takes a value out, of which nothing is kept.
   @discardableResult
-  mutating func remove(_ id: SlotID<Entry>) -> Entry? {
+  mutating func remove(_ id: SlotID<Name>) -> Entry? {
     guard contains(id), let entry = entries[id.slot] else { return nil }
     entries[id.slot] = nil
     release(id)
@@ -139,8 +139,8 @@ struct SlotTable<Entry> {
   }
 
   /// Those for which `matches` holds.
-  func ids(where matches: (Entry) -> Bool) -> [SlotID<Entry>] {
-    var found: [SlotID<Entry>] = []
+  func ids(where matches: (Entry) -> Bool) -> [SlotID<Name>] {
+    var found: [SlotID<Name>] = []
     walk { slot, entry in
       if matches(entry) { found.append(SlotID(worker: worker, slot: slot, generation: places[slot].generation)) }
       return true

@@ -7,8 +7,8 @@ import Testing
 struct NotificationStreamStateTests {
   private typealias End = NotificationStreamState.End
 
-  private func waiter(_ slot: Int) -> UpstreamSession.Waiter {
-    UpstreamSession.Waiter(RequestID(worker: 0, slot: slot, generation: 1))
+  private func waiter(_ slot: Int) -> RequestID {
+    RequestID(worker: 0, slot: slot, generation: 1)
   }
 
   private func begun() -> NotificationStreamState {

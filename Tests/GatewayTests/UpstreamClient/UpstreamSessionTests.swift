@@ -13,8 +13,8 @@ struct UpstreamSessionTests {
   private let second = UpstreamSession.Open(revision: .r20251125, httpSession: [2], link: nil)
   private let uri = Array("file:///a".utf8)
 
-  private func waiter(_ slot: Int) -> UpstreamSession.Waiter {
-    UpstreamSession.Waiter(RequestID(worker: 0, slot: slot, generation: 1))
+  private func waiter(_ slot: Int) -> RequestID {
+    RequestID(worker: 0, slot: slot, generation: 1)
   }
 
   private func id(_ worker: UInt8) -> SessionID {

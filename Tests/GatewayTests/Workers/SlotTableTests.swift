@@ -4,23 +4,25 @@ import Testing
 
 @Suite("Slot tables")
 struct SlotTableTests {
+  private enum Name {}
+
   private final class Entry {
     var value = 0
   }
 
-  private func reuse(_ table: inout SlotTable<Entry>) throws -> (id: SlotID<Entry>, entry: Entry) {
+  private func reuse(_ table: inout SlotTable<Name, Entry>) throws -> (id: SlotID<Name>, entry: Entry) {
     let taken = table.reuse(or: Entry.init)
     return try #require(taken)
   }
 
-  private func insert<Value>(_ value: Value, _ table: inout SlotTable<Value>) throws -> SlotID<Value> {
+  private func insert<Value>(_ value: Value, _ table: inout SlotTable<Name, Value>) throws -> SlotID<Name> {
     let id = table.insert(value)
     return try #require(id)
   }
 
   @Test("an entry is found by its id until it is let go, and never by that of another")
   func finding() throws {
-    var table = SlotTable<Entry>(worker: 3)
+    var table = SlotTable<Name, Entry>(worker: 3)
     let (first, entry) = try reuse(&table)
     #expect(first.worker == 3)
     #expect(table.find(first) === entry)
@@ -37,7 +39,7 @@ struct SlotTableTests {
 
   @Test("an object that was let go serves the next, under another name")
   func reuse() throws {
-    var table = SlotTable<Entry>(worker: 0)
+    var table = SlotTable<Name, Entry>(worker: 0)
     let (first, entry) = try reuse(&table)
     table.release(first)
     let (second, again) = try reuse(&table)
@@ -49,7 +51,7 @@ struct SlotTableTests {
 
   @Test("a value that is removed is gone at once")
   func removal() throws {
-    var table = SlotTable<String>(worker: 0)
+    var table = SlotTable<Name, String>(worker: 0)
     let id = try insert("a", &table)
     table.change(id) { $0 += "b" }
     let (taken, again) = (table.remove(id), table.remove(id))
@@ -60,7 +62,7 @@ struct SlotTableTests {
 
   @Test("those in use are walked, whatever was let go between them", arguments: 0..<8)
   func walking(_ removed: Int) throws {
-    var table = SlotTable<Int>(worker: 0)
+    var table = SlotTable<Name, Int>(worker: 0)
     let ids = try (0..<8).map { try insert($0, &table) }
     table.remove(ids[removed])
     #expect(Set(table.ids { _ in true }) == Set(ids).subtracting([ids[removed]]))
@@ -74,7 +76,7 @@ struct SlotTableTests {
 
   @Test("generations start again after the last, and never at 0")
   func generations() throws {
-    var table = SlotTable<Int>(worker: 0, firstGeneration: 0xFFF_FFFF)
+    var table = SlotTable<Name, Int>(worker: 0, firstGeneration: 0xFFF_FFFF)
     let last = try insert(1, &table)
     #expect(last.generation == 0xFFF_FFFF)
     table.remove(last)
