@@ -37,7 +37,7 @@ struct NotificationStreamStateTests {
   func opening() {
     var stream = begun()
     #expect(stream.isAwaited && stream.want(waiter(1)) == .waiting && stream.want(waiter(2)) == .waiting)
-    #expect(stream.settle().map(\.request.slot) == [1, 2])
+    #expect(stream.settle().map(\.slot) == [1, 2])
     #expect(!stream.isAwaited && stream.want(waiter(3)) == .settled && stream.settle().isEmpty)
   }
 
@@ -55,7 +55,7 @@ struct NotificationStreamStateTests {
     _ = stream.settle()
     #expect(isAgain(stream.ended(ending), after: 500))
     #expect(stream.isAwaited && stream.want(waiter(1)) == .yours && !stream.again())
-    #expect(stream.settle().map(\.request.slot) == [1])
+    #expect(stream.settle().map(\.slot) == [1])
     _ = stream.ended(ending)
     #expect(stream.again() && stream.want(waiter(2)) == .waiting)
   }

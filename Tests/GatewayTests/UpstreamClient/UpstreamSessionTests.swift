@@ -27,7 +27,7 @@ struct UpstreamSessionTests {
       Issue.record("opened twice")
       return
     }
-    #expect(upstream.opened(first)?.map(\.request.slot) == [1, 2])
+    #expect(upstream.opened(first)?.map(\.slot) == [1, 2])
     guard case .open(let open) = upstream.access(waiter(3)) else {
       Issue.record("not open")
       return
@@ -82,8 +82,8 @@ struct UpstreamSessionTests {
       Issue.record("nobody waits")
       return
     }
-    #expect(upstream.heard(first).map(\.request.slot) == [3])
-    #expect(upstream.opened(first)?.map(\.request.slot) == [1, 2])
+    #expect(upstream.heard(first).map(\.slot) == [3])
+    #expect(upstream.opened(first)?.map(\.slot) == [1, 2])
     guard case .open = upstream.access(waiter(4)) else {
       Issue.record("not open")
       return
