@@ -207,7 +207,7 @@ struct ConnectorTests {
     let peer = Peer()
     let bench = ClientBench()
     #expect(bench.exchange(bench.connect(to: peer.port), "/", body: [65])?.text == "A")
-    let descriptor = try #require((3..<1024).first { remotePort(of: $0) == peer.port })
+    let descriptor = try #require((3..<65_536).first { remotePort(of: $0) == peer.port })
     func option(_ level: Int32, _ name: Int32) -> Int32 {
       var value: Int32 = -1
       var length = socklen_t(MemoryLayout<Int32>.size)
