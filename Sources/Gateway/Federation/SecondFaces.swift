@@ -83,7 +83,8 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
 
   /// A server was looked at: it may have a second face, or not any more.
   func found(_ profile: Cluster.Profile, of cluster: Cluster) {
-    guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic, clusters.formerFace(for: cluster) == nil
+    guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic,
+      clusters.formerFace(for: cluster) == nil
     else { return }
     let isWanted = loop.gateway.sessions.all.contains { $0.view.shows(cluster) }
     var face = faces[cluster.id] ?? SecondFace(state: SecondFaceState(isCommand: server.isCommand))

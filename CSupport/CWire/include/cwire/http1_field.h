@@ -56,8 +56,8 @@ typedef enum cwire_http1_field {
  * name must already be free of control characters. */
 cwire_http1_field cwire_http1_field_find(cwire_span name);
 
-/* The name as the RFCs and the MCP specification print it ("Content-Type"); empty for CWIRE_FIELD_OTHER.
- * The bytes are constants. */
+/* The name as the RFCs and the MCP specification print it ("Content-Type"); empty for
+ * CWIRE_FIELD_OTHER. The bytes are constants. */
 cwire_span cwire_http1_field_name(cwire_http1_field field);
 
 #endif
