@@ -50,18 +50,4 @@ cr_tls_context *cr_tls_server_make(const cr_tls_server_options *options, char *m
 void cr_tls_server_rotate(cr_tls_context *context);
 void cr_tls_context_free(cr_tls_context *context);
 
-/* The client's end of TLS over a connected descriptor that blocks and stays the caller's; for
- * programs that wait for one answer at a time. Thread: one at a time. */
-typedef struct cr_tls_stream cr_tls_stream;
-
-/* Shakes hands. NULL on failure, with a sentence in `message`. */
-cr_tls_stream *cr_tls_stream_open(cr_tls_context *context, int descriptor, const char *host,
-                                  char *message, size_t capacity);
-/* Bytes read, 0 at the end that the server signed, or -1. */
-ptrdiff_t cr_tls_stream_read(cr_tls_stream *stream, void *out, size_t capacity);
-/* Writes all of it. */
-bool cr_tls_stream_write(cr_tls_stream *stream, const void *bytes, size_t length);
-/* Says goodbye, too. */
-void cr_tls_stream_free(cr_tls_stream *stream);
-
 #endif
