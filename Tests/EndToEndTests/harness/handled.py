@@ -21,6 +21,12 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: HandledUpstream
 
+    def end_headers(self) -> None:
+        # A connection that is about to be closed says so, as clients might use it once more otherwise.
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        super().end_headers()
+
     def setup(self) -> None:
         self.timeout = self.server.patience
         super().setup()
