@@ -209,7 +209,10 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
     let lines = try converse(
       [modern("1", "tools/call", #""name":"slow","#), modern("2", "tools/list"), modern("3", "tools/list")],
       with: server)
-    #expect(lines == ["2", "3", "1"].map { #"{"jsonrpc":"2.0","id":\#($0),"result":{}}"# })
+    let answers = ["1", "2", "3"].map { #"{"jsonrpc":"2.0","id":\#($0),"result":{}}"# }
+    // The quick ones go by connections of their own, in whichever order; the slow one holds up neither.
+    #expect(lines.last == answers[0])
+    #expect(lines.sorted() == answers)
     #expect(server.requests.map(\.connection).max() == 1 || server.requests.map(\.connection).max() == 2)
     let quiet = ScriptedServer { request in
       .json(#"{"jsonrpc":"2.0","id":\#(request.body.contains("\"id\":1,") ? 1 : 2),"result":{}}"#)
