@@ -8,10 +8,6 @@ import Wire
 
 /// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
-  /// Milliseconds after which an undecided answer becomes an event stream.
-  static let decisionDelay: UInt64 = 1000
-  package static let identity = Identity(name: "sluice", version: SluiceVersion.current)
-
   let sessions: SessionTable
   let sessionKeys: SessionKeys
   let cursorKey: SipHash
@@ -43,13 +39,11 @@ package final class GatewayState: Sendable {
   private let current: Mutex<Settings>
   /// What the listeners speak TLS with.
   let contexts: Mutex<ListenerContexts>
-  /// Entries of lists that could not be served as they are, and resources that two servers claim.
-  private let conflicts = Atomic<Int>(0)
   private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
   private let handles = Mutex<[WorkerHandle]>([])
   let deliveryMail: Mailboxes<DeliveryLetter>
   let listNews = ListNews()
-  private let snapshot: Mutex<Catalogues>
+  let shelf: CatalogueShelf
   /// What the workers' upstream clients share.
   let upstream: UpstreamShared
   let interests = Interests()
@@ -77,21 +71,18 @@ package final class GatewayState: Sendable {
     sessions = SessionTable(settings.sessionBounds, workers: workerCount)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     var identity = ByteBuffer()
-    identity.append(Self.identity)
+    identity.append(Identity.gateway)
     identityObject = identity.bytes.array
-    requestMeta = RequestMeta(Self.identity)
-    leveledMeta = LogLevel.allCases.map { RequestMeta(Self.identity, logLevel: $0) }
-    snapshot = Mutex(Catalogues(.empty(clusters, settings.configuration)))
-    upstream = UpstreamShared(group, Self.identity, meta: requestMeta)
+    requestMeta = RequestMeta(.gateway)
+    leveledMeta = LogLevel.allCases.map { RequestMeta(.gateway, logLevel: $0) }
+    shelf = CatalogueShelf(Catalogues(.empty(clusters, settings.configuration)))
+    upstream = UpstreamShared(group, .gateway, meta: requestMeta)
   }
 
   /// The `_meta` for a client that wants to hear of logs from this level on.
   func requestMeta(_ level: LogLevel?) -> RequestMeta {
     level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
   }
-
-  var conflictCount: Int { conflicts.load(ordering: .relaxed) }
-  func countConflicts(_ count: Int) { conflicts.store(count, ordering: .relaxed) }
 
   var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
 
@@ -164,17 +155,10 @@ package final class GatewayState: Sendable {
 
   // MARK: Catalogue
 
-  var catalogues: Catalogues { snapshot.withLock { $0 } }
-  /// What all clients of an era see.
-  func catalogue(of era: Era) -> ServedCatalogue { snapshot.withLock { $0[era] } }
   /// What a client sees; one without a session is of the modern era.
   func catalogue(for session: Session?) -> ServedCatalogue {
     session?.overlay ?? catalogue(of: session == nil ? .modern : .legacy)
   }
-  /// The upstreams that are served now, in the order of configuration.
-  var clusters: [Cluster] { catalogue(of: .modern).clusters }
-  func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
-  func publish(_ catalogues: Catalogues) { snapshot.withLock { $0 = catalogues } }
 
   /// Clients are let in, and they see what at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
@@ -263,7 +247,7 @@ extension GatewayState: GatewayView {
     figures.reloads = reloads
     figures.sessions = sessions.size
     figures.upstreams = upstreamFigures
-    figures.conflicts = conflictCount
+    figures.conflicts = shelf.conflictCount
     figures.droppedLogLines = logLosses.count
     figures.reaperRestarts = reaperRestarts
     figures.losses = losses
@@ -271,7 +255,7 @@ extension GatewayState: GatewayView {
   }
 
   private var upstreamFigures: [UpstreamFigures] {
-    let served = catalogues
+    let served = shelf.catalogues
     return zip(served.modern.clusters, served.legacy.clusters).map { modern, legacy in
       var figures = UpstreamFigures(alias: modern.alias)
       if case .ready = modern.health { figures.isReady = true }

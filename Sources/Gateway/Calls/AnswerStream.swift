@@ -55,7 +55,7 @@ extension Worker {
       if reader.mode == .json, reader.status != 0 { return }
       if !reader.collected.isEmpty {
         // A message is coming in, perhaps the response: clients take a large one as JSON, but not as one event.
-        call.decideAt = now + GatewayState.decisionDelay
+        call.decideAt = now + Call.decisionDelay
         return
       }
     }

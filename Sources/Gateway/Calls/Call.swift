@@ -44,6 +44,9 @@ struct Token: Sendable {
 /// upstream for it is an `UpstreamRequest`. An object that a worker uses again and again, and no call makes one in the
 /// steady state.
 final class Call {
+  /// Milliseconds after which an undecided answer becomes an event stream.
+  static let decisionDelay: UInt64 = 1000
+
   /// Where the answer goes.
   enum Origin {
     case free

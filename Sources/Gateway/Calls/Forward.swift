@@ -15,7 +15,7 @@ extension Worker {
     let now = now
     call.startedAt = now
     call.extend(to: now + context.limits.callTimeout)
-    call.decideAt = now + GatewayState.decisionDelay
+    call.decideAt = now + Call.decisionDelay
     session?.callBegan()
     if case .post(let connection) = origin { loop.setTag(connection, tag(.call, call.id.rawValue)) }
     armSweep()

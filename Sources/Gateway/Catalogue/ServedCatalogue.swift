@@ -51,7 +51,7 @@ final class ServedCatalogue: Sendable {
       case .always: .always
       case .never: .never
       }
-    let identity = GatewayState.identity
+    let identity = Identity.gateway
     let complete = zip(lists, clusters).enumerated().map { place, pair in
       let cluster = pair.1
       var list = pair.0 ?? UpstreamLists(alias: cluster.alias, revision: .newestLegacy, isHTTP: false, isFresh: false)
@@ -106,7 +106,7 @@ final class ServedCatalogue: Sendable {
     switch view {
     case .all: offers[0]
     case .only(let number):
-      catalogue.place(ofUpstream: number).map { offers[$0 + 1] } ?? Offer(merging: [], identity: GatewayState.identity)
+      catalogue.place(ofUpstream: number).map { offers[$0 + 1] } ?? Offer(merging: [], identity: .gateway)
     }
   }
 

@@ -1,24 +1,4 @@
-import MCP
 import Synchronization
-
-/// The lists that clients see differently, by what they look at.
-struct ListChanges: Sendable {
-  private var views: [CatalogueView: ListKinds]
-
-  var isEmpty: Bool { views.values.allSatisfy(\.isEmpty) }
-
-  subscript(view: CatalogueView) -> ListKinds { views[view] ?? [] }
-
-  /// None.
-  init() { views = [:] }
-
-  /// Of one upstream's lists, where all are seen and where it is seen alone.
-  init(_ kinds: ListKinds, ofUpstream number: Int) { views = [.all: kinds, .only(upstream: number): kinds] }
-
-  init(_ views: [CatalogueView: ListKinds]) { self.views = views }
-
-  mutating func formUnion(_ other: ListChanges) { views.merge(other.views) { $0.union($1) } }
-}
 
 /// A change of what all see, of which every worker tells its own clients. Each client knows up to which it has been told, by
 /// its number, so that one who asks for a list can be told before it gets that list, whoever's turn it is.

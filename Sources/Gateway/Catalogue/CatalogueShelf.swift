@@ -1,0 +1,27 @@
+import MCP
+import Synchronization
+
+/// Holds the catalogues of the moment for all loops. Only the control loop puts others there.
+final class CatalogueShelf: Sendable {
+  private let snapshot: Mutex<Catalogues>
+  private let conflicts = Atomic<Int>(0)
+
+  init(_ catalogues: Catalogues) { snapshot = Mutex(catalogues) }
+
+  var catalogues: Catalogues { snapshot.withLock { $0 } }
+
+  /// What all clients of an era see.
+  func catalogue(of era: Era) -> ServedCatalogue { snapshot.withLock { $0[era] } }
+
+  /// The upstreams that are served now, in the order of configuration.
+  var clusters: [Cluster] { catalogue(of: .modern).clusters }
+
+  func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
+
+  func publish(_ catalogues: Catalogues) { snapshot.withLock { $0 = catalogues } }
+
+  /// Entries of lists that could not be served as they are, and resources that two servers claim.
+  var conflictCount: Int { conflicts.load(ordering: .relaxed) }
+
+  func countConflicts(_ count: Int) { conflicts.store(count, ordering: .relaxed) }
+}

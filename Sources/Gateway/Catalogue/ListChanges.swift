@@ -1,0 +1,20 @@
+import MCP
+
+/// The lists that clients see differently, by what they look at.
+struct ListChanges: Sendable {
+  private var views: [CatalogueView: ListKinds]
+
+  var isEmpty: Bool { views.values.allSatisfy(\.isEmpty) }
+
+  subscript(view: CatalogueView) -> ListKinds { views[view] ?? [] }
+
+  /// None.
+  init() { views = [:] }
+
+  /// Of one upstream's lists, where all are seen and where it is seen alone.
+  init(_ kinds: ListKinds, ofUpstream number: Int) { views = [.all: kinds, .only(upstream: number): kinds] }
+
+  init(_ views: [CatalogueView: ListKinds]) { self.views = views }
+
+  mutating func formUnion(_ other: ListChanges) { views.merge(other.views) { $0.union($1) } }
+}
