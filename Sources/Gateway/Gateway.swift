@@ -202,7 +202,7 @@ package final class Gateway {
           if !listener.isLocal { exposedListeners.insert(name) }
           listeningSockets.append(ListeningSocket(listener: name, descriptor: listener.descriptor))
         }
-        worker.listeners.secure(with: state.contexts.withLock { $0 })
+        worker.listeners.secure(with: state.lifecycle.contexts.withLock { $0 })
       } catch {
         throw Failure(description: "can't listen on \(host) port \(port): \(error)")
       }

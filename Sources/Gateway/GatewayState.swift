@@ -23,23 +23,11 @@ package final class GatewayState: Sendable {
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
-  let logLosses: LogLosses
-  private let reaper: Reaper?
-  /// How often the process that ends children after a crash had to be started again.
-  var reaperRestarts: UInt64 { reaper?.restarts ?? 0 }
   let heartbeatFrame: Frame
-  /// What the gateway says of itself, encoded: an Implementation object, and the `_meta` of requests to modern
-  /// upstreams, without and with each log level.
-  let identityObject: [UInt8]
-  let requestMeta: RequestMeta
-  private let leveledMeta: [RequestMeta]
   let group: WorkerGroup
   /// Loops that serve clients; the control loop comes after them.
   var workerCount: Int { group.workerCount }
-  private let current: Mutex<Settings>
-  /// What the listeners speak TLS with.
-  let contexts: Mutex<ListenerContexts>
-  private let reloadCounts = Mutex(ReloadCounts(lastSuccess: System.wallClock))
+  let currentSettings: CurrentSettings
   private let handles = Mutex<[WorkerHandle]>([])
   let deliveryMail: Mailboxes<DeliveryLetter>
   let listNews = ListNews()
@@ -47,10 +35,7 @@ package final class GatewayState: Sendable {
   /// What the workers' upstream clients share.
   let upstream: UpstreamShared
   let interests = Interests()
-  /// Workers that accept connections.
-  let openDoors = Atomic<Int>(0)
-  /// Workers with calls in flight while draining.
-  let busyWorkers = Atomic<Int>(0)
+  let lifecycle: LifecycleShared
   private let controlPlane = Mutex<Federation?>(nil)
 
   init(
@@ -58,44 +43,18 @@ package final class GatewayState: Sendable {
     logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil, sessionKeys: SessionKeys = .ofThisProcess(),
     endedSessions: EndedJournal? = nil
   ) {
-    self.reaper = reaper
     self.sessionKeys = sessionKeys
     cursorKey = sessionKeys.cursor
     self.endedSessions = endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice"))
     self.debugEcho = debugEcho
-    self.logLosses = logLosses
-    self.contexts = Mutex(contexts)
-    current = Mutex(settings)
     group = WorkerGroup(workerCount: workerCount)
+    currentSettings = CurrentSettings(group, settings)
+    lifecycle = LifecycleShared(group, contexts: contexts, logLosses: logLosses, reaper: reaper)
     deliveryMail = Mailboxes(group, mostPerTurn: FanOut.letters)
-    sessions = SessionTable(settings.sessionBounds, workers: workerCount)
+    sessions = SessionTable(SessionCensus.Bounds(settings), workers: workerCount)
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
-    var identity = ByteBuffer()
-    identity.append(Identity.gateway)
-    identityObject = identity.bytes.array
-    requestMeta = RequestMeta(.gateway)
-    leveledMeta = LogLevel.allCases.map { RequestMeta(.gateway, logLevel: $0) }
     shelf = CatalogueShelf(Catalogues(.empty(clusters, settings.configuration)))
-    upstream = UpstreamShared(group, .gateway, meta: requestMeta)
-  }
-
-  /// The `_meta` for a client that wants to hear of logs from this level on.
-  func requestMeta(_ level: LogLevel?) -> RequestMeta {
-    level.map { leveledMeta[Int($0.rawValue)] } ?? requestMeta
-  }
-
-  var reloads: ReloadCounts { reloadCounts.withLock { $0 } }
-
-  func countReload(succeeded: Bool) {
-    reloadCounts.withLock { counts in
-      counts.lastFailed = !succeeded
-      if succeeded {
-        counts.succeeded += 1
-        counts.lastSuccess = System.wallClock
-      } else {
-        counts.failed += 1
-      }
-    }
+    upstream = UpstreamShared(group, .gateway)
   }
 
   /// Aliases of the servers that answer now. The demonstration is none.
@@ -107,16 +66,9 @@ package final class GatewayState: Sendable {
 
   var loopCount: Int { group.loopCount }
 
-  /// The settings of the moment. Workers have their own reference, so that nobody waits for a lock on the path of a
-  /// request.
-  package var settings: Settings { current.withLock { $0 } }
+  /// The settings of the moment, for other threads than the workers'.
+  package var settings: Settings { currentSettings.value }
   package var configuration: GatewayConfiguration { settings.configuration }
-
-  func adopt(_ settings: Settings) {
-    current.withLock { $0 = settings }
-    sessions.adopt(settings.sessionBounds)
-    for loop in 0..<loopCount { post(to: loop) { $0.adopt(settings) } }
-  }
 
   // MARK: Loops
 
@@ -162,7 +114,7 @@ package final class GatewayState: Sendable {
 
   /// Clients are let in, and they see what at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
-    openDoors.load(ordering: .acquiring) == workerCount && catalogue(of: .modern).hasAnswers
+    lifecycle.openDoors.load(ordering: .acquiring) == workerCount && catalogue(of: .modern).hasAnswers
   }
 
   // MARK: Conversations that clients share
@@ -244,12 +196,12 @@ extension GatewayState: GatewayView {
   package var figures: GatewayFigures {
     var figures = GatewayFigures()
     figures.isDraining = isDraining
-    figures.reloads = reloads
+    figures.reloads = lifecycle.reloads.counts
     figures.sessions = sessions.size
     figures.upstreams = upstreamFigures
     figures.conflicts = shelf.conflictCount
-    figures.droppedLogLines = logLosses.count
-    figures.reaperRestarts = reaperRestarts
+    figures.droppedLogLines = lifecycle.logLosses.count
+    figures.reaperRestarts = lifecycle.reaperRestarts
     figures.losses = losses
     return figures
   }

@@ -11,7 +11,7 @@ import Wire
 ///
 /// Its parts are extensions, one file each: the endpoints of clients (`Front/`), calls on their way (`Calls/`), the
 /// upstreams (`UpstreamClient/`) and what goes to clients (`Delivery/`).
-package final class Worker: LoopHandler, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
+package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
   let context: WorkerContext
   // Of the context, for the shortest way.
   let index: Int
@@ -61,13 +61,16 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   var learnedLinks: PrincipalLinks<Principal>
   /// Those that accept, with what they are for.
   let listeners: WorkerListeners
+  /// Which pages and hosts the listeners serve.
+  private(set) var origins: OriginPolicies
   /// The end has come: nothing is started any more.
   var isClosing = false
   /// When those who read event streams are to come back.
   private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
   private var sweeping = false
   /// Of the control loop.
-  private lazy var memoryWatch = MemoryWatch(context) { [unowned self] in makeRoom($0) }
+  private lazy var memoryWatch = MemoryWatch(context, gateway.sessions, gateway.lifecycle.excess)
+  private let relief: MemoryRelief
 
   /// Serves the connections of the admin listener; set on the control loop alone.
   package var adminService: (any AdminService)?
@@ -76,6 +79,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
     context = try WorkerContext(
       index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
+    origins = OriginPolicies(context.settings)
     self.index = index
     loop = context.loop
     listeners = WorkerListeners(loop)
@@ -89,6 +93,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     ) { Worker.look(at: $0, $1, gateway.control) }
     requests = upstream.requests
     exchange = upstream.http
+    relief = MemoryRelief(context, upstream.requests, gateway.lifecycle.excess)
     calls = CallTable(worker: index)
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
@@ -96,11 +101,15 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
     unsafe loop.handler = self
     delivery.begin(for: self)
     place.enter(self)
+    gateway.currentSettings.mail.open(index, for: self)
     upstream.connect(to: self) { [unowned self] in armSweep() }
   }
 
   deinit {
     delivery.close()
+    relief.close()
+    gateway.currentSettings.mail.close(index)
+    context.group.leave(index)
     place.leave()
   }
 
@@ -117,7 +126,7 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
 
   package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     if let adminService, loop.listenerLabel(of: connection) == ListenerLabel.admin {
-      if let refusal = settings.adminOrigins.check(head) { return refuseInText(connection, refusal) }
+      if let refusal = origins.admin.check(head) { return refuseInText(connection, refusal) }
       loop.setTag(connection, TagKind.admin.tag())
       return adminService.serve(head, body, over: AdminConnection(connection, context))
     }
@@ -296,25 +305,11 @@ package final class Worker: LoopHandler, @unchecked Sendable {  // touched on it
   // MARK: Settings
 
   /// The configuration was read again.
-  func adopt(_ settings: Settings) {
+  func open(_ settings: Settings) {
     context.adopt(settings)
     listeners.adopt(settings)
-  }
-
-  // MARK: Memory
-
-  /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
-  /// has most goes first.
-  private func makeRoom(_ excess: MemoryGuard.Excess) {
-    _ = gateway.sessions.giveUpReplays(excess.bytes)
-    gateway.postToAll { $0.give(excess) }
-  }
-
-  private func give(_ excess: MemoryGuard.Excess) {
-    upstream.requests.giveUpMessages()
-    let counts = loop.counts
-    let kept = Int(clamping: counts.buffered) + Int(clamping: counts.held)
-    loop.relieve(toBytes: excess.leaves(of: kept))
+    origins = OriginPolicies(settings)
+    gateway.sessions.adopt(SessionCensus.Bounds(settings))
   }
 
   // MARK: Other threads
@@ -370,11 +365,4 @@ extension Worker {
     context.memory.takeMore(bytes, for: party, on: home)
   }
   func giveBack(_ bytes: Int, of party: Party, on home: Int) { context.memory.giveBack(bytes, of: party, on: home) }
-}
-
-/// Numbers that tell the listeners apart.
-package enum ListenerLabel {
-  package static let http: UInt32 = 1
-  package static let admin: UInt32 = 2
-  package static let webSocket: UInt32 = 3
 }

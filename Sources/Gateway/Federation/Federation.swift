@@ -162,7 +162,7 @@ extension Federation {
 
   private func reload(_ settings: Settings) throws(ClusterSet.Fault) -> ClusterSet.Change {
     let change = try clusters.adopt(settings.configuration)
-    loop.gateway.adopt(settings)
+    loop.gateway.currentSettings.adopt(settings)
     announcer.settle(atMost: settings.configuration.firstListWait.milliseconds)
     for cluster in change.wanted { supervisor.supervise(cluster) }
     merge()

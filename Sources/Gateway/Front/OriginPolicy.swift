@@ -111,3 +111,17 @@ struct OriginPolicy: Sendable {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) ? Int(byte) - 48 : nil
   }
 }
+
+/// The policy of each listener.
+struct OriginPolicies {
+  let http: OriginPolicy
+  let webSocket: OriginPolicy
+  let admin: OriginPolicy
+
+  init(_ settings: Settings) {
+    let listeners = settings.configuration.listeners
+    http = OriginPolicy(host: listeners.http.host, like: listeners.http)
+    webSocket = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
+    admin = OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
+  }
+}

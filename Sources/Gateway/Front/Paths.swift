@@ -52,8 +52,8 @@ extension Worker {
 
   func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     let onSocketListener = loop.listenerLabel(of: connection) == ListenerLabel.webSocket
-    let origins = onSocketListener ? settings.socketOrigins : settings.origins
-    if let refusal = origins.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
+    let policy = onSocketListener ? origins.webSocket : origins.http
+    if let refusal = policy.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
     let path = path(head.path, onSocketListener: onSocketListener)
     switch path {
     case .socket(let view): return openSocket(connection, view, head)

@@ -31,7 +31,7 @@ extension Gateway {
     let started = System.uptime
     let limit = state.configuration.drainTimeout.milliseconds
     let grace = Self.grace(succession, within: limit)
-    state.busyWorkers.store(handles.count, ordering: .relaxed)
+    state.lifecycle.busyWorkers.store(handles.count, ordering: .relaxed)
     let draining = Gathering(handles.count)
     for handle in handles {
       handle.post {
@@ -45,13 +45,13 @@ extension Gateway {
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
     federation.end()
-    patience.wait(limit) { state.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
+    patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.
-    state.busyWorkers.store(allWorkers.count, ordering: .relaxed)
+    state.lifecycle.busyWorkers.store(allWorkers.count, ordering: .relaxed)
     for handle in allWorkers { handle.post { $0.closeEverything() } }
     let passed = System.uptime - started
-    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.busyWorkers.load(ordering: .relaxed) > 0 }
+    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 }
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.upstream.census.live.load(ordering: .relaxed) > 0 }
     state.endedSessions.flush(within: 1000)
@@ -82,7 +82,7 @@ extension Gateway {
 extension Worker {
   func letClientsIn() {
     listeners.hold(false)
-    gateway.openDoors.add(1, ordering: .releasing)
+    gateway.lifecycle.openDoors.add(1, ordering: .releasing)
   }
 
   /// No new connections; listening clients are sent away, calls go on.
@@ -131,7 +131,7 @@ extension Worker {
 
   private func reportWhenIdle(_ isBusy: @escaping () -> Bool) {
     guard isBusy() else {
-      gateway.busyWorkers.subtract(1, ordering: .relaxed)
+      gateway.lifecycle.busyWorkers.subtract(1, ordering: .relaxed)
       return
     }
     after(milliseconds: 10) { [self] in reportWhenIdle(isBusy) }

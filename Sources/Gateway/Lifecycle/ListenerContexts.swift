@@ -49,11 +49,3 @@ extension GatewayConfiguration.Listeners.TLS.ClientAuthentication {
     }
   }
 }
-
-extension GatewayState {
-  /// Certificates, keys and roots that were read anew: new connections get them, on every listener; open ones keep theirs.
-  func adopt(_ renewed: ListenerContexts) {
-    contexts.withLock { $0 = renewed }
-    for loop in 0..<loopCount { post(to: loop) { $0.listeners.secure(with: renewed) } }
-  }
-}

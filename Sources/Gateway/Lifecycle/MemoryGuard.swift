@@ -10,7 +10,7 @@ struct MemoryGuard {
   }
 
   /// What is to be given up of what is used.
-  struct Excess: Equatable {
+  struct Excess: Equatable, Sendable {
     var bytes: UInt64
     var used: UInt64
 

@@ -4,15 +4,17 @@ import Reactor
 /// Carries out what `MemoryGuard` decides, on the control loop, and says in the log when loops make room.
 final class MemoryWatch {
   private let context: WorkerContext
-  private let makeRoom: (MemoryGuard.Excess) -> Void
+  private let sessions: SessionTable
+  private let mail: Mailboxes<MemoryGuard.Excess>
   private var memoryGuard = MemoryGuard()
   /// Of each loop.
   private var reliefWatches: [ReliefWatch] = []
 
-  /// - Parameter makeRoom: has all workers give up so much.
-  init(_ context: WorkerContext, makeRoom: @escaping (MemoryGuard.Excess) -> Void) {
+  /// - Parameter mail: reaches all workers.
+  init(_ context: WorkerContext, _ sessions: SessionTable, _ mail: Mailboxes<MemoryGuard.Excess>) {
     self.context = context
-    self.makeRoom = makeRoom
+    self.sessions = sessions
+    self.mail = mail
   }
 
   /// How often it is looked whether a full look is due. Between two looks at loopback's pace a peer can send less than what
@@ -60,6 +62,13 @@ final class MemoryWatch {
         logger.notice("there is memory again: new work is taken")
       }
     }
+  }
+
+  /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
+  /// has most goes first.
+  private func makeRoom(_ excess: MemoryGuard.Excess) {
+    _ = sessions.giveUpReplays(excess.bytes)
+    mail.sendToWorkers(excess)
   }
 
   private func tellOfRelief() {

@@ -14,36 +14,37 @@ extension Gateway {
     // What was read may be fine by itself, and not with the addresses that are in use.
     let exposures = configuration.listeners.exposures(bound: exposedListeners)
     if let first = exposures.first, !configuration.allowUnauthenticated {
-      state.countReload(succeeded: false)
+      state.lifecycle.reloads.count(succeeded: false)
       return done(.failure(Failure(description: "\(first.refusal); expected \(Exposure.remedy)")))
     }
     let settings = Settings(
       configuration, loops: workers.count + 1, descriptors: descriptors, childDescriptors: childDescriptors)
     let contexts: ListenerContexts
     do throws(Failure) {
-      contexts = try ListenerContexts(configuration.listeners, renewing: state.contexts.withLock { $0 })
+      contexts = try ListenerContexts(configuration.listeners, renewing: state.lifecycle.contexts.withLock { $0 })
     } catch {
-      state.countReload(succeeded: false)
+      state.lifecycle.reloads.count(succeeded: false)
       return done(.failure(error))
     }
-    federation.reload(settings) { [state, logger] result in
+    federation.reload(settings) { [state, logger, handles = allWorkers] result in
       switch result {
       case .success(let changes):
-        state.adopt(contexts)
+        state.lifecycle.contexts.withLock { $0 = contexts }
+        for handle in handles { handle.post { $0.listeners.secure(with: contexts) } }
         settings.warn(logger)
-        state.countReload(succeeded: true)
+        state.lifecycle.reloads.count(succeeded: true)
         var news = [changes.text]
         if !fixed.isEmpty { news.append("\(fixed.joined(separator: ", ")) will change with a restart") }
         done(.success(news))
       case .failure(let fault):
-        state.countReload(succeeded: false)
+        state.lifecycle.reloads.count(succeeded: false)
         done(.failure(Failure(description: fault.description)))
       }
     }
   }
 
   /// A configuration that could not even be read.
-  package func reloadFailed() { state.countReload(succeeded: false) }
+  package func reloadFailed() { state.lifecycle.reloads.count(succeeded: false) }
 }
 
 extension GatewayConfiguration {

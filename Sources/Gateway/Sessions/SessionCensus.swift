@@ -114,3 +114,10 @@ struct SessionCensus {
     if account.count > 1 { accounts[party]?.count -= 1 } else { accounts[party] = nil }
   }
 }
+
+extension SessionCensus.Bounds {
+  init(_ settings: Settings) {
+    let sessions = settings.configuration.sessions
+    self.init(all: sessions.maximum, each: sessions.perClient ?? max(1, sessions.maximum / 2))
+  }
+}

@@ -1,5 +1,6 @@
 import MCP
 import Synchronization
+import Wire
 
 /// What the upstream clients of all loops share.
 final class UpstreamShared: Sendable {
@@ -7,15 +8,25 @@ final class UpstreamShared: Sendable {
   let sessions = UpstreamSessions()
   let mail: Mailboxes<UpstreamLetter>
   let census = LinkCensus()
-  /// What the gateway says of itself, and the `_meta` of its own requests.
+  /// What the gateway says of itself, and the same encoded: an Implementation object.
   let identity: Identity
+  let identityObject: [UInt8]
+  /// The `_meta` of requests to modern upstreams: of the gateway's own, and with each log level.
   let meta: RequestMeta
+  private let leveledMeta: [RequestMeta]
 
-  init(_ group: WorkerGroup, _ identity: Identity, meta: RequestMeta) {
+  init(_ group: WorkerGroup, _ identity: Identity) {
     self.identity = identity
+    var encoded = ByteBuffer()
+    encoded.append(identity)
+    identityObject = encoded.bytes.array
+    meta = RequestMeta(identity)
+    leveledMeta = LogLevel.allCases.map { RequestMeta(identity, logLevel: $0) }
     mail = Mailboxes(group)
-    self.meta = meta
   }
+
+  /// The `_meta` for a client that wants to hear of logs from this level on.
+  func requestMeta(_ level: LogLevel?) -> RequestMeta { level.map { leveledMeta[Int($0.rawValue)] } ?? meta }
 
   /// Requests that waited for a conversation go on, or fail.
   func resume(_ waiters: [RequestID], failure: String?) {

@@ -8,9 +8,6 @@ import Reactor
 package final class Settings: Sendable {
   package let configuration: GatewayConfiguration
   private let descriptors: UInt64
-  let origins: OriginPolicy
-  let socketOrigins: OriginPolicy
-  let adminOrigins: OriginPolicy
   /// Of clients' WebSockets, of `/debug/echo`, and of those to upstreams.
   let socketSettings: WebSocketSettings
   let echoSettings: WebSocketSettings
@@ -37,7 +34,6 @@ package final class Settings: Sendable {
   let sessionIdleTimeout: UInt64
   /// Minutes after its opening for which a session's ticket is taken.
   let sessionAge: UInt32
-  let sessionBounds: SessionCensus.Bounds
   /// Bytes that may be kept for one party, a quarter of what a worker may have, and for all, half of it: below the mark at
   /// which newcomers are refused, however many clients hold as much as they may.
   let holdings: Holdings.Bounds
@@ -77,9 +73,6 @@ package final class Settings: Sendable {
     self.descriptors = descriptors
     self.configuration = configuration
     let listeners = configuration.listeners
-    origins = OriginPolicy(host: listeners.http.host, like: listeners.http)
-    socketOrigins = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
-    adminOrigins = OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
     let (memory, isBounded) = Self.memory(of: configuration, allowance, loops: loops)
     memoryIsBounded = isBounded
     holdings = memory > 0 ? Holdings.Bounds(each: memory / 4, all: memory / 2) : Holdings.Bounds(each: .max, all: .max)
@@ -107,9 +100,6 @@ package final class Settings: Sendable {
     sessionAge = UInt32(clamping: (configuration.sessions.maximumAge.milliseconds + 59_999) / 60_000)
     writeTimeout = UInt32(clamping: configuration.limits.writeTimeout.milliseconds)
     writeRate = UInt32(clamping: configuration.limits.writeRate)
-    sessionBounds = SessionCensus.Bounds(
-      all: configuration.sessions.maximum,
-      each: configuration.sessions.perClient ?? max(1, configuration.sessions.maximum / 2))
     uriLimit = configuration.limits.uri
     subscriptionLimit = configuration.limits.subscriptions
     unreadLimit = configuration.limits.unread

@@ -9,6 +9,8 @@ final class WorkerGroup: Sendable {
   let holdings = Holdings()
   let phase = Phase()
   private let handles = Mutex<[LoopHandle]>([])
+  /// Loops whose worker has ended.
+  private let ended = Mutex<Set<Int>>([])
 
   init(workerCount: Int) { self.workerCount = workerCount }
 
@@ -19,6 +21,26 @@ final class WorkerGroup: Sendable {
 
   /// Runs `job` on a loop. 35 to 45 us if that one sleeps.
   func post(to index: Int, _ job: @escaping @Sendable () -> Void) { handles.withLock { $0[index] }.post(job) }
+
+  /// The worker of that loop has ended: nobody passes through the loop any more.
+  func leave(_ index: Int) { ended.withLock { _ = $0.insert(index) } }
+
+  /// Calls `done`, on the last of them, once each of these loops has gone through what its sockets had ready now.
+  func pass(_ loops: Set<Int>, _ done: @escaping @Sendable () -> Void) {
+    guard !loops.isEmpty else { return done() }
+    let gathering = Gathering(loops.count)
+    for loop in loops { pass(loop, turns: 2) { if gathering.arrive() { done() } } }
+  }
+
+  /// A message that a loop sends itself comes with what is ready by then, and before or after it; the one after that
+  /// comes after all of it.
+  private func pass(_ loop: Int, turns: Int, _ done: @escaping @Sendable () -> Void) {
+    post(to: loop) { [self] in
+      // What a loop has not done when its worker ends comes back as it is destroyed, when nobody is left to do it.
+      guard ended.withLock({ !$0.contains(loop) }) else { return }
+      if turns > 0 { pass(loop, turns: turns - 1, done) } else { done() }
+    }
+  }
 
   /// Counts memory that is kept for clients of that loop's.
   func hold(_ bytes: Int, on index: Int) { handles.withLock { $0[index] }.hold(bytes) }
