@@ -2,11 +2,6 @@ import MCP
 import Reactor
 import Wire
 
-/// Tells the numbers of calls from others.
-enum CallName {}
-
-typealias CallID = SlotID<CallName>
-
 /// A raw JSON token of a client (an id, a progress token), kept exactly; up to 39 bytes lie inline.
 struct Token: Sendable {
   private var inline = InlineArray<39, UInt8>(repeating: 0)

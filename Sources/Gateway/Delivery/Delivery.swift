@@ -27,15 +27,35 @@ final class Delivery: LetterReader {
   private let mail: Mailboxes<DeliveryLetter>
   private unowned(unsafe) var owner: Worker?
   private let fanOut = FanOut()
+  // How clients are spoken to, by their kind.
+  let http: HTTPTransport
+  let eventStreams = EventStreamTransport()
+  let sockets: WebSocketTransport
+  private let nowhere = NoTransport()
 
   init(_ context: WorkerContext, _ mail: Mailboxes<DeliveryLetter>) {
     self.context = context
     self.mail = mail
+    http = HTTPTransport(context)
+    sockets = WebSocketTransport(context)
+  }
+
+  /// What speaks to the client that is to be answered there.
+  func transport(_ reply: ReplyTo) -> any ClientTransport {
+    switch reply.kind {
+    case .post: http
+    case .socket: sockets
+    case .eventStream: eventStreams
+    case .nobody: nowhere
+    }
   }
 
   /// Letters are opened from here on.
   func begin(for worker: Worker) {
     unsafe owner = worker
+    http.begin(for: worker)
+    eventStreams.begin(for: worker)
+    sockets.begin(for: worker)
     mail.open(context.index, for: self)
   }
 
