@@ -1,4 +1,5 @@
 import MCP
+import Reactor
 
 // Catalogue
 extension GatewayState {
@@ -20,4 +21,27 @@ extension GatewayState {
   var identityObject: [UInt8] { upstream.identityObject }
   var requestMeta: RequestMeta { upstream.meta }
   func requestMeta(_ level: LogLevel?) -> RequestMeta { upstream.requestMeta(level) }
+}
+
+// Sessions
+extension GatewayState {
+  var sessions: SessionTable { sessionsShared.table }
+  var sessionKeys: SessionKeys { sessionsShared.keys }
+  var endedSessions: EndedJournal { sessionsShared.ended }
+  var interests: Interests { sessionsShared.interests }
+  var successor: RelayPlace { sessionsShared.successor }
+  var predecessor: RelayPlace { sessionsShared.predecessor }
+  var inheritance: Inheritance { sessionsShared.inheritance }
+  var hasLeftSessions: Bool { sessionsShared.hasLeft.load(ordering: .acquiring) }
+
+  func append(
+    _ frame: Frame, to stream: EventLog.StreamNumber, of session: Session, last: Bool
+  ) -> EventLog.Delivery? { sessionsShared.append(frame, to: stream, of: session, last: last) }
+  func tell(
+    of stream: EventLog.StreamNumber, _ frame: Frame? = nil, in state: borrowing Session.State, _ session: Session
+  ) { sessionsShared.tell(of: stream, frame, in: state, session) }
+  func tell(_ state: borrowing Session.State, of session: Session) { sessionsShared.tell(state, of: session) }
+  func tell(_ uri: [UInt8], isWanted: Bool, of session: Session) {
+    sessionsShared.tell(uri, isWanted: isWanted, of: session)
+  }
 }

@@ -8,18 +8,10 @@ import Wire
 
 /// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
-  let sessions: SessionTable
-  let sessionKeys: SessionKeys
+  let sessionsShared: SessionsShared
   let cursorKey: SipHash
   /// What tables are spread by whose keys strangers choose.
   let tableKey = SipHash()
-  let endedSessions: EndedJournal
-  /// Another process that lives beside this one: the one that takes its place, and the one whose place it takes.
-  let successor = RelayPlace()
-  let predecessor = RelayPlace()
-  let inheritance = Inheritance()
-  /// Streams for messages of no call are the successor's, also of sessions that are opened from here on.
-  let hasLeftSessions = Atomic<Bool>(false)
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
@@ -34,7 +26,6 @@ package final class GatewayState: Sendable {
   let shelf: CatalogueShelf
   /// What the workers' upstream clients share.
   let upstream: UpstreamShared
-  let interests = Interests()
   let lifecycle: LifecycleShared
   private let controlPlane = Mutex<Federation?>(nil)
 
@@ -43,15 +34,15 @@ package final class GatewayState: Sendable {
     logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil, sessionKeys: SessionKeys = .ofThisProcess(),
     endedSessions: EndedJournal? = nil
   ) {
-    self.sessionKeys = sessionKeys
     cursorKey = sessionKeys.cursor
-    self.endedSessions = endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice"))
     self.debugEcho = debugEcho
     group = WorkerGroup(workerCount: workerCount)
     currentSettings = CurrentSettings(group, settings)
     lifecycle = LifecycleShared(group, contexts: contexts, logLosses: logLosses, reaper: reaper)
     deliveryMail = Mailboxes(group, mostPerTurn: FanOut.letters)
-    sessions = SessionTable(SessionCensus.Bounds(settings), workers: workerCount)
+    sessionsShared = SessionsShared(
+      SessionCensus.Bounds(settings), workers: workerCount, keys: sessionKeys,
+      ended: endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice")))
     heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     shelf = CatalogueShelf(Catalogues(.empty(clusters, settings.configuration)))
     upstream = UpstreamShared(group, .gateway)

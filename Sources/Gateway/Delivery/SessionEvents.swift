@@ -35,7 +35,7 @@ extension Worker {
     let (gateway, index) = (gateway, index)
     var isHeld = false
     let taken: (delivery: EventLog.Delivery?, isKept: Bool) = session.withState { state in
-      if state.isLeft || gateway.hasLeftSessions.load(ordering: .acquiring), let relay = gateway.successor.relay,
+      if state.isLeft || gateway.hasLeftSessions, let relay = gateway.successor.relay,
         isKnown || relay.add(SessionRecord(session.id, .message(frame)))
       {
         return (nil, true)

@@ -41,11 +41,11 @@ extension Gateway {
     }
     // A worker that is busy for as long as this drains later, which is no reason to be silent.
     patience.wait(1000) { !draining.isOver }
-    if case .successor = succession { leaveSessions() }
+    if case .successor = succession { SuccessorService(SessionSeam(state)).leaveSessions() }
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
     federation.end()
-    patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.isBetween }
+    patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.sessionsShared.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.
     state.lifecycle.busyWorkers.store(allWorkers.count, ordering: .relaxed)
@@ -54,7 +54,7 @@ extension Gateway {
     patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 }
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.upstream.census.live.load(ordering: .relaxed) > 0 }
-    state.endedSessions.flush(within: 1000)
+    state.sessionsShared.ended.flush(within: 1000)
     endRelays()
     for handle in allWorkers { handle.stop() }
     for thread in threads { thread.join() }
@@ -108,7 +108,7 @@ extension Worker {
     let gateway = gateway
     let frame = session.withState { state -> Frame? in
       // Numbers may be the next process's to give by now.
-      guard session.revision.hasPriming, !state.isLeft, !gateway.hasLeftSessions.load(ordering: .acquiring) else {
+      guard session.revision.hasPriming, !state.isLeft, !gateway.hasLeftSessions else {
         return nil
       }
       defer { gateway.tell(of: number, in: state, session) }
