@@ -1,5 +1,6 @@
 import MCP
 import Reactor
+import Wire
 
 // Catalogue
 extension GatewayState {
@@ -32,6 +33,15 @@ extension GatewayState {
   var successor: RelayPlace { sessionsShared.successor }
   var predecessor: RelayPlace { sessionsShared.predecessor }
   var inheritance: Inheritance { sessionsShared.inheritance }
+  var cursorKey: SipHash { sessionsShared.cursorKey }
+  func catalogue(for session: Session?) -> ServedCatalogue { sessionsShared.catalogue(for: session) }
+  func conversation(with cluster: Cluster, of session: Session) -> UpstreamSession {
+    sessionsShared.conversation(with: cluster, of: session)
+  }
+  func isShared(_ conversation: UpstreamSession, with session: Session) -> Bool {
+    sessionsShared.isShared(conversation, with: session)
+  }
+  func sharers(of conversation: UpstreamSession) -> Sharers? { sessionsShared.sharers(of: conversation) }
   var hasLeftSessions: Bool { sessionsShared.hasLeft.load(ordering: .acquiring) }
 
   func append(
@@ -43,5 +53,16 @@ extension GatewayState {
   func tell(_ state: borrowing Session.State, of session: Session) { sessionsShared.tell(state, of: session) }
   func tell(_ uri: [UInt8], isWanted: Bool, of session: Session) {
     sessionsShared.tell(uri, isWanted: isWanted, of: session)
+  }
+}
+
+// Delivery
+extension GatewayState {
+  var deliveryMail: Mailboxes<DeliveryLetter> { deliveries.mail }
+  var listNews: ListNews { deliveries.listNews }
+  var heartbeatFrame: Frame { deliveries.heartbeat }
+  func send(_ parcel: EventParcel) { deliveries.send(parcel) }
+  func announce(forSessions sessions: ListChanges, forListens listens: ListChanges) {
+    deliveries.announce(forSessions: sessions, forListens: listens)
   }
 }

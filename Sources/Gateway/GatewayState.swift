@@ -9,20 +9,17 @@ import Wire
 /// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
   let sessionsShared: SessionsShared
-  let cursorKey: SipHash
   /// What tables are spread by whose keys strangers choose.
   let tableKey = SipHash()
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
-  let heartbeatFrame: Frame
   let group: WorkerGroup
   /// Loops that serve clients; the control loop comes after them.
   var workerCount: Int { group.workerCount }
   let currentSettings: CurrentSettings
   private let handles = Mutex<[WorkerHandle]>([])
-  let deliveryMail: Mailboxes<DeliveryLetter>
-  let listNews = ListNews()
+  let deliveries: DeliveryShared
   let shelf: CatalogueShelf
   /// What the workers' upstream clients share.
   let upstream: UpstreamShared
@@ -34,18 +31,17 @@ package final class GatewayState: Sendable {
     logLosses: LogLosses = LogLosses(), reaper: Reaper? = nil, sessionKeys: SessionKeys = .ofThisProcess(),
     endedSessions: EndedJournal? = nil
   ) {
-    cursorKey = sessionKeys.cursor
     self.debugEcho = debugEcho
     group = WorkerGroup(workerCount: workerCount)
     currentSettings = CurrentSettings(group, settings)
     lifecycle = LifecycleShared(group, contexts: contexts, logLosses: logLosses, reaper: reaper)
-    deliveryMail = Mailboxes(group, mostPerTurn: FanOut.letters)
-    sessionsShared = SessionsShared(
-      SessionCensus.Bounds(settings), workers: workerCount, keys: sessionKeys,
-      ended: endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice")))
-    heartbeatFrame = Frame(copying: (": heartbeat\n\n" as StaticString).bytes)
     shelf = CatalogueShelf(Catalogues(.empty(clusters, settings.configuration)))
     upstream = UpstreamShared(group, .gateway)
+    sessionsShared = SessionsShared(
+      SessionCensus.Bounds(settings), workers: workerCount, keys: sessionKeys,
+      ended: endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice")), upstream,
+      shelf)
+    deliveries = DeliveryShared(group, sessionsShared)
   }
 
   /// Aliases of the servers that answer now. The demonstration is none.
@@ -73,16 +69,6 @@ package final class GatewayState: Sendable {
     handles.withLock { $0[worker] }.post(job)
   }
 
-  /// Takes an event to the loop that writes its stream.
-  func send(_ parcel: EventParcel) { deliveryMail.send(.event(parcel), to: parcel.reader.worker) }
-
-  /// All clients are to hear that lists have changed, sooner or later: each worker tells its own.
-  func announce(forSessions sessions: ListChanges, forListens listens: ListChanges) {
-    guard !sessions.isEmpty || !listens.isEmpty else { return }
-    deliveryMail.sendToWorkers(
-      .listsChanged(listNews.begin(forSessions: sessions, forListens: listens, workers: workerCount)))
-  }
-
   func postToAll(_ job: @escaping @Sendable (Worker) -> Void) {
     for worker in 0..<workerCount { post(to: worker, job) }
   }
@@ -98,48 +84,9 @@ package final class GatewayState: Sendable {
 
   // MARK: Catalogue
 
-  /// What a client sees; one without a session is of the modern era.
-  func catalogue(for session: Session?) -> ServedCatalogue {
-    session?.overlay ?? catalogue(of: session == nil ? .modern : .legacy)
-  }
-
   /// Clients are let in, and they see what at least one upstream has answered, so there is something to serve.
   package var isReady: Bool {
     lifecycle.openDoors.load(ordering: .acquiring) == workerCount && catalogue(of: .modern).hasAnswers
-  }
-
-  // MARK: Conversations that clients share
-
-  /// The one that carries a session's calls.
-  func conversation(with cluster: Cluster, of session: Session) -> UpstreamSession {
-    switch cluster.isolation {
-    case .shared: upstream.sessions.shared(cluster)
-    case .principal: upstream.sessions.session(cluster, session.principal, abilities: session.abilities)
-    case .session: session.upstream(cluster)
-    }
-  }
-
-  /// Whether a session's calls go through a conversation that no client has to itself.
-  func isShared(_ conversation: UpstreamSession, with session: Session) -> Bool {
-    upstream.sessions.isShared(conversation, with: session.principal, abilities: session.abilities)
-  }
-
-  /// The sessions whose calls go through a conversation that no client has to itself; nil: there are none.
-  func sharers(of conversation: UpstreamSession) -> Sharers? {
-    let kin: Sharers.Kin?
-    switch upstream.sessions.sharing(of: conversation) {
-    case .nobody: return nil
-    case .everybody: kin = nil
-    case .those(let principal, let abilities): kin = Sharers.Kin(abilities: abilities, principal: principal)
-    }
-    let number = conversation.cluster.number
-    // Sessions are of the legacy era: where a server has a face for that, the other one is not theirs.
-    if !conversation.cluster.isSecondFace,
-      catalogue(of: .legacy).clusters.contains(where: { $0.number == number && $0.isSecondFace })
-    {
-      return nil
-    }
-    return Sharers(upstream: number, kin: kin)
   }
 }
 

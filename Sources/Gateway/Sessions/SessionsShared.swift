@@ -7,6 +7,8 @@ import Wire
 final class SessionsShared: Sendable {
   let table: SessionTable
   let keys: SessionKeys
+  /// What names the pages of lists.
+  let cursorKey: SipHash
   let ended: EndedJournal
   let interests = Interests()
   /// Another process that lives beside this one: the one that takes its place, and the one whose place it takes.
@@ -15,15 +17,65 @@ final class SessionsShared: Sendable {
   let inheritance = Inheritance()
   /// Streams for messages of no call are the successor's, also of sessions that are opened from here on.
   let hasLeft = Atomic<Bool>(false)
+  let upstream: UpstreamShared
+  let shelf: CatalogueShelf
 
-  init(_ bounds: SessionCensus.Bounds, workers: Int, keys: SessionKeys, ended: EndedJournal) {
+  init(
+    _ bounds: SessionCensus.Bounds, workers: Int, keys: SessionKeys, ended: EndedJournal, _ upstream: UpstreamShared,
+    _ shelf: CatalogueShelf
+  ) {
     table = SessionTable(bounds, workers: workers)
     self.keys = keys
+    cursorKey = keys.cursor
     self.ended = ended
+    self.upstream = upstream
+    self.shelf = shelf
+  }
+
+  func find(_ id: SessionID) -> Session? { table.find(id) }
+
+  /// What a client sees; one without a session is of the modern era.
+  func catalogue(for session: Session?) -> ServedCatalogue {
+    session?.overlay ?? shelf.catalogue(of: session == nil ? .modern : .legacy)
   }
 
   /// Whether this process passes on what one before it and one after it tell each other.
   var isBetween: Bool { predecessor.relay != nil && successor.relay != nil }
+}
+
+/// Conversations that clients share.
+extension SessionsShared {
+  /// The one that carries a session's calls.
+  func conversation(with cluster: Cluster, of session: Session) -> UpstreamSession {
+    switch cluster.isolation {
+    case .shared: upstream.sessions.shared(cluster)
+    case .principal: upstream.sessions.session(cluster, session.principal, abilities: session.abilities)
+    case .session: session.upstream(cluster)
+    }
+  }
+
+  /// Whether a session's calls go through a conversation that no client has to itself.
+  func isShared(_ conversation: UpstreamSession, with session: Session) -> Bool {
+    upstream.sessions.isShared(conversation, with: session.principal, abilities: session.abilities)
+  }
+
+  /// The sessions whose calls go through a conversation that no client has to itself; nil: there are none.
+  func sharers(of conversation: UpstreamSession) -> Sharers? {
+    let kin: Sharers.Kin?
+    switch upstream.sessions.sharing(of: conversation) {
+    case .nobody: return nil
+    case .everybody: kin = nil
+    case .those(let principal, let abilities): kin = Sharers.Kin(abilities: abilities, principal: principal)
+    }
+    let number = conversation.cluster.number
+    // Sessions are of the legacy era: where a server has a face for that, the other one is not theirs.
+    if !conversation.cluster.isSecondFace,
+      shelf.catalogue(of: .legacy).clusters.contains(where: { $0.number == number && $0.isSecondFace })
+    {
+      return nil
+    }
+    return Sharers(upstream: number, kin: kin)
+  }
 }
 
 /// What the process that takes this one's place is told, while this one still serves.
