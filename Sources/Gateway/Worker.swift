@@ -27,6 +27,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   /// What goes to clients.
   let delivery: Delivery
   let admission = Admission()
+  let preflight: Preflight
   /// What goes to servers.
   let upstream: UpstreamClient
   // Of that, for the shortest way.
@@ -48,8 +49,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   var streamReaders: [ConnectionID: Session] = [:]
   /// How many clients of a session wait for what another process has yet to tell of a stream.
   var earlyResumes: [SessionID: Int] = [:]
-  /// Origins of the pages whose requests are being answered.
-  var browsers: [ConnectionID: [UInt8]] = [:]
 
   /// What waits for clients that do not read, though nothing can be paused for them.
   var unread = UnreadResults()
@@ -83,6 +82,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     self.index = index
     loop = context.loop
     listeners = WorkerListeners(loop)
+    preflight = Preflight(context)
     headScratch = context.head
     bodyScratch = context.body
     requestScanner = context.requestScanner
@@ -158,7 +158,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   }
 
   package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
-    if !browsers.isEmpty { browsers[connection] = nil }
+    delivery.answers.closed(connection)
     switch TagKind(of: tag) {
     case .call: clientGone(CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)

@@ -40,8 +40,6 @@ extension Worker {
     if let frame { loop.writeStream(connection, frame) }
   }
 
-  static let streamHeaders: StaticString = "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
-
   /// After a second without a word the answer becomes an event stream, so that no proxy in between gives up on it. Where
   /// the HTTP status is still to tell what the client lacks, that waits longer.
   func decideForEvents(_ call: Call) {

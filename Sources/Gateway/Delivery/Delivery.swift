@@ -28,6 +28,7 @@ final class Delivery: LetterReader {
   private unowned(unsafe) var owner: Worker?
   private let fanOut = FanOut()
   // How clients are spoken to, by their kind.
+  let answers: HTTPAnswers
   let http: HTTPTransport
   let eventStreams = EventStreamTransport()
   let sockets: WebSocketTransport
@@ -36,7 +37,8 @@ final class Delivery: LetterReader {
   init(_ context: WorkerContext, _ mail: Mailboxes<DeliveryLetter>) {
     self.context = context
     self.mail = mail
-    http = HTTPTransport(context)
+    answers = HTTPAnswers(context)
+    http = HTTPTransport(context, answers)
     sockets = WebSocketTransport(context)
   }
 

@@ -6,9 +6,11 @@ import Wire
 final class HTTPTransport: ClientTransport {
   private let context: WorkerContext
   private let loop: EventLoop
+  private let answers: HTTPAnswers
   private unowned(unsafe) var owner: Worker?
 
-  init(_ context: WorkerContext) {
+  init(_ context: WorkerContext, _ answers: HTTPAnswers) {
+    self.answers = answers
     self.context = context
     loop = context.loop
   }
@@ -17,20 +19,19 @@ final class HTTPTransport: ClientTransport {
   private var worker: Worker { unsafe owner! }
 
   func answer(_ reply: ReplyTo, status: UInt16, _ message: RawSpan, of session: Session?) {
-    worker.respond(
+    answers.respond(
       reply.connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
   }
 
   func refuse(_ reply: ReplyTo, _ error: GatewayError, id: RawSpan?, _ era: Era, of session: Session?) {
-    worker.refuse(reply.connection, error, id: id, era)
+    answers.refuse(reply.connection, error, id: id, era)
   }
 
-  func accept(_ reply: ReplyTo) { worker.accept(reply.connection) }
+  func accept(_ reply: ReplyTo) { answers.accept(reply.connection) }
 
   func beginEvents(_ reply: ReplyTo, of session: Session?, _ revision: Revision) -> EventLog.StreamNumber? {
     let connection = reply.connection
-    worker.beginAnswer(
-      connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Worker.streamHeaders.bytes))
+    answers.beginEvents(connection)
     loop.heartbeat(connection, milliseconds: context.settings.heartbeat, worker.gateway.heartbeatFrame)
     guard let session, revision.era == .legacy else { return 0 }
     let retry = revision.hasPriming ? worker.usualRetry() : nil

@@ -41,7 +41,7 @@ extension Worker {
   }
 
   private func beginReading(_ connection: ConnectionID, _ session: Session) {
-    beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    delivery.answers.beginEvents(connection)
     loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
     loop.setTag(connection, tag(.eventStream))
     streamReaders[connection] = session

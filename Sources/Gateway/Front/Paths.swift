@@ -60,7 +60,9 @@ extension Worker {
     case .echo: return openEcho(connection, head)
     default: break
     }
-    if let origin = head.header(.origin), head.method != .options { browsers[connection] = origin.array }
+    if let origin = head.header(.origin), head.method != .options {
+      delivery.answers.expect(connection, from: origin)
+    }
     if case .unknown = path {
       return refuse(
         connection,
@@ -70,7 +72,7 @@ extension Worker {
             ? "this listener serves WebSockets, at / and /mcp/ws"
             : "nothing is served at this path; the MCP endpoint is /mcp"), id: nil, .legacy)
     }
-    if head.method == .options { return preflight(connection, head) }
+    if head.method == .options { return preflight.answer(connection, head) }
     switch path {
     case .endpoint(let view): serveEndpoint(connection, view, head, body)
     case .eventStream: openEventStream(connection, head)
@@ -161,29 +163,6 @@ extension Worker {
 
   // MARK: Answers without an exchange
 
-  /// An error before any call began.
-  func refuse(
-    _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era
-  ) {
-    let answer = error.answer(to: era)
-    bodyScratch.clear()
-    bodyScratch.buffer.append(error, id: id, to: era)
-    headScratch.buffer.clear()
-    if let seconds = answer.retryAfter {
-      headScratch.buffer.append("Retry-After: ")
-      headScratch.buffer.append(decimal: seconds)
-      headScratch.buffer.append("\r\n")
-    }
-    if let allow = answer.allow {
-      headScratch.buffer.append("Allow: ")
-      headScratch.buffer.append(allow)
-      headScratch.buffer.append("\r\n")
-    }
-    respond(
-      connection, EventLoop.ReplyHead(UInt16(answer.status), "application/json", headers: headBytes),
-      bodyBytes)
-  }
-
   func refuse(_ path: ReplyPath, _ error: GatewayError, id: RawSpan?, _ era: Era) {
     switch path {
     case .post(let connection): refuse(connection, error, id: id, era)
@@ -193,10 +172,5 @@ extension Worker {
 
   func accept(_ path: ReplyPath) {
     if case .post(let connection) = path { accept(connection) }
-  }
-
-  /// 202 without a body: a notification or a response was taken.
-  func accept(_ connection: ConnectionID) {
-    respond(connection, EventLoop.ReplyHead(202, headers: RawSpan()), RawSpan())
   }
 }

@@ -149,7 +149,7 @@ final class BenchGateway {
       found.expect("WebSockets \(name)", worker.sockets.places.count)
       found.expect("listens \(name)", worker.listens.count)
       found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
-      found.expect("browsers \(name)", worker.browsers.count)
+      found.expect("browsers \(name)", worker.delivery.answers.pageCount)
       found.expect("calls in flight \(name)", worker.requests.callsInFlight)
       found.expect("client connections \(name)", worker.loop.downstreamCount)
       found.expect("bytes held \(name)", Int(worker.loop.counts.held))
