@@ -198,7 +198,7 @@ package final class Gateway {
         }
         for listener in made {
           worker.listeners.add(listener, label: label, state.settings)
-          if group != nil { worker.loop.hold(listener, true) }
+          if group != nil { listener.hold(true) }
           if !listener.isLocal { exposedListeners.insert(name) }
           listeningSockets.append(ListeningSocket(listener: name, descriptor: listener.descriptor))
         }

@@ -59,7 +59,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   /// URIs that results have named, and whose results.
   var learnedLinks: PrincipalLinks<Principal>
   /// Those that accept, with what they are for.
-  let listeners: WorkerListeners
+  let listeners = WorkerListeners()
   /// Which pages and hosts the listeners serve.
   private(set) var origins: OriginPolicies
   /// The end has come: nothing is started any more.
@@ -81,7 +81,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     origins = OriginPolicies(context.settings)
     self.index = index
     loop = context.loop
-    listeners = WorkerListeners(loop)
     preflight = Preflight(context)
     headScratch = context.head
     bodyScratch = context.body
@@ -211,7 +210,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
     switch TagKind(of: tag) {
     case .socket: socketReceived(Int(TagKind.value(of: tag)), message, binary: binary)
-    case .echo: loop.sendWebSocket(connection, message, binary: binary)
+    case .echo: loop.webSockets.send(connection, message, binary: binary)
     case .link: upstream.links[UInt32(TagKind.value(of: tag))]?.received(message)
     default: break
     }

@@ -40,6 +40,8 @@ package final class EventLoop {
   package unowned(unsafe) var handler: (any LoopHandler)!
   package let handle: LoopHandle
   package let executor: LoopExecutor
+  package let children: Children
+  package let webSockets: WebSockets
   /// Kept as long as children may need it.
   private let reaper: Reaper?
 
@@ -57,6 +59,8 @@ package final class EventLoop {
     reaper = options.reaper
     unsafe handle = LoopHandle(loop: made)
     executor = LoopExecutor(handle)
+    unsafe children = Children(raw: made)
+    unsafe webSockets = WebSockets(raw: made)
     // What C hands back; nothing is called before the loop runs.
     unsafe cr_loop_set_context(made, Unmanaged.passUnretained(self).toOpaque())
   }

@@ -93,6 +93,35 @@ extension Listener {
   }
 }
 
+/// What changes while it listens; for connections to come.
+extension Listener {
+  package func setLimits(_ limits: HTTPLimits) {
+    var limits = limits.raw
+    unsafe cr_listener_set_limits(raw, &limits)
+  }
+
+  /// From these networks connections count for no client but whom they name: by a header of the PROXY protocol if they are
+  /// to begin with one, and then nobody else is let in; else by fields of each request. For connections to come.
+  package func setProxies(_ networks: [ClientNetwork], proxyProtocol: Bool) {
+    let networks = networks.map(\.raw)
+    let isDone = unsafe networks.withUnsafeBufferPointer {
+      unsafe cr_listener_set_proxies(raw, $0.baseAddress, $0.count, proxyProtocol)
+    }
+    if !isDone { fatalError("no memory for a listener's proxies") }
+  }
+
+  /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
+  package func hold(_ held: Bool) { unsafe cr_listener_hold(raw, held) }
+
+  /// New connections speak TLS; those that are open keep what they have.
+  package func setTLS(_ context: TLSContext?) {
+    unsafe cr_listener_set_tls(raw, context?.raw)
+  }
+
+  /// Accepts what the kernel has queued, then closes the socket.
+  package func stop() { unsafe cr_listener_stop(raw) }
+}
+
 extension EventLoop {
   /// Serves HTTP/1.1 at an address; `label` says later which listener a connection came through.
   package func listen(
@@ -118,29 +147,6 @@ extension EventLoop {
     return unsafe Listener(raw: made)
   }
 
-  package func setLimits(_ listener: Listener, _ limits: HTTPLimits) {
-    var limits = limits.raw
-    unsafe cr_listener_set_limits(listener.raw, &limits)
-  }
-
-  /// From these networks connections count for no client but whom they name: by a header of the PROXY protocol if they are
-  /// to begin with one, and then nobody else is let in; else by fields of each request. For connections to come.
-  package func setProxies(_ listener: Listener, _ networks: [ClientNetwork], proxyProtocol: Bool) {
-    let raw = networks.map(\.raw)
-    let isDone = unsafe raw.withUnsafeBufferPointer {
-      unsafe cr_listener_set_proxies(listener.raw, $0.baseAddress, $0.count, proxyProtocol)
-    }
-    if !isDone { fatalError("no memory for a listener's proxies") }
-  }
-
-  /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
-  package func hold(_ listener: Listener, _ held: Bool) { unsafe cr_listener_hold(listener.raw, held) }
-
-  /// New connections speak TLS; those that are open keep what they have.
-  package func setTLS(_ listener: Listener, _ context: TLSContext?) {
-    unsafe cr_listener_set_tls(listener.raw, context?.raw)
-  }
-
   /// The subject of a client's verified certificate; nil if it showed none.
   package func subject(of connection: ConnectionID) -> String? {
     let length = unsafe cr_connection_subject(raw, connection.rawValue, nil, 0)
@@ -150,7 +156,4 @@ extension EventLoop {
       return unsafe String(cString: buffer.baseAddress!)
     }
   }
-
-  /// Accepts what the kernel has queued, then closes the socket.
-  package func stopListening(_ listener: Listener) { unsafe cr_listener_stop(listener.raw) }
 }

@@ -63,9 +63,13 @@ package final class Broadcast {
   deinit { unsafe cr_broadcast_free(raw) }
 }
 
-extension EventLoop {
+/// The WebSockets of one loop, of either side.
+package struct WebSockets {
+  /// The loop that they live on.
+  let raw: OpaquePointer
+
   /// Answers the request being handled with 101. False if it was no proper handshake and has been refused.
-  package func acceptWebSocket(
+  package func accept(
     _ connection: ConnectionID, _ head: RequestHead, _ settings: WebSocketSettings, subprotocol: StaticString
   ) -> Bool {
     let name = unsafe cwire_span(base: subprotocol.utf8Start, length: subprotocol.utf8CodeUnitCount)
@@ -78,7 +82,7 @@ extension EventLoop {
   /// Starts to connect; `websocketOpened` tells success, `upstreamClosed` failure. nil if this loop holds as many
   /// connections as it may.
   /// - Parameter headers: further header lines, each with its CRLF.
-  package func connectWebSocket(
+  package func connect(
     _ endpoint: Endpoint, _ settings: WebSocketSettings, target: RawSpan, authority: RawSpan,
     subprotocol: StaticString, headers: RawSpan, tag: UInt64
   ) -> ConnectionID? {
@@ -100,7 +104,7 @@ extension EventLoop {
 
   /// Sends one message.
   @discardableResult
-  package func sendWebSocket(_ connection: ConnectionID, _ message: RawSpan, binary: Bool = false) -> WriteOutcome {
+  package func send(_ connection: ConnectionID, _ message: RawSpan, binary: Bool = false) -> WriteOutcome {
     message.withUnsafeBytes { bytes in
       var piece = unsafe cwire_span(bytes)
       return unsafe WriteOutcome(
@@ -110,12 +114,12 @@ extension EventLoop {
 
   /// Sends a message that others of this loop get too. Server side only.
   @discardableResult
-  package func sendWebSocket(_ connection: ConnectionID, _ broadcast: Broadcast) -> WriteOutcome {
+  package func send(_ connection: ConnectionID, _ broadcast: Broadcast) -> WriteOutcome {
     unsafe WriteOutcome(cr_websocket_send_broadcast(raw, connection.rawValue, broadcast.raw))
   }
 
   /// Sends a close frame. Nothing more is told about the connection.
-  package func closeWebSocket(_ connection: ConnectionID, code: UInt16, _ reason: StaticString = "") {
+  package func close(_ connection: ConnectionID, code: UInt16, _ reason: StaticString = "") {
     let text = unsafe cwire_span(base: reason.utf8Start, length: reason.utf8CodeUnitCount)
     unsafe cr_websocket_close(raw, connection.rawValue, UInt32(code), text)
   }

@@ -9,7 +9,9 @@ extension Worker {
   /// Answers the upgrade; Host and Origin have been checked.
   func openSocket(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
     guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
-    guard loop.acceptWebSocket(connection, head, settings.socketSettings, subprotocol: Self.subprotocol) else { return }
+    guard loop.webSockets.accept(connection, head, settings.socketSettings, subprotocol: Self.subprotocol) else {
+      return
+    }
     loop.setTag(connection, tag(.socket, UInt64(sockets.make(connection, view))))
   }
 
@@ -120,14 +122,14 @@ extension Worker {
   /// client with too much to catch up with is let go: there is no resumption, so it gets as much time as with HTTP+SSE.
   func send(_ message: RawSpan, _ reply: SocketReply, source: CallID? = nil) {
     let connection = reply.connection
-    guard loop.sendWebSocket(connection, message, binary: reply.isBinary) == .full else { return }
+    guard loop.webSockets.send(connection, message, binary: reply.isBinary) == .full else { return }
     if let source, pauseSource(of: source) { return }
     letGoIfBehind(connection, message.byteCount)
   }
 
   /// The same for a message that goes to others too.
   func send(_ broadcast: Broadcast, _ length: Int, to connection: ConnectionID) {
-    guard loop.sendWebSocket(connection, broadcast) == .full else { return }
+    guard loop.webSockets.send(connection, broadcast) == .full else { return }
     letGoIfBehind(connection, length)
   }
 
@@ -145,7 +147,7 @@ extension Worker {
   func closeSocket(_ place: Int, _ reason: GatewayError) {
     guard let socket = sockets[place] else { return }
     loop.setTag(socket.connection, 0)
-    loop.closeWebSocket(socket.connection, code: reason.closeCode ?? 1011)
+    loop.webSockets.close(socket.connection, code: reason.closeCode ?? 1011)
     socketGone(place)
   }
 
@@ -195,7 +197,7 @@ extension Worker {
   /// `/debug/echo`: what comes goes back as it came.
   func openEcho(_ connection: ConnectionID, _ head: RequestHead) {
     guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
-    guard loop.acceptWebSocket(connection, head, settings.echoSettings, subprotocol: Self.subprotocol) else { return }
+    guard loop.webSockets.accept(connection, head, settings.echoSettings, subprotocol: Self.subprotocol) else { return }
     loop.setTag(connection, tag(.echo, UInt64(sockets.make(connection, .all))))
   }
 }

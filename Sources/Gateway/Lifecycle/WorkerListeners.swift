@@ -2,34 +2,31 @@ import Reactor
 
 /// The listening sockets of one worker, each with what it is for. Touched on the worker's loop, and before that runs.
 final class WorkerListeners {
-  private let loop: EventLoop
   private var all: [(label: UInt32, listener: Listener)] = []
 
-  init(_ loop: EventLoop) { self.loop = loop }
-
   func add(_ listener: Listener, label: UInt32, _ settings: Settings) {
-    settings.apply(to: listener, label, on: loop)
+    settings.apply(to: listener, label)
     all.append((label, listener))
   }
 
   /// The configuration was read again.
   func adopt(_ settings: Settings) {
-    for (label, listener) in all { settings.apply(to: listener, label, on: loop) }
+    for (label, listener) in all { settings.apply(to: listener, label) }
   }
 
   /// New connections speak TLS with these, or none; open ones keep what they have.
   func secure(with contexts: ListenerContexts) {
-    for (label, listener) in all { loop.setTLS(listener, contexts[label]) }
+    for (label, listener) in all { listener.setTLS(contexts[label]) }
   }
 
   /// What connects meanwhile waits in the kernel's queue.
   func hold(_ held: Bool) {
-    for (_, listener) in all { loop.hold(listener, held) }
+    for (_, listener) in all { listener.hold(held) }
   }
 
   /// Takes what has connected so far, then closes the sockets.
   func stop() {
-    for (_, listener) in all { loop.stopListening(listener) }
+    for (_, listener) in all { listener.stop() }
     all = []
   }
 }

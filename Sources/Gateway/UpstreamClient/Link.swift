@@ -120,17 +120,17 @@ final class Link {
   /// The child has not read yet all that it was sent.
   var isUnread: Bool {
     guard case .child(let child) = medium else { return false }
-    return loop.childUnread(child) > 0
+    return loop.children.unread(child) > 0
   }
 
   private func write(_ message: RawSpan, _ call: RequestID?) {
     switch medium {
     case .child(let child):
-      loop.writeChild(child, message, ("\n" as StaticString).bytes)
+      loop.children.write(child, message, ("\n" as StaticString).bytes)
     case .webSocket where unsent != nil:
       unsent?.append(message.array)
     case .webSocket(let connection):
-      loop.sendWebSocket(connection, message)
+      loop.webSockets.send(connection, message)
     case .eventStream:
       home.post(message, call, to: self)
     }
@@ -155,13 +155,13 @@ final class Link {
   func close() {
     isClosing = true
     switch medium {
-    case .child(let child): loop.closeChild(child)
+    case .child(let child): loop.children.close(child)
     case .eventStream(let connection):
       loop.abort(connection)
       died("was closed")
     case .webSocket(let connection):
       if unsent == nil {
-        loop.closeWebSocket(connection, code: 1000)
+        loop.webSockets.close(connection, code: 1000)
       } else {
         loop.abort(connection)
       }
@@ -198,7 +198,7 @@ final class Link {
   /// Whether the log shall hear of a line that is no message. A child's counts with its stderr.
   private func mayComplain(of line: RawSpan) -> Bool {
     guard case .child(let child) = medium else { return true }
-    return loop.childChatters(child, bytes: line.byteCount + 1)
+    return loop.children.chatters(child, bytes: line.byteCount + 1)
   }
 
   /// A message that is larger than a result may be: how it begins, and later how it ends. True once it is known whose it

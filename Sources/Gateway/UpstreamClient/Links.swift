@@ -138,7 +138,7 @@ final class Links: LinkKeeper {
     guard let endpoint = cluster.endpoint, let lines = cluster.openingLines else { return nil }
     let target = Array(cluster.target.utf8)
     return make(session) { number in
-      loop.connectWebSocket(
+      loop.webSockets.connect(
         endpoint, context.settings.upstreamSocketSettings, target: target.rawBytes,
         authority: lines.authority.rawBytes, subprotocol: "mcp", headers: lines.headers.rawBytes,
         tag: TagKind.link.tag(UInt64(number))
@@ -149,7 +149,7 @@ final class Links: LinkKeeper {
   private func startChild(_ session: UpstreamSession) -> Link? {
     guard case .command(let command) = session.cluster.server?.kind else { return nil }
     return make(session) { number in
-      loop.startChild(
+      loop.children.start(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),
         directory: command.workingDirectory, context.settings.childOptions, tag: TagKind.link.tag(UInt64(number))
@@ -169,7 +169,7 @@ final class Links: LinkKeeper {
 
   /// Why a WebSocket to an upstream has ended, as the end of a sentence about it.
   func socketClosed(_ number: UInt32, _ connection: ConnectionID, _ error: ReactorError) {
-    let code = loop.closeCode(of: connection)
+    let code = loop.webSockets.closeCode(of: connection)
     links[number]?.died(
       code != 0 && code != 1006
         ? "closed its WebSocket with code \(code)" : "could not be reached over WebSocket: \(error)")

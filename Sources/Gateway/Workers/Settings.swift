@@ -28,7 +28,7 @@ package final class Settings: Sendable {
   /// SDK's own servers wait, but no longer than anything in between may be left in silence.
   let undecidedTime: UInt64
   let resultLimit: Int
-  let childOptions: EventLoop.ChildOptions
+  let childOptions: Children.Options
   let writeTimeout: UInt32
   let writeRate: UInt32
   let sessionIdleTimeout: UInt64
@@ -106,7 +106,7 @@ package final class Settings: Sendable {
     callsPerUpstream = configuration.limits.inFlight
     childBacklog = configuration.limits.stdioBuffer
     eventBacklog = max(configuration.limits.writeHighWater, configuration.sessions.replay)
-    var childOptions = EventLoop.ChildOptions()
+    var childOptions = Children.Options()
     childOptions.maximumLine = configuration.limits.result
     childOptions.maximumLogLine = configuration.limits.stderrLine
     childOptions.grace = UInt32(clamping: configuration.limits.childGrace.milliseconds)
@@ -144,13 +144,13 @@ package final class Settings: Sendable {
   }
 
   /// Has a listener with that label take what these settings say of it.
-  func apply(to listener: Listener, _ label: UInt32, on loop: EventLoop) {
-    loop.setLimits(listener, limits(of: label))
+  func apply(to listener: Listener, _ label: UInt32) {
+    listener.setLimits(limits(of: label))
     let listeners = configuration.listeners
     switch label {
-    case ListenerLabel.http: loop.setProxies(listener, proxies, proxyProtocol: listeners.http.proxyProtocol)
-    case ListenerLabel.webSocket: loop.setProxies(listener, proxies, proxyProtocol: listeners.webSocket.proxyProtocol)
-    default: loop.setProxies(listener, proxies, proxyProtocol: false)
+    case ListenerLabel.http: listener.setProxies(proxies, proxyProtocol: listeners.http.proxyProtocol)
+    case ListenerLabel.webSocket: listener.setProxies(proxies, proxyProtocol: listeners.webSocket.proxyProtocol)
+    default: listener.setProxies(proxies, proxyProtocol: false)
     }
   }
 

@@ -1,8 +1,13 @@
 import CReactor
+package import Wire
 
-extension EventLoop {
+/// The child processes of one loop.
+package struct Children {
+  /// The loop that they live on.
+  let raw: OpaquePointer
+
   /// What a child is started with, beside its command.
-  package struct ChildOptions: Sendable {
+  package struct Options: Sendable {
     /// Bytes of one line of output, and of one line of errors.
     package var maximumLine = 64 << 20
     package var maximumLogLine = 8 << 10
@@ -18,8 +23,8 @@ extension EventLoop {
   }
 
   /// Starts a child in its own process group. Failure comes by `childExited`, later.
-  package func startChild(
-    arguments: [String], environment: [String], directory: String?, _ limits: ChildOptions, tag: UInt64
+  package func start(
+    arguments: [String], environment: [String], directory: String?, _ limits: Options, tag: UInt64
   ) -> ConnectionID? {
     let id = unsafe withCStrings(arguments) { arguments in
       unsafe withCStrings(environment) { environment in
@@ -43,7 +48,7 @@ extension EventLoop {
   }
 
   @discardableResult
-  package func writeChild(
+  package func write(
     _ child: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
     withPieces(first, second, third) { pieces, count in
@@ -53,19 +58,19 @@ extension EventLoop {
 
   /// A line of its output is no message, and counts with what it says on stderr. Whether that is within its rate; if not,
   /// the line is counted as left out.
-  package func childChatters(_ child: ConnectionID, bytes: Int) -> Bool {
+  package func chatters(_ child: ConnectionID, bytes: Int) -> Bool {
     unsafe cr_child_chatters(raw, child.rawValue, bytes)
   }
 
   /// Bytes that wait for it to read them; 0 if there is no such child.
-  package func childUnread(_ child: ConnectionID) -> Int { unsafe cr_child_unread(raw, child.rawValue) }
+  package func unread(_ child: ConnectionID) -> Int { unsafe cr_child_unread(raw, child.rawValue) }
 
   /// Closes its standard input; SIGTERM after its grace, SIGKILL after it once more.
-  package func closeChild(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
+  package func close(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
 
-  package func killChild(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }
+  package func kill(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }
 
-  package func childPID(_ child: ConnectionID) -> Int64 { unsafe cr_child_pid(raw, child.rawValue) }
+  package func pid(_ child: ConnectionID) -> Int64 { unsafe cr_child_pid(raw, child.rawValue) }
 
   private func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
