@@ -63,7 +63,7 @@ extension Worker {
     guard case .modern = revision.era else { return send(call, request, bodyBytes, cluster, profile) }
     let reader = requests.takeReader()
     request.reader = reader
-    requests.keep(envelope.message, of: request, in: reader)
+    requests.memory.keep(envelope.message, of: request, in: reader)
     guard case .streamableHTTP = profile.transport else { return send(call, request, bodyBytes, cluster, profile) }
     headScratch.buffer.clear()
     headScratch.buffer.append(cluster.requestHead)

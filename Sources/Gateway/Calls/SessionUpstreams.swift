@@ -10,7 +10,7 @@ extension Worker {
     for conversation in gateway.upstream.sessions.all where gateway.isShared(conversation, with: session) {
       if let open = conversation.current { told.append((conversation, open)) }
     }
-    upstream.conversations.setLogLevel(in: told, completion)
+    upstream.conversations.mirror.setLogLevel(in: told, completion)
   }
 
   /// A session listens now: what its own upstream conversations say outside of calls has somewhere to go.
@@ -27,7 +27,7 @@ extension Worker {
       let orphans = conversation.forget(session, own.map(\.uri))
       guard let open = conversation.current, open.revision.era == .legacy else { continue }
       for uri in orphans where !isWanted(ResourceInterest(upstream: number, uri: uri), in: conversation) {
-        upstream.conversations.unsubscribe(conversation, open, uri)
+        upstream.conversations.mirror.unsubscribe(conversation, open, uri)
       }
     }
   }

@@ -99,7 +99,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
       stream.moved = { [weak listening] in listening?.stream = $0 }
       listening.stream = worker.upstream.streams.open(stream)
       if listening.stream == nil { return opening.complete() }
-      loop.after(milliseconds: Conversations.streamHeadTime) {
+      loop.after(milliseconds: NotificationStreams.headTime) {
         guard !opening.isComplete else { return }
         cluster.note(.slow)
         opening.complete()

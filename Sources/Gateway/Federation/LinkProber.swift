@@ -196,7 +196,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
 
   private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
     let (gateway, home) = (loop.gateway, loop.worker.index)
-    let completion: Conversations.Completion = { result in
+    let completion: Opening.Completion = { result in
       gateway.post(to: home) { _ in
         switch result {
         case .success(let established):
@@ -210,7 +210,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     }
     loop.worker.on(link.worker) { worker in
       guard let found = worker.upstream.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
-      worker.upstream.conversations.shakeHands(binding, found, keeping: true, completion)
+      worker.upstream.conversations.handshake.begin(binding, over: found, keeping: true, completion)
     }
   }
 }
@@ -218,7 +218,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
 /// What a process that is looked at has said so far. Confined to the control loop.
 final class ProbeAnswers: @unchecked Sendable {  // made, read and written on the control loop alone
   var modern: Cluster.Profile?
-  var legacy: Conversations.Established?
+  var legacy: Opening.Established?
   /// Why it is of no use, for people.
   var why = ""
   /// Nobody asks any more.

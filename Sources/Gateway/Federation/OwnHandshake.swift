@@ -78,7 +78,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
   }
 
   static func profile(
-    _ established: Conversations.Established, of cluster: Cluster, _ transport: Cluster.Transport
+    _ established: Opening.Established, of cluster: Cluster, _ transport: Cluster.Transport
   ) -> Cluster.Profile {
     Cluster.Profile(
       transport: transport, revision: established.open.revision,
@@ -86,7 +86,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
   }
 
   /// Whether a server does not speak the legacy era at all, rather than not now.
-  func meaning(of error: Conversations.Failure, for cluster: Cluster) -> UpstreamFailure.Meaning {
+  func meaning(of error: Opening.Failure, for cluster: Cluster) -> UpstreamFailure.Meaning {
     switch error {
     case .refused: return .refusal
     case .status(let refusal, _):

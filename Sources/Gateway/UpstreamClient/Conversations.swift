@@ -4,18 +4,17 @@ import Wire
 
 /// One worker's part in conversations with upstreams: how they are opened and ended, and how messages go through them. The
 /// conversations themselves are shared.
-final class Conversations {
-  typealias Established = Opening.Established
-  typealias Failure = Opening.Failure
-  typealias Completion = Opening.Completion
-
-  let context: WorkerContext
-  let loop: EventLoop
-  let head: Scratch
-  let requests: Requests
+final class Conversations: NotificationStreamsDelegate {
+  private let context: WorkerContext
+  private let loop: EventLoop
+  private let head: Scratch
+  private let requests: Requests
   let streams: EventStreams
   let shared: UpstreamShared
   private let mail: Mailboxes<UpstreamLetter>
+  private let notifications: NotificationStreams
+  let mirror: UpstreamMirror
+  let handshake: Handshake
 
   init(_ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared) {
     context = requests.context
@@ -25,11 +24,10 @@ final class Conversations {
     self.streams = streams
     self.shared = shared
     mail = shared.mail
-  }
-
-  var headBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { head.bytes(of: self) }
+    notifications = NotificationStreams(requests, streams)
+    mirror = UpstreamMirror(requests, notifications)
+    handshake = Handshake(requests, streams, notifications, mirror, shared.identity)
+    notifications.connect(to: self)
   }
 
   // MARK: Messages
@@ -48,14 +46,14 @@ final class Conversations {
       if speaksTooHigh, profile.revision.era == .legacy {
         let id = request.id
         guard requests.park(request, message) else { return }
-        return settleLogLevel(session, open) { [unowned self] in resume(id, failure: nil) }
+        return mirror.settleLogLevel(session, open) { [unowned self] in resume(id, failure: nil) }
       }
-      carry(request, message, open, cluster)
+      requests.carry(request, message, open, cluster)
     case .unheard(let open):
       // What the server asks or tells in the course of the call must find an open stream.
       let id = request.id
       guard requests.park(request, message) else { return }
-      if hear(session, open, for: waiter) { resume(id, failure: nil) }
+      if notifications.hear(session, open, for: waiter) { resume(id, failure: nil) }
     case .waiting:
       _ = requests.park(request, message)
     case .yours:
@@ -69,51 +67,28 @@ final class Conversations {
 
   /// The conversation is open (or could not be opened): the request that waited goes on.
   func resume(_ id: RequestID, failure: String?) {
-    guard let request = requests.find(id), let cluster = request.cluster, let message = requests.unpark(request) else {
+    guard let request = requests.find(id), let cluster = request.cluster, let message = requests.memory.unpark(request) else {
       return
     }
     if let failure { return requests.fail(request, .unavailable(cluster, failure, retryAfter: 1000)) }
     guard let profile = cluster.profile else {
       // The gateway's own questions come before it has said what the upstream is.
       if request.isGatewaysOwn, let open = request.session?.current {
-        return carry(request, message.rawBytes, open, cluster)
+        return requests.carry(request, message.rawBytes, open, cluster)
       }
       return requests.fail(request, .unavailable(cluster, "went away", retryAfter: 1000))
     }
     send(request, message.rawBytes, cluster, profile)
   }
 
-  /// Sends a message through an open conversation.
-  func carry(_ request: UpstreamRequest, _ message: RawSpan, _ open: UpstreamSession.Open, _ cluster: Cluster) {
-    request.opened = open
-    if let link = open.link {
-      if case .nobody = request.owner {
-        requests.links.send(message, over: link)
-        return requests.end(request)
-      }
-      let caller = request.isClients ? requests.delegate.caller(of: request) : .gateway
-      request.carrier = .link(link)
-      request.state.sent()
-      return requests.links.send(message, over: link, for: request.id, of: caller)
-    }
-    if open.http != nil {
-      let reader = request.reader ?? requests.takeReader()
-      request.reader = reader
-      requests.keep(message, of: request, in: reader)
-    }
-    requests.writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
-    requests.post(request, message, cluster)
-  }
+  /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
+  func hear(_ session: UpstreamSession, _ open: UpstreamSession.Open) { notifications.hear(session, open) }
 
-  // MARK: The gateway's own
-
-  /// A request whose answer the gateway itself awaits.
-  /// - Parameter timeout: nil for a listen, which has no end of its own.
-  func make(_ call: LocalCall, _ cluster: Cluster, _ method: Method, timeout: UInt64?) -> UpstreamRequest? {
-    guard let request = requests.make(.gateway(call), cluster, as: .none) else { return nil }
-    request.method = method
-    request.deadline = timeout.map { loop.now + $0 } ?? .max
-    return request
+  /// What clients have subscribed to elsewhere this conversation is to bring from now on.
+  func bringSubscriptions(_ session: UpstreamSession, _ uris: [[UInt8]]) {
+    // What is opened gets all of them.
+    guard let open = session.current else { return reopen(session) }
+    mirror.subscribe(session, open, to: uris)
   }
 
   // MARK: Opening
@@ -153,11 +128,11 @@ final class Conversations {
   /// - Parameter isStarting: it is still to be found out what the process speaks.
   func establish(
     _ session: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, isStarting: Bool = false,
-    _ completion: @escaping Completion
+    _ completion: @escaping Opening.Completion
   ) {
     switch transport {
     case .streamableHTTP:
-      shakeHands(session, nil, completion)
+      handshake.begin(session, over: nil, completion)
     case .stdio, .webSocket:
       // What all share is kept by one worker, whichever needs it first.
       let home = session.owner == nil ? session.cluster.number % context.group.workerCount : context.index
@@ -166,23 +141,23 @@ final class Conversations {
       }
       establishLink(session, era, isStarting: isStarting, completion)
     case .eventStream:
-      openEventStreamLink(session, completion)
+      handshake.openEventStreamLink(session, completion)
     case .embedded:
       completion(.failure(.failed("the embedded server needs no conversation")))
     }
   }
 
   /// The same over a link of this worker.
-  func establishLink(_ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Completion) {
+  func establishLink(_ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Opening.Completion) {
     guard let link = requests.links.start(session) else {
       return completion(.failure(.unable("the gateway has too many connections open")))
     }
     link.isStarting = isStarting
     guard era == .legacy else {
       let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
-      return completion(.success(Established(open: open, offer: nil)))
+      return completion(.success(Opening.Established(open: open, offer: nil)))
     }
-    shakeHands(session, link, completion)
+    handshake.begin(session, over: link, completion)
   }
 
   // MARK: Ending

@@ -10,6 +10,8 @@ final class HTTPExchange {
   private let body: Scratch
   private let scanner: EnvelopeScanner
   private let requests: Requests
+  private let memory: RequestMemory
+  private let streams: EventStreams
   private let conversations: Conversations
   private let messages: UpstreamMessages
   private let posts: LinkPosts
@@ -21,6 +23,8 @@ final class HTTPExchange {
     body = context.body
     scanner = context.answerScanner
     self.requests = requests
+    memory = requests.memory
+    streams = conversations.streams
     self.conversations = conversations
     self.messages = messages
     self.posts = posts
@@ -116,14 +120,14 @@ final class HTTPExchange {
     // The request may be gone and the reader back in stock: its memory returns all the same.
     taken.clear(keepingAtMost: 64 << 10)
     swap(&taken, &reader.collected.buffer)
-    requests.uncover(reader)
+    memory.uncover(reader)
   }
 
   /// Keeps a piece of an answer. False, and the request has failed, where it can't be had.
   private func collect(
     _ piece: RawSpan, of request: UpstreamRequest, in reader: ResponseReader, _ connection: ConnectionID
   ) -> Bool {
-    guard let error = requests.collect(piece, of: request, in: reader) else { return true }
+    guard let error = memory.collect(piece, of: request, in: reader) else { return true }
     loop.abort(connection)
     requests.fail(request, error)
     return false
@@ -197,7 +201,7 @@ final class HTTPExchange {
       reader.passed = reader.collected.buffer.count
       reader.collected.buffer.clear(keepingAtMost: 64 << 10)
       reader.forgetRequest()
-      requests.uncover(reader)
+      memory.uncover(reader)
       requests.delegate.passed(request, bodyBytes, last: false)
     }
   }
@@ -249,7 +253,7 @@ final class HTTPExchange {
     var isLost = false
     if let session = request.session, let open = request.opened, open.http != nil, hasLostSession(reader) {
       _ = session.lost(open)
-      conversations.streams.close(streamOf: open)
+      streams.close(streamOf: open)
       if repeatInNewSession(request, reader, cluster) { return }
       isLost = true
     }
@@ -329,7 +333,7 @@ final class HTTPExchange {
   /// Sends once more what a redirect answered: it was not carried out.
   private func follow(_ request: UpstreamRequest, _ reader: ResponseReader, _ cluster: Cluster) {
     // The answer that has come is read to its end without this request.
-    requests.uncover(reader)
+    memory.uncover(reader)
     request.reader = nil
     request.state.waits()
     if case .gateway(let call) = request.owner, let sent = call.request {
@@ -341,7 +345,7 @@ final class HTTPExchange {
     }
     guard let kept = reader.kept else { return requests.fail(request, .moved(cluster)) }
     if request.revision.era == .legacy, let open = request.opened {
-      return conversations.carry(request, kept.rawBytes, open, cluster)
+      return requests.carry(request, kept.rawBytes, open, cluster)
     }
     requests.delegate.redirected(request, kept)
   }
@@ -351,7 +355,7 @@ final class HTTPExchange {
     guard let message = reader.kept, let profile = cluster.profile,
       request.state.again(after: GatewayError.sessionEnded(cluster).retry)
     else { return false }
-    requests.uncover(reader)
+    memory.uncover(reader)
     reader.reset()
     conversations.send(request, message.rawBytes, cluster, profile)
     return true
@@ -419,7 +423,7 @@ final class HTTPExchange {
       fresh.lastEventID = lastEventID
       // It holds until the server names another.
       fresh.retry = reader.retry
-      requests.uncover(reader)
+      memory.uncover(reader)
       request.reader = fresh
       head.buffer.clear()
       head.buffer.append(cluster.head("GET", accept: "text/event-stream"))

@@ -3,8 +3,34 @@ import Reactor
 import Wire
 
 /// How a conversation opens: the handshake of the legacy era, and the stream of HTTP+SSE before it.
-extension Conversations {
-  private func handshakeTime(_ session: UpstreamSession, _ link: Link?) -> UInt64 {
+final class Handshake {
+  private let context: WorkerContext
+  private let head: Scratch
+  private let requests: Requests
+  private let streams: EventStreams
+  private let notifications: NotificationStreams
+  private let mirror: UpstreamMirror
+  private let identity: Identity
+
+  init(
+    _ requests: Requests, _ streams: EventStreams, _ notifications: NotificationStreams, _ mirror: UpstreamMirror,
+    _ identity: Identity
+  ) {
+    context = requests.context
+    head = requests.head
+    self.requests = requests
+    self.streams = streams
+    self.notifications = notifications
+    self.mirror = mirror
+    self.identity = identity
+  }
+
+  private var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
+
+  private func time(_ session: UpstreamSession, _ link: Link?) -> UInt64 {
     // A command may have to be downloaded before it runs, and as long as it lives it is on its way.
     if let link, case .child = link.medium { return context.settings.configuration.startTimeout.milliseconds }
     // A client that waits for its session gives a busy server the time that a call has.
@@ -15,8 +41,8 @@ extension Conversations {
 
   /// `initialize`, then `notifications/initialized`.
   /// - Parameter keeping: the link is the caller's to close, whatever comes of it.
-  func shakeHands(
-    _ session: UpstreamSession, _ link: Link?, keeping: Bool = false, _ completion: @escaping Completion
+  func begin(
+    _ session: UpstreamSession, over link: Link?, keeping: Bool = false, _ completion: @escaping Opening.Completion
   ) {
     let reference = link?.reference
     let call = LocalCall { [unowned self] outcome in
@@ -35,12 +61,12 @@ extension Conversations {
         completion(.failure(.failed(why)))
       }
     }
-    guard let request = make(call, session.cluster, .initialize, timeout: handshakeTime(session, link)) else {
+    guard let request = requests.make(call, session.cluster, .initialize, timeout: time(session, link)) else {
       return completion(.failure(.unable("the gateway has too many calls in flight")))
     }
     request.session = session
     var params = ByteBuffer(capacity: 192)
-    params.append(initializeParams: shared.identity, capabilities: session.abilities)
+    params.append(initializeParams: identity, capabilities: session.abilities)
     var message = ByteBuffer(capacity: 256)
     message.append(request: .initialize, id: request.id.rawValue, params: params.bytes)
     if let reference {
@@ -58,7 +84,7 @@ extension Conversations {
 
   private func initialized(
     _ session: UpstreamSession, _ link: LinkReference?, _ answer: [UInt8], _ httpSession: [UInt8],
-    _ completion: @escaping (Result<Established, Failure>) -> Void
+    _ completion: @escaping (Result<Opening.Established, Opening.Failure>) -> Void
   ) {
     let envelopes = context.answerScanner
     let envelope = envelopes.scan(answer.rawBytes)
@@ -69,21 +95,21 @@ extension Conversations {
       return completion(.failure(.refused(why)))
     }
     let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
-    let established = Established(
+    let established = Opening.Established(
       open: open, offer: ServerOffer(alias: session.cluster.alias, answer: envelope, revision: revision))
     var notification = ByteBuffer(capacity: 64)
     notification.append(notification: .notifyInitialized)
     if let link {
       requests.links.send(notification.bytes, over: link)
-      return restore(session, established) { completion(.success(established)) }
+      return mirror.restore(session, established) { completion(.success(established)) }
     }
     // Servers refuse calls that overtake the notification on another connection, so its 202 is awaited.
     let call = LocalCall { [unowned self] _ in
-      openFirstStream(of: session, open) { [unowned self] in
-        restore(session, established) { completion(.success(established)) }
+      notifications.openFirst(of: session, open) { [unowned self] in
+        mirror.restore(session, established) { completion(.success(established)) }
       }
     }
-    guard let request = make(call, session.cluster, .notifyInitialized, timeout: 5000) else {
+    guard let request = requests.make(call, session.cluster, .notifyInitialized, timeout: 5000) else {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     head.buffer.clear()
@@ -95,7 +121,7 @@ extension Conversations {
 
   // MARK: HTTP+SSE
 
-  func openEventStreamLink(_ session: UpstreamSession, _ completion: @escaping Completion) {
+  func openEventStreamLink(_ session: UpstreamSession, _ completion: @escaping Opening.Completion) {
     guard let (link, stream) = streams.openLink(session) else {
       return completion(.failure(.failed("the gateway has too many connections open")))
     }
@@ -105,7 +131,7 @@ extension Conversations {
       guard status != 0 else { return completion(.failure(.failed("the connection failed"))) }
       completion(.failure(.status(stream.unfit ?? HTTPRefusal(status: status), retryAfter: nil)))
     }
-    link.whenEndpointIsKnown = { [unowned self] in shakeHands(session, link, completion) }
+    link.whenEndpointIsKnown = { [unowned self] in begin(session, over: link, completion) }
     context.timers.after(milliseconds: context.settings.configuration.limits.probeTimeout.milliseconds) {
       [unowned self] in
       guard link.requestHead.isEmpty, !link.isDead, case .eventStream(let connection) = link.medium else { return }

@@ -6,10 +6,12 @@ import Wire
 final class LinkPosts {
   private let context: WorkerContext
   private let requests: Requests
+  private let memory: RequestMemory
 
   init(_ requests: Requests) {
     context = requests.context
     self.requests = requests
+    memory = requests.memory
   }
 
   func post(_ message: RawSpan, _ call: RequestID?, to link: Link) {
@@ -22,7 +24,7 @@ final class LinkPosts {
   private func post(_ request: UpstreamRequest, _ message: RawSpan, to link: Link) {
     let reader = requests.takeReader()
     request.reader = reader
-    requests.keep(message, of: request, in: reader)
+    memory.keep(message, of: request, in: reader)
     let start = link.requestHead
     requests.writeHead(start.rawBytes, length: message.byteCount)
     requests.post(request, message, link.cluster)

@@ -2,20 +2,44 @@ import MCP
 import Reactor
 import Wire
 
+/// What the streams of conversations leave to who opens those.
+protocol NotificationStreamsDelegate: AnyObject {
+  /// A request that waited for a stream goes on, with it or without.
+  func resume(_ request: RequestID, failure: String?)
+  /// A conversation was lost with its stream, and somebody listens.
+  func reopen(_ session: UpstreamSession)
+}
+
 /// The GET streams of legacy upstream sessions, on which servers ask and tell what belongs to no call. A session has its
 /// stream before the first call goes out; one that broke is opened again when somebody listens, or by the next call, but
 /// not before the server wants it where it has said so. To the gateway's own sessions the control loop listens.
-extension Conversations {
+final class NotificationStreams {
+  private let context: WorkerContext
+  private let loop: EventLoop
+  private let requests: Requests
+  private let streams: EventStreams
+  private unowned(unsafe) var listener: (any NotificationStreamsDelegate)?
+  private var delegate: any NotificationStreamsDelegate { unsafe listener! }
+
+  init(_ requests: Requests, _ streams: EventStreams) {
+    context = requests.context
+    loop = requests.loop
+    self.requests = requests
+    self.streams = streams
+  }
+
+  func connect(to delegate: any NotificationStreamsDelegate) { unsafe listener = delegate }
+
   /// How long a server may take to begin a stream, in milliseconds.
-  static var streamHeadTime: UInt64 { 2000 }
+  static var headTime: UInt64 { 2000 }
   /// That of one which takes longer: so that the request for its stream reaches it before the call does.
-  private static var streamHeadStart: UInt64 { 100 }
+  private static var headStart: UInt64 { 100 }
   /// What lasted as long was of use, whether it brought anything or not.
   private static var steadyTime: UInt64 { 1000 }
 
   /// Opens the stream of a session that the server has just given. `completion` is called when the server has begun it,
   /// has refused it, or takes too long.
-  func openFirstStream(
+  func openFirst(
     of session: UpstreamSession, _ open: UpstreamSession.Open, _ completion: @escaping () -> Void
   ) {
     let opens = open.http != nil && !session.isFollowed && session.cluster.streams != .none
@@ -66,7 +90,7 @@ extension Conversations {
     // Whoever ended the session meanwhile did not know of it.
     guard session.isCurrent(open) else { return streams.close(streamOf: open) }
     let isSlow = session.cluster.streams == .slow
-    context.timers.after(milliseconds: isSlow ? Self.streamHeadStart : Self.streamHeadTime) {
+    context.timers.after(milliseconds: isSlow ? Self.headStart : Self.headTime) {
       guard !opening.isComplete else { return }
       session.cluster.note(.slow)
       opening.complete()
@@ -77,7 +101,7 @@ extension Conversations {
   private func settle(_ session: UpstreamSession, _ open: UpstreamSession.Open) {
     for waiter in session.heard(open) {
       if waiter.worker == context.index {
-        resume(waiter, failure: nil)
+        delegate.resume(waiter, failure: nil)
       } else {
         requests.links.mail.send(.resume(waiter, failure: nil), to: waiter.worker)
       }
@@ -98,7 +122,7 @@ extension Conversations {
       session.cluster.noteRefusal(status)
     case .sessionLost:
       // What was settled in it is settled again in a new one.
-      if session.lost(open), requests.delegate.isHeard(session) { reopen(session) }
+      if session.lost(open), requests.delegate.isHeard(session) { delegate.reopen(session) }
     case .again(let delay):
       context.timers.after(milliseconds: delay) { [unowned self] in
         guard requests.delegate.isHeard(session) else { return session.rested(open) }

@@ -10,7 +10,7 @@ extension UpstreamMessages {
     _ cluster: Cluster, _ profile: Cluster.Profile, _ session: UpstreamSession?, _ method: Method,
     members: [UInt8], timeout: UInt64?, _ call: LocalCall
   ) -> RequestID? {
-    guard let request = conversations.make(call, cluster, method, timeout: timeout) else {
+    guard let request = requests.make(call, cluster, method, timeout: timeout) else {
       call.complete(.failed("the gateway has too many calls in flight"))
       return nil
     }

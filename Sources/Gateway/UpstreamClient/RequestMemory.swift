@@ -5,19 +5,24 @@ import Wire
 /// What is kept of a request: its message, as long as it waits or may have to go out once more, and the answer, as far as it
 /// can't go through. An upstream may take its time with it, so it counts among what is kept for the client, or for the
 /// upstream if the request is the gateway's own.
-extension Requests {
+final class RequestMemory {
+  private let context: WorkerContext
+  private unowned(unsafe) var listener: (any UpstreamDelegate)?
+  private var delegate: any UpstreamDelegate { unsafe listener! }
+
+  init(_ context: WorkerContext) { self.context = context }
+
+  /// Before anything is kept.
+  func connect(to delegate: any UpstreamDelegate) { unsafe listener = delegate }
+
   // MARK: Before it goes out
 
-  /// Keeps a request's message until `unpark` or its end. False, and the request has failed, where as much is kept for its
-  /// client as one may have.
-  func park(_ request: UpstreamRequest, _ message: RawSpan) -> Bool {
+  /// Keeps a request's message until `unpark` or its end. Why not, where as much is kept for its client as one may have.
+  func park(_ request: UpstreamRequest, _ message: RawSpan) -> GatewayError? {
     let party = party(of: request)
-    if let party, let error = context.memory.take(message.byteCount, for: party, on: context.index) {
-      fail(request, error)
-      return false
-    }
+    if let party, let error = context.memory.take(message.byteCount, for: party, on: context.index) { return error }
     request.parked = ParkedMessage(bytes: message.array, party: party)
-    return true
+    return nil
   }
 
   /// Takes the message of a request out again; nil if none waits.
@@ -73,14 +78,11 @@ extension Requests {
     reader.cover = ResponseReader.Cover()
   }
 
-  /// Memory is short: requests that are under way go out once, and nothing is kept for the next ones.
-  func giveUpMessages() {
-    dropStock()
-    for id in ids(where: { $0.reader?.cover.party != nil }) {
-      guard let request = find(id), let reader = request.reader else { continue }
-      reader.forgetRequest()
-      uncover(reader)
-      if reader.isUncovered { _ = cover(reader, of: request) }
-    }
+  /// Memory is short: a request that is under way goes out once, and what else its reader keeps counts anew.
+  func giveUpMessage(of request: UpstreamRequest) {
+    guard let reader = request.reader, reader.cover.party != nil else { return }
+    reader.forgetRequest()
+    uncover(reader)
+    if reader.isUncovered { _ = cover(reader, of: request) }
   }
 }

@@ -11,6 +11,7 @@ final class Requests {
   let head: Scratch
   private let body: Scratch
   let links: Links
+  let memory: RequestMemory
   /// Whom requests of clients are for.
   private unowned(unsafe) var listener: (any UpstreamDelegate)?
   var delegate: any UpstreamDelegate { unsafe listener! }
@@ -36,6 +37,7 @@ final class Requests {
     head = context.head
     body = context.body
     self.links = links
+    memory = RequestMemory(context)
     self.demonstration = demonstration
     table = RequestTable(worker: context.index)
   }
@@ -43,6 +45,7 @@ final class Requests {
   /// Before anything is asked. `armSweep` makes sure that `sweep` is called soon.
   func connect(to delegate: any UpstreamDelegate, armSweep: @escaping () -> Void) {
     unsafe listener = delegate
+    memory.connect(to: delegate)
     self.armSweep = armSweep
   }
 
@@ -85,11 +88,51 @@ final class Requests {
     return request
   }
 
+  /// A request whose answer the gateway itself awaits.
+  /// - Parameter timeout: nil for a listen, which has no end of its own.
+  func make(_ call: LocalCall, _ cluster: Cluster, _ method: Method, timeout: UInt64?) -> UpstreamRequest? {
+    guard let request = make(.gateway(call), cluster, as: .none) else { return nil }
+    request.method = method
+    request.deadline = timeout.map { loop.now + $0 } ?? .max
+    return request
+  }
+
   private func stake(in cluster: Cluster) -> UpstreamStake {
     if let known = stakes[cluster.stakeKey] { return known }
     let made = UpstreamStake()
     stakes[cluster.stakeKey] = made
     return made
+  }
+
+  // MARK: Through a conversation
+
+  /// Sends a message through an open conversation.
+  func carry(_ request: UpstreamRequest, _ message: RawSpan, _ open: UpstreamSession.Open, _ cluster: Cluster) {
+    request.opened = open
+    if let link = open.link {
+      if case .nobody = request.owner {
+        links.send(message, over: link)
+        return end(request)
+      }
+      let caller = request.isClients ? delegate.caller(of: request) : .gateway
+      request.carrier = .link(link)
+      request.state.sent()
+      return links.send(message, over: link, for: request.id, of: caller)
+    }
+    if open.http != nil {
+      let reader = request.reader ?? takeReader()
+      request.reader = reader
+      memory.keep(message, of: request, in: reader)
+    }
+    writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
+    post(request, message, cluster)
+  }
+
+  /// Keeps a request's message until it goes out. False, and the request has failed, where that can't be.
+  func park(_ request: UpstreamRequest, _ message: RawSpan) -> Bool {
+    guard let error = memory.park(request, message) else { return true }
+    fail(request, error)
+    return false
   }
 
   // MARK: Over HTTP
@@ -220,7 +263,7 @@ final class Requests {
       case .none: break
       }
     }
-    if request.parked != nil { _ = unpark(request) }
+    if request.parked != nil { _ = memory.unpark(request) }
     table.release(request)
   }
 
@@ -315,10 +358,16 @@ final class Requests {
   func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
 
   func giveBack(_ reader: ResponseReader) {
-    uncover(reader)
+    memory.uncover(reader)
     reader.reset()
     if readers.count < 256 { readers.append(reader) }
   }
 
-  func dropStock() { readers = [] }
+  /// Memory is short: requests that are under way go out once, and nothing is kept for the next ones.
+  func giveUpMessages() {
+    readers = []
+    for id in table.ids(where: { $0.reader?.cover.party != nil }) {
+      if let request = table.find(id) { memory.giveUpMessage(of: request) }
+    }
+  }
 }

@@ -49,7 +49,7 @@ final class ResponseReader {
 
   /// So many bytes of a call are kept without being counted for anybody.
   static let uncounted = 4 << 10
-  /// What counts of that which it keeps, and for whom; set by `Worker.cover` and `uncover` alone.
+  /// What counts of that which it keeps, and for whom; set by `RequestMemory` alone.
   var cover = Cover()
 
   struct Cover {

@@ -8,12 +8,16 @@ final class UpstreamMessages {
   let context: WorkerContext
   private let scanner: EnvelopeScanner
   let requests: Requests
+  private let memory: RequestMemory
+  private let streams: EventStreams
   let conversations: Conversations
 
   init(_ requests: Requests, _ conversations: Conversations) {
     context = requests.context
     scanner = context.answerScanner
     self.requests = requests
+    memory = requests.memory
+    streams = conversations.streams
     self.conversations = conversations
   }
 
@@ -99,9 +103,9 @@ final class UpstreamMessages {
       request.state.again(after: GatewayError.sessionEnded(cluster).retry)
     else { return false }
     _ = session.lost(open)
-    conversations.streams.close(streamOf: open)
+    streams.close(streamOf: open)
     // The answer that has come is read to its end without this request.
-    requests.uncover(reader)
+    memory.uncover(reader)
     request.reader = nil
     conversations.send(request, message.rawBytes, cluster, profile)
     return true

@@ -3,8 +3,16 @@ import Reactor
 import Wire
 
 /// What clients have settled in conversations with upstreams besides their calls: log levels and subscriptions. A
-/// conversation that is opened anew gets them again (PROTOCOL 20.4).
-extension Conversations {
+/// conversation that is opened anew gets them again: its server knows nothing of the one before.
+final class UpstreamMirror {
+  private let requests: Requests
+  private let streams: NotificationStreams
+
+  init(_ requests: Requests, _ streams: NotificationStreams) {
+    self.requests = requests
+    self.streams = streams
+  }
+
   /// How long an answer to one of these is waited for.
   private static var patience: UInt64 { 5000 }
 
@@ -15,7 +23,7 @@ extension Conversations {
     let countdown = Countdown(completion)
     for (session, open) in told where session.cluster.profile?.offer.capabilities.contains(.logging) == true {
       setLogLevel(session, open, countdown)
-      hear(session, open)
+      streams.hear(session, open)
     }
     countdown.done()
   }
@@ -42,10 +50,8 @@ extension Conversations {
 
   // MARK: Subscriptions
 
-  /// What clients have subscribed to elsewhere this conversation is to bring from now on.
-  func bringSubscriptions(_ session: UpstreamSession, _ uris: [[UInt8]]) {
-    // What is opened gets all of them.
-    guard let open = session.current else { return reopen(session) }
+  /// Somebody has subscribed to these elsewhere: this conversation is to bring them from now on.
+  func subscribe(_ session: UpstreamSession, _ open: UpstreamSession.Open, to uris: [[UInt8]]) {
     for uri in uris { subscribe(session, open, .resourcesSubscribe, uri, Countdown {}) }
   }
 
@@ -67,7 +73,7 @@ extension Conversations {
   // MARK: All of it
 
   /// Settles in a conversation that was just opened what its clients have settled before.
-  func restore(_ session: UpstreamSession, _ established: Established, _ completion: @escaping () -> Void) {
+  func restore(_ session: UpstreamSession, _ established: Opening.Established, _ completion: @escaping () -> Void) {
     let countdown = Countdown(completion)
     if established.offer?.capabilities.contains(.logging) == true { setLogLevel(session, established.open, countdown) }
     for uri in session.subscriptions { subscribe(session, established.open, .resourcesSubscribe, uri, countdown) }
@@ -80,10 +86,10 @@ extension Conversations {
   ) {
     countdown.add()
     let call = LocalCall { _ in countdown.done() }
-    guard let request = make(call, session.cluster, method, timeout: Self.patience) else { return countdown.done() }
+    guard let request = requests.make(call, session.cluster, method, timeout: Self.patience) else { return countdown.done() }
     var message = ByteBuffer(capacity: params.byteCount + 96)
     message.append(request: method, id: request.id.rawValue, params: params)
-    carry(request, message.bytes, open, session.cluster)
+    requests.carry(request, message.bytes, open, session.cluster)
   }
 }
 
