@@ -1,21 +1,5 @@
 import CReactor
 
-/// Where a client connection goes.
-package struct Endpoint: Sendable {
-  package var host: String
-  package var port: UInt16
-  package var tls: TLSContext?
-  /// Resolving, connecting and TLS together.
-  package var connectTimeout: UInt32
-
-  package init(host: String, port: UInt16, tls: TLSContext? = nil, connectTimeout: UInt32) {
-    self.host = host
-    self.port = port
-    self.tls = tls
-    self.connectTimeout = connectTimeout
-  }
-}
-
 extension EventLoop {
   /// Starts to connect; a request may be sent at once and waits inside. Failure comes by `upstreamClosed`, later.
   /// nil if this loop holds as many connections as it may.
