@@ -56,7 +56,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
     options.writeHighWater = 1
     options.writeLowWater = 1
     loop = try EventLoop(options)
-    unsafe loop.handler = self
+    loop.hand(to: self)
   }
 
   /// Reads messages until the input ends or the client no longer reads, waits for the answers that are due, and ends the

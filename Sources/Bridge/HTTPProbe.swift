@@ -10,7 +10,7 @@ package final class HTTPProbe: HTTPClientHandler {
 
   private init() throws(ReactorError) {
     loop = try EventLoop(EventLoop.Options())
-    unsafe loop.handler = self
+    loop.hand(to: self)
   }
 
   /// - Parameters:

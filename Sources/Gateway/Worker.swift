@@ -97,7 +97,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
     delivery = Delivery(context, gateway.deliveryMail)
-    unsafe loop.handler = self
+    loop.hand(to: self)
     delivery.begin(for: self)
     place.enter(self)
     gateway.currentSettings.mail.open(index, for: self)

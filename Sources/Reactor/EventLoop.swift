@@ -36,8 +36,7 @@ package final class EventLoop {
   }
 
   let raw: OpaquePointer
-  /// Set once, before the loop runs; the owner keeps it alive as long as the loop.
-  package unowned(unsafe) var handler: (any LoopHandler)!
+  private var target: Unmanaged<Target>?
   package let handle: LoopHandle
   package let executor: LoopExecutor
   package let children: Children
@@ -67,6 +66,25 @@ package final class EventLoop {
 
   deinit {
     unsafe cr_loop_destroy(raw)
+    unsafe target?.release()
+  }
+
+  /// Has a handler hear what happens: once, before the loop runs. Whoever owns the loop keeps it alive as long as that.
+  package func hand(to handler: any LoopHandler) {
+    precondition(unsafe target == nil)
+    unsafe target = .passRetained(Target(handler))
+  }
+
+  /// Holds the handler without being counted for it. A constant, so that calls through it count no reference either.
+  private final class Target {
+    let handler: any LoopHandler
+
+    init(_ handler: any LoopHandler) {
+      self.handler = handler
+      unsafe Unmanaged.passUnretained(handler as AnyObject).release()
+    }
+
+    deinit { _ = unsafe Unmanaged.passUnretained(handler as AnyObject).retain() }
   }
 
   /// Takes over the bounds among the options: connections, water marks, heads of answers, memory.
@@ -148,77 +166,77 @@ package final class EventLoop {
   private nonisolated static var handlers: cr_handlers {
     var table = cr_handlers()
     unsafe table.request = { context, connection, head, body in
-      unsafe EventLoop.with(context) { loop in
-        unsafe loop.handler.request(ConnectionID(rawValue: connection), RequestHead(head!), body.rawSpan)
+      unsafe EventLoop.handling(context) { handler in
+        unsafe handler.request(ConnectionID(rawValue: connection), RequestHead(head!), body.rawSpan)
       }
     }
     unsafe table.peer_ended = { context, connection, tag in
-      unsafe EventLoop.with(context) { unsafe $0.handler.peerEnded(ConnectionID(rawValue: connection), tag: tag) }
+      unsafe EventLoop.handling(context) { $0.peerEnded(ConnectionID(rawValue: connection), tag: tag) }
     }
     unsafe table.closed = { context, connection, tag, error in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.closed(ConnectionID(rawValue: connection), tag: tag, ReactorError(error))
+      unsafe EventLoop.handling(context) {
+        $0.closed(ConnectionID(rawValue: connection), tag: tag, ReactorError(error))
       }
     }
     unsafe table.drained = { context, connection, tag in
-      unsafe EventLoop.with(context) { unsafe $0.handler.drained(ConnectionID(rawValue: connection), tag: tag) }
+      unsafe EventLoop.handling(context) { $0.drained(ConnectionID(rawValue: connection), tag: tag) }
     }
     unsafe table.response = { context, connection, tag, head in
-      unsafe EventLoop.with(context) { loop in
-        unsafe loop.handler.response(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
+      unsafe EventLoop.handling(context) { handler in
+        unsafe handler.response(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
       }
     }
     unsafe table.response_body = { context, connection, tag, piece, last, reusable in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.responseBody(
+      unsafe EventLoop.handling(context) {
+        unsafe $0.responseBody(
           ConnectionID(rawValue: connection), tag: tag, piece.rawSpan, last: last, reusable: reusable)
       }
     }
     unsafe table.upstream_closed = { context, connection, tag, error, sent in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.upstreamClosed(
+      unsafe EventLoop.handling(context) {
+        $0.upstreamClosed(
           ConnectionID(rawValue: connection), tag: tag, ReactorError(error), sent: sent)
       }
     }
     unsafe table.websocket_message = { context, connection, tag, message, binary in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.websocketMessage(
+      unsafe EventLoop.handling(context) {
+        unsafe $0.websocketMessage(
           ConnectionID(rawValue: connection), tag: tag, message.rawSpan, binary: binary)
       }
     }
     unsafe table.websocket_opened = { context, connection, tag, head in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.websocketOpened(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
+      unsafe EventLoop.handling(context) {
+        unsafe $0.websocketOpened(ConnectionID(rawValue: connection), tag: tag, ResponseHead(head!))
       }
     }
     unsafe table.child_line = { context, child, tag, line in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.childLine(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
+      unsafe EventLoop.handling(context) {
+        unsafe $0.childLine(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
       }
     }
     unsafe table.child_overlong = { context, child, tag, part, ended in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.childOverlong(ConnectionID(rawValue: child), tag: tag, part.rawSpan, ended: ended)
+      unsafe EventLoop.handling(context) {
+        unsafe $0.childOverlong(ConnectionID(rawValue: child), tag: tag, part.rawSpan, ended: ended)
       }
     }
     unsafe table.child_log = { context, child, tag, line in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.childLog(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
+      unsafe EventLoop.handling(context) {
+        unsafe $0.childLog(ConnectionID(rawValue: child), tag: tag, line.rawSpan)
       }
     }
     unsafe table.child_dropped = { context, child, tag, loss in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.childDropped(ConnectionID(rawValue: child), tag: tag, ChatterLoss(loss))
+      unsafe EventLoop.handling(context) {
+        $0.childDropped(ConnectionID(rawValue: child), tag: tag, ChatterLoss(loss))
       }
     }
     unsafe table.child_exited = { context, child, tag, error, status, signal in
-      unsafe EventLoop.with(context) {
-        unsafe $0.handler.childExited(
+      unsafe EventLoop.handling(context) {
+        $0.childExited(
           ConnectionID(rawValue: child), tag: tag, ReactorError(error), status: status, signal: signal)
       }
     }
     unsafe table.timer = { context, token in
-      unsafe EventLoop.with(context) { unsafe $0.handler.timer(token) }
+      unsafe EventLoop.handling(context) { $0.timer(token) }
     }
     unsafe table.mail = { context, mail in
       unsafe EventLoop.with(context) { unsafe LoopHandle.open(mail!, on: $0.executor) }
@@ -229,5 +247,10 @@ package final class EventLoop {
   @inline(__always)
   private nonisolated static func with(_ context: UnsafeMutableRawPointer?, _ body: (EventLoop) -> Void) {
     unsafe Unmanaged<EventLoop>.fromOpaque(context!)._withUnsafeGuaranteedRef { body($0) }
+  }
+
+  @inline(__always)
+  private nonisolated static func handling(_ context: UnsafeMutableRawPointer?, _ body: (any LoopHandler) -> Void) {
+    unsafe with(context) { loop in unsafe loop.target!._withUnsafeGuaranteedRef { body($0.handler) } }
   }
 }

@@ -17,7 +17,8 @@ extension EventLoop {
   package func send(
     _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
-    withPieces(first, second, third) { pieces, count in
+    let raw = unsafe raw
+    return withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(cr_http_send(raw, connection.rawValue, pieces, count, false))
     }
   }

@@ -27,8 +27,9 @@ extension EventLoop {
     _ connection: ConnectionID, _ head: borrowing ReplyHead, _ first: RawSpan, _ second: RawSpan = RawSpan(),
     _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
-    withPieces(first, second, third) { pieces, count in
-      unsafe withReply(head) { reply in
+    let raw = unsafe raw
+    return withPieces(first, second, third) { pieces, count in
+      unsafe Self.withReply(head) { reply in
         unsafe reply.pointee.body = pieces
         unsafe reply.pointee.body_count = count
         return unsafe WriteOutcome(cr_http_reply(raw, connection.rawValue, reply))
@@ -39,7 +40,7 @@ extension EventLoop {
   /// Opens an answer of unknown length.
   @discardableResult
   package func beginStream(_ connection: ConnectionID, _ head: borrowing ReplyHead) -> WriteOutcome {
-    unsafe withReply(head) { unsafe WriteOutcome(cr_http_stream_begin(raw, connection.rawValue, $0)) }
+    unsafe Self.withReply(head) { unsafe WriteOutcome(cr_http_stream_begin(raw, connection.rawValue, $0)) }
   }
 
   /// One chunk of it, in up to three pieces; gathered with what else this turn writes on the connection, or at once, for
@@ -49,7 +50,8 @@ extension EventLoop {
     _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan(),
     atOnce: Bool = false
   ) -> WriteOutcome {
-    withPieces(first, second, third) { pieces, count in
+    let raw = unsafe raw
+    return withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(
         cr_http_stream_write(raw, connection.rawValue, pieces, count, atOnce ? CR_AT_ONCE : CR_GATHERED))
     }
@@ -102,7 +104,7 @@ extension EventLoop {
     }
   }
 
-  private func withReply<Result>(
+  private static func withReply<Result>(
     _ head: borrowing ReplyHead, _ body: (UnsafeMutablePointer<cr_reply>) -> Result
   ) -> Result {
     var reply = unsafe cr_reply()

@@ -122,6 +122,8 @@ package struct ByteBuffer: ~Copyable {
 
   package mutating func append(_ bytes: [UInt8]) { unsafe append(bytes.span.bytes) }
 
+  /// Literals are static strings, which count no reference.
+  @_disfavoredOverload
   package mutating func append(_ text: String) {
     var text = text
     text.withUTF8 { utf8 in

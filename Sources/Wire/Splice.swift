@@ -141,13 +141,17 @@ package struct Splice: ~Copyable {
   /// Appends the edited message. With `flatten` every CR and LF of it becomes a space. False, and nothing appended,
   /// when the edits contradict each other or lie outside the message.
   package mutating func write(_ message: RawSpan, into output: inout ByteBuffer, flatten: Bool = false) -> Bool {
-    for operation in operations where operation.place.end > message.byteCount { return false }
-    for member in members where member.value.end > message.byteCount || member.key.offset == 0 { return false }
+    for index in operations.indices where operations[index].place.end > message.byteCount { return false }
+    for index in members.indices {
+      guard members[index].value.end <= message.byteCount, members[index].key.offset != 0 else { return false }
+    }
     makeRoom()
     return unsafe message.withC { message in
       unsafe text.bytes.withC { text in
         var list = unsafe cwire_edits_make(edits.baseAddress, edits.count)
-        for operation in operations {
+        // By index: an iterator would count a reference to the array.
+        for index in operations.indices {
+          let operation = operations[index]
           let place = unsafe cwire_span(base: message.base + operation.place.offset, length: operation.place.length)
           let inserted =
             unsafe operation.text.isEmpty

@@ -28,8 +28,8 @@ extension Worker {
     plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
   ) {
     call.server = cluster.number
-    guard let profile = readyProfile(of: cluster, for: call) else { return }
-    let revision = profile.revision(for: call.clientRevision)
+    guard let speech = speech(of: cluster, for: call) else { return }
+    let revision = speech.revision(for: call.clientRevision)
     call.serverRevision = revision
     call.marksResources = call.looksAtAll && routes.catalogue.upstreams[place].marksResources
     let tool: Int? = if case .tools = kind { entry } else { nil }
@@ -56,17 +56,17 @@ extension Worker {
       meta: gateway.requestMeta(level), splice: &context.splice)
     bodyScratch.clear()
     guard
-      context.splice.write(envelope.message, into: &bodyScratch.buffer, flatten: profile.transport == .stdio)
+      context.splice.write(envelope.message, into: &bodyScratch.buffer, flatten: speech.transport == .stdio)
     else {
       return fail(call, .internalError("the request could not be rewritten"))
     }
-    guard case .modern = revision.era else { return send(call, request, bodyBytes, cluster, profile) }
+    guard case .modern = revision.era else { return send(call, request, bodyBytes, cluster, speech) }
     let reader = requests.takeReader()
     request.reader = reader
     requests.memory.keep(envelope.message, of: request, in: reader)
-    guard case .streamableHTTP = profile.transport else { return send(call, request, bodyBytes, cluster, profile) }
+    guard case .streamableHTTP = speech.transport else { return send(call, request, bodyBytes, cluster, speech) }
     headScratch.buffer.clear()
-    headScratch.buffer.append(cluster.requestHead)
+    cluster.appendRequestHead(to: &headScratch.buffer)
     if !clientParameters.isEmpty { call.mirrored = clientParameters }
     let parameters = tool.map { routes.parameters(ofTool: $0) } ?? []
     headScratch.buffer.append(
@@ -96,10 +96,11 @@ extension Worker {
     return request
   }
 
-  /// The profile of an upstream that may be called now; else the call is answered with what is wrong.
-  private func readyProfile(of cluster: Cluster, for call: Call) -> Cluster.Profile? {
+  /// How an upstream is spoken to that may be called now; else the call is answered with what is wrong.
+  private func speech(of cluster: Cluster, for call: Call) -> Cluster.Speech? {
+    if let speech = cluster.speech { return speech }
     switch cluster.health {
-    case .ready(let profile): return profile
+    case .ready(let profile): return profile.speech
     case .unknown:
       fail(call, .unavailable(cluster, "has not answered yet", retryAfter: 1000))
     case .down(let reason, let retryAt, _):
@@ -110,16 +111,16 @@ extension Worker {
 
   /// Sends a finished message through the conversation that the isolation asks for.
   private func send(
-    _ call: Call, _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile
+    _ call: Call, _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ speech: Cluster.Speech
   ) {
     let session = call.session
-    if case .embedded = profile.transport {
+    if case .embedded = speech.transport {
       return upstream.messages.sendEmbedded(request, message, abilities: session?.abilities ?? [])
     }
     let conversation = conversation(for: call, cluster)
     request.session = conversation
     upstream.conversations.send(
-      request, message, cluster, profile, of: conversation.owner == nil ? session?.id : nil)
+      request, message, cluster, speech, in: conversation, of: conversation.owner == nil ? session?.id : nil)
   }
 
   /// The conversation with an upstream that a call belongs to.

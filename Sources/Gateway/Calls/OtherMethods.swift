@@ -47,10 +47,10 @@ extension Worker {
       let conversation = conversation(with: cluster, for: session, party.principal)
       request.session = conversation
       return upstream.conversations.send(
-        request, bodyBytes, cluster, profile, of: conversation.owner == nil ? session?.id : nil)
+        request, bodyBytes, cluster, profile.speech, of: conversation.owner == nil ? session?.id : nil)
     }
     headScratch.buffer.clear()
-    headScratch.buffer.append(cluster.requestHead)
+    cluster.appendRequestHead(to: &headScratch.buffer)
     headScratch.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: nil, arguments: nil,
       parameters: [MirroredParameter]().span, client: clientParameters)

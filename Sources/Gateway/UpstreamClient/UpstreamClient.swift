@@ -121,10 +121,10 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     guard let request = find(id, on: link), let cluster = request.cluster else { return }
     request.carrier = .none
     let error = failure.error(cluster, limit: context.settings.resultLimit)
-    if case .forgotten(_, let message?) = failure, request.method != .initialize, let profile = cluster.profile,
+    if case .forgotten(_, let message?) = failure, request.method != .initialize, let speech = cluster.profile?.speech,
       request.state.again(after: error.retry)
     {
-      return client.conversations.send(request, message.rawBytes, cluster, profile)
+      return client.conversations.send(request, message.rawBytes, cluster, speech)
     }
     client.requests.fail(request, error)
   }

@@ -1,3 +1,4 @@
+import Reactor
 import Wire
 
 /// Names an entry of a loop's table, `Name` being the kind of entry: its loop, its slot and the slot's generation, in 52 bits, so that it can stand in JSON
@@ -168,5 +169,14 @@ struct SlotTable<Name, Entry> {
         if let entry = entries[slot], !body(slot, entry) { return }
       }
     }
+  }
+}
+
+extension SlotTable where Entry: AnyObject {
+  /// The same without counting a reference: an object stays in its slot as long as the table is there, whoever has it by
+  /// then. nil once what had that name is gone.
+  func lend(_ id: SlotID<Name>) -> Lent<Entry>? {
+    guard contains(id), let entry = entries[id.slot] else { return nil }
+    return Lent(entry)
   }
 }

@@ -8,7 +8,7 @@ import Wire
 /// changes gets another cluster; calls in flight go on with the one that they began with.
 final class Cluster: Sendable {
   /// How messages travel to it.
-  enum Transport: Sendable, Equatable {
+  enum Transport: UInt8, Sendable {
     case streamableHTTP
     /// HTTP+SSE of 2024-11-05: one stream down, POSTs up.
     case eventStream
@@ -19,7 +19,7 @@ final class Cluster: Sendable {
     case embedded
   }
 
-  /// What a probe found out. An object, since every call looks at it and a copy would count references of all it holds.
+  /// What a probe found out. An object, since a copy would count references of all it holds.
   final class Profile: Sendable {
     let transport: Transport
     let revision: Revision
@@ -31,8 +31,33 @@ final class Cluster: Sendable {
       self.offer = offer
     }
 
+    var speech: Speech { Speech(transport: transport, revision: revision) }
+  }
+
+  /// How it is spoken to: what every call has to know of a server that is ready, in one word, so that it looks at nothing
+  /// that is locked or counted.
+  struct Speech: Sendable {
+    let transport: Transport
+    let revision: Revision
+
+    init(transport: Transport, revision: Revision) {
+      self.transport = transport
+      self.revision = revision
+    }
+
     /// The revision in which a client's call goes to it: the demonstration server speaks each client's own.
-    func revision(for client: Revision) -> Revision { transport == .embedded ? client : revision }
+    func revision(for client: Revision) -> Revision {
+      if case .embedded = transport { client } else { revision }
+    }
+
+    fileprivate var word: UInt32 { 1 << 16 | UInt32(transport.rawValue) << 8 | UInt32(revision.rawValue) }
+
+    fileprivate init?(word: UInt32) {
+      guard word != 0, let transport = Transport(rawValue: UInt8(truncatingIfNeeded: word >> 8)),
+        let revision = Revision(rawValue: UInt8(truncatingIfNeeded: word))
+      else { return nil }
+      self.init(transport: transport, revision: revision)
+    }
   }
 
   enum Health: Sendable {
@@ -72,6 +97,9 @@ final class Cluster: Sendable {
     guard hasMoved.load(ordering: .relaxed) else { return configuredHead }
     return place.withLock { $0?.requestHead } ?? configuredHead
   }
+  func appendRequestHead(to buffer: inout ByteBuffer) {
+    if hasMoved.load(ordering: .relaxed) { buffer.append(requestHead) } else { buffer.append(configuredHead) }
+  }
   private let configuredHead: [UInt8]
   let endpoint: Endpoint?
   /// The path and query of the first endpoint's URL.
@@ -80,6 +108,8 @@ final class Cluster: Sendable {
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
+  /// How it is spoken to while it is ready, else 0.
+  private let speechWord = Atomic<UInt32>(0)
   /// Where redirects have led.
   private struct Place {
     var target: String
@@ -194,7 +224,10 @@ final class Cluster: Sendable {
 
   var profile: Profile? { health.profile }
 
-  var isReady: Bool { if case .ready = health { true } else { false } }
+  var isReady: Bool { speech != nil }
+
+  /// How it is spoken to; nil while it is not ready.
+  var speech: Speech? { Speech(word: speechWord.load(ordering: .acquiring)) }
 
   /// A probe has ended, well or not.
   var hasAnswered: Bool {
@@ -202,7 +235,11 @@ final class Cluster: Sendable {
   }
 
   func update(_ health: Health) {
-    state.withLock { $0 = health }
+    state.withLock { state in
+      state = health
+      let word = if case .ready(let profile) = health { profile.speech.word } else { 0 as UInt32 }
+      speechWord.store(word, ordering: .releasing)
+    }
   }
 
   /// No new call comes to it, and its connections are not kept.

@@ -35,15 +35,23 @@ final class Conversations: NotificationStreamsDelegate {
   /// Sends a finished message through the conversation that its request belongs to, opening that first if need be.
   /// - Parameter caller: the client session whose call it is, where several share the conversation.
   func send(
-    _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ profile: Cluster.Profile,
+    _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ speech: Cluster.Speech,
     of caller: SessionID? = nil
   ) {
     guard let session = request.session else { return requests.fail(request, .internalError("no conversation")) }
+    send(request, message, cluster, speech, in: session, of: caller)
+  }
+
+  /// The same in that conversation, which is the request's.
+  func send(
+    _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ speech: Cluster.Speech,
+    in session: UpstreamSession, of caller: SessionID?
+  ) {
     let waiter = request.id
     let speaksTooHigh = request.logLevel.map { session.lowerLogLevel(to: $0) } ?? false
     switch session.access(waiter, of: caller) {
     case .open(let open):
-      if speaksTooHigh, profile.revision.era == .legacy {
+      if speaksTooHigh, speech.revision.era == .legacy {
         let id = request.id
         guard requests.park(request, message) else { return }
         return mirror.settleLogLevel(session, open) { [unowned self] in resume(id, failure: nil) }
@@ -59,7 +67,7 @@ final class Conversations: NotificationStreamsDelegate {
     case .yours:
       _ = requests.park(request, message)
       // Others may wait for it by now.
-      open(session, profile)
+      open(session, speech)
     case .closed:
       requests.fail(request, GatewayError(.sessionUnknown))
     }
@@ -71,14 +79,14 @@ final class Conversations: NotificationStreamsDelegate {
       return
     }
     if let failure { return requests.fail(request, .unavailable(cluster, failure, retryAfter: 1000)) }
-    guard let profile = cluster.profile else {
+    guard let speech = cluster.profile?.speech else {
       // The gateway's own questions come before it has said what the upstream is.
       if request.isGatewaysOwn, let open = request.session?.current {
         return requests.carry(request, message.rawBytes, open, cluster)
       }
       return requests.fail(request, .unavailable(cluster, "went away", retryAfter: 1000))
     }
-    send(request, message.rawBytes, cluster, profile)
+    send(request, message.rawBytes, cluster, speech)
   }
 
   /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
@@ -94,9 +102,9 @@ final class Conversations: NotificationStreamsDelegate {
   // MARK: Opening
 
   /// Opens a conversation for the calls that wait on it.
-  func open(_ session: UpstreamSession, _ profile: Cluster.Profile) {
+  func open(_ session: UpstreamSession, _ speech: Cluster.Speech) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
-    establish(session, profile.transport, profile.revision.era) { result in
+    establish(session, speech.transport, speech.revision.era) { result in
       let waiters: [RequestID]
       var failure: String?
       switch result {
@@ -118,10 +126,10 @@ final class Conversations: NotificationStreamsDelegate {
 
   /// Opens a lost conversation anew for what is said outside of calls.
   func reopen(_ session: UpstreamSession) {
-    guard let profile = session.cluster.profile,
+    guard let speech = session.cluster.profile?.speech,
       case .yours = session.access(RequestID.none)
     else { return }
-    open(session, profile)
+    open(session, speech)
   }
 
   /// Opens a conversation on the worker where it belongs. `completion` may run on another thread.

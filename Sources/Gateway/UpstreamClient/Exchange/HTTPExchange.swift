@@ -40,19 +40,31 @@ final class HTTPExchange {
   }
 
   func began(_ id: RequestID, _ connection: ConnectionID, _ head: ResponseHead) {
-    guard let request = requests.find(id), let reader = request.reader else { return loop.abort(connection) }
-    reader.begin(head)
-    request.state.began(asEvents: reader.mode == .events)
+    guard let request = requests.lend(id) else { return loop.abort(connection) }
+    request.with { request in
+      guard let reader = request.reader else { return loop.abort(connection) }
+      reader.begin(head)
+      request.state.began(asEvents: reader.mode == .events)
+    }
   }
 
   func piece(_ id: RequestID, _ connection: ConnectionID, _ piece: RawSpan, last: Bool, reusable: Bool) {
-    guard let request = requests.find(id), let reader = request.reader, let cluster = request.cluster else {
-      return loop.abort(connection)
+    guard let request = requests.lend(id) else { return loop.abort(connection) }
+    request.with { request in
+      guard let reader = request.reader, let hold = request.hold else { return loop.abort(connection) }
+      hold.with { hold in
+        self.piece(piece, of: request, id, reader, hold, connection, last: last, reusable: reusable)
+      }
     }
-    let stake = request.stake
+  }
+
+  private func piece(
+    _ piece: RawSpan, of request: UpstreamRequest, _ id: RequestID, _ reader: ResponseReader, _ hold: ClusterHold,
+    _ connection: ConnectionID, last: Bool, reusable: Bool
+  ) {
     if last { request.carrier = .none }
     if case .message = request.owner {
-      if last { posts.taken(request, reader, cluster) }
+      if last { posts.taken(request, reader, hold.cluster) }
     } else if reader.status < 300, reader.mode == .json {
       jsonPiece(request, reader, connection, piece, last: last)
     } else if reader.status < 300, reader.mode == .events {
@@ -61,26 +73,26 @@ final class HTTPExchange {
       refusalPiece(request, reader, connection, piece, last: last)
     }
     guard last else {
-      if isDone(id, reader) { requests.linger(connection, cluster) }
+      if isDone(id, reader) { requests.linger(connection, hold) }
       return
     }
-    if reader.mode == .events, reader.status < 300, !isDone(id, reader) { eventsEnded(request, reader, cluster) }
-    requests.release(connection, cluster, stake, reusable: reusable)
+    if reader.mode == .events, reader.status < 300, !isDone(id, reader) { eventsEnded(request, reader, hold.cluster) }
+    requests.release(connection, hold, reusable: reusable)
   }
 
   /// True once the answer has been delivered and the request is over, or waits to be sent again.
   private func isDone(_ id: RequestID, _ reader: ResponseReader) -> Bool {
-    requests.find(id)?.reader !== reader
+    requests.lend(id).map { $0.with { $0.reader !== reader } } ?? true
   }
 
   /// The response to a request that came on the GET stream of its session: its own POST has nothing left to say.
   func receive(_ message: RawSpan, _ id: RequestID, beside open: UpstreamSession.Open, _ cluster: Cluster) {
     guard let request = requests.find(id), request.cluster === cluster, request.opened?.isSame(as: open) == true,
-      let reader = request.reader, reader.rewriter == nil
+      let reader = request.reader, reader.rewriter == nil, let hold = request.hold?.kept
     else { return }
     let carrier = request.carrier
     messages.receive(request, message)
-    if case .connection(let connection) = carrier, isDone(id, reader) { requests.linger(connection, cluster) }
+    if case .connection(let connection) = carrier, isDone(id, reader) { requests.linger(connection, hold) }
   }
 
   // MARK: JSON
@@ -352,12 +364,12 @@ final class HTTPExchange {
 
   /// The upstream has ended the session before it took the request: once, it goes out again in a new one. False if it can't.
   private func repeatInNewSession(_ request: UpstreamRequest, _ reader: ResponseReader, _ cluster: Cluster) -> Bool {
-    guard let message = reader.kept, let profile = cluster.profile,
+    guard let message = reader.kept, let speech = cluster.profile?.speech,
       request.state.again(after: GatewayError.sessionEnded(cluster).retry)
     else { return false }
     memory.uncover(reader)
     reader.reset()
-    conversations.send(request, message.rawBytes, cluster, profile)
+    conversations.send(request, message.rawBytes, cluster, speech)
     return true
   }
 

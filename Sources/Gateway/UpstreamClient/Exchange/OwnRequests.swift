@@ -48,7 +48,7 @@ extension UpstreamMessages {
         cluster.isolation == .shared
         ? sessions.shared(cluster) : sessions.session(cluster, .anonymous, abilities: [])
     }
-    conversations.send(request, message.bytes, cluster, profile)
+    conversations.send(request, message.bytes, cluster, profile.speech)
     return id
   }
 }

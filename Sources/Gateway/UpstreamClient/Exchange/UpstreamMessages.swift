@@ -98,7 +98,7 @@ final class UpstreamMessages {
   private func repeatsInNewSession(_ request: UpstreamRequest, _ error: Envelope) -> Bool {
     guard let reader = request.reader, reader.status == 200, reader.mode == .json, let session = request.session,
       let open = request.opened, open.http != nil, let message = reader.kept, let cluster = request.cluster,
-      let profile = cluster.profile,
+      let speech = cluster.profile?.speech,
       LostSession.isTold(status: 200, code: error.errorCode, text: error.errorMessage ?? ""),
       request.state.again(after: GatewayError.sessionEnded(cluster).retry)
     else { return false }
@@ -107,7 +107,7 @@ final class UpstreamMessages {
     // The answer that has come is read to its end without this request.
     memory.uncover(reader)
     request.reader = nil
-    conversations.send(request, message.rawBytes, cluster, profile)
+    conversations.send(request, message.rawBytes, cluster, speech)
     return true
   }
 

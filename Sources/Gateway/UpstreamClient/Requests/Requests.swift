@@ -18,11 +18,14 @@ final class Requests {
   /// What answers where no server is configured.
   var demonstration: DemonstrationServer
   private var table: RequestTable
-  /// What this worker has of each upstream, by the id of the cluster.
+  /// What this worker has of each upstream, by the number of the stake, and of each cluster, by its id.
   private var stakes: [PlainKey: UpstreamStake] = [:]
+  private var holds: [PlainKey: ClusterHold] = [:]
+  /// Those that were left, until nobody can be looking at them any more.
+  private var leftHolds: [ClusterHold] = []
   private var readers: [ResponseReader] = []
   /// Connections whose answer is known and whose end is awaited, with the time to give up.
-  private var lingering: [ConnectionID: (cluster: Cluster, until: UInt64)] = [:]
+  private var lingering: [ConnectionID: (hold: ClusterHold, until: UInt64)] = [:]
   private var armSweep: () -> Void = {}
   /// An upstream does not fare as it is believed to; on any thread.
   let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
@@ -60,6 +63,8 @@ final class Requests {
 
   var count: Int { table.count }
   func find(_ id: RequestID) -> UpstreamRequest? { table.find(id) }
+  /// The same for who looks at it within this turn of the loop.
+  func lend(_ id: RequestID) -> Lent<UpstreamRequest>? { table.lend(id) }
   func contains(_ id: RequestID) -> Bool { table.contains(id) }
   func ids(where matches: (UpstreamRequest) -> Bool) -> [RequestID] { table.ids(where: matches) }
   func contains(where matches: (UpstreamRequest) -> Bool) -> Bool { table.contains(where: matches) }
@@ -71,18 +76,16 @@ final class Requests {
   func make(
     _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: UpstreamRequest.Count
   ) -> UpstreamRequest? {
-    let stake = stake(in: cluster)
-    switch count {
-    case .call where stake.callsInFlight >= context.limits.callsPerUpstream: return nil
-    case .aside where stake.asidesInFlight >= context.limits.callsPerUpstream: return nil
-    default: break
+    let hold = hold(on: cluster)
+    let isFull = hold.with { hold in
+      switch count {
+      case .call: hold.stake.callsInFlight >= context.limits.callsPerUpstream
+      case .aside: hold.stake.asidesInFlight >= context.limits.callsPerUpstream
+      case .none: false
+      }
     }
-    guard let request = table.make(owner, cluster, stake, count) else { return nil }
-    switch count {
-    case .call: stake.callsInFlight += 1
-    case .aside: stake.asidesInFlight += 1
-    case .none: break
-    }
+    guard !isFull, let request = table.make(owner, hold, count) else { return nil }
+    hold.with { $0.stake.count(1, as: count) }
     request.startedAt = loop.now
     if !request.isClients { armSweep() }
     return request
@@ -97,9 +100,16 @@ final class Requests {
     return request
   }
 
+  private func hold(on cluster: Cluster) -> Lent<ClusterHold> {
+    if let known = holds[cluster.key] { return Lent(known) }
+    let made = ClusterHold(cluster, stake(in: cluster))
+    holds[cluster.key] = made
+    return Lent(made)
+  }
+
   private func stake(in cluster: Cluster) -> UpstreamStake {
     if let known = stakes[cluster.stakeKey] { return known }
-    let made = UpstreamStake()
+    let made = UpstreamStake(id: cluster.stakeID)
     stakes[cluster.stakeKey] = made
     return made
   }
@@ -107,9 +117,11 @@ final class Requests {
   // MARK: Through a conversation
 
   /// Sends a message through an open conversation.
-  func carry(_ request: UpstreamRequest, _ message: RawSpan, _ open: UpstreamSession.Open, _ cluster: Cluster) {
-    request.opened = open
+  func carry(
+    _ request: UpstreamRequest, _ message: RawSpan, _ open: consuming UpstreamSession.Open, _ cluster: Cluster
+  ) {
     if let link = open.link {
+      request.opened = open
       if case .nobody = request.owner {
         links.send(message, over: link)
         return end(request)
@@ -120,11 +132,11 @@ final class Requests {
       return links.send(message, over: link, for: request.id, of: caller)
     }
     if open.http != nil {
-      let reader = request.reader ?? takeReader()
-      request.reader = reader
-      memory.keep(message, of: request, in: reader)
+      if request.reader == nil { request.reader = takeReader() }
+      if let reader = request.reader { memory.keep(message, of: request, in: reader) }
     }
-    writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
+    writeHead(of: cluster, open, length: message.byteCount)
+    request.opened = open
     post(request, message, cluster)
   }
 
@@ -138,12 +150,21 @@ final class Requests {
   // MARK: Over HTTP
 
   /// The header lines that every request of an open legacy conversation carries.
-  func appendSession(_ open: UpstreamSession.Open) {
+  func appendSession(_ open: borrowing UpstreamSession.Open) {
     if let id = open.http?.id { head.buffer.append(header: .mcpSessionID, id.rawBytes) }
     if open.revision.hasVersionHeader { head.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
   }
 
-  /// Writes the head of a POST with a body of that length.
+  /// Writes the head of a POST to a cluster with a body of that length.
+  func writeHead(of cluster: Cluster, _ open: borrowing UpstreamSession.Open, length: Int) {
+    head.buffer.clear()
+    cluster.appendRequestHead(to: &head.buffer)
+    appendSession(open)
+    head.buffer.append(contentLength: length)
+    head.buffer.appendHeadEnd()
+  }
+
+  /// The same with what it begins with, and other lines.
   func writeHead(_ start: RawSpan, _ open: UpstreamSession.Open? = nil, lines: RawSpan = RawSpan(), length: Int) {
     head.buffer.clear()
     head.buffer.append(start)
@@ -158,17 +179,15 @@ final class Requests {
     if request.reader == nil { request.reader = takeReader() }
     let tag = TagKind.request.tag(request.id.rawValue)
     request.state.sent()
-    if let stake = request.stake {
-      while let connection = stake.pool.take(now: loop.now) {
-        loop.setTag(connection, tag)
-        if case .stale = loop.send(connection, headBytes, message) {
-          // The upstream has ended it, which was seen before anything was sent.
-          loop.abort(connection)
-          continue
-        }
-        request.carrier = .connection(connection)
-        return
+    while let connection = request.hold?.with({ $0.stake.pool.take(now: loop.now) }) {
+      loop.setTag(connection, tag)
+      if case .stale = loop.send(connection, headBytes, message) {
+        // The upstream has ended it, which was seen before anything was sent.
+        loop.abort(connection)
+        continue
       }
+      request.carrier = .connection(connection)
+      return
     }
     guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
       return fail(request, .overloaded)
@@ -182,7 +201,7 @@ final class Requests {
     if let link = open.link { return links.send(message, over: link) }
     guard let request = make(.nobody, cluster, as: .aside) else { return }
     request.deadline = loop.now + 10_000
-    writeHead(cluster.requestHead.rawBytes, open, length: message.byteCount)
+    writeHead(of: cluster, open, length: message.byteCount)
     post(request, message, cluster)
   }
 
@@ -201,18 +220,18 @@ final class Requests {
   }
 
   /// A connection whose request is over: back to the pool, or closed.
-  func release(_ connection: ConnectionID, _ cluster: Cluster, _ stake: UpstreamStake?, reusable: Bool) {
+  func release(_ connection: ConnectionID, _ hold: ClusterHold, reusable: Bool) {
     // It may have been paused for a slow reader with its last bytes.
     loop.resumeReading(connection)
-    guard reusable, !cluster.isRetired, (stake ?? self.stake(in: cluster)).pool.give(connection, now: loop.now) else {
+    guard reusable, !hold.cluster.isRetired, hold.stake.pool.give(connection, now: loop.now) else {
       return loop.close(connection)
     }
-    loop.setTag(connection, TagKind.idle.tag(UInt64(cluster.stakeID)))
+    loop.setTag(connection, TagKind.idle.tag(UInt64(hold.stake.id)))
   }
 
   /// The answer came, the body has not ended: it should at once.
-  func linger(_ connection: ConnectionID, _ cluster: Cluster) {
-    lingering[connection] = (cluster, loop.now + 1000)
+  func linger(_ connection: ConnectionID, _ hold: ClusterHold) {
+    lingering[connection] = (hold, loop.now + 1000)
     loop.resumeReading(connection)
     loop.setTag(connection, TagKind.lingering.tag())
     armSweep()
@@ -220,7 +239,7 @@ final class Requests {
 
   func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
     guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
-    release(connection, entry.cluster, nil, reusable: reusable)
+    release(connection, entry.hold, reusable: reusable)
   }
 
   func lingeringClosed(_ connection: ConnectionID) { lingering[connection] = nil }
@@ -256,13 +275,7 @@ final class Requests {
     case .embedded: demonstration.cancelled(request.id.rawValue)
     case .none, .connection: break
     }
-    if let stake = request.stake {
-      switch request.count {
-      case .call: stake.callsInFlight -= 1
-      case .aside: stake.asidesInFlight -= 1
-      case .none: break
-      }
-    }
+    request.hold?.with { $0.stake.count(-1, as: request.count) }
     if request.parked != nil { _ = memory.unpark(request) }
     table.release(request)
   }
@@ -331,6 +344,7 @@ final class Requests {
 
   /// Closes what has been idle for long.
   func expireIdle() {
+    leftHolds = []
     for stake in stakes.values {
       for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: loop.now) { loop.abort(connection) }
     }
@@ -342,7 +356,9 @@ final class Requests {
     if let stake = stakes[cluster.stakeKey], !keepsStake {
       for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
     }
-    guard !table.contains(where: { $0.cluster === cluster }) else { return false }
+    let isInUse = table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
+    guard !isInUse else { return false }
+    if let hold = holds.removeValue(forKey: cluster.key) { leftHolds.append(hold) }
     if !keepsStake { stakes[cluster.stakeKey] = nil }
     return true
   }
@@ -357,7 +373,7 @@ final class Requests {
 
   func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
 
-  func giveBack(_ reader: ResponseReader) {
+  func giveBack(_ reader: consuming ResponseReader) {
     memory.uncover(reader)
     reader.reset()
     if readers.count < 256 { readers.append(reader) }

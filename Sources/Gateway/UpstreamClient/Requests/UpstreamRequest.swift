@@ -36,9 +36,8 @@ final class UpstreamRequest {
   var method = Method.other
   /// That of the upstream.
   var revision = Revision.r20251125
-  fileprivate(set) var cluster: Cluster?
-  /// What its worker has of that upstream.
-  fileprivate(set) var stake: UpstreamStake?
+  /// What its worker has of its upstream.
+  fileprivate(set) var hold: Lent<ClusterHold>?
   fileprivate(set) var count = Count.none
   /// The conversation that it belongs to, and as what it was open when the message went out.
   var session: UpstreamSession?
@@ -59,16 +58,17 @@ final class UpstreamRequest {
   /// Its connection is not read until the client has taken what there is.
   var isPaused = false
 
+  var cluster: Cluster? { hold?.with { $0.cluster } }
+
   var isClients: Bool { if case .client = owner { true } else { false } }
 
   /// Nobody but the gateway itself awaits its answer.
   var isGatewaysOwn: Bool { if case .gateway = owner { true } else { false } }
 
-  fileprivate func begin(_ id: RequestID, _ owner: Owner, _ cluster: Cluster, _ stake: UpstreamStake, _ count: Count) {
+  fileprivate func begin(_ id: RequestID, _ owner: Owner, _ hold: Lent<ClusterHold>, _ count: Count) {
     self.id = id
     self.owner = owner
-    self.cluster = cluster
-    self.stake = stake
+    self.hold = hold
     self.count = count
   }
 
@@ -78,8 +78,7 @@ final class UpstreamRequest {
     owner = .nobody
     state = RequestState()
     method = .other
-    cluster = nil
-    stake = nil
+    hold = nil
     count = .none
     if session != nil { session = nil }
     if opened != nil { opened = nil }
@@ -110,14 +109,15 @@ struct RequestTable {
 
   /// nil if there are as many as ids have room for.
   mutating func make(
-    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, _ stake: UpstreamStake, _ count: UpstreamRequest.Count
+    _ owner: UpstreamRequest.Owner, _ hold: Lent<ClusterHold>, _ count: UpstreamRequest.Count
   ) -> UpstreamRequest? {
     guard let (id, request) = table.reuse(or: UpstreamRequest.init) else { return nil }
-    request.begin(id, owner, cluster, stake, count)
+    request.begin(id, owner, hold, count)
     return request
   }
 
   func find(_ id: RequestID) -> UpstreamRequest? { table.find(id) }
+  func lend(_ id: RequestID) -> Lent<UpstreamRequest>? { table.lend(id) }
   func contains(_ id: RequestID) -> Bool { table.contains(id) }
 
   mutating func release(_ request: UpstreamRequest) {
