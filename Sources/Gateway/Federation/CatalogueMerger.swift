@@ -23,12 +23,12 @@ final class CatalogueMerger: @unchecked Sendable {  // touched on the control lo
 
   /// Serves what there is now. Gives what was served before, and what is.
   func merge() -> (old: Catalogues, new: Catalogues) {
-    let old = loop.gateway.catalogues
+    let old = loop.shelf.catalogues
     let new = merged().keeping(old)
     var told = Set(old.problems)
     for problem in new.problems where told.insert(problem).inserted { loop.logger.warning("\(problem)") }
     if !new.areSame(as: old) {
-      loop.gateway.publish(new)
+      loop.shelf.publish(new)
       tellConflicts(of: new)
       names.keep(new.modern, lists)
     }
@@ -49,7 +49,7 @@ final class CatalogueMerger: @unchecked Sendable {  // touched on the control lo
     let reserved = clusters.served.map { reservedNames(of: $0, for: era, lists) }
     let promising = era == .legacy ? Set(clusters.served.filter(faces.isPromised).map(\.number)) : []
     return ServedCatalogue.merge(
-      called.map { lists[$0.id] }, called, loop.gateway.configuration, known: names.known, reserved: reserved,
+      called.map { lists[$0.id] }, called, loop.settings.configuration, known: names.known, reserved: reserved,
       promising: promising, lookedAt: lookedAt)
   }
 
@@ -68,6 +68,6 @@ final class CatalogueMerger: @unchecked Sendable {  // touched on the control lo
     for catalogue in served.each { found += catalogue.routes.conflicts().filter { !found.contains($0) } }
     for conflict in found where !conflicts.contains(conflict) { loop.logger.warning("\(conflict)") }
     conflicts = found
-    loop.gateway.countConflicts(served.problems.count + found.count)
+    loop.shelf.countConflicts(served.problems.count + found.count)
   }
 }

@@ -12,21 +12,43 @@ final class ControlLoop: @unchecked Sendable {  // what changes is touched on th
   private(set) var isStopped = false
   private let executor: LoopExecutor
 
+  let group: WorkerGroup
+  let context: WorkerContext
+  /// What all loops share: settings, catalogues, sessions, what goes to clients, and conversations with upstreams.
+  let currentSettings: CurrentSettings
+  let shelf: CatalogueShelf
+  let sessions: SessionsShared
+  let deliveries: DeliveryShared
+  let upstreams: UpstreamShared
+  /// What goes to servers from this loop.
+  let upstream: UpstreamClient
+
   init(_ gateway: GatewayState, _ worker: WorkerHandle, _ logger: Logger) {
     self.gateway = gateway
     self.worker = worker.unconfined
     self.logger = logger
     executor = worker.executor
+    group = gateway.group
+    context = self.worker.context
+    currentSettings = gateway.currentSettings
+    shelf = gateway.shelf
+    sessions = gateway.sessionsShared
+    deliveries = gateway.deliveries
+    upstreams = gateway.upstream
+    upstream = self.worker.upstream
   }
 
-  var now: UInt64 { worker.now }
+  var now: UInt64 { context.now }
+
+  /// Of the moment. A change is news on this loop at once, before any other knows.
+  var settings: Settings { currentSettings.value }
 
   func stop() { isStopped = true }
 
   // MARK: Any thread
 
   /// Runs `job` on the loop, after what this thread posted before.
-  func post(_ job: @escaping @Sendable () -> Void) { gateway.post(to: gateway.workerCount) { _ in job() } }
+  func post(_ job: @escaping @Sendable () -> Void) { group.run(on: group.workerCount, job) }
 
   // MARK: Tasks
 
@@ -42,7 +64,7 @@ final class ControlLoop: @unchecked Sendable {  // what changes is touched on th
   }
 
   func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
-    worker.after(milliseconds: milliseconds, action)
+    context.timers.after(milliseconds: milliseconds, action)
   }
 
   func pause(_ milliseconds: UInt64) async {

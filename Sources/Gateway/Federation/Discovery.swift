@@ -13,7 +13,7 @@ final class Discovery: @unchecked Sendable {  // touched on the control loop alo
   }
 
   /// How long an upstream may take to answer it, in milliseconds.
-  var timeout: UInt64 { loop.gateway.configuration.limits.probeTimeout.milliseconds }
+  var timeout: UInt64 { loop.settings.configuration.limits.probeTimeout.milliseconds }
 
   /// As what it is asked.
   static func draft(of cluster: Cluster, _ transport: Cluster.Transport) -> Cluster.Profile {
@@ -41,10 +41,10 @@ final class Discovery: @unchecked Sendable {  // touched on the control loop alo
   func discoverAside(
     _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
-    let worker = loop.worker
+    let upstream = loop.upstream
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
     _ = binding.access(RequestID.none)
-    guard let link = worker.upstream.links.start(binding) else {
+    guard let link = upstream.links.start(binding) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }
     link.isProbe = true

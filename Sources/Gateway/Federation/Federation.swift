@@ -162,7 +162,7 @@ extension Federation {
 
   private func reload(_ settings: Settings) throws(ClusterSet.Fault) -> ClusterSet.Change {
     let change = try clusters.adopt(settings.configuration)
-    loop.gateway.currentSettings.adopt(settings)
+    loop.currentSettings.adopt(settings)
     announcer.settle(atMost: settings.configuration.firstListWait.milliseconds)
     for cluster in change.wanted { supervisor.supervise(cluster) }
     merge()
@@ -245,7 +245,7 @@ extension Federation: FederationDelegate {
   }
 
   private func renewOverlays(since old: Catalogues, _ changes: Catalogues.Changes) {
-    let isSame = loop.gateway.catalogues.legacy.leadsToSame(as: old.legacy)
+    let isSame = loop.shelf.catalogues.legacy.leadsToSame(as: old.legacy)
     if !changes.legacy.isEmpty || !isSame { overlays.renew(since: old.legacy) }
   }
 

@@ -9,7 +9,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
   private let questions: UpstreamQuestions
   private let restart: ListenRestart
   private let modern: ModernListens
-  private var interests: Interests { loop.gateway.interests }
+  private var interests: Interests { loop.sessions.interests }
 
   init(_ loop: ControlLoop, _ questions: UpstreamQuestions) {
     self.loop = loop
@@ -35,7 +35,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
   func stop(_ supervised: SupervisedCluster) {
     if let connection = supervised.listening.stream {
       supervised.listening.stream = nil
-      loop.worker.upstream.streams.drop(connection)
+      loop.upstream.streams.drop(connection)
     }
     modern.endAll(supervised)
     interests.unfollow(supervised.cluster.number, as: supervised.cluster.id)
@@ -69,7 +69,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
 
   /// Returns once the server has begun the stream of the gateway's own session, has refused it, or takes too long.
   private func openStream(_ supervised: SupervisedCluster, _ profile: Cluster.Profile) async {
-    let (cluster, worker, listening) = (supervised.cluster, loop.worker, supervised.listening)
+    let (cluster, upstream, listening) = (supervised.cluster, loop.upstream, supervised.listening)
     guard profile.transport == .streamableHTTP, let open = supervised.binding?.current else { return }
     await withCheckedContinuation { continuation in
       let opening = LocalOpening { continuation.resume() }
@@ -97,7 +97,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
         restart.schedule(supervised, asked: stream.retry, wasOfUse: stream.hasSpoken)
       }
       stream.moved = { [weak listening] in listening?.stream = $0 }
-      listening.stream = worker.upstream.streams.open(stream)
+      listening.stream = upstream.streams.open(stream)
       if listening.stream == nil { return opening.complete() }
       loop.after(milliseconds: NotificationStreams.headTime) {
         guard !opening.isComplete else { return }

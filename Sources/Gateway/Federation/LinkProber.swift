@@ -55,7 +55,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     }
     let binding = supervised.binding ?? handshake.binding(of: supervised.cluster)
     if supervised.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
-      loop.worker.upstream.end(open, supervised.cluster)
+      loop.upstream.end(open, supervised.cluster)
     }
     supervised.binding = binding
     return modern
@@ -73,7 +73,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
   private func findOut(
     _ state: inout LinkProbeState, _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Finding {
-    let (cluster, worker) = (supervised.cluster, loop.worker)
+    let (cluster, upstream) = (supervised.cluster, loop.upstream)
     let (binding, open) = try await startProcess(supervised, transport)
     guard let link = open.link else { throw UpstreamFailure("it can't be started") }
     let answers = ProbeAnswers()
@@ -82,7 +82,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     if state.beginsWithInitialize { initialize(binding, link, answers) }
     defer {
       answers.isOver = true
-      if let discovery { worker.upstream.requests.giveUp(discovery) }
+      if let discovery { upstream.requests.giveUp(discovery) }
     }
     while true {
       let event = await answers.next()
@@ -93,25 +93,25 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
         initialize(binding, link, answers)
       case .modern:
         guard let profile = answers.modern else { continue }
-        worker.upstream.links.started(link)
+        upstream.links.started(link)
         return .found(profile)
       case .legacy:
         guard let established = answers.legacy else { continue }
         binding.settled(established.open)
-        worker.upstream.links.started(link)
+        upstream.links.started(link)
         return .found(OwnHandshake.profile(established, of: cluster, transport))
       case .modernAnew:
-        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
+        if let open = binding.takeOpen() { upstream.end(open, cluster) }
         guard let profile = answers.modern else { continue }
         return .found(profile)
       case .again:
         loop.logger.debug(
           "\(cluster.alias): \(answers.why); it is started again for initialize",
           metadata: ["server": "\(cluster.alias)"])
-        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
+        if let open = binding.takeOpen() { upstream.end(open, cluster) }
         return .again
       case .fail:
-        if let open = binding.takeOpen() { worker.upstream.end(open, cluster) }
+        if let open = binding.takeOpen() { upstream.end(open, cluster) }
         return .failed(answers.why)
       }
     }
@@ -121,20 +121,20 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> (UpstreamSession, UpstreamSession.Open) {
     let cluster = supervised.cluster
-    let worker = loop.worker
+    let upstream = loop.upstream
     let binding = handshake.freshBinding(of: supervised)
     guard case .yours = binding.access(RequestID.none) else {
       throw UpstreamFailure("its conversation is being opened")
     }
     let result = await withCheckedContinuation { continuation in
-      worker.upstream.conversations.establish(binding, transport, .modern, isStarting: true) {
+      upstream.conversations.establish(binding, transport, .modern, isStarting: true) {
         continuation.resume(returning: $0)
       }
     }
     switch result {
     case .success(let established):
       guard binding.opened(established.open) != nil else {
-        worker.upstream.end(established.open, cluster)
+        upstream.end(established.open, cluster)
         throw UpstreamFailure("its configuration has changed")
       }
       return (binding, established.open)
@@ -148,9 +148,9 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     _ binding: UpstreamSession, _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers
   ) -> RequestID? {
     let cluster = binding.cluster
-    let (loop, worker) = (loop, loop.worker)
+    let (loop, upstream) = (loop, loop.upstream)
     let draft = Discovery.draft(of: cluster, transport)
-    let timeout = transport == .stdio ? loop.gateway.configuration.startTimeout.milliseconds : 2 * discovery.timeout
+    let timeout = transport == .stdio ? loop.settings.configuration.startTimeout.milliseconds : 2 * discovery.timeout
     let latest = loop.now + timeout
     let call = LocalCall { outcome in
       switch outcome {
@@ -166,7 +166,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
         answers.add(loop.now >= latest ? .timedOut : .died)
       }
     }
-    let id = worker.upstream.messages.ask(
+    let id = upstream.messages.ask(
       cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
     loop.begin { await self.watch(link, transport, answers) }
     return id
@@ -190,14 +190,13 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
 
   private func isUnread(_ link: LinkReference) async -> Bool {
     await withCheckedContinuation { continuation in
-      loop.worker.on(link.worker) { continuation.resume(returning: $0.upstream.links[link.number]?.isUnread ?? false) }
+      loop.upstreams.mail.send(.isUnread(link) { continuation.resume(returning: $0) }, to: link.worker)
     }
   }
 
   private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
-    let (gateway, home) = (loop.gateway, loop.worker.index)
-    let completion: Opening.Completion = { result in
-      gateway.post(to: home) { _ in
+    let completion: Opening.Completion = { [loop] result in
+      loop.post {
         switch result {
         case .success(let established):
           answers.legacy = established
@@ -208,10 +207,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
         }
       }
     }
-    loop.worker.on(link.worker) { worker in
-      guard let found = worker.upstream.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
-      worker.upstream.conversations.handshake.begin(binding, over: found, keeping: true, completion)
-    }
+    loop.upstreams.mail.send(.shakeHands(binding, link, completion), to: link.worker)
   }
 }
 

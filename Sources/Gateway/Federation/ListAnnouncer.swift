@@ -36,11 +36,11 @@ final class ListAnnouncer: @unchecked Sendable {  // touched on the control loop
   }
 
   private func tell(_ changes: Catalogues.Changes) {
-    loop.gateway.announce(forSessions: changes.legacy, forListens: changes.modern)
+    loop.deliveries.announce(forSessions: changes.legacy, forListens: changes.modern)
   }
 
   private func tell(_ changes: ListChanges, to session: SessionID) {
-    guard !changes.isEmpty, let session = loop.gateway.sessions.find(session) else { return }
+    guard !changes.isEmpty, let session = loop.sessions.find(session) else { return }
     loop.worker.announce(changes, to: [session])
   }
 }

@@ -80,7 +80,7 @@ final class ListFetcher: @unchecked Sendable {  // touched on the control loop a
   }
 
   var bounds: ListAllowance.Bounds {
-    let limits = loop.gateway.configuration.limits
+    let limits = loop.settings.configuration.limits
     return ListAllowance.Bounds(bytes: limits.list, entries: limits.listEntries)
   }
 

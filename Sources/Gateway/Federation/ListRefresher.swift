@@ -42,7 +42,7 @@ final class ListRefresher: @unchecked Sendable {  // touched on the control loop
   }
 
   private func ask(_ cluster: Cluster, _ kind: ListKind, _ arrive: @escaping () -> Void) {
-    let age = loop.gateway.settings.listAge
+    let age = loop.settings.listAge
     let (isFresh, isStale) = cluster.freshness.withLock {
       ($0.isFresh(kind, now: loop.now, age: age), $0.stale.contains(ListKinds(kind)))
     }
@@ -140,7 +140,7 @@ final class ListRefresher: @unchecked Sendable {  // touched on the control loop
     if !again.isEmpty { begin(again, server, profile) }
     report(fetched, server)
     guard isCurrent else { return server.announcements.giveBack(owed) }
-    let catalogues = loop.gateway.catalogues
+    let catalogues = loop.shelf.catalogues
     let different = changes.kinds(of: cluster, in: catalogues)
     var equal = owed
     if fetched.failures.isEmpty {
@@ -189,7 +189,7 @@ final class ListRefresher: @unchecked Sendable {  // touched on the control loop
   ) async throws(UpstreamFailure) {
     let isAlone = ListKind.allCases.count { kinds.contains(ListKinds($0)) && profile.offers($0) } < 2
     let patient = loop.worker.settings.callTimeout
-    let quick = loop.gateway.configuration.limits.probeTimeout.milliseconds
+    let quick = loop.settings.configuration.limits.probeTimeout.milliseconds
     var fetched = await fetcher.fetch(kinds, server, profile, .first(isAlone ? patient : min(patient, quick)))
     if !isAlone, fetched.isInVain {
       // It may only be slow.

@@ -49,7 +49,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
       if wasRefused { change = listens.set.settle(Interests.Changes()) }
     }
     guard listens.set.refused.count != refused else { return }
-    loop.gateway.interests.refuse(supervised.cluster.number, listens.set.refused)
+    loop.sessions.interests.refuse(supervised.cluster.number, listens.set.refused)
   }
 
   func endAll(_ supervised: SupervisedCluster) {

@@ -40,9 +40,9 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
     overlay.lookedAt[cluster.id] = loop.now
     overlays[session.id] = overlay
     // Beyond what a few servers may list, who has seen no change for the longest time sees what all see.
-    let most = 4 * loop.gateway.configuration.limits.list
+    let most = 4 * loop.settings.configuration.limits.list
     while let old = Overlay.leastRecent(of: overlays, besides: session.id, atMost: most) { giveUp(old) }
-    return renew(session.id, since: loop.gateway.catalogue(of: .legacy))
+    return renew(session.id, since: loop.shelf.catalogue(of: .legacy))
   }
 
   /// What all see has changed: so has what some see differently, unless it is the same by now.
@@ -51,16 +51,16 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
   }
 
   private func giveUp(_ id: SessionID) {
-    guard overlays.removeValue(forKey: id) != nil, let session = loop.gateway.sessions.find(id) else { return }
+    guard overlays.removeValue(forKey: id) != nil, let session = loop.sessions.find(id) else { return }
     guard let before = session.overlay else { return }
     session.see(nil)
-    announcer.announce(loop.gateway.catalogue(of: .legacy).changes(since: before), to: [id])
+    announcer.announce(loop.shelf.catalogue(of: .legacy).changes(since: before), to: [id])
   }
 
   /// Merges what a client sees and tells it if that is something else than before.
   @discardableResult
   private func renew(_ id: SessionID, since old: ServedCatalogue) -> ListChanges {
-    guard var overlay = overlays[id], let session = loop.gateway.sessions.find(id) else {
+    guard var overlay = overlays[id], let session = loop.sessions.find(id) else {
       overlays[id] = nil
       return ListChanges()
     }
@@ -68,7 +68,7 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
     let listed = lists.all
     overlay.lists = overlay.lists.filter { served.contains($0) && $1.pages != listed[$0]?.pages }
     let before = session.overlay ?? old
-    var after = loop.gateway.catalogue(of: .legacy)
+    var after = loop.shelf.catalogue(of: .legacy)
     if overlay.lists.isEmpty {
       overlays[id] = nil
       session.see(nil)

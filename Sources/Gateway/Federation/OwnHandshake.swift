@@ -26,7 +26,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
   func shakeHands(
     _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async -> Result<Cluster.Profile, Failure> {
-    let (cluster, worker) = (supervised.cluster, loop.worker)
+    let (cluster, upstream) = (supervised.cluster, loop.upstream)
     let binding = freshBinding(of: supervised)
     // It may be another server by now.
     cluster.note(.unknown)
@@ -34,7 +34,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
       switch binding.access(RequestID.none) {
       case .yours, .open, .unheard:
         // A second face may turn out to be none, which is no news.
-        worker.upstream.conversations.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
+        upstream.conversations.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
           continuation.resume(returning: $0)
         }
       case .waiting, .closed:
@@ -43,15 +43,15 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
     }
     switch result {
     case .success(let established):
-      if let link = established.open.link { worker.upstream.links.started(link) }
+      if let link = established.open.link { upstream.links.started(link) }
       guard let waiters = binding.opened(established.open) else {
-        worker.upstream.end(established.open, cluster)
+        upstream.end(established.open, cluster)
         return .failure(Failure(failure: UpstreamFailure("its configuration has changed")))
       }
-      loop.gateway.upstream.resume(waiters, failure: nil)
+      loop.upstreams.resume(waiters, failure: nil)
       return .success(Self.profile(established, of: cluster, transport))
     case .failure(let error):
-      loop.gateway.upstream.resume(binding.failed(), failure: error.text)
+      loop.upstreams.resume(binding.failed(), failure: error.text)
       var failure = Failure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
@@ -64,16 +64,16 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
   /// must not be left behind.
   func freshBinding(of supervised: SupervisedCluster) -> UpstreamSession {
     let cluster = supervised.cluster
-    if let open = supervised.binding?.takeOpen() { loop.worker.upstream.end(open, cluster) }
+    if let open = supervised.binding?.takeOpen() { loop.upstream.end(open, cluster) }
     let binding = binding(of: cluster)
     supervised.binding = binding
-    if let open = binding.takeOpen() { loop.worker.upstream.end(open, cluster) }
+    if let open = binding.takeOpen() { loop.upstream.end(open, cluster) }
     return binding
   }
 
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
   func binding(of cluster: Cluster) -> UpstreamSession {
-    if cluster.isolation == .shared { return loop.gateway.upstream.sessions.shared(cluster) }
+    if cluster.isolation == .shared { return loop.upstreams.sessions.shared(cluster) }
     return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
   }
 
@@ -102,15 +102,15 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
 
   /// What becomes of `initialize` in another conversation, which is not kept. nil if the server takes it.
   func trial(of face: Cluster) async -> (meaning: UpstreamFailure.Meaning, text: String)? {
-    let worker = loop.worker
+    let upstream = loop.upstream
     let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
     _ = binding.access(RequestID.none)
     let result = await withCheckedContinuation { continuation in
-      worker.upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
+      upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
     }
     switch result {
     case .success(let established):
-      worker.upstream.end(established.open, face)
+      upstream.end(established.open, face)
       return nil
     case .failure(let error):
       return (meaning(of: error, for: face), error.text)

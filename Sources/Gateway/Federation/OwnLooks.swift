@@ -147,7 +147,7 @@ final class OwnLooks: @unchecked Sendable {  // touched on the control loop alon
       case .some((.tooMuch, _)), nil: return
       }
     }
-    guard let session = binding.owner.flatMap(loop.gateway.sessions.find) else { return }
+    guard let session = binding.owner.flatMap(loop.sessions.find) else { return }
     let changes = overlays.show(session, fetched, of: cluster, otherwise: shared)
     let view = CatalogueView.only(upstream: cluster.number)
     let heard = supervised[cluster]?.announcements.covered(told, since: since, seen: view) ?? []

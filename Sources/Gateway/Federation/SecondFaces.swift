@@ -77,7 +77,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
   /// Of none of those that are served it is still to be found out what it is in the legacy era.
   var areKnown: Bool { !clusters.served.contains(where: isUnknown) }
 
-  private var probeTime: UInt64 { loop.gateway.configuration.limits.probeTimeout.milliseconds }
+  private var probeTime: UInt64 { loop.settings.configuration.limits.probeTimeout.milliseconds }
 
   // MARK: What becomes of it
 
@@ -86,7 +86,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
     guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic,
       clusters.formerFace(for: cluster) == nil
     else { return }
-    let isWanted = loop.gateway.sessions.all.contains { $0.view.shows(cluster) }
+    let isWanted = loop.sessions.table.all.contains { $0.view.shows(cluster) }
     var face = faces[cluster.id] ?? SecondFace(state: SecondFaceState(isCommand: server.isCommand))
     let action = face.state.found(profile.revision.era, isWanted: isWanted)
     faces[cluster.id] = face
@@ -115,7 +115,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
 
   /// Clients wait for a face for so long from when it was begun, however often they wait.
   private func bound(_ face: Cluster, of cluster: Cluster) async {
-    let usual = loop.gateway.configuration.firstListWait.milliseconds
+    let usual = loop.settings.configuration.firstListWait.milliseconds
     await loop.pause(usual)
     guard faces[cluster.id]?.cluster === face else { return }
     faces[cluster.id]?.isOverdue = true
@@ -172,7 +172,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
         isReady: face.isReady, isServerReady: server.isReady, now: loop.now), begins
     else { return }
     loop.begin { [self] in
-      let patience = max(loop.gateway.configuration.firstListWait.milliseconds, probeTime)
+      let patience = max(loop.settings.configuration.firstListWait.milliseconds, probeTime)
       await loop.pause(patience)
       guard !loop.isStopped, faces[server.id]?.cluster === face,
         faces[server.id]?.state.waited(patience, now: loop.now) == true
@@ -233,7 +233,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
   /// Keeps a server as it was known until now for clients of the legacy era.
   func adopt(_ former: Cluster, of cluster: Cluster) {
     former.becomeSecondFace()
-    loop.gateway.interests.unfollow(former.number, as: former.id)
+    loop.sessions.interests.unfollow(former.number, as: former.id)
     var face = SecondFace(state: .former(isCommand: cluster.server?.isCommand ?? false))
     face.cluster = former
     faces[cluster.id] = face

@@ -12,14 +12,14 @@ final class SubscriptionMover: @unchecked Sendable {  // touched on the control 
       guard let former = old.first(where: { $0.number == cluster.number }), former !== cluster,
         let profile = cluster.profile, profile.offer.capabilities.contains(.resourcesSubscribe)
       else { continue }
-      for session in loop.gateway.sessions.all where session.view.shows(cluster) {
+      for session in loop.sessions.table.all where session.view.shows(cluster) {
         move(session, to: cluster, profile.revision.era)
       }
     }
   }
 
   private func move(_ session: Session, to cluster: Cluster, _ era: Era) {
-    let (interests, sessionID, number) = (loop.gateway.interests, session.id, cluster.number)
+    let (interests, sessionID, number) = (loop.sessions.interests, session.id, cluster.number)
     let isCounted = era == .modern
     let own = session.withState { state -> [[UInt8]: Subscription] in
       let own = state.subscriptions.filter { $0.value.interest.upstream == number }
@@ -35,12 +35,12 @@ final class SubscriptionMover: @unchecked Sendable {  // touched on the control 
       loop.worker.tellUpstreams(of: own.values.map(\.interest)) { _ in }
     }
     guard !isCounted else { return }
-    let binding = loop.gateway.conversation(with: cluster, of: session)
+    let binding = loop.sessions.conversation(with: cluster, of: session)
     for (name, subscription) in own {
       let uri = subscription.interest.uri
       binding.subscribe(uri, sessionID, isMarked: name != uri)
     }
     let uris = own.values.map(\.interest.uri)
-    loop.gateway.post(to: Int(sessionID.worker)) { $0.upstream.conversations.bringSubscriptions(binding, uris) }
+    loop.upstreams.mail.send(.bringSubscriptions(binding, uris), to: Int(sessionID.worker))
   }
 }

@@ -60,7 +60,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   /// Says goodbye to the upstreams that the gateway talks to on its own behalf.
   func endConversations() {
     for server in supervised.all {
-      if let binding = server.binding { loop.worker.upstream.end(binding) }
+      if let binding = server.binding { loop.upstream.end(binding) }
     }
   }
 

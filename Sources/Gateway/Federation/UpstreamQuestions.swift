@@ -31,7 +31,7 @@ final class UpstreamQuestions: @unchecked Sendable {  // touched on the control 
   ) async -> LocalCall.Outcome {
     await withCheckedContinuation { continuation in
       let call = LocalCall { continuation.resume(returning: $0) }
-      loop.worker.upstream.messages.ask(
+      loop.upstream.messages.ask(
         cluster, profile, binding, method, members: members, timeout: timeout, call)
     }
   }

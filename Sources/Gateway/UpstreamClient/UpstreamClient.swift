@@ -210,6 +210,12 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     case .resume(let request, let failure): client.conversations.resume(request, failure: failure)
     case .closeStream(let connection): client.streams.close(connection)
     case .end(let open, let cluster): client.conversations.end(open, cluster)
+    case .isUnread(let link, let completion): completion(client.links[link.number]?.isUnread ?? false)
+    case .shakeHands(let session, let link, let completion):
+      guard let found = client.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
+      client.conversations.handshake.begin(session, over: found, keeping: true, completion)
+    case .bringSubscriptions(let session, let uris): client.conversations.bringSubscriptions(session, uris)
+    case .leave(let cluster, let keepsStake, let done): client.leave(cluster, keepsStake: keepsStake, done)
     case .establish(let session, let era, let isStarting, let completion):
       client.conversations.establishLink(session, era, isStarting: isStarting, completion)
     }

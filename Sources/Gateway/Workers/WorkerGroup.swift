@@ -22,7 +22,15 @@ final class WorkerGroup: Sendable {
   /// Runs `job` on a loop. 35 to 45 us if that one sleeps.
   func post(to index: Int, _ job: @escaping @Sendable () -> Void) { handles.withLock { $0[index] }.post(job) }
 
-  /// The worker of that loop has ended: nobody passes through the loop any more.
+  /// The same, unless the worker of that loop has ended by then: what a loop has not done when it ends comes back as it is
+  /// destroyed, when nobody is left to do it.
+  func run(on index: Int, _ job: @escaping @Sendable () -> Void) {
+    post(to: index) { [self] in
+      if ended.withLock({ !$0.contains(index) }) { job() }
+    }
+  }
+
+  /// The worker of that loop has ended.
   func leave(_ index: Int) { ended.withLock { _ = $0.insert(index) } }
 
   /// Calls `done`, on the last of them, once each of these loops has gone through what its sockets had ready now.
@@ -35,9 +43,7 @@ final class WorkerGroup: Sendable {
   /// A message that a loop sends itself comes with what is ready by then, and before or after it; the one after that
   /// comes after all of it.
   private func pass(_ loop: Int, turns: Int, _ done: @escaping @Sendable () -> Void) {
-    post(to: loop) { [self] in
-      // What a loop has not done when its worker ends comes back as it is destroyed, when nobody is left to do it.
-      guard ended.withLock({ !$0.contains(loop) }) else { return }
+    run(on: loop) { [self] in
       if turns > 0 { pass(loop, turns: turns - 1, done) } else { done() }
     }
   }

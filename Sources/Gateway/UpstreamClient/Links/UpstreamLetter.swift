@@ -34,6 +34,9 @@ enum UpstreamLetter: Sendable {
   case notAsked([UInt8], LinkReference, attempts: Int)
   case linkStarted(LinkReference)
   case closeLink(LinkReference)
+  /// Whether its process has not read yet all that it was sent.
+  case isUnread(LinkReference, @Sendable (Bool) -> Void)
+  case shakeHands(UpstreamSession, LinkReference, Opening.Completion)
 
   // To the loop of a request.
   case brought([UInt8], RequestID, LinkReference, isOver: Bool)
@@ -48,4 +51,7 @@ enum UpstreamLetter: Sendable {
   case closeStream(ConnectionID)
   case end(UpstreamSession.Open, Cluster)
   case establish(UpstreamSession, Era, isStarting: Bool, Opening.Completion)
+  case bringSubscriptions(UpstreamSession, [[UInt8]])
+  /// Is called when nothing of that loop's concerns the cluster any more.
+  case leave(Cluster, keepsStake: Bool, @Sendable () -> Void)
 }
