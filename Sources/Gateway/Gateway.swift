@@ -53,7 +53,12 @@ package final class Gateway {
     if count < wanted { logger.warning("workers is \(count) instead of \(wanted): there can't be more") }
     let sockets = InheritedSockets(inherited)
     self.inherited = sockets
-    let contexts = try ListenerContexts(listeners, renewing: nil)
+    let contexts: ListenerContexts
+    do throws(ListenerContexts.Failure) {
+      contexts = try ListenerContexts(listeners, renewing: nil)
+    } catch {
+      throw Failure(description: error.description)
+    }
     do throws(Listener.Failure) {
       let (http, webSocket, admin) = (listeners.http, listeners.webSocket, listeners.admin)
       httpPort = try sockets.portOrProbe("http", host: http.host, port: http.port)
@@ -103,7 +108,7 @@ package final class Gateway {
     } catch {
       throw Failure(description: "\(error)")
     }
-    controlWorker.adminService = admin(state)
+    controlWorker.serve(admin(state))
     claim = stateDirectory.flatMap {
       StateClaim("gateway-\(port).claim", at: "\(listeners.http.host) \(port)", in: $0)
     }

@@ -61,7 +61,8 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   /// Those that accept, with what they are for.
   let listeners = WorkerListeners()
   /// Which pages and hosts the listeners serve.
-  private(set) var origins: OriginPolicies
+  private(set) var httpOrigins: OriginPolicy
+  private(set) var socketOrigins: OriginPolicy
   /// The end has come: nothing is started any more.
   var isClosing = false
   /// When those who read event streams are to come back.
@@ -71,14 +72,15 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   private lazy var memoryWatch = MemoryWatch(context, gateway.sessions, gateway.lifecycle.excess)
   private let relief: MemoryRelief
 
-  /// Serves the connections of the admin listener; set on the control loop alone.
-  package var adminService: (any AdminService)?
+  /// Of the control loop.
+  private var admin: AdminFront?
   var control: Federation? { gateway.control }
 
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
     context = try WorkerContext(
       index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
-    origins = OriginPolicies(context.settings)
+    httpOrigins = .ofHTTP(context.settings)
+    socketOrigins = .ofWebSocket(context.settings)
     self.index = index
     loop = context.loop
     preflight = Preflight(context)
@@ -121,13 +123,14 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     }
   }
 
+  /// Has connections of the admin listener served; before the loop runs.
+  package func serve(_ service: any AdminService) { admin = AdminFront(context, service) }
+
   // MARK: LoopHandler
 
   package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
-    if let adminService, loop.listenerLabel(of: connection) == ListenerLabel.admin {
-      if let refusal = origins.admin.check(head) { return refuseInText(connection, refusal) }
-      loop.setTag(connection, TagKind.admin.tag())
-      return adminService.serve(head, body, over: AdminConnection(connection, context))
+    if let admin, loop.listenerLabel(of: connection) == ListenerLabel.admin {
+      return admin.request(connection, head, body)
     }
     serveHTTP(connection, head, body)
   }
@@ -149,7 +152,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
       socketGone(Int(TagKind.value(of: tag)))
       loop.abort(connection)
     case .admin:
-      adminService?.ended(connection)
+      admin?.ended(connection)
       loop.abort(connection)
     default:
       break
@@ -162,7 +165,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     case .call: clientGone(CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: streamReaderGone(connection, tag: tag)
     case .socket, .echo: socketGone(Int(TagKind.value(of: tag)))
-    case .admin: adminService?.ended(connection)
+    case .admin: admin?.ended(connection)
     default: break
     }
   }
@@ -177,7 +180,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
       resumeSources(of: calls.calls(of: session.id, session.socket))
     case .socket:
       resumeSources(of: calls.calls(over: connection))
-    case .admin: adminService?.drained(connection)
+    case .admin: admin?.drained(connection)
     default: break
     }
   }
@@ -281,15 +284,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     if upstream.sweep() || calls.count > 0 { armSweep() }
   }
 
-  /// No JSON-RPC is spoken on the admin listener.
-  private func refuseInText(_ connection: ConnectionID, _ error: GatewayError) {
-    bodyScratch.clear()
-    bodyScratch.buffer.append(error.message ?? "refused")
-    bodyScratch.buffer.append("\n")
-    let status = UInt16(error.answer(to: .legacy).status)
-    loop.reply(connection, EventLoop.ReplyHead(status, "text/plain; charset=utf-8", headers: RawSpan()), bodyBytes)
-  }
-
   // MARK: Reconnection
 
   /// Streams of clients that may come back at the same time, as far as this worker can tell.
@@ -307,7 +301,9 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   func open(_ settings: Settings) {
     context.adopt(settings)
     listeners.adopt(settings)
-    origins = OriginPolicies(settings)
+    httpOrigins = .ofHTTP(settings)
+    socketOrigins = .ofWebSocket(settings)
+    admin?.adopt(settings)
     gateway.sessions.adopt(SessionCensus.Bounds(settings))
   }
 

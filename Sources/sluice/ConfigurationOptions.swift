@@ -110,7 +110,7 @@ struct ConfigurationOptions: ParsableArguments {
   static func judgeFiles(of loaded: inout LoadedConfiguration) -> [Diagnostic] {
     let secrets = loaded.secretRemarks()
     loaded.diagnostics += secrets.filter { $0.severity != .error }
-    return Gateway.certificateMistakes(in: loaded) + secrets.filter { $0.severity == .error }
+    return CertificateMistakes.find(in: loaded) + secrets.filter { $0.severity == .error }
   }
 
   /// The variables of this process; the first of two with one name counts, as in `getenv`.

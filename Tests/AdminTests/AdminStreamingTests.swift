@@ -46,7 +46,7 @@ private final class Operators {
     var routes = RouteTable<AdminHandler>.all
     routes.add(.get, "/stream") { _, _ in AdminReply(200, "text/plain", .stream(stream())) }
     server = AdminServer(state, routes: routes)
-    worker.adminService = server
+    worker.serve(server)
     var limits = HTTPLimits().raw
     listener = cr_memory_listen(worker.loop.raw, ListenerLabel.admin, &limits)
   }

@@ -116,16 +116,19 @@ struct OriginPolicy: Sendable {
   }
 }
 
-/// The policy of each listener.
-struct OriginPolicies {
-  let http: OriginPolicy
-  let webSocket: OriginPolicy
-  let admin: OriginPolicy
-
-  init(_ settings: Settings) {
+extension OriginPolicy {
+  static func ofHTTP(_ settings: Settings) -> OriginPolicy {
     let listeners = settings.configuration.listeners
-    http = OriginPolicy(host: listeners.http.host, like: listeners.http)
-    webSocket = OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
-    admin = OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
+    return OriginPolicy(host: listeners.http.host, like: listeners.http)
+  }
+
+  static func ofWebSocket(_ settings: Settings) -> OriginPolicy {
+    let listeners = settings.configuration.listeners
+    return OriginPolicy(host: listeners.webSocket.host, like: listeners.http)
+  }
+
+  static func ofAdmin(_ settings: Settings) -> OriginPolicy {
+    let listeners = settings.configuration.listeners
+    return OriginPolicy(host: listeners.admin.host, like: listeners.http, anyAddress: true)
   }
 }

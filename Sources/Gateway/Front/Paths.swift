@@ -52,7 +52,7 @@ extension Worker {
 
   func serveHTTP(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     let onSocketListener = loop.listenerLabel(of: connection) == ListenerLabel.webSocket
-    let policy = onSocketListener ? origins.webSocket : origins.http
+    let policy = onSocketListener ? socketOrigins : httpOrigins
     if let refusal = policy.check(head) { return refuse(connection, refusal, id: nil, .legacy) }
     let path = path(head.path, onSocketListener: onSocketListener)
     switch path {

@@ -1,10 +1,11 @@
 import Configuration
 import Reactor
 
-extension Gateway {
-  /// Files of listeners and upstreams that are there and can't be used: no certificate, an encrypted key, one that belongs
-  /// to another certificate. Each is told where the configuration names it.
-  package static func certificateMistakes(in loaded: LoadedConfiguration) -> [Diagnostic] {
+/// Files of listeners and upstreams that are there and can't be used: no certificate, an encrypted key, one that belongs to
+/// another certificate.
+package enum CertificateMistakes {
+  /// Each is told where the configuration names it.
+  package static func find(in loaded: LoadedConfiguration) -> [Diagnostic] {
     var mistakes: [Diagnostic] = []
     for (name, tls) in loaded.configuration.listeners.encrypted {
       let key = "listeners.\(name).tls"

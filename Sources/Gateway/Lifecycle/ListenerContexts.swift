@@ -5,14 +5,19 @@ import Reactor
 struct ListenerContexts: Sendable {
   private var byLabel: [UInt32: TLSContext] = [:]
 
+  /// What keeps a listener from speaking TLS, for people.
+  struct Failure: Error {
+    let description: String
+  }
+
   /// - Parameter old: those that these take the place of, whose tickets stay good.
-  init(_ listeners: GatewayConfiguration.Listeners, renewing old: ListenerContexts?) throws(Gateway.Failure) {
+  init(_ listeners: GatewayConfiguration.Listeners, renewing old: ListenerContexts?) throws(Failure) {
     for (name, tls) in listeners.encrypted {
       guard let label = Self.labels[name] else { continue }
       do {
         byLabel[label] = try tls.context(renewing: old?[label])
       } catch {
-        throw Gateway.Failure(description: "listeners.\(name).tls: \(error)")
+        throw Failure(description: "listeners.\(name).tls: \(error)")
       }
     }
   }

@@ -20,11 +20,11 @@ extension Gateway {
     let settings = Settings(
       configuration, loops: workers.count + 1, descriptors: descriptors, childDescriptors: childDescriptors)
     let contexts: ListenerContexts
-    do throws(Failure) {
+    do throws(ListenerContexts.Failure) {
       contexts = try ListenerContexts(configuration.listeners, renewing: state.lifecycle.contexts.withLock { $0 })
     } catch {
       state.lifecycle.reloads.count(succeeded: false)
-      return done(.failure(error))
+      return done(.failure(Failure(description: error.description)))
     }
     federation.reload(settings) { [state, logger, handles = allWorkers] result in
       switch result {
@@ -45,28 +45,4 @@ extension Gateway {
 
   /// A configuration that could not even be read.
   package func reloadFailed() { state.lifecycle.reloads.count(succeeded: false) }
-}
-
-extension GatewayConfiguration {
-  /// Takes over what can't change while the gateway runs; gives the keys that had another value.
-  mutating func keepFixed(of running: GatewayConfiguration) -> [String] {
-    var changed: [String] = []
-    func keep<Value: Equatable>(_ key: String, _ path: WritableKeyPath<GatewayConfiguration, Value>) {
-      guard self[keyPath: path] != running[keyPath: path] else { return }
-      self[keyPath: path] = running[keyPath: path]
-      changed.append(key)
-    }
-    keep("listeners.http.host", \.listeners.http.host)
-    keep("listeners.http.port", \.listeners.http.port)
-    keep("listeners.websocket.host", \.listeners.webSocket.host)
-    keep("listeners.websocket.port", \.listeners.webSocket.port)
-    keep("listeners.admin.host", \.listeners.admin.host)
-    keep("listeners.admin.port", \.listeners.admin.port)
-    keep("workers", \.workers)
-    keep("takeover_socket", \.takeoverSocket)
-    keep("state_dir", \.stateDirectory)
-    keep("sessions.secret", \.sessions.secrets)
-    keep("sessions.secret_file", \.sessions.secretFile)
-    return changed
-  }
 }
