@@ -118,8 +118,7 @@ package final class Gateway {
       )
     }
     journal = stateDirectory.map { NameJournal(in: $0, port: port, logger: logger) }
-    federation = Federation(
-      gateway: state, clusters: clusters, worker: WorkerHandle(controlWorker), journal: journal, logger: logger)
+    federation = Federation(state, controlWorker, clusters, journal: journal, logger: logger)
     doorkeeper = Doorkeeper(federation)
     state.setControl(federation)
   }

@@ -103,18 +103,9 @@ struct WorkerHandle: Sendable {
   let loop: LoopHandle
   private let place: WorkerPlace
 
-  let executor: LoopExecutor
-
   init(_ worker: Worker) {
     loop = worker.loop.handle
-    executor = worker.loop.executor
     place = worker.place
-  }
-
-  /// The worker itself, for who runs on its loop while it lives.
-  var unconfined: Worker {
-    guard let worker = place.worker else { preconditionFailure("the worker has ended") }
-    return worker
   }
 
   func post(_ job: @escaping @Sendable (Worker) -> Void) {

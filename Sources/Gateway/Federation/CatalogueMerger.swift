@@ -49,7 +49,7 @@ final class CatalogueMerger: @unchecked Sendable {  // touched on the control lo
     let reserved = clusters.served.map { reservedNames(of: $0, for: era, lists) }
     let promising = era == .legacy ? Set(clusters.served.filter(faces.isPromised).map(\.number)) : []
     return ServedCatalogue.merge(
-      called.map { lists[$0.id] }, called, loop.settings.configuration, known: names.known, reserved: reserved,
+      called.map { lists[$0.id] }, called, loop.configuration, known: names.known, reserved: reserved,
       promising: promising, lookedAt: lookedAt)
   }
 

@@ -1,47 +1,47 @@
+import Configuration
 import Logging
+import MCP
 import Reactor
 
-/// The loop that looks after the upstreams, as its parts see it: they are touched on its thread alone, and may use `async`
-/// beside callbacks.
+/// The loop that looks after the upstreams, as its parts see it, and what they stand on: its own client of upstreams, and what
+/// all loops share. The parts are touched on its thread alone, and may use `async` beside callbacks.
 final class ControlLoop: @unchecked Sendable {  // what changes is touched on the loop's thread alone
-  let gateway: GatewayState
-  /// The loop's own worker: no clients, but calls and streams toward upstreams like any other.
-  let worker: Worker
+  /// No clients, but calls and streams toward upstreams like any other loop's.
+  let upstream: UpstreamClient
+  let sessions: SessionsShared
+  let deliveries: DeliveryShared
+  /// What clients are told, and what becomes of them.
+  let clients: any FederationDelegate
   let logger: Logger
   /// Nothing is begun any more.
   private(set) var isStopped = false
+  private let current: CurrentSettings
+  private let context: WorkerContext
+  private let group: WorkerGroup
   private let executor: LoopExecutor
 
-  let group: WorkerGroup
-  let context: WorkerContext
-  /// What all loops share: settings, catalogues, sessions, what goes to clients, and conversations with upstreams.
-  let currentSettings: CurrentSettings
-  let shelf: CatalogueShelf
-  let sessions: SessionsShared
-  let deliveries: DeliveryShared
-  let upstreams: UpstreamShared
-  /// What goes to servers from this loop.
-  let upstream: UpstreamClient
-
-  init(_ gateway: GatewayState, _ worker: WorkerHandle, _ logger: Logger) {
-    self.gateway = gateway
-    self.worker = worker.unconfined
+  init(
+    _ upstream: UpstreamClient, _ deliveries: DeliveryShared, _ settings: CurrentSettings,
+    _ clients: any FederationDelegate, _ logger: Logger
+  ) {
+    self.upstream = upstream
+    sessions = deliveries.sessions
+    self.deliveries = deliveries
+    self.clients = clients
     self.logger = logger
-    executor = worker.executor
-    group = gateway.group
-    context = self.worker.context
-    currentSettings = gateway.currentSettings
-    shelf = gateway.shelf
-    sessions = gateway.sessionsShared
-    deliveries = gateway.deliveries
-    upstreams = gateway.upstream
-    upstream = self.worker.upstream
+    current = settings
+    context = upstream.context
+    group = context.group
+    executor = context.loop.executor
   }
 
   var now: UInt64 { context.now }
+  var settings: Settings { current.value }
+  var configuration: GatewayConfiguration { settings.configuration }
+  var shelf: CatalogueShelf { sessions.shelf }
 
-  /// Of the moment. A change is news on this loop at once, before any other knows.
-  var settings: Settings { currentSettings.value }
+  /// Every loop goes over to other settings.
+  func adopt(_ settings: Settings) { current.adopt(settings) }
 
   func stop() { isStopped = true }
 
@@ -65,6 +65,15 @@ final class ControlLoop: @unchecked Sendable {  // what changes is touched on th
 
   func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
     context.timers.after(milliseconds: milliseconds, action)
+  }
+
+  /// Visits all sessions, a few in each turn of the loop.
+  func visitSessions(_ visit: (Session) -> Void) async {
+    var walk = SessionWalk(over: sessions.table)
+    while let some = walk.next() {
+      for session in some { visit(session) }
+      if !walk.isOver { await pause(1) }
+    }
   }
 
   func pause(_ milliseconds: UInt64) async {

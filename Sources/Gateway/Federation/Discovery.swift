@@ -13,7 +13,7 @@ final class Discovery: @unchecked Sendable {  // touched on the control loop alo
   }
 
   /// How long an upstream may take to answer it, in milliseconds.
-  var timeout: UInt64 { loop.settings.configuration.limits.probeTimeout.milliseconds }
+  var timeout: UInt64 { loop.configuration.limits.probeTimeout.milliseconds }
 
   /// As what it is asked.
   static func draft(of cluster: Cluster, _ transport: Cluster.Transport) -> Cluster.Profile {

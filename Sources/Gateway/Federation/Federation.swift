@@ -17,6 +17,7 @@ package final class Federation: @unchecked Sendable {  // what changes is touche
   private let refresher: ListRefresher
   private let supervisor: Supervisor
   private let retirement: Retirement
+  private let listens: GatewayListens
   private let subscriptions: SubscriptionMover
   private let names: ServerNames
   private weak var observer: (any FederationObserver)?
@@ -25,10 +26,14 @@ package final class Federation: @unchecked Sendable {  // what changes is touche
   /// How long changes are collected before they make a new catalogue, in milliseconds.
   private static let collecting: UInt64 = 50
 
+  /// - Parameters:
+  ///   - upstream: of the control loop.
+  ///   - clusters: what is configured.
   init(
-    gateway: GatewayState, clusters: ClusterSet, worker: WorkerHandle, journal: NameJournal? = nil, logger: Logger
+    upstream: UpstreamClient, deliveries: DeliveryShared, settings: CurrentSettings, clients: any FederationDelegate,
+    clusters: ClusterSet, journal: NameJournal? = nil, logger: Logger
   ) {
-    let loop = ControlLoop(gateway, worker, logger)
+    let loop = ControlLoop(upstream, deliveries, settings, clients, logger)
     let supervised = SupervisedClusters()
     let questions = UpstreamQuestions(loop)
     let handshake = OwnHandshake(loop)
@@ -47,11 +52,14 @@ package final class Federation: @unchecked Sendable {  // what changes is touche
     supervisor = Supervisor(loop, clusters, supervised, prober, discovery, listens, lists, refresher, faces)
     retirement = Retirement(loop, clusters, faces, supervised, listens, lists)
     subscriptions = SubscriptionMover(loop)
+    self.listens = listens
     self.loop = loop
     self.clusters = clusters
     faces.delegate = self
     refresher.delegate = self
     supervisor.delegate = self
+    listens.delegate = self
+    subscriptions.delegate = self
   }
 
   // MARK: Start and end
@@ -162,7 +170,7 @@ extension Federation {
 
   private func reload(_ settings: Settings) throws(ClusterSet.Fault) -> ClusterSet.Change {
     let change = try clusters.adopt(settings.configuration)
-    loop.currentSettings.adopt(settings)
+    loop.adopt(settings)
     announcer.settle(atMost: settings.configuration.firstListWait.milliseconds)
     for cluster in change.wanted { supervisor.supervise(cluster) }
     merge()
@@ -181,7 +189,7 @@ extension Federation {
 
 // MARK: What the parts leave to it
 
-extension Federation: FederationDelegate {
+extension Federation: SupervisionDelegate {
   func supervise(_ cluster: Cluster) { supervisor.supervise(cluster) }
 
   func retire(_ cluster: Cluster) { retirement.begin(cluster) }
@@ -248,6 +256,15 @@ extension Federation: FederationDelegate {
     let isSame = loop.shelf.catalogues.legacy.leadsToSame(as: old.legacy)
     if !changes.legacy.isEmpty || !isSame { overlays.renew(since: old.legacy) }
   }
+
+  /// With a turn to come, as if an upstream of another loop had told it.
+  func listsChanged(_ cluster: Cluster, _ kinds: ListKinds, isTold: Bool) {
+    // At once: whoever asks for a list after what that server says next must not get the old one.
+    cluster.freshness.withLock { $0.announced(kinds) }
+    listChanged(cluster, kinds, own: nil, isTold: isTold)
+  }
+
+  func interestChanged(_ cluster: Cluster) { resourceInterestChanged(cluster) {} }
 
   func looked(at cluster: Cluster) {
     observer?.serversFared()

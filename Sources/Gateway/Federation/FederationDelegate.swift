@@ -1,18 +1,17 @@
-/// What the parts of the control loop leave to `Federation`, which is made of them all.
+import MCP
+import Wire
+
+/// What the control loop leaves to those who have clients. It is spoken to on the control loop.
 protocol FederationDelegate: AnyObject {
-  func supervise(_ cluster: Cluster)
-  /// A cluster serves no more.
-  func retire(_ cluster: Cluster)
-  /// A cluster was looked at: if it is to take another's place, it may be time.
-  func promote(_ cluster: Cluster)
-  /// Something that is served has changed.
-  func merge()
-  /// The same, with other changes that are about to come.
-  func mergeSoon()
-  /// A merge is due.
-  var isMergeDue: Bool { get }
-  /// The same, where who calls tells clients of what is different for them.
-  func mergeUntold() -> Catalogues.Changes
-  /// An upstream has answered or failed to.
-  func looked(at cluster: Cluster)
+  /// A client is told of what is on its way to it, before it sees something else.
+  func catchUp(_ session: Session)
+  /// A client sees other lists than before.
+  func announce(_ changes: ListChanges, to session: Session)
+  /// An upstream has told that a resource has changed, or may have changed it unheard.
+  /// - Parameter binding: the conversation in which it was said; nil: the gateway's own listen.
+  func resourceUpdated(_ cluster: Cluster, _ update: Envelope, _ binding: UpstreamSession?)
+  /// What a client looks at is gone.
+  func end(_ session: Session)
+  /// So it is for clients without a session.
+  func endListens(seeing view: CatalogueView)
 }

@@ -29,13 +29,3 @@ struct FetchedLists {
   /// Whether nothing of what was asked for could be had.
   var isInVain: Bool { !failures.isEmpty && pages.values.allSatisfy(\.isEmpty) && excesses.isEmpty }
 }
-
-extension Cluster.Profile {
-  /// Whether it offers such a list.
-  func offers(_ kind: ListKind) -> Bool { offer.capabilities.isSuperset(of: kind.method.required) }
-
-  /// Whether it declares that it tells when that list changes.
-  func announces(_ kind: ListKind) -> Bool {
-    ListKinds(announcedBy: offer.capabilities).contains(ListKinds(kind))
-  }
-}

@@ -9,6 +9,9 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
   private let questions: UpstreamQuestions
   private let restart: ListenRestart
   private let modern: ModernListens
+  weak var delegate: (any SupervisionDelegate)? {
+    didSet { modern.delegate = delegate }
+  }
   private var interests: Interests { loop.sessions.interests }
 
   init(_ loop: ControlLoop, _ questions: UpstreamQuestions) {

@@ -148,9 +148,9 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
     _ binding: UpstreamSession, _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers
   ) -> RequestID? {
     let cluster = binding.cluster
-    let (loop, upstream) = (loop, loop.upstream)
+    let loop = loop
     let draft = Discovery.draft(of: cluster, transport)
-    let timeout = transport == .stdio ? loop.settings.configuration.startTimeout.milliseconds : 2 * discovery.timeout
+    let timeout = transport == .stdio ? loop.configuration.startTimeout.milliseconds : 2 * discovery.timeout
     let latest = loop.now + timeout
     let call = LocalCall { outcome in
       switch outcome {
@@ -166,7 +166,7 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
         answers.add(loop.now >= latest ? .timedOut : .died)
       }
     }
-    let id = upstream.messages.ask(
+    let id = loop.upstream.messages.ask(
       cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
     loop.begin { await self.watch(link, transport, answers) }
     return id
@@ -190,12 +190,13 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
 
   private func isUnread(_ link: LinkReference) async -> Bool {
     await withCheckedContinuation { continuation in
-      loop.upstreams.mail.send(.isUnread(link) { continuation.resume(returning: $0) }, to: link.worker)
+      loop.upstream.links.isUnread(link) { continuation.resume(returning: $0) }
     }
   }
 
   private func initialize(_ binding: UpstreamSession, _ link: LinkReference, _ answers: ProbeAnswers) {
-    let completion: Opening.Completion = { [loop] result in
+    let loop = loop
+    loop.upstream.conversations.shakeHands(binding, over: link) { result in
       loop.post {
         switch result {
         case .success(let established):
@@ -207,7 +208,6 @@ final class LinkProber: @unchecked Sendable {  // touched on the control loop al
         }
       }
     }
-    loop.upstreams.mail.send(.shakeHands(binding, link, completion), to: link.worker)
   }
 }
 

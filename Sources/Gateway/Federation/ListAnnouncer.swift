@@ -41,6 +41,6 @@ final class ListAnnouncer: @unchecked Sendable {  // touched on the control loop
 
   private func tell(_ changes: ListChanges, to session: SessionID) {
     guard !changes.isEmpty, let session = loop.sessions.find(session) else { return }
-    loop.worker.announce(changes, to: [session])
+    loop.clients.announce(changes, to: session)
   }
 }

@@ -29,7 +29,7 @@ final class ListFetcher: @unchecked Sendable {  // touched on the control loop a
   func fetch(
     _ kinds: ListKinds, _ supervised: SupervisedCluster, _ profile: Cluster.Profile, _ look: Look
   ) async -> FetchedLists {
-    var (isFirst, timeout) = (false, loop.worker.settings.callTimeout)
+    var (isFirst, timeout) = (false, loop.settings.callTimeout)
     if case .first(let time) = look { (isFirst, timeout) = (true, time) }
     let cluster = supervised.cluster
     var fetched = FetchedLists()
@@ -80,7 +80,7 @@ final class ListFetcher: @unchecked Sendable {  // touched on the control loop a
   }
 
   var bounds: ListAllowance.Bounds {
-    let limits = loop.settings.configuration.limits
+    let limits = loop.configuration.limits
     return ListAllowance.Bounds(bytes: limits.list, entries: limits.listEntries)
   }
 

@@ -11,7 +11,7 @@ final class ListRefresher: @unchecked Sendable {  // touched on the control loop
   private let overlays: Overlays
   private let announcer: ListAnnouncer
   private let patience: PatienceWatch
-  weak var delegate: (any FederationDelegate)?
+  weak var delegate: (any SupervisionDelegate)?
 
   init(
     _ loop: ControlLoop, _ supervised: SupervisedClusters, _ fetcher: ListFetcher, _ lists: ServerLists,
@@ -188,8 +188,8 @@ final class ListRefresher: @unchecked Sendable {  // touched on the control loop
     _ server: SupervisedCluster, _ profile: Cluster.Profile, _ kinds: ListKinds
   ) async throws(UpstreamFailure) {
     let isAlone = ListKind.allCases.count { kinds.contains(ListKinds($0)) && profile.offers($0) } < 2
-    let patient = loop.worker.settings.callTimeout
-    let quick = loop.settings.configuration.limits.probeTimeout.milliseconds
+    let patient = loop.settings.callTimeout
+    let quick = loop.configuration.limits.probeTimeout.milliseconds
     var fetched = await fetcher.fetch(kinds, server, profile, .first(isAlone ? patient : min(patient, quick)))
     if !isAlone, fetched.isInVain {
       // It may only be slow.

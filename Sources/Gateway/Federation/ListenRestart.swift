@@ -34,7 +34,7 @@ final class ListenRestart: @unchecked Sendable {  // touched on the control loop
       var message = ByteBuffer(capacity: uri.count + 96)
       message.append(notification: .notifyResourcesUpdated, params: params.bytes)
       let scanner = EnvelopeScanner()
-      loop.worker.resourceUpdated(supervised.cluster, scanner.scan(message.bytes), supervised.binding)
+      loop.clients.resourceUpdated(supervised.cluster, scanner.scan(message.bytes), supervised.binding)
     }
   }
 }

@@ -11,7 +11,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
 
   private let loop: ControlLoop
   private let restart: ListenRestart
-  private var worker: Worker { loop.worker }
+  weak var delegate: (any SupervisionDelegate)?
 
   init(_ loop: ControlLoop, _ restart: ListenRestart) {
     self.loop = loop
@@ -65,7 +65,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
   }
 
   private func end(listen: RequestID) {
-    worker.upstream.requests.withdraw(listen, reason: "another listen takes its place")
+    loop.upstream.requests.withdraw(listen, reason: "another listen takes its place")
   }
 
   // MARK: Replacing
@@ -74,7 +74,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
   private func replace(_ number: ListenSet.Number, _ listens: ModernListenSet, _ supervised: SupervisedCluster) {
     listens.set.end(number)
     listens.stragglers[number] = []
-    worker.after(milliseconds: Self.overlap) { [weak supervised, worker] in
+    loop.after(milliseconds: Self.overlap) { [weak supervised, loop] in
       guard let supervised, supervised.listening.listens === listens else { return }
       if let listen = listens.resources.removeValue(forKey: number) { self.end(listen: listen) }
       for message in listens.stragglers.removeValue(forKey: number) ?? [] {
@@ -83,7 +83,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
           continue
         }
         let scanner = EnvelopeScanner()
-        worker.resourceUpdated(supervised.cluster, scanner.scan(message.rawBytes), nil)
+        loop.clients.resourceUpdated(supervised.cluster, scanner.scan(message.rawBytes), nil)
       }
       if listens.stragglers.isEmpty { listens.recent = [] }
     }
@@ -99,7 +99,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
     }
     guard listens.set.isTold(uri, by: number) else { return }
     if !listens.stragglers.isEmpty { listens.recent.append(Self.withoutID(envelope)) }
-    worker.resourceUpdated(supervised.cluster, envelope, nil)
+    loop.clients.resourceUpdated(supervised.cluster, envelope, nil)
   }
 
   /// The notification without the id of its listen, which is all that differs between two.
@@ -143,7 +143,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
         self.endAll(supervised)
         if mayAgain { self.restart.schedule(supervised) }
       }
-      call.onNotification = { [weak supervised, worker] message in
+      call.onNotification = { [weak supervised, weak delegate, loop] message in
         guard let supervised, supervised.listening.listens === listens else { return }
         let scanner = EnvelopeScanner()
         let envelope = scanner.scan(message.rawBytes)
@@ -153,21 +153,21 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
           if gathering.arrive() { return continuation.resume(returning: .acknowledged) }
           // It came too late to be waited for: what changed before it was not told.
           switch purpose {
-          case .lists(let kinds): worker.listsMayHaveChanged(supervised.cluster, kinds)
+          case .lists(let kinds): delegate?.listsChanged(supervised.cluster, kinds, isTold: false)
           case .resources(_, let uris): self.restart.makeUpForSilence(supervised, uris)
           }
         case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
-          worker.listChanged(supervised.cluster, envelope.method, nil)
+          delegate?.listsChanged(supervised.cluster, ListKinds(changed: envelope.method), isTold: true)
         case .notifyResourcesUpdated:
           if case .resources(let number, _) = purpose { self.updated(envelope, on: number, supervised) }
         default:
           break
         }
       }
-      let listen = worker.upstream.messages.ask(
+      let listen = loop.upstream.messages.ask(
         supervised.cluster, profile, supervised.binding, .subscriptionsListen, members: request, timeout: nil, call)
-      if let listen, worker.upstream.requests.contains(listen) { listens.opened(listen, for: purpose) }
-      worker.after(milliseconds: Self.acknowledgementTime) {
+      if let listen, loop.upstream.requests.contains(listen) { listens.opened(listen, for: purpose) }
+      loop.after(milliseconds: Self.acknowledgementTime) {
         if gathering.expire() { continuation.resume(returning: .unanswered) }
       }
     }

@@ -40,7 +40,7 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
     overlay.lookedAt[cluster.id] = loop.now
     overlays[session.id] = overlay
     // Beyond what a few servers may list, who has seen no change for the longest time sees what all see.
-    let most = 4 * loop.settings.configuration.limits.list
+    let most = 4 * loop.configuration.limits.list
     while let old = Overlay.leastRecent(of: overlays, besides: session.id, atMost: most) { giveUp(old) }
     return renew(session.id, since: loop.shelf.catalogue(of: .legacy))
   }
@@ -78,7 +78,7 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
       overlay.lookedAt = overlay.lookedAt.filter { overlay.lists[$0.key] != nil }
       overlays[id] = overlay
       // From here on it is told of what it alone sees, and of nothing that all see.
-      loop.worker.delivery.catchUp(session)
+      loop.clients.catchUp(session)
       after = merger.merged(listed.merging(overlay.lists) { $1 }, .legacy, lookedAt: overlay.lookedAt)
       session.see(after)
     }

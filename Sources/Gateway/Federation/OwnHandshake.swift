@@ -48,10 +48,10 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
         upstream.end(established.open, cluster)
         return .failure(Failure(failure: UpstreamFailure("its configuration has changed")))
       }
-      loop.upstreams.resume(waiters, failure: nil)
+      loop.upstream.shared.resume(waiters, failure: nil)
       return .success(Self.profile(established, of: cluster, transport))
     case .failure(let error):
-      loop.upstreams.resume(binding.failed(), failure: error.text)
+      loop.upstream.shared.resume(binding.failed(), failure: error.text)
       var failure = Failure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
@@ -73,7 +73,7 @@ final class OwnHandshake: @unchecked Sendable {  // touched on the control loop 
 
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
   func binding(of cluster: Cluster) -> UpstreamSession {
-    if cluster.isolation == .shared { return loop.upstreams.sessions.shared(cluster) }
+    if cluster.isolation == .shared { return loop.upstream.shared.sessions.shared(cluster) }
     return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
   }
 

@@ -26,7 +26,7 @@ final class Retirement: @unchecked Sendable {  // touched on the control loop al
   func begin(_ cluster: Cluster) { loop.begin { await self.leave(cluster) } }
 
   private func leave(_ cluster: Cluster) async {
-    let (upstreams, upstream) = (loop.upstreams, loop.upstream)
+    let upstream = loop.upstream
     cluster.retire()
     if let face = faces.take(from: cluster) { begin(face) }
     let server = supervised.remove(cluster)
@@ -36,27 +36,22 @@ final class Retirement: @unchecked Sendable {  // touched on the control loop al
     }
     // The other face of the same server goes on with the same connections.
     let keepsStake = clusters.served.contains { $0.stakeID == cluster.stakeID }
-    for index in 0..<loop.group.loopCount {
+    for index in 0..<upstream.context.group.loopCount {
       await withCheckedContinuation { continuation in
-        upstreams.mail.send(.leave(cluster, keepsStake: keepsStake) { continuation.resume() }, to: index)
+        upstream.shared.mail.send(.leave(cluster, keepsStake: keepsStake) { continuation.resume() }, to: index)
       }
     }
-    for shared in upstreams.sessions.take(of: cluster) { upstream.end(shared) }
-    for session in loop.sessions.table.all {
-      if let own = session.takeUpstream(of: cluster) { upstream.end(own) }
-    }
+    for conversation in upstream.shared.sessions.take(of: cluster) { upstream.end(conversation) }
+    await loop.visitSessions { if let own = $0.takeUpstream(of: cluster) { upstream.end(own) } }
     if let binding = server?.binding { upstream.end(binding) }
     lists.forget(cluster)
     loop.logger.debug("\(cluster.alias): the last call of its former configuration has ended")
     guard clusters.serving(cluster.number) == nil else { return }
     // Who looked at this server alone has nothing to look at any more.
     let view = CatalogueView.only(upstream: cluster.number)
-    for session in loop.sessions.table.all where session.view == view {
-      loop.gateway.post(to: Int(session.id.worker)) { $0.end(session) }
+    if loop.sessions.table.count(seeing: view) > 0 {
+      await loop.visitSessions { if $0.view == view { loop.clients.end($0) } }
     }
-    loop.gateway.postToAll { worker in
-      worker.endListens { $0.view == view }
-      worker.closeSockets(to: view)
-    }
+    loop.clients.endListens(seeing: view)
   }
 }

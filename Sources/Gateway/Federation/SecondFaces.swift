@@ -26,7 +26,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
   private let loop: ControlLoop
   private let clusters: ClusterSet
   private let handshake: OwnHandshake
-  weak var delegate: (any FederationDelegate)?
+  weak var delegate: (any SupervisionDelegate)?
   /// By the id of the cluster that stands for the server.
   private var faces: [Int: SecondFace] = [:]
   private var waiters: [FaceWaiter] = []
@@ -77,7 +77,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
   /// Of none of those that are served it is still to be found out what it is in the legacy era.
   var areKnown: Bool { !clusters.served.contains(where: isUnknown) }
 
-  private var probeTime: UInt64 { loop.settings.configuration.limits.probeTimeout.milliseconds }
+  private var probeTime: UInt64 { loop.configuration.limits.probeTimeout.milliseconds }
 
   // MARK: What becomes of it
 
@@ -86,7 +86,8 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
     guard !cluster.isSecondFace, let server = cluster.server, server.era == .automatic,
       clusters.formerFace(for: cluster) == nil
     else { return }
-    let isWanted = loop.sessions.table.all.contains { $0.view.shows(cluster) }
+    let sessions = loop.sessions.table
+    let isWanted = sessions.count(seeing: .all) + sessions.count(seeing: .only(upstream: cluster.number)) > 0
     var face = faces[cluster.id] ?? SecondFace(state: SecondFaceState(isCommand: server.isCommand))
     let action = face.state.found(profile.revision.era, isWanted: isWanted)
     faces[cluster.id] = face
@@ -115,7 +116,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
 
   /// Clients wait for a face for so long from when it was begun, however often they wait.
   private func bound(_ face: Cluster, of cluster: Cluster) async {
-    let usual = loop.settings.configuration.firstListWait.milliseconds
+    let usual = loop.configuration.firstListWait.milliseconds
     await loop.pause(usual)
     guard faces[cluster.id]?.cluster === face else { return }
     faces[cluster.id]?.isOverdue = true
@@ -172,7 +173,7 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
         isReady: face.isReady, isServerReady: server.isReady, now: loop.now), begins
     else { return }
     loop.begin { [self] in
-      let patience = max(loop.settings.configuration.firstListWait.milliseconds, probeTime)
+      let patience = max(loop.configuration.firstListWait.milliseconds, probeTime)
       await loop.pause(patience)
       guard !loop.isStopped, faces[server.id]?.cluster === face,
         faces[server.id]?.state.waited(patience, now: loop.now) == true
@@ -247,15 +248,6 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
     guard face.profile?.transport == .streamableHTTP else { return }
     loop.begin { [self] in
       if let fault = await handshake.trial(of: face), fault.meaning == .refusal { refused(face, fault.text) }
-    }
-  }
-}
-
-extension CatalogueView {
-  func shows(_ cluster: Cluster) -> Bool {
-    switch self {
-    case .all: true
-    case .only(let number): number == cluster.number
     }
   }
 }

@@ -16,7 +16,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   private let lists: ServerLists
   private let refresher: ListRefresher
   private let faces: SecondFaces
-  weak var delegate: (any FederationDelegate)?
+  weak var delegate: (any SupervisionDelegate)?
 
   init(
     _ loop: ControlLoop, _ clusters: ClusterSet, _ supervised: SupervisedClusters, _ prober: Prober,

@@ -12,7 +12,7 @@ final class UpstreamQuestions: @unchecked Sendable {  // touched on the control 
     _ cluster: Cluster, _ binding: UpstreamSession?, _ profile: Cluster.Profile, _ method: Method, _ members: [UInt8],
     _ timeout: UInt64? = nil
   ) async throws(UpstreamFailure) -> [UInt8] {
-    let timeout = timeout ?? loop.worker.settings.callTimeout
+    let timeout = timeout ?? loop.settings.callTimeout
     let latest = loop.now + timeout
     switch await outcome(cluster, profile, binding, method, members, timeout) {
     case .message(let bytes, _, _): return bytes

@@ -24,12 +24,19 @@ final class SessionTable: Sendable {
   private let rows: [Row]
   /// Asked where sessions are opened and ended, and nowhere else.
   let levels = Mutex(LogLevels())
-  private let census: Mutex<(census: SessionCensus, bounds: SessionCensus.Bounds)>
+  private struct Count {
+    var census = SessionCensus()
+    var bounds: SessionCensus.Bounds
+    /// How many see what.
+    var views: [CatalogueView: Int] = [:]
+  }
+
+  private let census: Mutex<Count>
 
   /// - Parameter workers: that keep sessions.
   init(_ bounds: SessionCensus.Bounds, workers: Int) {
     rows = (0..<workers).map { _ in Row() }
-    census = Mutex((SessionCensus(), bounds))
+    census = Mutex(Count(bounds: bounds))
   }
 
   /// Sessions that there may be. Those that are there already stay.
@@ -37,6 +44,9 @@ final class SessionTable: Sendable {
 
   /// Sessions alive.
   var size: Int { census.withLock { $0.census.count } }
+
+  /// Of these, those that look at what this view shows, and at nothing else.
+  func count(seeing view: CatalogueView) -> Int { census.withLock { $0.views[view] ?? 0 } }
 
   /// Keeps a session. With `inPlaceOf` another is to be ended for it; with `full` it is not kept.
   func insert(_ session: Session, now: UInt64) -> SessionCensus.Admission {
@@ -56,9 +66,14 @@ final class SessionTable: Sendable {
     }
     let admission = census.withLock { state in
       let bounds = state.bounds
-      return state.census.admit(id, of: session.party, isTransient: isTransient, within: bounds, now: now) { other in
+      let admission = state.census.admit(
+        id, of: session.party, isTransient: isTransient, within: bounds, now: now
+      ) { other in
         find(other)?.use ?? .gone
       }
+      if case .full = admission { return admission }
+      state.views[session.view, default: 0] += 1
+      return admission
     }
     if case .full = admission {
       _ = shard(of: id).sessions.withLock { $0.removeValue(forKey: id.key) }
@@ -78,11 +93,17 @@ final class SessionTable: Sendable {
     }
     guard let removed else { return nil }
     leaveRow(removed)
-    census.withLock { $0.census.leave(removed.party) }
+    census.withLock { state in
+      state.census.leave(removed.party)
+      let left = state.views[removed.view, default: 1] - 1
+      state.views[removed.view] = left == 0 ? nil : left
+    }
     return removed
   }
 
   // MARK: Rows
+
+  var rowCount: Int { rows.count }
 
   private func row(of session: Session) -> Row { rows[Int(session.id.worker)] }
 

@@ -19,7 +19,7 @@ final class UpstreamClient {
   fileprivate let posts: LinkPosts
   let http: HTTPExchange
   private let relay: UpstreamRelay
-  private let shared: UpstreamShared
+  let shared: UpstreamShared
 
   /// - Parameters:
   ///   - demonstration: what answers where no server is configured.
@@ -210,10 +210,9 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     case .resume(let request, let failure): client.conversations.resume(request, failure: failure)
     case .closeStream(let connection): client.streams.close(connection)
     case .end(let open, let cluster): client.conversations.end(open, cluster)
-    case .isUnread(let link, let completion): completion(client.links[link.number]?.isUnread ?? false)
+    case .isUnread(let link, let reply): client.links.isUnread(link, reply)
     case .shakeHands(let session, let link, let completion):
-      guard let found = client.links[link.number] else { return completion(.failure(.failed("it has ended"))) }
-      client.conversations.handshake.begin(session, over: found, keeping: true, completion)
+      client.conversations.shakeHands(session, over: link, completion)
     case .bringSubscriptions(let session, let uris): client.conversations.bringSubscriptions(session, uris)
     case .leave(let cluster, let keepsStake, let done): client.leave(cluster, keepsStake: keepsStake, done)
     case .establish(let session, let era, let isStarting, let completion):

@@ -37,8 +37,7 @@ final class BenchGateway {
     for worker in made { state.register(WorkerHandle(worker)) }
     workers = Array(made[..<count])
     controlWorker = made[count]
-    federation = Federation(
-      gateway: state, clusters: clusters, worker: WorkerHandle(controlWorker), logger: logger)
+    federation = Federation(state, controlWorker, clusters, logger: logger)
     doorkeeper = Doorkeeper(federation)
     state.setControl(federation)
     for (host, interceptor) in hosts { intercept(host, interceptor) }

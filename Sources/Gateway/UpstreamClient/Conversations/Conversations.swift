@@ -14,7 +14,7 @@ final class Conversations: NotificationStreamsDelegate {
   private let mail: Mailboxes<UpstreamLetter>
   private let notifications: NotificationStreams
   let mirror: UpstreamMirror
-  let handshake: Handshake
+  private let handshake: Handshake
 
   init(_ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared) {
     context = requests.context
@@ -166,6 +166,18 @@ final class Conversations: NotificationStreamsDelegate {
       return completion(.success(Opening.Established(open: open, offer: nil)))
     }
     handshake.begin(session, over: link, completion)
+  }
+
+  /// The handshake over a link that was started for somebody to find out what it speaks, and that is theirs to close.
+  /// `completion` may run on another thread.
+  func shakeHands(
+    _ session: UpstreamSession, over link: LinkReference, _ completion: @escaping Opening.Completion
+  ) {
+    guard link.worker == context.index else {
+      return mail.send(.shakeHands(session, link, completion), to: link.worker)
+    }
+    guard let link = requests.links.find(link) else { return completion(.failure(.failed("it has ended"))) }
+    handshake.begin(session, over: link, keeping: true, completion)
   }
 
   // MARK: Ending

@@ -79,6 +79,12 @@ final class Links: LinkKeeper {
     links[link.number]?.isStarting = false
   }
 
+  /// Whether the child at its other end has yet to read what it was sent; false once that is gone.
+  func isUnread(_ link: LinkReference, _ reply: @escaping @Sendable (Bool) -> Void) {
+    guard link.worker == context.index else { return mail.send(.isUnread(link, reply), to: link.worker) }
+    reply(links[link.number]?.isUnread ?? false)
+  }
+
   // MARK: Toward requests
 
   func bring(_ message: RawSpan, _ request: RequestID, over link: LinkReference, isOver: Bool) {

@@ -34,7 +34,7 @@ enum UpstreamLetter: Sendable {
   case notAsked([UInt8], LinkReference, attempts: Int)
   case linkStarted(LinkReference)
   case closeLink(LinkReference)
-  /// Whether its process has not read yet all that it was sent.
+  /// Whether its child has read all that it was sent.
   case isUnread(LinkReference, @Sendable (Bool) -> Void)
   case shakeHands(UpstreamSession, LinkReference, Opening.Completion)
 
@@ -50,8 +50,8 @@ enum UpstreamLetter: Sendable {
   // To the loop of a connection, or to any.
   case closeStream(ConnectionID)
   case end(UpstreamSession.Open, Cluster)
-  case establish(UpstreamSession, Era, isStarting: Bool, Opening.Completion)
   case bringSubscriptions(UpstreamSession, [[UInt8]])
-  /// Is called when nothing of that loop's concerns the cluster any more.
+  /// Nothing more goes to a cluster; with who hears that nothing of it is on its way any more.
   case leave(Cluster, keepsStake: Bool, @Sendable () -> Void)
+  case establish(UpstreamSession, Era, isStarting: Bool, Opening.Completion)
 }
