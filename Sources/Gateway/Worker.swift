@@ -36,22 +36,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   var calls: CallTable
   var reverses: ReverseTable
   var tickets = TicketCache()
-  /// Client WebSockets.
-  var sockets = SocketTable()
-  /// Modern `subscriptions/listen` streams of this worker.
-  var listens: [ListenStream: Listen] = [:]
-  var nextListen: UInt64 = 0
-  /// Who among them named which resource.
-  var listenAudience = Audience<ListenStream>()
-  /// How many listens each WebSocket has that has any.
-  var socketListens: [ConnectionID: Int] = [:]
-  /// Sessions whose streams this worker writes, by the connection that reads.
-  var streamReaders: [ConnectionID: Session] = [:]
-  /// How many clients of a session wait for what another process has yet to tell of a stream.
-  var earlyResumes: [SessionID: Int] = [:]
-
-  /// What waits for clients that do not read, though nothing can be paused for them.
-  var unread = UnreadResults()
 
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
@@ -63,10 +47,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   /// Which pages and hosts the listeners serve.
   private(set) var httpOrigins: OriginPolicy
   private(set) var socketOrigins: OriginPolicy
-  /// The end has come: nothing is started any more.
-  var isClosing = false
-  /// When those who read event streams are to come back.
-  private var reconnection = Reconnection(seed: UInt64.random(in: 0 ... .max))
   private var sweeping = false
   /// Of the control loop.
   private lazy var memoryWatch = MemoryWatch(context, gateway.sessions, gateway.lifecycle.excess)
@@ -98,7 +78,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     calls = CallTable(worker: index)
     reverses = ReverseTable(worker: index)
     learnedLinks = PrincipalLinks(key: gateway.tableKey)
-    delivery = Delivery(context, gateway.deliveryMail)
+    delivery = Delivery(context, gateway.deliveries, upstream)
     loop.hand(to: self)
     delivery.begin(for: self)
     place.enter(self)
@@ -146,10 +126,10 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
         loop.abort(connection)
       }
     case .eventStream, .listen:
-      streamReaderGone(connection, tag: tag)
+      delivery.readerGone(connection)
       loop.abort(connection)
     case .socket, .echo:
-      socketGone(Int(TagKind.value(of: tag)))
+      delivery.sockets.gone(SocketID(rawValue: TagKind.value(of: tag)))
       loop.abort(connection)
     case .admin:
       admin?.ended(connection)
@@ -163,8 +143,8 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     delivery.answers.closed(connection)
     switch TagKind(of: tag) {
     case .call: clientGone(CallID(rawValue: TagKind.value(of: tag)))
-    case .eventStream, .listen: streamReaderGone(connection, tag: tag)
-    case .socket, .echo: socketGone(Int(TagKind.value(of: tag)))
+    case .eventStream, .listen: delivery.readerGone(connection)
+    case .socket, .echo: delivery.sockets.gone(SocketID(rawValue: TagKind.value(of: tag)))
     case .admin: admin?.ended(connection)
     default: break
     }
@@ -176,7 +156,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
       if let call = calls.find(CallID(rawValue: TagKind.value(of: tag))) { resumeSource(of: call) }
     case .eventStream:
       // The answer of a call may be read here, on another connection than that of its POST.
-      guard let session = streamReaders[connection] else { return }
+      guard let session = delivery.streams.session(readBy: connection) else { return }
       resumeSources(of: calls.calls(of: session.id, session.socket))
     case .socket:
       resumeSources(of: calls.calls(over: connection))
@@ -212,7 +192,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
     switch TagKind(of: tag) {
-    case .socket: socketReceived(Int(TagKind.value(of: tag)), message, binary: binary)
+    case .socket: socketReceived(SocketID(rawValue: TagKind.value(of: tag)), message, binary: binary)
     case .echo: loop.webSockets.send(connection, message, binary: binary)
     case .link: upstream.links[UInt32(TagKind.value(of: tag))]?.received(message)
     default: break
@@ -284,16 +264,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     if upstream.sweep() || calls.count > 0 { armSweep() }
   }
 
-  // MARK: Reconnection
-
-  /// Streams of clients that may come back at the same time, as far as this worker can tell.
-  private var streamCount: Int { streamReaders.count * gateway.workerCount }
-
-  /// The `retry` of a stream that begins, in milliseconds.
-  func usualRetry() -> UInt64 { reconnection.usual(among: streamCount) }
-
-  /// The `retry` of a stream that is closed because the gateway ends.
-  func drainedRetry() -> UInt64 { reconnection.drained(among: streamCount) }
 
   // MARK: Settings
 

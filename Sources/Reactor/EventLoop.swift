@@ -137,6 +137,9 @@ package final class EventLoop {
     unsafe cr_set_tag(raw, connection.rawValue, tag)
   }
 
+  /// That word; 0 for a connection that has none, or is gone.
+  package func tag(of connection: ConnectionID) -> UInt64 { unsafe cr_tag(raw, connection.rawValue) }
+
   /// Ends a connection after what is queued on it.
   package func close(_ connection: ConnectionID) { unsafe cr_close(raw, connection.rawValue) }
 

@@ -9,6 +9,12 @@ bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag) {
   return connection != NULL;
 }
 
+uint64_t cr_tag(cr_loop *loop, cr_id id) {
+  cr_connection *connection =
+      id >> 56 == loop->options.worker ? cr_slab_find(&loop->slab, id) : NULL;
+  return connection ? connection->tag : 0;
+}
+
 void cr_read_pause(cr_loop *loop, cr_id id) {
   cr_connection *connection = cr_connection_find(loop, id);
   if (!connection) return;

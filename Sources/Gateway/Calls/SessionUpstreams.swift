@@ -17,18 +17,4 @@ extension Worker {
   func sessionListens(_ session: Session) {
     for (conversation, open) in session.openUpstreams { upstream.conversations.hear(conversation, open) }
   }
-
-  /// A session is gone: conversations that it shared are told what nobody is subscribed to any more.
-  func withdrawSubscriptions(_ interests: [ResourceInterest], of session: SessionID) {
-    let byUpstream = Dictionary(grouping: interests, by: \.upstream)
-    for conversation in gateway.upstream.sessions.all {
-      let number = conversation.cluster.number
-      guard let own = byUpstream[number] else { continue }
-      let orphans = conversation.forget(session, own.map(\.uri))
-      guard let open = conversation.current, open.revision.era == .legacy else { continue }
-      for uri in orphans where !isWanted(ResourceInterest(upstream: number, uri: uri), in: conversation) {
-        upstream.conversations.mirror.unsubscribe(conversation, open, uri)
-      }
-    }
-  }
 }

@@ -24,18 +24,18 @@ final class Announcement {
     return made
   }
 
-  func tell(_ session: Session, on worker: Worker) {
+  func tell(_ session: Session, through messages: SessionMessages) {
     if let socket = session.socket {
       sockets[socket.worker, default: []].append(socket)
     } else {
-      worker.emit(event, to: session, isKnown: isKnown)
+      messages.emit(event, to: session, isKnown: isKnown)
     }
   }
 
   /// Each worker encodes it once for all of its WebSockets.
-  func finish(on worker: Worker) {
+  func finish(through messages: SessionMessages) {
     guard !sockets.isEmpty else { return }
-    for (holder, connections) in sockets { worker.delivery.hand(.broadcast(message, to: connections), to: holder) }
+    for (holder, connections) in sockets { messages.broadcast(message, to: connections, on: holder) }
     sockets = [:]
   }
 }

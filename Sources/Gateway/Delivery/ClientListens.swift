@@ -2,98 +2,96 @@ import MCP
 import Reactor
 import Wire
 
-/// A modern client's `subscriptions/listen`: what it hears of, and under which id (PROTOCOL section 13).
-final class Listen {
-  let view: CatalogueView
-  let subscriptionID: Token
-  /// What of its wishes is honoured.
-  fileprivate(set) var filter: ListenFilter
-  /// The resources among them, by the URI that the client named.
-  fileprivate(set) var resources: [[UInt8]: Subscription]
-  /// Whose it is, and the bytes that are held for it.
-  fileprivate let party: Party
-  fileprivate let bytes: Int
-  let path: ReplyPath
-  /// Nothing of a subscription may come before its acknowledgement.
-  var isAcknowledged = false
-  /// The last change of lists that it need not be told of any more.
-  var told: UInt32
+/// The listens of one worker's clients.
+final class ClientListens {
+  private let context: DeliveryContext
+  private let loop: EventLoop
+  private let answers: HTTPAnswers
+  private let sockets: WebSocketTransport
+  private let interests: InterestNotices
+  private var listens: [ListenStream: Listen] = [:]
+  private var last: UInt64 = 0
+  /// Who among them named which resource.
+  private var audience = Audience<ListenStream>()
+  /// How many listens each WebSocket has that has any.
+  private var counts: [ConnectionID: Int] = [:]
 
   init(
-    _ view: CatalogueView, _ subscriptionID: Token, _ filter: ListenFilter, _ resources: [[UInt8]: Subscription],
-    _ party: Party, bytes: Int, _ path: ReplyPath, told: UInt32
+    _ context: DeliveryContext, _ answers: HTTPAnswers, _ sockets: WebSocketTransport, _ interests: InterestNotices
   ) {
-    self.told = told
-    self.view = view
-    self.subscriptionID = subscriptionID
-    self.filter = filter
-    self.resources = resources
-    self.party = party
-    self.bytes = bytes
-    self.path = path
-  }
-}
-
-/// Names a listen of one worker: by the connection that it has to itself, or as one of several on a WebSocket.
-struct ListenStream: Hashable {
-  let connection: ConnectionID
-  let number: UInt64
-
-  init(_ connection: ConnectionID, _ number: UInt64 = 0) {
-    self.connection = connection
-    self.number = number
+    self.context = context
+    loop = context.loop
+    self.answers = answers
+    self.sockets = sockets
+    self.interests = interests
   }
 
-  static func == (a: ListenStream, b: ListenStream) -> Bool { a.number == b.number && a.connection == b.connection }
+  var count: Int { listens.count }
 
-  /// Both are given out here: nobody can choose ones that collide.
-  func _rawHashValue(seed: Int) -> Int {
-    connection._rawHashValue(seed: seed) ^ Int(truncatingIfNeeded: number &* 0x9E37_79B9_7F4A_7C15)
+  func find(_ stream: ListenStream) -> Listen? { listens[stream] }
+
+  /// Those that may be told something now.
+  var acknowledged: [ListenStream] { listens.compactMap { $0.value.isAcknowledged ? $0.key : nil } }
+
+  /// The same of one WebSocket.
+  func acknowledged(on socket: ConnectionID) -> [ListenStream] {
+    guard counts[socket] != nil else { return [] }
+    return acknowledged.filter { $0.connection == socket }
   }
-}
 
-extension Worker {
   /// On one WebSocket, as many as SDK servers take. Others have a connection each, and those are counted.
-  private static var listensPerSocket: Int { 1024 }
+  private static let listensPerSocket = 1024
 
-  func listen(_ path: ReplyPath, _ view: CatalogueView, _ envelope: Envelope) {
+  func listen(_ reply: ReplyTo, _ view: CatalogueView, _ envelope: Envelope) {
     guard let asked = ListenFilter(envelope), let id = envelope.id else {
       let error = GatewayError(.invalidParams, message: "Invalid params: notifications is absent or malformed")
-      return refuse(path, error, id: envelope.id, .modern)
+      return refuse(reply, error, id: envelope.id, .modern)
     }
     if asked.resources.count > ListenFilter.mostResources {
       let error = GatewayError(
         .invalidParams,
         message: "Invalid params: more than \(ListenFilter.mostResources) resources; split them among several listens")
-      return refuse(path, error, id: envelope.id, .modern)
+      return refuse(reply, error, id: envelope.id, .modern)
     }
-    if let refusal = tooLong(asked) { return refuse(path, refusal, id: envelope.id, .modern) }
-    if case .socket(let reply) = path, listenCount(of: reply.connection) >= Self.listensPerSocket {
+    if let refusal = tooLong(asked) { return refuse(reply, refusal, id: envelope.id, .modern) }
+    if let socket = reply.socket, count(of: socket) >= Self.listensPerSocket {
       let error = GatewayError(.overloaded, message: "this WebSocket has \(Self.listensPerSocket) listens already")
-      return refuse(path, error, id: envelope.id, .modern)
+      return refuse(reply, error, id: envelope.id, .modern)
     }
-    let catalogue = gateway.catalogue(of: .modern)
+    let catalogue = context.sessions.shelf.catalogue(of: .modern)
     var filter = asked.honoured(by: catalogue.offer(view).capabilities)
     var resources: [[UInt8]: Subscription] = [:]
     for uri in filter.resources {
       let routes = catalogue.routes
-      let learned = learnedLinks[principal(of: path)]
+      let learned = context.delegate.learnedLinks(of: context.worker.principal(of: reply.connection))
       guard case .success(let route) = routes.route(resource: uri.rawBytes, view: view, learned: learned),
         catalogue.clusters[route.upstream].profile?.offer.capabilities.contains(.resourcesSubscribe) == true
       else { continue }
       resources[uri] = Subscription(interest: ResourceInterest(uri.rawBytes, route, routes))
     }
     filter.resources.removeAll { resources[$0] == nil }
-    let party = party(of: path.connection)
+    let party = context.worker.party(of: reply.connection)
     let bytes = resources.reduce(256 + id.byteCount) { $0 + $1.value.bytes(named: $1.key) }
-    if let refusal = take(bytes, for: party, on: index) { return refuse(path, refusal, id: envelope.id, .modern) }
-    let stream = begin(path)
-    listens[stream] = Listen(view, Token(id), filter, resources, party, bytes: bytes, path, told: gateway.listNews.last)
-    for (uri, subscription) in resources { listenAudience.add(stream, subscription.interest, as: uri) }
-    beginInterest(resources.values.map(\.interest)) { $0.acknowledge(stream) }
+    if let refusal = context.worker.memory.take(bytes, for: party, on: context.index) {
+      return refuse(reply, refusal, id: envelope.id, .modern)
+    }
+    let stream = begin(reply)
+    listens[stream] = Listen(
+      view, Token(id), filter, resources, party, bytes: bytes, reply, told: context.shared.listNews.last)
+    for (uri, subscription) in resources { audience.add(stream, subscription.interest, as: uri) }
+    interests.begin(resources.values.map(\.interest)) { [unowned self] in acknowledge(stream) }
+  }
+
+  private func refuse(_ reply: ReplyTo, _ error: GatewayError, id: RawSpan?, _ era: Era) {
+    if reply.isPost {
+      answers.refuse(reply.connection, error, id: id, era)
+    } else {
+      sockets.refuse(reply, error, id: id, era, of: nil)
+    }
   }
 
   private func tooLong(_ filter: ListenFilter) -> GatewayError? {
+    let settings = context.settings
     if filter.resources.contains(where: { $0.count > settings.uriLimit }) {
       return GatewayError(
         .invalidParams, message: "Invalid params: a URI to listen for may have \(settings.uriLimit) bytes")
@@ -107,25 +105,22 @@ extension Worker {
   }
 
   /// Opens what the listen is told on.
-  private func begin(_ path: ReplyPath) -> ListenStream {
-    switch path {
-    case .post(let connection):
-      beginAnswer(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
-      loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
-      loop.setTag(connection, tag(.listen))
-      return ListenStream(connection)
-    case .socket(let reply):
-      nextListen += 1
-      countListen(of: reply.connection, 1)
-      return ListenStream(reply.connection, nextListen)
+  private func begin(_ reply: ReplyTo) -> ListenStream {
+    guard let socket = reply.socket else {
+      answers.beginEvents(reply.connection)
+      loop.setTag(reply.connection, TagKind.listen.tag())
+      return ListenStream(reply.connection)
     }
+    last += 1
+    count(of: socket, 1)
+    return ListenStream(socket, last)
   }
 
-  private func listenCount(of socket: ConnectionID) -> Int { socketListens[socket] ?? 0 }
+  private func count(of socket: ConnectionID) -> Int { counts[socket] ?? 0 }
 
-  private func countListen(of socket: ConnectionID, _ change: Int) {
-    let count = listenCount(of: socket) + change
-    socketListens[socket] = count > 0 ? count : nil
+  private func count(of socket: ConnectionID, _ change: Int) {
+    let count = count(of: socket) + change
+    counts[socket] = count > 0 ? count : nil
   }
 
   /// The first message of every subscription says what of the filter is honoured.
@@ -138,71 +133,96 @@ extension Worker {
     var message = ByteBuffer(capacity: 256)
     message.append(acknowledged: honoured.bytes, subscriptionID: listen.subscriptionID.bytes)
     write(message.bytes, on: stream)
-    if gateway.isDraining { end(stream) }
+    if context.isDraining { end(stream) }
   }
 
   /// What its server does not tell of is not honoured.
   private func leaveOutRefused(_ listen: Listen, _ stream: ListenStream) {
-    let refused = gateway.interests.refused(among: listen.resources)
+    let refused = context.sessions.interests.refused(among: listen.resources)
     guard !refused.isEmpty else { return }
     for uri in refused.keys { listen.resources[uri] = nil }
     listen.filter.resources.removeAll { refused[$0] != nil }
-    for subscription in refused.values { listenAudience.remove(stream, subscription.interest) }
-    endInterest(refused.values.map(\.interest))
+    for subscription in refused.values { audience.remove(stream, subscription.interest) }
+    interests.end(refused.values.map(\.interest))
   }
 
-  func tellListens(_ update: ResourceUpdate) {
-    let groups = listenAudience.groups(of: update.upstream, update.uri)
-    if !groups.isEmpty { delivery.tell(ListenUpdateRound(update, groups, on: self)) }
+  // MARK: Telling
+
+  /// Who hears of a change of a resource.
+  func audience(of update: ResourceUpdate) -> [Audience<ListenStream>.Group] {
+    audience.groups(of: update.upstream, update.uri)
+  }
+
+  /// A listen is told of a change of what all see, once for each kind.
+  func tell(_ change: ListChange, on stream: ListenStream) {
+    guard let listen = listens[stream], listen.told < change.serial else { return }
+    listen.told = change.serial
+    let changed = change.forListens[listen.view]
+    for kind in ListKind.allCases where kind.isTold(among: changed) && listen.filter.kinds.contains(ListKinds(kind)) {
+      var message = ByteBuffer(capacity: 192)
+      message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
+      write(message.bytes, on: stream)
+    }
   }
 
   func write(_ notification: ListenNotification, on stream: ListenStream, _ listen: Listen) {
-    switch listen.path {
-    case .socket:
+    guard listen.reply.isPost else {
       var message = ByteBuffer(capacity: 512)
       notification.append(listen.subscriptionID.bytes, to: &message)
-      write(message.bytes, on: stream)
-    case .post(let connection):
-      guard notification.write(listen.subscriptionID.bytes, to: connection, on: loop) == .full else { return }
-      letGo(stream, connection)
+      return write(message.bytes, on: stream)
     }
+    let connection = stream.connection
+    guard notification.write(listen.subscriptionID.bytes, to: connection, on: loop) == .full else { return }
+    letGo(stream, connection)
   }
 
-  func write(_ message: RawSpan, on stream: ListenStream) {
+  private func write(_ message: RawSpan, on stream: ListenStream) {
     guard let listen = listens[stream] else { return }
-    switch listen.path {
-    case .socket(let reply):
-      send(message, SocketReply(connection: reply.connection, isBinary: false))
-    case .post(let connection):
-      var event = ByteBuffer(capacity: message.byteCount + 32)
-      event.append(event: message)
-      guard loop.writeStream(connection, event.bytes) == .full else { return }
-      letGo(stream, connection)
-    }
+    guard listen.reply.isPost else { return sockets.send(message, listen.reply.unasked) }
+    var event = ByteBuffer(capacity: message.byteCount + 32)
+    event.append(event: message)
+    guard loop.writeStream(stream.connection, event.bytes) == .full else { return }
+    letGo(stream, stream.connection)
   }
 
   /// Nobody can be paused for a listen that is read too slowly: its stream is closed, and its client listens again and
   /// fetches anew.
   private func letGo(_ stream: ListenStream, _ connection: ConnectionID) {
-    listenGone(stream)
+    gone(stream)
     loop.setTag(connection, 0)
     loop.close(connection)
   }
 
+  // MARK: The end
+
   /// A listen is over. True if there was one.
   @discardableResult
-  func listenGone(_ stream: ListenStream) -> Bool {
+  func gone(_ stream: ListenStream) -> Bool {
     guard let listen = listens.removeValue(forKey: stream) else { return false }
-    for subscription in listen.resources.values { listenAudience.remove(stream, subscription.interest) }
-    if case .socket(let reply) = listen.path { countListen(of: reply.connection, -1) }
-    giveBack(listen.bytes, of: listen.party, on: index)
-    if !listen.resources.isEmpty { endInterest(listen.resources.values.map(\.interest)) }
+    for subscription in listen.resources.values { audience.remove(stream, subscription.interest) }
+    if let socket = listen.reply.socket { count(of: socket, -1) }
+    context.worker.memory.giveBack(listen.bytes, of: listen.party, on: context.index)
+    if !listen.resources.isEmpty { interests.end(listen.resources.values.map(\.interest)) }
     return true
+  }
+
+  /// A WebSocket is gone, and its listens with it.
+  func socketGone(_ socket: ConnectionID) {
+    guard counts[socket] != nil else { return }
+    for stream in listens.keys where stream.connection == socket { gone(stream) }
+  }
+
+  /// The client of a WebSocket cancelled what it called that.
+  func cancel(on socket: ConnectionID, _ requestID: RawSpan) {
+    guard counts[socket] != nil else { return }
+    for (stream, listen) in listens where stream.connection == socket && listen.subscriptionID.equals(requestID) {
+      gone(stream)
+    }
   }
 
   /// Ends listens in order: the result, then the stream's end. On a WebSocket, as over standard streams, it is cancelled
   /// after its result (PROTOCOL section 13).
-  func endListens(where ends: (Listen) -> Bool = { _ in true }) {
+  func end(where ends: (Listen) -> Bool = { _ in true }) {
     for (stream, listen) in listens where ends(listen) { end(stream) }
   }
 
@@ -211,18 +231,17 @@ extension Worker {
     guard let listen = listens[stream] else { return }
     var message = ByteBuffer(capacity: 160)
     message.append(listenEnded: listen.subscriptionID.bytes)
-    switch listen.path {
-    case .socket(let reply):
-      send(message.bytes, reply)
+    guard listen.reply.isPost else {
+      sockets.send(message.bytes, listen.reply)
       var cancelled = ByteBuffer(capacity: 160)
       cancelled.append(listenCancelled: listen.subscriptionID.bytes)
-      send(cancelled.bytes, SocketReply(connection: reply.connection, isBinary: false))
-      listenGone(stream)
-    case .post(let connection):
-      write(message.bytes, on: stream)
-      guard listenGone(stream) else { return }
-      loop.setTag(connection, 0)
-      loop.endStream(connection)
+      sockets.send(cancelled.bytes, listen.reply.unasked)
+      gone(stream)
+      return
     }
+    write(message.bytes, on: stream)
+    guard gone(stream) else { return }
+    loop.setTag(stream.connection, 0)
+    loop.endStream(stream.connection)
   }
 }

@@ -2,45 +2,47 @@ import MCP
 import Reactor
 import Wire
 
-/// What one loop has to tell clients of another's.
-enum DeliveryLetter: Sendable {
-  /// For a stream that is written there.
-  case event(EventParcel)
-  /// For a WebSocket, or several.
-  case message([UInt8], to: ConnectionID)
-  case broadcast([UInt8], to: [ConnectionID])
-  case listsChanged(ListChange)
-  case resourceUpdated(ResourceUpdate)
-  /// The stream that a connection reads has come to its end.
-  case endReading(ConnectionID, of: Session)
-  /// Another connection has taken it up.
-  case dropReader(ConnectionID, of: Session)
-  /// The session is gone.
-  case sessionEnded(ConnectionID, of: Session)
-  /// There is more to tell in the next turn.
-  case goOn
-}
-
-/// What goes to clients of one worker without having been asked for.
+/// What goes to clients of one worker: how each kind of them is spoken to, and what they are told without having asked. It
+/// knows no call and no server that is asked; what concerns those it says to its delegate.
+///
+/// From the bottom: `HTTPAnswers`; `SessionEnds`; `SessionStreams` and `WebSocketTransport`, which hold what clients read;
+/// the transports, by which calls are answered; `SessionMessages`, `ClientListens` and rounds, for what belongs to no call.
 final class Delivery: LetterReader {
-  let context: WorkerContext
-  private let mail: Mailboxes<DeliveryLetter>
-  private unowned(unsafe) var owner: Worker?
+  private let context: DeliveryContext
+  let answers: HTTPAnswers
+  let streams: SessionStreams
+  let messages: SessionMessages
+  let listens: ClientListens
+  let ends: SessionEnds
+  let interests: InterestNotices
+  private let slow: SlowReaders
   private let fanOut = FanOut()
   // How clients are spoken to, by their kind.
-  let answers: HTTPAnswers
   let http: HTTPTransport
-  let eventStreams = EventStreamTransport()
   let sockets: WebSocketTransport
+  private let eventStreams: EventStreamTransport
   private let nowhere = NoTransport()
 
-  init(_ context: WorkerContext, _ mail: Mailboxes<DeliveryLetter>) {
-    self.context = context
-    self.mail = mail
-    answers = HTTPAnswers(context)
-    http = HTTPTransport(context, answers)
-    sockets = WebSocketTransport(context)
+  init(_ worker: WorkerContext, _ shared: DeliveryShared, _ upstream: UpstreamClient) {
+    context = DeliveryContext(worker, shared)
+    answers = HTTPAnswers(worker, shared.heartbeat)
+    slow = SlowReaders(context)
+    interests = InterestNotices(context)
+    ends = SessionEnds(context, upstream, interests)
+    streams = SessionStreams(context, answers, slow, ends)
+    sockets = WebSocketTransport(context, slow, ends)
+    messages = SessionMessages(context, streams, sockets)
+    listens = ClientListens(context, answers, sockets, interests)
+    http = HTTPTransport(context, answers, streams, slow)
+    eventStreams = EventStreamTransport(messages)
+    sockets.gone = { [unowned listens] in listens.socketGone($0) }
+    slow.cut = { [unowned self] in cut($0) }
   }
+
+  /// Letters are opened from here on, until `close`.
+  func begin(for delegate: any DeliveryDelegate) { context.begin(self, delegate) }
+
+  func close() { context.close() }
 
   /// What speaks to the client that is to be answered there.
   func transport(_ reply: ReplyTo) -> any ClientTransport {
@@ -52,108 +54,113 @@ final class Delivery: LetterReader {
     }
   }
 
-  /// Letters are opened from here on.
-  func begin(for worker: Worker) {
-    unsafe owner = worker
-    http.begin(for: worker)
-    eventStreams.begin(for: worker)
-    sockets.begin(for: worker)
-    mail.open(context.index, for: self)
-  }
-
-  func close() { mail.close(context.index) }
-
-  private var worker: Worker { unsafe owner! }
-
   // MARK: Letters
 
   func open(_ letter: DeliveryLetter) {
     switch letter {
-    case .event(let parcel): worker.deliver(parcel)
-    case .message(let message, let socket):
-      worker.send(message.rawBytes, SocketReply(connection: socket, isBinary: false))
-    case .broadcast(let message, let sockets): broadcast(message, to: sockets)
-    case .listsChanged(let change): tell(ListRound(change, on: worker))
-    case .resourceUpdated(let update): worker.tellListens(update)
-    case .endReading(let reader, let session): worker.endReading(reader, of: session)
-    case .dropReader(let reader, let session): worker.dropReader(reader, of: session)
-    case .sessionEnded(let reader, let session): sessionEnded(reader, of: session)
-    case .goOn: if fanOut.goOn(now: context.now) { send(.goOn, to: context.index) }
+    case .event(let parcel): streams.deliver(parcel)
+    case .message(let message, let socket): sockets.send(message.rawBytes, .socket(socket))
+    case .broadcast(let message, let connections): sockets.broadcast(message.rawBytes, to: connections)
+    case .listsChanged(let change): tell(ListRound(change, context, messages, listens))
+    case .resourceUpdated(let update): tell(update)
+    case .endReading(let reader, let session): streams.endReading(reader, of: session)
+    case .dropReader(let reader, let session): streams.dropReader(reader, of: session)
+    case .sessionEnded(let reader, let session): streams.sessionEnded(reader, of: session)
+    case .abandonCalls(let session): context.delegate.abandonCalls(of: session)
+    case .interestNoted(let number): interests.noted(number)
+    case .goOn: if fanOut.goOn(now: context.now) { context.send(.goOn, to: context.index) }
     }
   }
 
-  func send(_ letter: DeliveryLetter, to loop: Int) { mail.send(letter, to: loop) }
-
-  /// Opens it at once where it is for this loop.
-  func hand(_ letter: DeliveryLetter, to loop: Int) {
-    if loop == context.index { open(letter) } else { send(letter, to: loop) }
-  }
-
-  private func broadcast(_ message: [UInt8], to sockets: [ConnectionID]) {
-    // Encoded once for all of them.
-    let broadcast = Broadcast(message.rawBytes)
-    for socket in sockets { worker.send(broadcast, message.count, to: socket) }
-  }
+  /// To another loop; opened at once where it is for this one.
+  func hand(_ letter: DeliveryLetter, to loop: Int) { context.hand(letter, to: loop) }
 
   // MARK: Rounds
 
   /// Begins to tell something to many.
   func tell(_ round: some Round) {
-    if fanOut.begin(round, now: context.now) { send(.goOn, to: context.index) }
+    if fanOut.begin(round, now: context.now) { context.send(.goOn, to: context.index) }
+  }
+
+  /// Tells the listens of this worker.
+  private func tell(_ update: ResourceUpdate) {
+    let groups = listens.audience(of: update)
+    if !groups.isEmpty { tell(ListenUpdateRound(update, groups, listens)) }
+  }
+
+  /// Tells sessions whose subscriptions the gateway's own conversation with the upstream serves.
+  func tellSessions(_ update: ResourceUpdate) {
+    let groups = context.sessions.interests.sessions(hearing: update.upstream, update.uri)
+    if !groups.isEmpty { tell(SessionUpdateRound(update, groups, context.sessions.table, messages)) }
+  }
+
+  /// Tells sessions that subscribed in a conversation that they share.
+  func tell(_ update: ResourceUpdate, subscribers: [SessionID: NamedResource]) {
+    tell(SubscriberUpdateRound(update, subscribers, context.sessions.table, messages))
+  }
+
+  /// Tells everybody who shares a conversation.
+  func tell(_ announcement: Announcement, _ sharers: Sharers) {
+    tell(SharersRound(announcement, sharers, context.sessions.table, messages))
+  }
+
+  func tell(_ announcement: Announcement, _ sessions: [SessionID]) {
+    tell(SessionsRound(announcement, sessions, context.sessions.table, messages))
+  }
+
+  /// Tells a few sessions that lists have changed: which, for each of them.
+  func announce(to sessions: [Session], _ changed: (Session) -> ListKinds) {
+    let notices = ListNotices()
+    for session in sessions { notices.tell(changed(session), to: session, through: messages) }
+    notices.finish(through: messages)
   }
 
   /// Tells a client what is on its way to it, before it gets an answer that knows of that already.
   func catchUp(_ session: Session) {
-    mail.openNow(context.index)
-    for change in worker.gateway.listNews.pending where session.claim(change.serial) && session.overlay == nil {
-      let notices = ListNotices()
-      notices.tell(change.forSessions[session.view], to: session, on: worker)
-      notices.finish(on: worker)
+    context.openLetters()
+    for change in context.shared.listNews.pending where session.claim(change.serial) && session.overlay == nil {
+      announce(to: [session]) { change.forSessions[$0.view] }
     }
   }
 
   /// The same for a WebSocket without a session, which may have listens.
   func catchUp(_ socket: ConnectionID) {
-    guard worker.socketListens[socket] != nil else { return }
-    for change in worker.gateway.listNews.pending {
-      for stream in acknowledgedListens where stream.connection == socket { tell(change, on: stream) }
+    for change in context.shared.listNews.pending {
+      for stream in listens.acknowledged(on: socket) { listens.tell(change, on: stream) }
     }
   }
 
-  // MARK: Listens
+  // MARK: The end
 
-  /// Those that there are now.
-  var acknowledgedListens: [ListenStream] { worker.listens.compactMap { $0.value.isAcknowledged ? $0.key : nil } }
-
-  /// A listen is told of a change of what all see, once for each kind.
-  func tell(_ change: ListChange, on stream: ListenStream) {
-    guard let listen = worker.listens[stream], listen.told < change.serial else { return }
-    listen.told = change.serial
-    let changed = change.forListens[listen.view]
-    for kind in ListKind.allCases where kind.isTold(among: changed) && listen.filter.kinds.contains(ListKinds(kind)) {
-      var message = ByteBuffer(capacity: 192)
-      message.append(changed: kind, subscriptionID: listen.subscriptionID.bytes)
-      worker.write(message.bytes, on: stream)
-    }
+  /// A connection on which a stream is read, or a listen, is gone.
+  func readerGone(_ connection: ConnectionID) {
+    if !listens.gone(ListenStream(connection)) { streams.readerGone(connection) }
   }
 
-  // MARK: Sessions
+  /// An answer, or what came before it, waits for a client, and its source goes on.
+  func noteUnread(_ connection: ConnectionID, of session: Session?) { slow.note(connection, of: session) }
 
-  /// A stream of this worker's whose session has ended, behind all that was told on it.
-  private func sessionEnded(_ reader: ConnectionID, of session: Session) {
-    if worker.isClosing, worker.streamReaders[reader] === session { worker.writeRetry(reader, worker.drainedRetry()) }
-    worker.endReading(reader, of: session)
+  /// Ends a client's connection that does not read. What a stream has missed can be replayed, as far as it is kept.
+  private func cut(_ connection: ConnectionID) {
+    guard !sockets.cut(connection), !streams.cut(connection) else { return }
+    context.loop.abort(connection)
+    for id in context.delegate.calls(answeredOn: connection, of: nil) { context.delegate.clientGone(id) }
   }
 
-  /// What sessions of this worker have no use for any more goes, a few in each turn of the loop.
-  func reap(before start: Int = .max, _ done: @escaping () -> Void) {
-    var place = start
-    let (now, idle) = (context.now, context.settings.sessionIdleTimeout)
-    for session in worker.gateway.sessions.slice(of: context.index, before: &place, atMost: 256) {
-      session.withState { $0.log.expire(now: now) }
-      if session.isIdle(for: idle, now: now) { worker.end(session) }
-    }
-    guard place > 0 else { return done() }
-    context.timers.after(milliseconds: 1) { [unowned self] in reap(before: place, done) }
+  /// Nothing new is told: clients that listen are sent away, and WebSockets without calls closed.
+  func drain() {
+    listens.end()
+    sockets.drain()
+    streams.sendAway()
   }
+
+  /// The end has come for what is left.
+  func end() {
+    context.isClosing = true
+    sockets.closeAll()
+    guard context.index < context.sessions.table.workerCount else { return }
+    for session in context.sessions.table.all(of: context.index) { ends.end(session) }
+  }
+
+  var isClosing: Bool { context.isClosing }
 }

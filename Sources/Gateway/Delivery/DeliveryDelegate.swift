@@ -1,5 +1,6 @@
 import MCP
 import Reactor
+import Routing
 
 /// What delivery has to say to those whose messages it delivers, on the loop's thread.
 protocol DeliveryDelegate: AnyObject {
@@ -20,13 +21,6 @@ protocol DeliveryDelegate: AnyObject {
   func interestChanged(in cluster: Cluster, _ noted: @escaping @Sendable () -> Void)
   /// A session is gone that saw something else than the others.
   func overlayEnded(of session: SessionID)
-}
-
-extension Worker: DeliveryDelegate {
-  func interestChanged(in cluster: Cluster, _ noted: @escaping @Sendable () -> Void) {
-    guard let control else { return noted() }
-    control.resourceInterestChanged(cluster, noted)
-  }
-
-  func overlayEnded(of session: SessionID) { control?.forgetOverlay(of: session) }
+  /// What a principal has learned of resources that no list names, by results.
+  func learnedLinks(of principal: Principal) -> LearnedLinks?
 }

@@ -3,20 +3,19 @@ import Wire
 
 /// HTTP+SSE of 2024-11-05: each message is taken with 202, and all that is said goes down the session's one stream.
 final class EventStreamTransport: ClientTransport {
-  private unowned(unsafe) var owner: Worker?
+  private let messages: SessionMessages
 
-  func begin(for worker: Worker) { unsafe owner = worker }
-  private var worker: Worker { unsafe owner! }
+  init(_ messages: SessionMessages) { self.messages = messages }
 
   func answer(_ reply: ReplyTo, status: UInt16, _ message: RawSpan, of session: Session?) {
-    if let session { worker.emit(message, to: session) }
+    if let session { messages.emit(message, to: session) }
   }
 
   func refuse(_ reply: ReplyTo, _ error: GatewayError, id: RawSpan?, _ era: Era, of session: Session?) {
     guard let session else { return }
     var message = ByteBuffer(capacity: 256)
     message.append(error, id: id, to: era)
-    worker.emit(message.bytes, to: session)
+    messages.emit(message.bytes, to: session)
   }
 
   func accept(_ reply: ReplyTo) {}
@@ -27,7 +26,7 @@ final class EventStreamTransport: ClientTransport {
     _ message: RawSpan, to reply: ReplyTo, _ stream: EventLog.StreamNumber?, of session: Session?, source: CallID?,
     last: Bool
   ) {
-    if let session { worker.emit(message, to: session) }
+    if let session { messages.emit(message, to: session) }
   }
 
   func endEvents(_ reply: ReplyTo, _ stream: EventLog.StreamNumber, of session: Session?, hasLeft: Bool) {}

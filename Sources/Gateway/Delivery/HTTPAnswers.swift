@@ -5,19 +5,23 @@ import Wire
 /// Answers of one worker over HTTP, whole and begun. Where a page of another origin asks, they say what that may read (CORS);
 /// the origin has been checked by then.
 final class HTTPAnswers {
+  private let context: WorkerContext
   private let loop: EventLoop
   private let head: Scratch
   private let body: Scratch
+  private let heartbeat: Frame
   /// Origins of the pages whose requests are being answered.
   private var pages: [ConnectionID: [UInt8]] = [:]
 
   /// Of streams of events.
   static let streamHeaders: StaticString = "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
 
-  init(_ context: WorkerContext) {
+  init(_ context: WorkerContext, _ heartbeat: Frame) {
+    self.context = context
     loop = context.loop
     head = context.head
     body = context.body
+    self.heartbeat = heartbeat
   }
 
   /// Pages that wait for an answer.
@@ -54,6 +58,21 @@ final class HTTPAnswers {
   /// The beginning of a stream of events.
   func beginEvents(_ connection: ConnectionID) {
     begin(connection, EventLoop.ReplyHead(200, "text/event-stream", headers: Self.streamHeaders.bytes))
+    loop.heartbeat(connection, milliseconds: context.settings.heartbeat, heartbeat)
+  }
+
+  /// No heartbeat any more: it must not get between the pieces of a large event.
+  func endHeartbeat(_ connection: ConnectionID) { loop.heartbeat(connection, milliseconds: 0, heartbeat) }
+
+  /// Proxies hold the head of an answer back until something of its body comes.
+  func writeFirstByte(_ connection: ConnectionID) { loop.writeStream(connection, heartbeat) }
+
+  /// When to connect again, without an event.
+  func writeRetry(_ connection: ConnectionID, _ milliseconds: UInt64) {
+    var retry = ByteBuffer(capacity: 24)
+    retry.append(retry: milliseconds)
+    retry.append("\n")
+    loop.writeStream(connection, retry.bytes)
   }
 
   /// An error.

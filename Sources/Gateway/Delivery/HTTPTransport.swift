@@ -4,19 +4,21 @@ import Wire
 
 /// Streamable HTTP: each message has a POST of its own, whose answer is one message or a stream of events.
 final class HTTPTransport: ClientTransport {
-  private let context: WorkerContext
+  private let context: DeliveryContext
   private let loop: EventLoop
+  private let sessions: SessionsShared
   private let answers: HTTPAnswers
-  private unowned(unsafe) var owner: Worker?
+  private let streams: SessionStreams
+  private let slow: SlowReaders
 
-  init(_ context: WorkerContext, _ answers: HTTPAnswers) {
-    self.answers = answers
+  init(_ context: DeliveryContext, _ answers: HTTPAnswers, _ streams: SessionStreams, _ slow: SlowReaders) {
     self.context = context
     loop = context.loop
+    sessions = context.sessions
+    self.answers = answers
+    self.streams = streams
+    self.slow = slow
   }
-
-  func begin(for worker: Worker) { unsafe owner = worker }
-  private var worker: Worker { unsafe owner! }
 
   func answer(_ reply: ReplyTo, status: UInt16, _ message: RawSpan, of session: Session?) {
     answers.respond(
@@ -29,17 +31,18 @@ final class HTTPTransport: ClientTransport {
 
   func accept(_ reply: ReplyTo) { answers.accept(reply.connection) }
 
+  // MARK: Events
+
   func beginEvents(_ reply: ReplyTo, of session: Session?, _ revision: Revision) -> EventLog.StreamNumber? {
     let connection = reply.connection
     answers.beginEvents(connection)
-    loop.heartbeat(connection, milliseconds: context.settings.heartbeat, worker.gateway.heartbeatFrame)
     guard let session, revision.era == .legacy else { return 0 }
-    let retry = revision.hasPriming ? worker.usualRetry() : nil
-    let gateway = worker.gateway
+    let retry = revision.hasPriming ? streams.usualRetry() : nil
+    let sessions = sessions
     let (number, frame) = session.withState { state in
       let number = state.log.open(.answer, connection)
       guard let retry else { return (number, nil as Frame?) }
-      defer { gateway.tell(of: number, in: state, session) }
+      defer { sessions.tell(of: number, in: state, session) }
       return (number, state.log.prime(number, retry: retry))
     }
     if let frame { loop.writeStream(connection, frame) }
@@ -53,21 +56,21 @@ final class HTTPTransport: ClientTransport {
     guard let stream else { return }
     guard stream == 0 else {
       let frame = EventLog.encode(message)
-      guard let session, let delivery = worker.gateway.append(frame, to: stream, of: session, last: last) else { return }
-      return worker.perform(delivery, session: session, source: source)
+      guard let session, let delivery = sessions.append(frame, to: stream, of: session, last: last) else { return }
+      return streams.perform(delivery, session: session, source: source)
     }
     let connection = reply.connection
     var event = ByteBuffer(capacity: message.byteCount + 32)
     event.append(event: message)
     guard loop.writeStream(connection, event.bytes) == .full else { return }
-    if let source, worker.pauseSource(of: source) { return }
+    if let source, context.delegate.pauseSource(of: source) { return }
     // After the last event nothing more comes, and whoever sends it ends the call.
     guard !last, loop.queued(connection) > context.settings.eventBacklog + event.count else {
-      return worker.noteUnread(connection, of: session)
+      return slow.note(connection, of: session)
     }
     // A child is shared and can't be paused for one slow reader, and a modern stream can't be resumed.
     loop.abort(connection)
-    if let source { worker.clientGone(source) }
+    if let source { context.delegate.clientGone(source) }
   }
 
   func endEvents(_ reply: ReplyTo, _ stream: EventLog.StreamNumber, of session: Session?, hasLeft: Bool) {
@@ -86,9 +89,44 @@ final class HTTPTransport: ClientTransport {
     if reader == mine {
       loop.endStream(reader)
     } else {
-      worker.delivery.hand(.endReading(reader, of: session), to: reader.worker)
+      context.hand(.endReading(reader, of: session), to: reader.worker)
     }
   }
 
   func close(_ reply: ReplyTo) { loop.abort(reply.connection) }
+
+  // MARK: Large results
+
+  /// Begins an answer that is too large to be kept, as one message.
+  func beginPassing(_ connection: ConnectionID) {
+    answers.begin(connection, EventLoop.ReplyHead(200, "application/json", headers: RawSpan()))
+  }
+
+  /// The same as the last event of a stream. False if that is read elsewhere by now.
+  func beginPassing(_ stream: EventLog.StreamNumber, of session: Session?, on connection: ConnectionID) -> Bool {
+    var start = ByteBuffer(capacity: 64)
+    if stream != 0 {
+      guard let session, let name = pass(stream, of: session, to: connection) else { return false }
+      start.append(name)
+    }
+    start.append("event: message\ndata: ")
+    answers.endHeartbeat(connection)
+    loop.writeStream(connection, start.bytes)
+    return true
+  }
+
+  private func pass(_ stream: EventLog.StreamNumber, of session: Session, to connection: ConnectionID) -> [UInt8]? {
+    let sessions = sessions
+    return session.withState { state in
+      guard let name = state.log.passLast(of: stream, to: connection) else { return nil }
+      sessions.tell(of: stream, in: state, session)
+      return name
+    }
+  }
+
+  /// The stream of a passed event has no reader any more.
+  func endPassed(_ stream: EventLog.StreamNumber, of session: Session?) {
+    let now = loop.now
+    session?.withState { $0.log.finish(stream, now: now) }
+  }
 }

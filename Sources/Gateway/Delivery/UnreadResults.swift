@@ -37,23 +37,3 @@ struct UnreadResults {
     return ended
   }
 }
-
-extension Worker {
-  /// An answer, or what came before it, waits for a client, and its source goes on.
-  func noteUnread(_ connection: ConnectionID, of session: Session?) {
-    let party = session?.party ?? party(of: connection)
-    for slow in unread.add(connection, of: party, atMost: settings.unreadLimit, queued: loop.queued) { cut(slow) }
-  }
-
-  /// Ends a client's connection that does not read. What a stream has missed can be replayed, as far as it is kept.
-  private func cut(_ connection: ConnectionID) {
-    if let place = sockets.place(of: connection) { return closeSocket(place, .overloaded) }
-    if streamReaders[connection] != nil {
-      loop.setTag(connection, 0)
-      loop.abort(connection)
-      return streamReaderGone(connection, tag: tag(.eventStream))
-    }
-    loop.abort(connection)
-    for id in calls(answeredOn: connection) { clientGone(id) }
-  }
-}

@@ -32,30 +32,18 @@ extension Worker {
         id: nil, .legacy)
     }
     session.noteUse()
-    beginReading(connection, session)
-    if gateway.isDraining { return sendAway(connection, session) }
+    delivery.streams.beginReading(connection, session)
+    if gateway.isDraining { return delivery.streams.sendAway(connection, session) }
     // Without an id: SDK clients that come back with one that is forgotten by then do not try without.
-    if session.revision.hasPriming { writeRetry(connection, usualRetry()) } else { writeFirstByte(connection) }
+    if session.revision.hasPriming { delivery.answers.writeRetry(connection, delivery.streams.usualRetry()) } else { delivery.answers.writeFirstByte(connection) }
     sessionListens(session)
     tellToLookAgain(session, resumed: false)
-  }
-
-  private func beginReading(_ connection: ConnectionID, _ session: Session) {
-    delivery.answers.beginEvents(connection)
-    loop.heartbeat(connection, milliseconds: settings.heartbeat, gateway.heartbeatFrame)
-    loop.setTag(connection, tag(.eventStream))
-    streamReaders[connection] = session
-  }
-
-  /// Proxies hold the head of an answer back until something of its body comes.
-  func writeFirstByte(_ connection: ConnectionID) {
-    loop.writeStream(connection, gateway.heartbeatFrame)
   }
 
   /// - Parameter attempt: how often it was too early.
   private func resume(_ connection: ConnectionID, _ session: Session, _ id: [UInt8], attempt: Int = 0) {
     let now = now
-    let isShared = gateway.predecessor.relay != nil && mayWait(session, attempt)
+    let isShared = gateway.predecessor.relay != nil && delivery.streams.mayWait(session, attempt)
     let resumption = session.withState { $0.log.resume(after: id.rawBytes, connection, isShared: isShared, now: now) }
     switch resumption {
     case .early:
@@ -80,31 +68,18 @@ extension Worker {
         .legacy)
     case .replay(let events, _, let ended, let replaced):
       if let replaced { delivery.hand(.dropReader(replaced, of: session), to: replaced.worker) }
-      beginReading(connection, session)
-      for event in events { write(event, on: connection) }
-      if events.isEmpty { writeFirstByte(connection) }
-      if ended { return endReading(connection, of: session) }
+      delivery.streams.beginReading(connection, session)
+      for event in events { delivery.streams.write(event, on: connection) }
+      if events.isEmpty { delivery.answers.writeFirstByte(connection) }
+      if ended { return delivery.streams.endReading(connection, of: session) }
       guard session.withState({ $0.log.standalone(readBy: connection) }) != nil else { return }
-      if gateway.isDraining { return sendAway(connection, session) }
+      if gateway.isDraining { return delivery.streams.sendAway(connection, session) }
       tellToLookAgain(session, resumed: true)
     }
   }
 
-  /// A client may have an event from the process whose place this one takes before that has told of it. It is looked for
-  /// again after pauses that double, for about two seconds, by so many clients of a session at once as may listen.
-  private static var resumeAttempts: Int { 8 }
-  private static var resumePause: UInt64 { 8 }
-
-  private func mayWait(_ session: Session, _ attempt: Int) -> Bool {
-    attempt < Self.resumeAttempts
-      && earlyResumes[session.id, default: 0] < settings.configuration.limits.streamsPerSession
-  }
-
   private func resumeLater(_ connection: ConnectionID, _ session: Session, _ id: [UInt8], _ attempt: Int) {
-    earlyResumes[session.id, default: 0] += 1
-    after(milliseconds: Self.resumePause << UInt64(attempt)) { [unowned self] in
-      let others = earlyResumes[session.id, default: 1] - 1
-      earlyResumes[session.id] = others > 0 ? others : nil
+    delivery.streams.wait(session, attempt) { [unowned self] in
       // Its client may have gone meanwhile, or have ended the session.
       guard loop.setTag(connection, 0) else { return }
       guard gateway.sessions.find(session.id) === session else {
@@ -112,36 +87,6 @@ extension Worker {
       }
       resume(connection, session, id, attempt: attempt + 1)
     }
-  }
-
-  /// Ends the answer to a GET in order, if the connection still is at it: by now it may be at another request.
-  func endReading(_ reader: ConnectionID, of session: Session) {
-    guard streamReaders[reader] === session else { return }
-    streamReaders[reader] = nil
-    loop.setTag(reader, 0)
-    loop.endStream(reader)
-  }
-
-  /// A stream was taken up by another connection: the old one, dead or not, is closed.
-  func dropReader(_ reader: ConnectionID, of session: Session) {
-    let calls = calls(answeredOn: reader, of: session)
-    // The connection may be at another request by now.
-    guard streamReaders[reader] === session || !calls.isEmpty else { return }
-    streamReaders[reader] = nil
-    loop.setTag(reader, 0)
-    loop.abort(reader)
-    for call in calls { clientGone(call) }
-  }
-
-  /// The connection that read a stream is gone.
-  func streamReaderGone(_ connection: ConnectionID, tag: UInt64) {
-    if listenGone(ListenStream(connection)) { return }
-    guard let session = streamReaders.removeValue(forKey: connection) else { return }
-    let now = now
-    session.touch(now: now)
-    _ = session.withState { $0.log.detach(connection, now: now) }
-    // HTTP+SSE has no resumption: with its stream the session ends [5].
-    if session.transport == .eventStream { end(session) }
   }
 
   // MARK: HTTP+SSE
@@ -160,9 +105,9 @@ extension Worker {
       handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: now)
     guard takeIn(session) else { return refuse(connection, Admission.sessionLimit, id: nil, .legacy) }
     _ = session.withState { $0.log.open(.standalone, connection) }
-    beginReading(connection, session)
+    delivery.streams.beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
-    event.append(retry: usualRetry())
+    event.append(retry: delivery.streams.usualRetry())
     event.append("event: endpoint\ndata: ")
     if loop.isProxy(connection), let prefix = ForwardedPrefix(head) { event.append(prefix.path.rawBytes) }
     event.append("/mcp/messages?session_id=")

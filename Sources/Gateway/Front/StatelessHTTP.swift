@@ -10,7 +10,7 @@ extension Worker {
     let isListen = envelope.method == .subscriptionsListen
     let kind = isListen ? Arrival.Kind.listen : .request(envelope.method)
     guard admits(kind, .post(connection), .streamableHTTP, nil, id: envelope.id, .modern) else { return }
-    if isListen { return listen(.post(connection), view, envelope) }
+    if isListen { return delivery.listens.listen(.post(connection), view, envelope) }
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
       return refuse(connection, fault, id: envelope.id, .modern)
     }

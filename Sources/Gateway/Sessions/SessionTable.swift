@@ -42,6 +42,9 @@ final class SessionTable: Sendable {
   /// Sessions that there may be. Those that are there already stay.
   func adopt(_ bounds: SessionCensus.Bounds) { census.withLock { $0.bounds = bounds } }
 
+  /// Workers that keep sessions.
+  var workerCount: Int { rows.count }
+
   /// Sessions alive.
   var size: Int { census.withLock { $0.census.count } }
 

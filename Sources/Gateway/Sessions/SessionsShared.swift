@@ -59,6 +59,11 @@ extension SessionsShared {
     upstream.sessions.isShared(conversation, with: session.principal, abilities: session.abilities)
   }
 
+  /// Whether a conversation that clients share brings news of a resource to listens as well.
+  func isWanted(_ interest: ResourceInterest, in conversation: UpstreamSession) -> Bool {
+    conversation.cluster.isolation == .shared && !conversation.cluster.isSecondFace && interests.isWanted(interest)
+  }
+
   /// The sessions whose calls go through a conversation that no client has to itself; nil: there are none.
   func sharers(of conversation: UpstreamSession) -> Sharers? {
     let kin: Sharers.Kin?

@@ -14,6 +14,8 @@ typedef enum cr_write {
 /* The word that comes back as `tag`, also with an end that is still to be told: what policy began
    may have failed within the very call that began it. False if the end has been told. */
 bool cr_set_tag(cr_loop *loop, cr_id id, uint64_t tag);
+/* 0 if there is none, or no such connection. */
+uint64_t cr_tag(cr_loop *loop, cr_id id);
 
 /* Bytes that wait for that peer, or for the input of that child; 0 for a stale id. */
 size_t cr_queued(cr_loop *loop, cr_id id);

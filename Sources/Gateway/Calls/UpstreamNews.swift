@@ -36,13 +36,13 @@ extension Worker {
       claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array,
       isKnown: cluster.isAtURL)
     if upstream.era == .modern {
-      tellSessions(update)
+      delivery.tellSessions(update)
     } else if let binding {
       if binding.owner != nil {
         if let session { tell(update, to: session, binding) }
         return
       }
-      tellSubscribers(of: binding, update)
+      delivery.tell(update, subscribers: binding.subscribers(of: update.uri))
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
       if cluster.isolation != .shared, gateway.upstream.sessions.all.contains(where: { $0 === binding }) { return }
       // They hear what the server's first face says.
@@ -65,25 +65,14 @@ extension Worker {
     guard let name else { return }
     var message = ByteBuffer(capacity: update.message.count + 64)
     guard update.append(to: &message, named: name, client: session.revision) else { return }
-    emit(message.bytes, to: session, isKnown: update.isKnown && named != nil)
-  }
-
-  /// Sessions whose subscriptions the gateway's own conversation with the upstream serves.
-  private func tellSessions(_ update: ResourceUpdate) {
-    let groups = gateway.interests.sessions(hearing: update.upstream, update.uri)
-    if !groups.isEmpty { delivery.tell(SessionUpdateRound(update, groups, on: self)) }
-  }
-
-  /// Sessions that subscribed in a conversation that they share.
-  private func tellSubscribers(of binding: UpstreamSession, _ update: ResourceUpdate) {
-    delivery.tell(SubscriberUpdateRound(update, binding.subscribers(of: update.uri), on: self))
+    delivery.messages.emit(message.bytes, to: session, isKnown: update.isKnown && named != nil)
   }
 
   /// A message that carries no sign of whom it is for: everybody whose conversation it is. Where that may be several
   /// principals it is nobody's, since it may speak of what one of them did.
   func broadcast(_ envelope: Envelope, _ binding: UpstreamSession) {
     if let owner = binding.owner {
-      if let session = gateway.sessions.find(owner) { emit(envelope.message, to: session) }
+      if let session = gateway.sessions.find(owner) { delivery.messages.emit(envelope.message, to: session) }
       return
     }
     let isLog = envelope.method == .notifyMessage
@@ -91,7 +80,7 @@ extension Worker {
     if binding.cluster.isolation == .shared, settings.tellsClientsApart { return }
     guard let sharers = gateway.sharers(of: binding) else { return }
     let announcement = Announcement(envelope.message.array)
-    guard isLog else { return delivery.tell(SharersRound(announcement, sharers, on: self)) }
+    guard isLog else { return delivery.tell(announcement, sharers) }
     // What all share speaks as low as the lowest level that somebody asked for. Who asked for none may still be the one whose
     // call it speaks of.
     let callers = binding.callers.sessionIDs.filter { id in
@@ -99,59 +88,6 @@ extension Worker {
       return session.withState { $0.logLevel } == nil
     }
     let listeners = gateway.sessions.listeners(among: sharers, at: level)
-    delivery.tell(SessionsRound(announcement, listeners + callers, on: self))
-  }
-
-  // MARK: Interests
-
-  /// Whether a conversation that clients share brings news of a resource to listens as well.
-  func isWanted(_ interest: ResourceInterest, in binding: UpstreamSession) -> Bool {
-    binding.cluster.isolation == .shared && !binding.cluster.isSecondFace && gateway.interests.isWanted(interest)
-  }
-
-  /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.
-  private static var settlingTime: UInt64 { 2000 }
-
-  /// Somebody wants to hear of these resources. Goes on when their upstreams have been told, so that nothing that
-  /// happens from then on is missed, or after a while in any case.
-  func beginInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
-    gateway.interests.add(interests)
-    tellUpstreams(of: interests, settled)
-  }
-
-  /// Nobody that was counted for these resources wants to hear of them any more.
-  func endInterest(_ interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void = { _ in }) {
-    gateway.interests.remove(interests)
-    tellUpstreams(of: interests, settled)
-  }
-
-  /// Has the upstreams of these resources take note of who is interested by now.
-  func tellUpstreams(of interests: [ResourceInterest], _ settled: @escaping @Sendable (Worker) -> Void) {
-    let concerned = Set(interests.map(\.upstream)).compactMap { gateway.cluster(numbered: $0) }
-    let ready = concerned.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
-    guard let control, !ready.isEmpty else { return settled(self) }
-    let gathering = Gathering(ready.count)
-    let (state, home) = (gateway, index)
-    for cluster in ready {
-      control.resourceInterestChanged(cluster) {
-        if gathering.arrive() { state.post(to: home, settled) }
-      }
-    }
-    after(milliseconds: Self.settlingTime) { [unowned self] in
-      if gathering.expire() { settled(self) }
-    }
-  }
-
-  // MARK: Lists
-
-  func announce(_ changes: ListChanges, to sessions: [Session]) {
-    announce(to: sessions) { changes[$0.view] }
-  }
-
-  /// Tells a few sessions that lists have changed: which, for each of them.
-  func announce(to sessions: [Session], _ changed: (Session) -> ListKinds) {
-    let notices = ListNotices()
-    for session in sessions { notices.tell(changed(session), to: session, on: self) }
-    notices.finish(on: self)
+    delivery.tell(announcement, listeners + callers)
   }
 }

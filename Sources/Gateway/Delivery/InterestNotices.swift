@@ -1,0 +1,55 @@
+import MCP
+
+/// Who wants to hear of resources is told to their servers, by the control loop; who waits for that on this worker goes on
+/// when they know.
+final class InterestNotices {
+  private let context: DeliveryContext
+  private let interests: Interests
+  private let shelf: CatalogueShelf
+  /// By the numbers of what was told.
+  private var waiting: [UInt64: () -> Void] = [:]
+  private var last: UInt64 = 0
+
+  /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.
+  private static let settlingTime: UInt64 = 2000
+
+  init(_ context: DeliveryContext) {
+    self.context = context
+    interests = context.sessions.interests
+    shelf = context.sessions.shelf
+  }
+
+  /// Somebody wants to hear of these resources. Goes on when their upstreams have been told, so that nothing that
+  /// happens from then on is missed, or after a while in any case.
+  func begin(_ begun: [ResourceInterest], _ settled: @escaping () -> Void) {
+    interests.add(begun)
+    tell(of: begun, settled)
+  }
+
+  /// Nobody that was counted for these resources wants to hear of them any more.
+  func end(_ ended: [ResourceInterest]) {
+    interests.remove(ended)
+    tell(of: ended) {}
+  }
+
+  /// Has the upstreams of these resources take note of who is interested by now.
+  func tell(of concerned: [ResourceInterest], _ settled: @escaping () -> Void) {
+    let clusters = Set(concerned.map(\.upstream)).compactMap { shelf.cluster(numbered: $0) }
+    let ready = clusters.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
+    guard !ready.isEmpty else { return settled() }
+    last += 1
+    let number = last
+    waiting[number] = settled
+    let gathering = Gathering(ready.count)
+    let (mail, home) = (context.shared.mail, context.index)
+    for cluster in ready {
+      context.delegate.interestChanged(in: cluster) {
+        if gathering.arrive() { mail.send(.interestNoted(number), to: home) }
+      }
+    }
+    context.after(milliseconds: Self.settlingTime) { [unowned self] in noted(number) }
+  }
+
+  /// They know, or have had time enough.
+  func noted(_ number: UInt64) { waiting.removeValue(forKey: number)?() }
+}
