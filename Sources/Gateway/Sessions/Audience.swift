@@ -57,7 +57,8 @@ struct Audience<Member: Hashable> {
     if groups[interest]?.isEmpty == true { groups[interest] = nil }
   }
 
-  /// Those who named this resource, and then those who named something that it lies below [10].
+  /// Those who named this resource, and then those who named something that it lies below
+  /// (MCP schema: `ResourceUpdatedNotification`).
   func groups(of upstream: Int, _ uri: [UInt8]) -> [Group] {
     let exact = ResourceInterest(upstream: upstream, uri: uri)
     var found: [Group] = []

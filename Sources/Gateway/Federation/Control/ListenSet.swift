@@ -2,9 +2,10 @@ import Wire
 
 /// Which of the gateway's own listens to a modern upstream asks for which resources.
 ///
-/// The filter of a listen is fixed (PROTOCOL section 13), so what is newly wanted is asked for by another one. Eight of about
-/// the same size are put together: few are open at a time, none asks for more than upstreams take, and what is long wanted is
-/// seldom asked for anew. A change costs what it brings, however much is wanted already. A value without I/O.
+/// The filter of a listen is fixed (MCP 2026-07-28, Basic/Patterns, Subscriptions), so what is newly wanted is asked for by
+/// another one. Eight of about the same size are put together: few are open at a time, none asks for more than upstreams take,
+/// and what is long wanted is seldom asked for anew. A change costs what it brings, however much is wanted already. A value
+/// without I/O.
 ///
 /// An upstream that refuses a listen does not say whether it asks for too much or for one resource too many. So that listen
 /// alone is asked for again in halves, until its halves are taken or single resources are refused. Only in the first case it

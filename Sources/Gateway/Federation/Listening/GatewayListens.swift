@@ -96,7 +96,7 @@ final class GatewayListens: @unchecked Sendable {  // touched on the control loo
           // 405 and its like: the server has nothing to tell.
           return cluster.noteRefusal(status)
         }
-        // Otherwise it does not know that event any more: from now on, then [6.4].
+        // Otherwise it does not know that event any more, for which no status is assigned: from now on, then.
         restart.schedule(supervised, asked: stream.retry, wasOfUse: stream.hasSpoken)
       }
       stream.moved = { [weak listening] in listening?.stream = $0 }

@@ -36,8 +36,8 @@ final class Discovery: @unchecked Sendable {  // touched on the control loop alo
     }
   }
 
-  /// Asks a process that is thrown away: servers lock on their first message (PROTOCOL section 4). nil if the server is of
-  /// the legacy era. Throws if it can't be started or reached at all.
+  /// Asks a process that is thrown away: many stay in the era of the first message that they get. nil if the server is of the
+  /// legacy era. Throws if it can't be started or reached at all.
   func discoverAside(
     _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {

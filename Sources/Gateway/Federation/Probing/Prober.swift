@@ -2,7 +2,9 @@ import Configuration
 import MCP
 import Reactor
 
-/// Finds out what an upstream speaks (PROTOCOL section 21.5).
+/// Finds out what an upstream speaks: as MCP 2026-07-28 (Basic, Versioning) has a client do that speaks both eras, and by
+/// HTTP+SSE where an older server refuses the POST of `initialize` (MCP 2025-11-25, Basic/Transports, Backwards
+/// Compatibility).
 final class Prober: @unchecked Sendable {  // touched on the control loop alone
   private let handshake: OwnHandshake
   private let discovery: Discovery

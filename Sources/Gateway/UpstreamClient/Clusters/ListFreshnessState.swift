@@ -7,7 +7,7 @@ struct ListFreshnessState: Sendable {
   enum Validity: Sendable, Equatable {
     /// The upstream tells when it changes.
     case untilAnnounced
-    /// So long the upstream, a modern one, lets it be kept (PROTOCOL section 14).
+    /// So long the upstream, a modern one, lets it be kept (MCP 2026-07-28, Server/Utilities, Caching).
     case until(UInt64)
     /// It says nothing of the kind: for `list_ttl`.
     case aged

@@ -131,7 +131,7 @@ struct NotificationStreamState: Sendable {
       phase = .missing
       return .sessionLost
     case _ where !end.wasAccepted && !lastEventID.isEmpty:
-      // It does not know that event any more: from now on, then [6.4].
+      // It does not know that event any more, for which no status is assigned: from now on, then.
       lastEventID = []
     case 400 where !isFirst:
       // So say servers that do not know the session any more, too.

@@ -61,7 +61,8 @@ extension GatewayError {
     cause = why ?? what
   }
 
-  /// A call that failed after the server had asked for something that its modern client has not declared [3].
+  /// A call that failed after the server had asked for something that its modern client has not declared (MCP
+  /// 2026-07-28, Basic, Error Codes).
   static func lacking(_ abilities: ClientCapabilities, of cluster: Cluster) -> GatewayError {
     var object = ByteBuffer(capacity: 64)
     object.append(abilities.required, for: .newest)

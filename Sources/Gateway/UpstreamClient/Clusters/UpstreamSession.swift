@@ -295,7 +295,8 @@ final class UpstreamSession: Sendable {
     uris.filter { isSubscribed($0, session) && unsubscribe($0, session) }
   }
 
-  /// Who subscribed to a URI, or to what it lies below [10], and how each named it.
+  /// Who subscribed to a URI, or to what it lies below, of which an update may tell as well (MCP schema:
+  /// `ResourceUpdatedNotification`), and how each named it.
   func subscribers(of uri: [UInt8]) -> [SessionID: NamedResource] {
     conversation.withLock { conversation in
       conversation.subscribers.reduce(into: [:]) { found, entry in

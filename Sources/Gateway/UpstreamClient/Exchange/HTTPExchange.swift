@@ -426,7 +426,8 @@ final class HTTPExchange {
     }
   }
 
-  /// Takes up a broken event stream of a legacy upstream by GET with `Last-Event-ID` [6.4].
+  /// Takes up a broken event stream of a legacy upstream by GET with `Last-Event-ID` (MCP 2025-11-25,
+  /// Basic/Transports, Resumability and Redelivery).
   private func resume(_ id: RequestID, _ reader: ResponseReader, _ cluster: Cluster, after delay: UInt64) {
     let lastEventID = reader.lastEventID
     context.timers.after(milliseconds: delay) { [unowned self] in

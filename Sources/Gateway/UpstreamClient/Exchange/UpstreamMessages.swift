@@ -35,7 +35,7 @@ final class UpstreamMessages {
     case .notification, .request:
       requests.delegate.said(envelope, .request(request))
     case .batch:
-      // Revision 2025-03-26 may batch what it sends [2].
+      // Revision 2025-03-26 may batch what it sends (Basic, Messages).
       let id = request.id
       for element in JSON.elements(of: envelope.message) {
         guard let request = requests.find(id) else { return }

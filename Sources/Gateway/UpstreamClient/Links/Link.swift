@@ -231,7 +231,7 @@ final class Link {
 
   private var isChild: Bool { if case .child = medium { true } else { false } }
 
-  /// The `endpoint` event: a path, or a URL on the same origin [5].
+  /// The `endpoint` event (MCP 2024-11-05, Basic/Transports, HTTP with SSE): a path, or a URL; on the same origin.
   /// - Parameter place: the path and query where the stream is; nil for where the server is.
   func endpointKnown(_ text: RawSpan, at place: String?) {
     guard requestHead.isEmpty else { return }
