@@ -16,15 +16,21 @@ package final class AdminServer: AdminService {
 
   private let view: any GatewayView
   private let routes: RouteTable<AdminHandler>
+  /// Milliseconds of any clock that goes on while a turn lasts.
+  private let clock: () -> UInt64
   private var streams: [ConnectionID: OpenStream] = [:]
   private var turns = StreamTurns()
   /// The next turn is arranged for.
   private var isWaiting = false
   private var piece: [UInt8] = []
 
-  package init(_ view: any GatewayView, routes: RouteTable<AdminHandler> = .all) {
+  package init(
+    _ view: any GatewayView, routes: RouteTable<AdminHandler> = .all,
+    clock: @escaping () -> UInt64 = { System.uptime }
+  ) {
     self.view = view
     self.routes = routes
+    self.clock = clock
   }
 
   package func serve(_ head: RequestHead, _ body: RawSpan, over connection: AdminConnection) {
@@ -58,8 +64,8 @@ package final class AdminServer: AdminService {
 
   /// One piece after the other, of each stream in its turn, until none is due or the time is used up.
   private func giveTurns() {
-    let end = System.uptime + Self.turn
-    while System.uptime < end {
+    let end = clock() + Self.turn
+    while clock() < end {
       guard let id = turns.next() else { return }
       guard let stream = streams[id] else { continue }
       piece.removeAll(keepingCapacity: true)

@@ -8,20 +8,30 @@ import Wire
 @testable import Gateway
 @testable import Reactor
 
+/// The time that making pieces takes.
+private final class WorkClock {
+  private(set) var now: UInt64 = 0
+  func pass(_ milliseconds: UInt64) { now += milliseconds }
+}
+
 /// Pieces of one kilobyte, so many of them.
 private final class Pieces: AdminStream {
   private(set) var made = 0
   private(set) var isCancelled = false
   private let count: Int
   private let pause: UInt64?
+  private let work: (WorkClock, UInt64)?
 
-  init(_ count: Int, pause: UInt64? = nil) {
+  /// - Parameter work: how many milliseconds each takes.
+  init(_ count: Int, pause: UInt64? = nil, work: (WorkClock, UInt64)? = nil) {
     self.count = count
     self.pause = pause
+    self.work = work
   }
 
   func next(_ piece: inout [UInt8]) -> AdminStep {
     made += 1
+    if let (clock, milliseconds) = work { clock.pass(milliseconds) }
     piece += [UInt8](repeating: UInt8(ascii: "a"), count: 1024)
     if made == count { return .end }
     return pause.map { .rest(milliseconds: $0) } ?? .more
@@ -36,7 +46,7 @@ private final class Operators {
   private let listener: OpaquePointer
   private let server: AdminServer
 
-  init(_ stream: @escaping () -> any AdminStream) throws {
+  init(_ clock: WorkClock = WorkClock(), _ stream: @escaping () -> any AdminStream) throws {
     let configuration = try ConfigurationLoader.load(ConfigurationInputs(), environment: [:]).configuration
     let state = GatewayState(Settings(configuration), clusters: [], workerCount: 0, debugEcho: false)
     var options = EventLoop.Options()
@@ -45,7 +55,7 @@ private final class Operators {
     worker = try Worker(index: 0, gateway: state, options: options, logger: logger)
     var routes = RouteTable<AdminHandler>.all
     routes.add(.get, "/stream") { _, _ in AdminReply(200, "text/plain", .stream(stream())) }
-    server = AdminServer(state, routes: routes)
+    server = AdminServer(state, routes: routes, clock: { clock.now })
     worker.serve(server)
     var limits = HTTPLimits().raw
     listener = cr_memory_listen(worker.loop.raw, ListenerLabel.admin, &limits)
@@ -60,6 +70,9 @@ private final class Operators {
     client.send("\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return client
   }
+
+  /// One turn of the loop, at the same time.
+  func step() { worker.loop.step() }
 
   /// So many milliseconds, with a few turns of the loop in each.
   func turn(_ count: Int = 1) {
@@ -128,9 +141,31 @@ private final class Client {
     #expect(!source.isCancelled)
   }
 
+  @Test("a turn makes pieces until its two milliseconds are over, however many streams there are", arguments: [1, 3])
+  func turns(streams: Int) throws {
+    let clock = WorkClock()
+    var sources: [Pieces] = []
+    let operators = try Operators(clock) {
+      sources.append(Pieces(.max, work: (clock, 1)))
+      return sources.last!
+    }
+    let readers = try (0..<streams).map { _ in try operators.ask("/stream") }
+    operators.turn()
+    #expect(sources.count == streams)
+    for _ in 0..<40 {
+      let (made, begun) = (sources.reduce(0) { $0 + $1.made }, clock.now)
+      operators.step()
+      #expect(clock.now <= begun + 2)
+      #expect(sources.reduce(0) { $0 + $1.made } <= made + 2)
+    }
+    #expect(sources.allSatisfy { $0.made >= 20 })
+    for reader in readers { #expect(reader.takePieces() > 0) }
+  }
+
   @Test("others are answered while a stream has no end", arguments: [1, 5])
   func budget(streams: Int) throws {
-    let operators = try Operators { Pieces(.max) }
+    let clock = WorkClock()
+    let operators = try Operators(clock) { Pieces(.max, work: (clock, 1)) }
     let readers = try (0..<streams).map { _ in try operators.ask("/stream", window: 64 << 10) }
     operators.turn(3)
     let client = try operators.ask("/healthz")
