@@ -14,7 +14,7 @@ from harness.client import Driver, Trace
 from harness.conversation import CHECKS, Pairing, conversation, options
 from harness.gateway import Gateway
 from harness.processes import eventually
-from harness.scripted import ScriptedServer
+from harness.scripted import ScriptedServer, event
 from harness.wire import Connection, Response, notification, post, request, rpc
 
 # Each transport of a server behind it, and either SDK before it; the other pairings are heavy.
@@ -176,7 +176,7 @@ def test_a_reader_that_stops_reading_is_let_go(
         upstream = text.removeprefix("who ")
         assert session.ask(rpc("resources/subscribe", {"uri": "ref://clock"}, 2))["result"] == {}
         note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "x" * 30_000}}
+        stream = server.stream(upstream)
         for _ in range(600):
-            if upstream in server.streams:
-                server.push(upstream, note)
+            stream.put(event(note))
         assert eventually(lambda: session.post(rpc("ping")).status == 404, 20)

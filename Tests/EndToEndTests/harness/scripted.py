@@ -12,7 +12,14 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from harness.processes import eventually
+
 CAPABILITIES = {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}}
+
+
+def event(message: dict[str, Any], number: str = "") -> bytes:
+    line = f"id: {number}\n" if number else ""
+    return f"{line}data: {json.dumps(message)}\n\n".encode()
 
 
 class ScriptedServer:
@@ -60,10 +67,14 @@ class ScriptedServer:
     def sessions_of(self, kind: str) -> list[str]:
         return [whose for name, whose, _ in list(self.seen) if name == kind]
 
+    def stream(self, session: str) -> queue.Queue[bytes | None]:
+        """The GET stream of a session, once there is one: on a busy machine the gateway does not wait for it."""
+        assert eventually(lambda: session in self.streams), "nobody listens in that session"
+        return self.streams[session]
+
     def push(self, session: str, message: dict[str, Any], number: str = "") -> None:
         """An event on the GET stream of a session."""
-        line = f"id: {number}\n" if number else ""
-        self.streams[session].put(f"{line}data: {json.dumps(message)}\n\n".encode())
+        self.stream(session).put(event(message, number))
 
     def break_stream(self, session: str) -> None:
         self.streams.pop(session).put(None)
