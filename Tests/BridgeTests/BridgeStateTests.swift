@@ -239,6 +239,55 @@ import Testing
     }
   }
 
+  @Test("a stream that fails is opened again later and later, and soon once it was there")
+  func streamPauses() {
+    var (bench, stream) = inSession()
+    func pause(_ bench: StateBench) -> UInt64 { (bench.alarms.map(\.due).max() ?? 0) - bench.now }
+    bench.head(stream, 200, .events)
+    bench.ended(stream)
+    #expect(pause(bench) == 1000)
+    var pauses: [UInt64] = []
+    for _ in 0..<7 {
+      bench.advance(30_000)
+      bench.head(stream, 503, .other)
+      bench.ended(stream)
+      pauses.append(pause(bench))
+    }
+    #expect(pauses == [2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+    bench.advance(30_000)
+    bench.head(stream, 200, .events)
+    bench.ended(stream)
+    #expect(pause(bench) == 1000)
+  }
+
+  @Test("a call that meets 404 again in its new session fails, and opens no third one")
+  func lostAgain() {
+    var (bench, _) = inSession()
+    bench.line(legacy(1))
+    let call = bench.last
+    bench.sent(call)
+    bench.answer(call, "", status: 404, .other)
+    bench.answer(bench.last, opened, session: "s2")
+    bench.answer(bench.last, "", status: 202, .other)
+    #expect(bench.header("Mcp-Session-Id", of: call) == "s2")
+    let count = bench.order.count
+    bench.answer(call, "", status: 404, .other)
+    #expect(bench.lines.last?.contains(#""id":1,"error""#) == true)
+    #expect(!bench.order[count...].contains { bench.body(of: $0).contains("initialize") })
+  }
+
+  @Test("nothing is known of a request any more once it is answered or has failed")
+  func forgotten() {
+    var (bench, _) = inSession()
+    for id in 1...3 {
+      bench.line(legacy(id))
+      let call = bench.last
+      bench.sent(call)
+      if id == 2 { bench.lost(call, .broken) } else { bench.answer(call, result(id)) }
+    }
+    #expect(bench.state.inFlight.isEmpty && bench.state.queue.isEmpty)
+  }
+
   @Test("the session ends with the input, once what is due has come")
   func farewell() {
     var (bench, stream) = inSession()

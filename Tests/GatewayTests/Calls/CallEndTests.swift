@@ -118,6 +118,13 @@ struct CallEndTests {
     let (call, request) = try scene.begin()
     scene.client.cancel(call)
     #expect(request.isWithdrawn)
+    // Over HTTP the end of the connection says so to a modern server, and a word of its session to a legacy one.
+    if pair.server.transport == .http, pair.server.revision.era == .modern {
+      #expect(request.isGone && scene.server.cancelled == [])
+    } else {
+      #expect(scene.server.cancelled == [request.id])
+      #expect(scene.server.requests("notifications/cancelled").allSatisfy { $0.session == request.session })
+    }
     // Over HTTP a request has an answer; over a WebSocket what was cancelled has none.
     let isAnswered = pair.client.transport != .webSocket && pair.client.revision.era == .legacy
     #expect((call.error != .null) == isAnswered)

@@ -65,6 +65,49 @@ struct SessionTableTests {
     #expect(table.all.count == 10)
   }
 
+  @Test("what a session subscribed to counts until it takes that back, and ends with it")
+  func subscriptions() throws {
+    let session = try open(of: 1, events: 0)
+    let subscription = Subscription(interest: ResourceInterest(upstream: 0, uri: [1]))
+    func subscribe(_ name: String, _ wanted: Bool = true) -> Bool {
+      session.withState { $0.subscribe(Array(name.utf8), wanted ? subscription : nil, atMost: 10) }
+    }
+    #expect(subscribe("12345678") && subscribe("12345678"), "the same one counts once")
+    #expect(subscribe("ab") && !subscribe("c"))
+    #expect(subscribe("nothing", false) && !subscribe("c"))
+    for _ in 0..<3 { #expect(subscribe("12345678", false) && subscribe("abcdefgh") && subscribe("abcdefgh", false)) }
+    #expect(subscribe("12345678"))
+    let remains = try #require(session.end())
+    #expect(Set(remains.subscriptions.keys) == [Array("12345678".utf8), Array("ab".utf8)])
+    #expect(session.end() == nil && !subscribe("x") && session.withState { $0.subscriptions.isEmpty })
+  }
+
+  @Test("a call that outlives its session opens nothing that nobody would end")
+  func outlived() throws {
+    let session = try open(of: 1, events: 0)
+    let cluster = Cluster(embedded: "demo", Cluster.Name(number: 0, id: 1))
+    let own = session.upstream(cluster)
+    #expect(session.upstream(cluster) === own && own.owner == session.id)
+    #expect(session.end()?.upstreams.count == 1)
+    let late = session.upstream(cluster)
+    guard case .closed = late.access(RequestID(worker: 0, slot: 1, generation: 1)) else {
+      Issue.record("it can be opened")
+      return
+    }
+    #expect(session.takeUpstream(of: cluster) == nil)
+  }
+
+  @Test("a list change is told by the first who claims it, and no earlier one after it")
+  func claims() throws {
+    let session = try open(of: 1, events: 0)
+    #expect(session.claim(2) && !session.claim(2) && !session.claim(1) && session.claim(3))
+    session.hears(after: 7)
+    #expect(!session.claim(7) && session.claim(8))
+    #expect(!session.takeNews())
+    session.haveNews()
+    #expect(session.takeNews() && !session.takeNews())
+  }
+
   @Test("holds a session for idle that nothing was heard of for long, that has no call and no reader")
   func idle() throws {
     let session = try open(of: 1, events: 0)

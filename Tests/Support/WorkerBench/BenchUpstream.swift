@@ -1,4 +1,5 @@
 import CWire
+import Configuration
 import MCP
 import Testing
 
@@ -74,6 +75,9 @@ final class BenchUpstream {
 
   var era: Era { revision.era }
 
+  /// Who shares a conversation with it; a client's file has no word for that.
+  var isolation: GatewayConfiguration.Server.Isolation? { options["isolation"].string.flatMap { .init(rawValue: $0) } }
+
   /// Its entry in the configuration.
   var entry: JSONValue {
     let entry: JSONValue =
@@ -87,7 +91,8 @@ final class BenchUpstream {
 
   // MARK: For tests
 
-  /// From now on this happens to requests of a method; nil: what it does by itself.
+  /// From now on this happens to requests of a method; nil: what it does by itself. `GET` is the request for a stream, `POST`
+  /// whatever comes to a server of HTTP+SSE.
   func on(_ method: String, _ script: ((BenchRequest) -> Void)?) { scripts[method] = script }
 
   /// The earliest request that was left to the test, of that method, and that was not taken yet.
@@ -134,6 +139,12 @@ final class BenchUpstream {
     bench?.settle()
   }
 
+  /// While it is stalled it reads nothing, and takes nothing that it does not read.
+  func stall(_ stalled: Bool) {
+    for connection in connections { connection.isStalled = stalled }
+    bench?.settle()
+  }
+
   /// Forgets its sessions alone.
   func forgetSessions() { sessions = [] }
 
@@ -172,6 +183,7 @@ final class BenchUpstream {
         return connection.reply(400, nil)
       }
       if transport == .eventStream {
+        if let script = scripts["POST"] { return script(BenchRequest(message, request, on: connection, of: self)) }
         connection.reply(202, nil)
         guard let stream = connections.first(where: { $0.messagesPath == request.target }) else { return }
         return receive(message, request, on: stream)
@@ -261,6 +273,8 @@ final class BenchRequest {
   let message: JSONValue
   /// Of an HTTP request, the names in lower case.
   let headers: [String: String]
+  /// The path and query of an HTTP request.
+  let target: String
   unowned let upstream: BenchUpstream
   let connection: UpstreamConnection
   private var hasEvents = false
@@ -268,6 +282,7 @@ final class BenchRequest {
   init(_ message: JSONValue, _ head: HTTPMessage?, on connection: UpstreamConnection, of upstream: BenchUpstream) {
     self.message = message
     headers = head?.headers ?? [:]
+    target = head?.target ?? ""
     self.connection = connection
     self.upstream = upstream
   }

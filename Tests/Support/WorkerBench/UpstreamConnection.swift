@@ -11,6 +11,10 @@ final class UpstreamConnection {
   var listens = false
   /// Where the messages of an HTTP+SSE conversation are POSTed to, whose stream this is.
   private(set) var messagesPath: String?
+  /// It is not read.
+  var isStalled = false {
+    didSet { peer.accept(isStalled ? 1 : 1 << 20) }
+  }
   /// The id of the listen that it carries, of the modern era.
   var listenID: JSONValue?
 
@@ -21,6 +25,7 @@ final class UpstreamConnection {
 
   /// Reads what has come. True if there was anything.
   func step() -> Bool {
+    if isStalled { return false }
     let bytes = peer.take()
     if frames != nil {
       read(bytes)

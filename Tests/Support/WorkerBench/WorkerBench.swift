@@ -57,6 +57,12 @@ final class WorkerBench {
     inputs.clientTexts = [JSONValue.object(["mcpServers": servers]).description]
     var configuration = try ConfigurationLoader.load(inputs, environment: [:]).configuration
     configuration.prefix = .always
+    for upstream in upstreams {
+      guard let isolation = upstream.isolation else { continue }
+      for place in configuration.servers.indices where configuration.servers[place].alias == upstream.alias {
+        configuration.servers[place].isolation = isolation
+      }
+    }
     configure(&configuration)
     return configuration
   }

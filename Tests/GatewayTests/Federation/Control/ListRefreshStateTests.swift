@@ -54,6 +54,24 @@ struct ListRefreshStateTests {
     #expect(state.ask(.tools, 7, isStale: false, now: 2 * late + 9) == .fetch)
   }
 
+  @Test("what could be had again is asked for as soon after the next failure as after the first")
+  func recovery() {
+    func delay(_ state: inout State, _ now: UInt64) -> UInt64 {
+      _ = state.ask(.tools, 1, isStale: true, now: now)
+      _ = state.ended(.tools, isGood: false, now: now)
+      return state.notBefore(.tools) - now
+    }
+    var state = State()
+    var now: UInt64 = 0
+    for _ in 0..<6 { now += delay(&state, now) }
+    let long = delay(&state, now)
+    now += long
+    #expect(state.ask(.tools, 1, isStale: true, now: now) == .fetch)
+    _ = state.ended(.tools, isGood: true, now: now)
+    #expect(state.notBefore(.tools) == 0)
+    #expect(delay(&state, now) < long / 4)
+  }
+
   @Test("what could not be had is served as it was, and asked for less and less often")
   func failures() {
     var state = State()

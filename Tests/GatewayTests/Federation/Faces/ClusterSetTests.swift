@@ -1,4 +1,5 @@
 import Configuration
+import MCP
 import Testing
 
 @testable import Gateway
@@ -39,6 +40,49 @@ struct ClusterSetTests {
     #expect(second[1] === first[1])
     let third = try clusters.clusters(for: configuration([server("c")]), keeping: second)
     #expect(!first.map(\.number).contains(third[0].number))
+  }
+
+  @Test("a server that changed serves as it was until what takes its place is there; both leave with it")
+  func succession() throws {
+    let clusters = try ClusterSet(configuration([server("a"), server("b")]))
+    let first = clusters.served[0]
+    let offer = ServerOffer(alias: "a", capabilities: [])
+    first.update(.ready(Cluster.Profile(transport: .stdio, revision: .newestLegacy, offer: offer)))
+    let change = try clusters.adopt(configuration([server("a", "y"), server("b")]))
+    #expect(change.changed == ["a"] && change.left.isEmpty && change.text == "changed a")
+    #expect(clusters.served[0] === first)
+    let next = try #require(clusters.successors[first.number])
+    #expect(clusters.isSuccessor(next) && change.wanted[0] === next)
+    // Another one in its place, before it has answered.
+    let again = try clusters.adopt(configuration([server("a", "z"), server("b")]))
+    #expect(again.changed == ["a"] && again.left.count == 1 && again.left[0] === next)
+    let last = try #require(clusters.successors[first.number])
+    let removal = try clusters.adopt(configuration([server("b")]))
+    #expect(removal.removed == ["a"] && removal.text == "removed a")
+    #expect(removal.left.count == 2 && removal.left[0] === first && removal.left[1] === last)
+    #expect(clusters.successors.isEmpty && clusters.served.map(\.alias) == ["b"])
+  }
+
+  @Test("a successor takes its place once, and what nobody could call yet is replaced at once")
+  func promotion() throws {
+    let clusters = try ClusterSet(configuration([server("a")]))
+    let first = clusters.served[0]
+    let change = try clusters.adopt(configuration([server("a", "y")]))
+    #expect(change.changed == ["a"] && change.left.count == 1 && change.left[0] === first)
+    #expect(clusters.served[0] === change.wanted[0] && clusters.successors.isEmpty)
+    let offer = ServerOffer(alias: "a", capabilities: [])
+    let serving = clusters.served[0]
+    serving.update(.ready(Cluster.Profile(transport: .stdio, revision: .newestLegacy, offer: offer)))
+    _ = try clusters.adopt(configuration([server("a", "z")]))
+    let next = try #require(clusters.successors[serving.number])
+    #expect(clusters.promote(next) === serving && clusters.served[0] === next)
+    #expect(clusters.promote(next) == nil)
+    #expect(clusters.successor(of: serving) == nil, "it serves no more")
+    let upgraded = try #require(clusters.successor(of: next))
+    #expect(clusters.successor(of: next) == nil, "there is one already")
+    #expect(upgraded.stakeID == next.stakeID && clusters.formerFace(for: upgraded) === next)
+    clusters.giveUp(upgraded)
+    #expect(clusters.successors.isEmpty)
   }
 
   @Test("without servers the demonstration is served, and it stays while there are none")

@@ -47,6 +47,26 @@ struct ConnectionPoolTests {
     #expect(pool.count == 0)
   }
 
+  @Test("knows the shortest time that a connection was let be idle, and is an eighth of it earlier")
+  func shortestPatience() {
+    var pool = ConnectionPool()
+    for (number, idle) in [(1, 5000), (2, 26_000)] as [(UInt64, UInt64)] {
+      _ = pool.give(connection(number), now: 0)
+      pool.ended(connection(number), now: idle)
+    }
+    _ = pool.give(connection(3), now: 0)
+    let old = pool.take(now: 4500)
+    #expect(old == nil)
+    var brief = ConnectionPool()
+    _ = brief.give(connection(1), now: 0)
+    brief.ended(connection(1), now: 1000)
+    _ = brief.give(connection(2), now: 0)
+    var tried = brief
+    let late = tried.take(now: 875)
+    let inTime = brief.take(now: 874)
+    #expect(late == nil && inTime == connection(2))
+  }
+
   @Test("learns nothing from an end that came at once, as with a restart")
   func restartsTeachNothing() {
     var pool = ConnectionPool()
