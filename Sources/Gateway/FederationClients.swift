@@ -18,7 +18,7 @@ final class FederationClients: FederationDelegate {
   func announce(_ changes: ListChanges, to session: Session) { worker.announce(changes, to: [session]) }
 
   func resourceUpdated(_ cluster: Cluster, _ update: Envelope, _ binding: UpstreamSession?) {
-    worker.resourceUpdated(cluster, update, binding)
+    worker.calls.news.resourceUpdated(cluster, update, binding)
   }
 
   func end(_ session: Session) { gateway.post(to: Int(session.id.worker)) { $0.end(session) } }

@@ -9,8 +9,6 @@ import Wire
 /// What all workers share: the settings, the sessions, and the catalogue of the moment with the upstreams behind it.
 package final class GatewayState: Sendable {
   let sessionsShared: SessionsShared
-  /// What tables are spread by whose keys strangers choose.
-  let tableKey = SipHash()
   let demonstrationKey = SipHash()
   let startedAt = Timestamp(milliseconds: System.wallClock)
   let debugEcho: Bool
@@ -23,6 +21,7 @@ package final class GatewayState: Sendable {
   let shelf: CatalogueShelf
   /// What the workers' upstream clients share.
   let upstream: UpstreamShared
+  let calls: CallsShared
   let lifecycle: LifecycleShared
   private let controlPlane = Mutex<Federation?>(nil)
 
@@ -42,6 +41,7 @@ package final class GatewayState: Sendable {
       ended: endedSessions ?? EndedJournal(in: nil, port: 0, oldest: 0, logger: Logger(label: "sluice")), upstream,
       shelf)
     deliveries = DeliveryShared(group, sessionsShared)
+    calls = CallsShared(group, sessionsShared)
   }
 
   /// Aliases of the servers that answer now. The demonstration is none.
@@ -77,7 +77,10 @@ package final class GatewayState: Sendable {
   var losses: [LoopLosses] { group.losses }
 
   var control: Federation? { controlPlane.withLock { $0 } }
-  func setControl(_ control: Federation?) { controlPlane.withLock { $0 = control } }
+  func setControl(_ control: Federation?) {
+    controlPlane.withLock { $0 = control }
+    calls.connect(to: control)
+  }
 
   package var isDraining: Bool { group.phase.isDraining }
   var isEnding: Bool { group.phase.isEnding }

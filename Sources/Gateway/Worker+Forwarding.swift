@@ -47,26 +47,9 @@ extension Worker {
   func end(_ session: Session) { delivery.ends.end(session) }
   var isClosing: Bool { delivery.isClosing }
   func endListens(where ends: (Listen) -> Bool = { _ in true }) { delivery.listens.end(where: ends) }
-
-  // Interests.
-  func isWanted(_ interest: ResourceInterest, in conversation: UpstreamSession) -> Bool {
-    gateway.sessionsShared.isWanted(interest, in: conversation)
-  }
-  func tellUpstreams(of interests: [ResourceInterest], _ settled: @escaping (Worker) -> Void) {
-    delivery.interests.tell(of: interests) { [unowned self] in settled(self) }
-  }
 }
 
-extension Worker: DeliveryDelegate {
-  func interestChanged(in cluster: Cluster, _ noted: @escaping @Sendable () -> Void) {
-    guard let control else { return noted() }
-    control.resourceInterestChanged(cluster, noted)
-  }
-
-  func overlayEnded(of session: SessionID) { control?.forgetOverlay(of: session) }
-
-  func learnedLinks(of principal: Principal) -> LearnedLinks? { learnedLinks[principal] }
-
+extension Worker {
   /// Often enough that nothing outlives its time by much.
   var reapInterval: UInt64 {
     let sessions = settings.configuration.sessions
@@ -90,4 +73,28 @@ extension Worker: DeliveryDelegate {
       }
     }
   }
+}
+
+// Calls
+extension Worker {
+  func judge(_ arrival: Arrival, _ view: @autoclosure () -> CatalogueView?) -> Admission.Decision {
+    calls.judge(arrival, view())
+  }
+  func serve(
+    _ reply: ReplyTo, _ session: Session?, _ view: CatalogueView, _ envelope: Envelope, _ revision: Revision
+  ) { calls.serve(reply, session, view, envelope, revision) }
+  func passNotification(
+    _ session: Session?, _ view: CatalogueView, _ envelope: Envelope, _ client: Revision, from party: Party
+  ) { calls.passNotification(session, view, envelope, client, from: party) }
+  func clientResponded(_ session: Session, _ envelope: Envelope) { calls.reverse.clientResponded(session, envelope) }
+  func clientNotified(_ session: Session, _ envelope: Envelope) { calls.messages.notified(session, envelope) }
+  func serveBatch(_ path: ReplyPath, _ session: Session, _ message: RawSpan) {
+    calls.messages.serveBatch(path.reply, session, message)
+  }
+  func cancelCalls(over socket: ConnectionID, _ requestID: RawSpan) { calls.clients.cancel(over: socket, requestID) }
+  func whenFacesAreKnown(_ view: CatalogueView, _ body: @escaping @Sendable (Worker) -> Void) {
+    calls.faces.whenKnown(view) { [unowned self] in body(self) }
+  }
+  func sessionListens(_ session: Session) { calls.upstreams.sessionListens(session) }
+  func tellMaybeChanged(_ name: [UInt8], to session: Session) { calls.renewals.tellMaybeChanged(name, to: session) }
 }

@@ -26,28 +26,21 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   /// What goes to clients.
   let delivery: Delivery
-  let admission = Admission()
   let preflight: Preflight
   /// What goes to servers.
   let upstream: UpstreamClient
   // Of that, for the shortest way.
   let requests: Requests
   private let exchange: HTTPExchange
-  var calls: CallTable
-  var reverses: ReverseTable
+  /// What clients ask for.
+  let calls: Calls
   var tickets = TicketCache()
-
-  /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
-  var clientParameters: [MirroredLine] = []
-
-  /// URIs that results have named, and whose results.
-  var learnedLinks: PrincipalLinks<Principal>
   /// Those that accept, with what they are for.
   let listeners = WorkerListeners()
   /// Which pages and hosts the listeners serve.
   private(set) var httpOrigins: OriginPolicy
   private(set) var socketOrigins: OriginPolicy
-  private var sweeping = false
+  private let sweeper: SweepTimer
   /// Of the control loop.
   private lazy var memoryWatch = MemoryWatch(context, gateway.sessions, gateway.lifecycle.excess)
   private let relief: MemoryRelief
@@ -75,18 +68,16 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     requests = upstream.requests
     exchange = upstream.http
     relief = MemoryRelief(context, upstream.requests, gateway.lifecycle.excess)
-    calls = CallTable(worker: index)
-    reverses = ReverseTable(worker: index)
-    learnedLinks = PrincipalLinks(key: gateway.tableKey)
+    sweeper = SweepTimer(loop, token: TimerToken.sweep.rawValue)
     delivery = Delivery(context, gateway.deliveries, upstream)
+    calls = Calls(context, gateway.calls, upstream, delivery, sweeper)
     loop.hand(to: self)
-    delivery.begin(for: self)
     place.enter(self)
     gateway.currentSettings.mail.open(index, for: self)
-    upstream.connect(to: self) { [unowned self] in armSweep() }
   }
 
   deinit {
+    calls.close()
     delivery.close()
     relief.close()
     gateway.currentSettings.mail.close(index)
@@ -118,13 +109,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   package func peerEnded(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
     case .call:
-      let id = CallID(rawValue: TagKind.value(of: tag))
-      guard let call = calls.find(id) else { return }
-      // A half-closed legacy client may still read its answer; a modern one that goes away cancels [7.2].
-      if call.clientRevision.era == .modern || call.answer.hasBegun {
-        clientGone(id)
-        loop.abort(connection)
-      }
+      if calls.inFlight.peerEnded(CallID(rawValue: TagKind.value(of: tag))) { loop.abort(connection) }
     case .eventStream, .listen:
       delivery.readerGone(connection)
       loop.abort(connection)
@@ -142,7 +127,7 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {
     delivery.answers.closed(connection)
     switch TagKind(of: tag) {
-    case .call: clientGone(CallID(rawValue: TagKind.value(of: tag)))
+    case .call: calls.inFlight.clientGone(CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream, .listen: delivery.readerGone(connection)
     case .socket, .echo: delivery.sockets.gone(SocketID(rawValue: TagKind.value(of: tag)))
     case .admin: admin?.ended(connection)
@@ -153,13 +138,13 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   package func drained(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
     case .call:
-      if let call = calls.find(CallID(rawValue: TagKind.value(of: tag))) { resumeSource(of: call) }
+      calls.inFlight.resumeSource(of: CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream:
       // The answer of a call may be read here, on another connection than that of its POST.
       guard let session = delivery.streams.session(readBy: connection) else { return }
-      resumeSources(of: calls.calls(of: session.id, session.socket))
+      calls.inFlight.resumeSources(of: calls.inFlight.calls(of: session))
     case .socket:
-      resumeSources(of: calls.calls(over: connection))
+      calls.inFlight.resumeSources(of: calls.inFlight.calls(over: connection))
     case .admin: admin?.drained(connection)
     default: break
     }
@@ -227,8 +212,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   // MARK: Time
 
-  private static let sweepInterval: UInt64 = 100
-
   enum TimerToken: UInt64 {
     case sweep = 1
     case reap = 2
@@ -247,23 +230,11 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     }
   }
 
-  /// Makes sure that deadlines are looked at while calls are in flight.
-  func armSweep() {
-    guard !sweeping else { return }
-    sweeping = true
-    loop.startTimer(milliseconds: Self.sweepInterval, token: TimerToken.sweep.rawValue)
-  }
-
   private func sweep() {
-    sweeping = false
-    let now = now
-    for id in calls.ids(where: { $0.deadline <= now || $0.decideAt <= now }) {
-      guard let call = calls.find(id) else { continue }
-      if call.deadline <= now { timeOut(call) } else { decideForEvents(call) }
-    }
-    if upstream.sweep() || calls.count > 0 { armSweep() }
+    sweeper.fired()
+    let isCalling = calls.inFlight.lookAtDeadlines()
+    if upstream.sweep() || isCalling { sweeper.arm() }
   }
-
 
   // MARK: Settings
 

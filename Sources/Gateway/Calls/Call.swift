@@ -2,6 +2,14 @@ import MCP
 import Reactor
 import Wire
 
+/// A call of the gateway's own.
+final class OwnCall {
+  /// Whether it was answered with a result.
+  let ended: (Bool) -> Void
+
+  init(_ ended: @escaping (Bool) -> Void) { self.ended = ended }
+}
+
 /// A client's request until it has its answer: who asked, under which id, and what is known of the answer. What goes to an
 /// upstream for it is an `UpstreamRequest`. An object that a worker uses again and again, and no call makes one in the
 /// steady state.
@@ -9,23 +17,13 @@ final class Call {
   /// Milliseconds after which an undecided answer becomes an event stream.
   static let decisionDelay: UInt64 = 1000
 
-  /// Where the answer goes.
-  enum Origin {
-    case free
-    /// The POST on this connection.
-    case post(ConnectionID)
-    /// One element of a JSON-RPC batch.
-    case batch(Batch, Int)
-    /// The event stream of an HTTP+SSE session.
-    case eventStream
-    /// The WebSocket that the request came over.
-    case socket(SocketReply)
-    /// The gateway itself, for a client that asked for it in another process.
-    case renewal(Renewal)
-  }
-
   fileprivate(set) var id = CallID.none
-  fileprivate(set) var origin = Origin.free
+  /// Where the answer goes.
+  fileprivate(set) var reply = ReplyTo.nobody
+  /// The answers that its own is one of.
+  fileprivate(set) var batch: AnswerBatch?
+  /// The gateway has called itself, for a client that asked for it in another process. Nobody hears the answer.
+  fileprivate(set) var own: OwnCall?
   var answer = AnswerState()
   fileprivate(set) var session: Session?
   /// The client's raw id and progress token; empty without one.
@@ -77,22 +75,16 @@ final class Call {
   func isCalled(_ token: RawSpan) -> Bool { clientID.bytes(of: self).equals(token) }
 
   /// The WebSocket that it came over.
-  var socket: ConnectionID? {
-    switch origin {
-    case .socket(let reply): reply.connection
-    case .batch(let batch, _): batch.socket
-    default: nil
-    }
-  }
+  var socket: ConnectionID? { reply.socket }
+
+  /// The connection whose POST it is by itself.
+  var post: ConnectionID? { reply.isPost && batch == nil ? reply.connection : nil }
 
   /// What carries it upstream can't be paused for its client alone.
   var isOnLink: Bool { request?.opened?.link != nil }
 
   /// Whether a client waits for its answer, or may come back for it.
-  var isAwaited: Bool {
-    if case .renewal = origin { return false }
-    return !answer.isForNobody
-  }
+  var isAwaited: Bool { own == nil && !answer.isForNobody }
 
   /// The hop that it crosses.
   var hop: Hop {
@@ -106,16 +98,18 @@ final class Call {
     request?.deadline = deadline
   }
 
-  fileprivate func begin(_ id: CallID, _ origin: Origin, _ session: Session?) {
+  fileprivate func begin(_ id: CallID, _ reply: ReplyTo, _ session: Session?) {
     self.id = id
-    self.origin = origin
+    self.reply = reply
     self.session = session
   }
 
   /// Ready for another, under another name.
   fileprivate func reset() {
     id = .none
-    origin = .free
+    reply = .nobody
+    if batch != nil { batch = nil }
+    if own != nil { own = nil }
     answer = AnswerState()
     session = nil
     clientID.buffer.clear(keepingAtMost: 256)
@@ -151,9 +145,11 @@ struct CallTable {
   var count: Int { table.count }
 
   /// nil if there are as many as ids have room for.
-  mutating func make(_ origin: Call.Origin, _ session: Session?) -> Call? {
+  mutating func make(_ reply: ReplyTo, _ session: Session?, _ batch: AnswerBatch? = nil, _ own: OwnCall? = nil) -> Call? {
     guard let (id, call) = table.reuse(or: Call.init) else { return nil }
-    call.begin(id, origin, session)
+    call.begin(id, reply, session)
+    if let batch { call.batch = batch }
+    if let own { call.own = own }
     enter(call)
     return call
   }

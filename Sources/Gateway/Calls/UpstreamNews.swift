@@ -1,9 +1,20 @@
 import MCP
-import Reactor
 import Wire
 
 /// What upstreams tell without being asked, and whom it concerns.
-extension Worker {
+final class UpstreamNews {
+  private let context: CallsContext
+  private let delivery: Delivery
+  private let shared: CallsShared
+  private let sessions: SessionsShared
+
+  init(_ context: CallsContext) {
+    self.context = context
+    delivery = context.delivery
+    shared = context.shared
+    sessions = context.sessions
+  }
+
   /// An upstream's list has changed. In a conversation that is one client's alone, that client may see something else.
   func listChanged(_ cluster: Cluster, _ method: Method, _ binding: UpstreamSession?) {
     let kinds = ListKinds(changed: method)
@@ -14,13 +25,13 @@ extension Worker {
       binding.ownLists.announce(kinds)
       own = binding
     }
-    control?.listChanged(cluster, kinds, own: own)
+    shared.delegate?.listChanged(cluster, kinds, own: own, isTold: true)
   }
 
   /// An upstream's lists may have changed while it could not tell.
   func listsMayHaveChanged(_ cluster: Cluster, _ kinds: ListKinds) {
     cluster.freshness.withLock { $0.announced(kinds) }
-    control?.listChanged(cluster, kinds, own: nil, isTold: false)
+    shared.delegate?.listChanged(cluster, kinds, own: nil, isTold: false)
   }
 
   /// A resource changed: who subscribed to it, or to what it lies below, hears of it. Without a conversation it was told
@@ -28,9 +39,9 @@ extension Worker {
   func resourceUpdated(_ cluster: Cluster, _ envelope: Envelope, _ binding: UpstreamSession?) {
     guard let token = envelope.value(Param.uri), let uri = JSON.bytes(token), let upstream = cluster.profile?.revision
     else { return }
-    let session = binding?.owner.flatMap(gateway.sessions.find)
+    let session = binding?.owner.flatMap(sessions.find)
     let era: Era = session != nil || cluster.isSecondFace ? .legacy : .modern
-    let routes = (session?.overlay ?? gateway.catalogue(of: era)).routes
+    let routes = (session?.overlay ?? sessions.shelf.catalogue(of: era)).routes
     let update = ResourceUpdate(
       upstream: cluster.number, alias: cluster.alias, revision: upstream, uri: uri,
       claim: routes.claim(of: uri.rawBytes, by: cluster.number), message: envelope.message.array,
@@ -44,11 +55,11 @@ extension Worker {
       }
       delivery.tell(update, subscribers: binding.subscribers(of: update.uri))
       // Listens hear what the gateway's own conversation says; with `isolation: principal` there are others.
-      if cluster.isolation != .shared, gateway.upstream.sessions.all.contains(where: { $0 === binding }) { return }
+      if cluster.isolation != .shared, sessions.upstream.sessions.all.contains(where: { $0 === binding }) { return }
       // They hear what the server's first face says.
       if cluster.isSecondFace { return }
     }
-    for worker in 0..<gateway.workerCount { delivery.hand(.resourceUpdated(update), to: worker) }
+    for worker in 0..<shared.group.workerCount { delivery.hand(.resourceUpdated(update), to: worker) }
   }
 
   /// A client hears what its own conversation says of that server's resources, subscribed or not.
@@ -72,22 +83,22 @@ extension Worker {
   /// principals it is nobody's, since it may speak of what one of them did.
   func broadcast(_ envelope: Envelope, _ binding: UpstreamSession) {
     if let owner = binding.owner {
-      if let session = gateway.sessions.find(owner) { delivery.messages.emit(envelope.message, to: session) }
+      if let session = sessions.find(owner) { delivery.messages.emit(envelope.message, to: session) }
       return
     }
     let isLog = envelope.method == .notifyMessage
     let level = isLog ? LogLevel(token: envelope.value(Param.level)) : nil
-    if binding.cluster.isolation == .shared, settings.tellsClientsApart { return }
-    guard let sharers = gateway.sharers(of: binding) else { return }
+    if binding.cluster.isolation == .shared, context.settings.tellsClientsApart { return }
+    guard let sharers = sessions.sharers(of: binding) else { return }
     let announcement = Announcement(envelope.message.array)
     guard isLog else { return delivery.tell(announcement, sharers) }
     // What all share speaks as low as the lowest level that somebody asked for. Who asked for none may still be the one whose
     // call it speaks of.
     let callers = binding.callers.sessionIDs.filter { id in
-      guard let session = gateway.sessions.find(id), sharers.contains(session) else { return false }
+      guard let session = sessions.find(id), sharers.contains(session) else { return false }
       return session.withState { $0.logLevel } == nil
     }
-    let listeners = gateway.sessions.listeners(among: sharers, at: level)
+    let listeners = sessions.table.listeners(among: sharers, at: level)
     delivery.tell(announcement, listeners + callers)
   }
 }

@@ -60,6 +60,8 @@ struct ReplyTo: Equatable, Sendable, BitwiseCopyable {
 
 /// How a message of a WebSocket is answered.
 struct SocketReply: Equatable {
+  var reply: ReplyTo { .socket(connection, isBinary: isBinary) }
+
   let connection: ConnectionID
   /// The message came as binary, and so goes its answer.
   let isBinary: Bool
@@ -75,6 +77,13 @@ enum ReplyPath {
     switch self {
     case .post(let connection): connection
     case .socket(let reply): reply.connection
+    }
+  }
+
+  var reply: ReplyTo {
+    switch self {
+    case .post(let connection): .post(connection)
+    case .socket(let reply): reply.reply
     }
   }
 }

@@ -107,13 +107,21 @@ extension Federation {
 
   func linkDied(_ cluster: Cluster, _ reason: String) { raise(.suspect(reason), cluster) }
 
+  /// A legacy upstream refused a call as it would one of another era.
+  func misunderstood(_ cluster: Cluster) { raise(.misunderstood, cluster) }
+
+  private func raise(_ event: SupervisedCluster.Event, _ cluster: Cluster) {
+    post { $0.supervisor.raise(event, cluster) }
+  }
+}
+
+// MARK: What calls want
+
+extension Federation: CallsDelegate {
   /// Which resources somebody wants to hear of has changed; `settled` is called when the upstream knows.
   func resourceInterestChanged(_ cluster: Cluster, _ settled: @escaping @Sendable () -> Void) {
     raise(.interestChanged(settled), cluster)
   }
-
-  /// A legacy upstream refused a call as it would one of another era.
-  func misunderstood(_ cluster: Cluster) { raise(.misunderstood, cluster) }
 
   /// A call found that what is known of an upstream holds no more; `mended` is called when it has been looked at again.
   func mend(_ cluster: Cluster, _ recovery: Recovery, _ mended: @escaping @Sendable () -> Void) {
@@ -125,10 +133,6 @@ extension Federation {
     }
   }
 
-  private func raise(_ event: SupervisedCluster.Event, _ cluster: Cluster) {
-    post { $0.supervisor.raise(event, cluster) }
-  }
-
   /// Calls `done` when these lists are as fresh as they can be had in bounded time.
   func freshen(_ wish: ListWish, _ done: @escaping @Sendable () -> Void) {
     post { $0.refresher.grant(wish, done) }
@@ -136,7 +140,7 @@ extension Federation {
 
   /// A list of an upstream has changed; it is marked as stale already.
   /// - Parameter own: a client's own conversation, in which it was said.
-  func listChanged(_ cluster: Cluster, _ kinds: ListKinds, own: UpstreamSession?, isTold: Bool = true) {
+  func listChanged(_ cluster: Cluster, _ kinds: ListKinds, own: UpstreamSession?, isTold: Bool) {
     post { $0.refresher.listChanged(cluster, kinds, own: own, isTold: isTold) }
   }
 
@@ -145,7 +149,7 @@ extension Federation {
 
   /// A client of the legacy era looks at these servers. `done` is called once it is known what each of them is in that era;
   /// who calls bounds that.
-  func expectLegacy(_ view: CatalogueView, isPatient: Bool = false, _ done: @escaping @Sendable () -> Void) {
+  func expectLegacy(_ view: CatalogueView, isPatient: Bool, _ done: @escaping @Sendable () -> Void) {
     post { $0.faces.expect(view, isPatient: isPatient, done) }
   }
 }

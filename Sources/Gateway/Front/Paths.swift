@@ -101,9 +101,8 @@ extension Worker {
       guard admits(.notification, .post(connection), .streamableHTTP, nil, id: nil, .modern) else { return }
       accept(connection)
       guard method == .other else { return }
-      clientParameters = MirroredLine.ofOther(head)
-      passNotification(nil, view, envelope, .r20260728, from: party(of: connection))
-      clientParameters = []
+      calls.passNotification(
+        nil, view, envelope, .r20260728, from: party(of: connection), mirrored: MirroredLine.ofOther(head))
     case .legacyInitialize(let revision):
       initialize(connection, view, head, envelope, revision)
     case .legacyRequest, .legacyNotification, .legacyResponse, .legacyBatch:
@@ -136,16 +135,6 @@ extension Worker {
     guard case .refuse(let error) = judge(arrival, session?.view) else { return true }
     if !arrival.isUnanswered { refuse(path, error, id: id, era) }
     return false
-  }
-
-  /// - Parameter view: what its client looks at.
-  @inline(__always)
-  func judge(_ arrival: Arrival, _ view: @autoclosure () -> CatalogueView?) -> Admission.Decision {
-    admission.judge(arrival) {
-      Admission.Condition(
-        isDraining: gateway.isDraining, isEnding: gateway.isEnding, isShortOfMemory: loop.isShedding,
-        awaitsFaces: view().map(awaitsFaces) ?? false)
-    }
   }
 
   /// Takes a session in, if need be in place of one that its client has never used, which then hears 404 and opens another.

@@ -61,10 +61,10 @@ extension Worker {
       handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
       replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
     session.note(ticket.lists)
-    if awaitsFaces(view) { control?.expectLegacy(view) {} }
+    if calls.faces.isAwaited(view) { calls.faces.expect(view) }
     switch gateway.inheritance.adopt(session, into: gateway.sessions, now: now, { takeIn(session) }) {
     case .made(let bequest):
-      settle(bequest, of: session)
+      calls.renewals.settle(session, hasLogLevel: bequest.hasLogLevel, subscriptions: bequest.subscriptions)
       return .found(session)
     case .found(let other): return .found(other)
     case .full: return .refused(Admission.sessionLimit)

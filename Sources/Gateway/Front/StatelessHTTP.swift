@@ -14,13 +14,13 @@ extension Worker {
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
       return refuse(connection, fault, id: envelope.id, .modern)
     }
+    var lines: [MirroredLine] = []
     switch envelope.method {
-    case .toolsCall: clientParameters = MirroredLine.all(of: head)
-    case .other: clientParameters = MirroredLine.ofOther(head)
+    case .toolsCall: lines = MirroredLine.all(of: head)
+    case .other: lines = MirroredLine.ofOther(head)
     default: break
     }
-    serve(.post(connection), nil, view, envelope, .r20260728)
-    if !clientParameters.isEmpty { clientParameters = [] }
+    calls.serve(.post(connection), view, envelope, mirrored: lines)
   }
 }
 

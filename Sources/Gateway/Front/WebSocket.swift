@@ -27,7 +27,7 @@ extension Worker {
       delivery.listens.listen(
         .socket(reply.connection, isBinary: reply.isBinary), socket.view, envelope)
     case .modern:
-      serve(.socket(reply), nil, socket.view, envelope, .r20260728)
+      serve(reply.reply, nil, socket.view, envelope, .r20260728)
     case .modernNotification(.notifyCancelled), .legacyNotification(.notifyCancelled, _):
       if let requestID = envelope.value(Param.requestID) { cancel(socket, requestID) }
     case .modernNotification(.other):
@@ -37,10 +37,10 @@ extension Worker {
     case .legacyInitialize(let revision):
       initialize(place, socket, reply, envelope, revision)
     case .legacyRequest(.ping, _) where socket.session == nil:
-      serve(.socket(reply), nil, socket.view, envelope, .newestLegacy)
+      serve(reply.reply, nil, socket.view, envelope, .newestLegacy)
     case .legacyRequest:
       guard let session = socket.session else { return refuseEarly(reply, envelope.id) }
-      serve(.socket(reply), session, socket.view, envelope, session.revision)
+      serve(reply.reply, session, socket.view, envelope, session.revision)
     case .legacyNotification:
       if let session = socket.session { clientNotified(session, envelope) }
     case .legacyResponse:

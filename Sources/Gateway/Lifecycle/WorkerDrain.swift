@@ -16,7 +16,7 @@ extension Worker {
     // Streams of HTTP+SSE bring the answers of calls, and end with them. What the gateway itself asks is not waited for: a
     // call that needs the answer is there too.
     reportWhenIdle { [self] in
-      loop.downstreamCount > delivery.streams.count || calls.count > 0 || upstream.requests.contains { !$0.isGatewaysOwn }
+      loop.downstreamCount > delivery.streams.count || calls.inFlight.count > 0 || upstream.requests.contains { !$0.isGatewaysOwn }
     }
   }
 
@@ -40,7 +40,7 @@ extension Worker {
     let patience = now + 1000
     // The admin listener goes on to the end, and an upstream that does not take a goodbye is not waited for.
     reportWhenIdle { [self] in
-      (calls.count > 0 || upstream.requests.count > 0) && now < patience || !isControl && loop.downstreamCount > 0
+      (calls.inFlight.count > 0 || upstream.requests.count > 0) && now < patience || !isControl && loop.downstreamCount > 0
     }
   }
 }

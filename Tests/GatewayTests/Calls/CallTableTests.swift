@@ -13,8 +13,10 @@ struct CallTableTests {
       resumeWindow: 0, now: 0)
   }
 
-  private func make(_ table: inout CallTable, _ origin: Call.Origin, _ session: Session?) throws -> Call {
-    let made = table.make(origin, session)
+  private func make(
+    _ table: inout CallTable, _ reply: ReplyTo, _ session: Session?, _ batch: AnswerBatch? = nil
+  ) throws -> Call {
+    let made = table.make(reply, session, batch)
     return try #require(made)
   }
 
@@ -41,11 +43,11 @@ struct CallTableTests {
     var table = CallTable(worker: 0)
     let (socket, another) = (ConnectionID(rawValue: 77), ConnectionID(rawValue: 78))
     let ann = session(socket)
-    let reply = SocketReply(connection: socket, isBinary: false)
-    let early = try make(&table, .socket(reply), nil)
-    let later = try make(&table, .socket(reply), ann)
-    let batched = try make(&table, .batch(Batch(.socket(reply), ann, requests: 1), 0), ann)
-    let foreign = try make(&table, .socket(SocketReply(connection: another, isBinary: false)), nil)
+    let early = try make(&table, .socket(socket), nil)
+    let later = try make(&table, .socket(socket, isBinary: true), ann)
+    let batch = AnswerBatch(.socket(socket), ann, NoTransport(), limit: 100, requests: 1)
+    let batched = try make(&table, batch.reply.element(0), ann, batch)
+    let foreign = try make(&table, .socket(another), nil)
     #expect(Set(table.calls(over: socket)) == [early.id, later.id, batched.id])
     #expect(Set(table.calls(of: ann.id, ann.socket)) == [later.id, batched.id])
     #expect(table.calls(over: another) == [foreign.id])
@@ -57,7 +59,8 @@ struct CallTableTests {
   func reuse() throws {
     var table = CallTable(worker: 0)
     let ann = session()
-    let call = try make(&table, .eventStream, ann)
+    let batch = AnswerBatch(.post(ConnectionID(rawValue: 4)), ann, NoTransport(), limit: 100, requests: 1)
+    let call = try make(&table, batch.reply.element(0), ann, batch)
     let id = call.id
     call.answer.began(3)
     call.isRerouted = true
@@ -70,6 +73,7 @@ struct CallTableTests {
     let next = try make(&table, .post(ConnectionID(rawValue: 5)), nil)
     #expect(next === call)
     #expect(next.id != id)
+    #expect(next.batch == nil && next.reply == .post(ConnectionID(rawValue: 5)))
     #expect(next.session == nil && next.answer == AnswerState() && !next.isRerouted && next.subscribing.isEmpty)
     #expect(next.lacking.isEmpty && next.redirects == 0 && next.request == nil)
   }

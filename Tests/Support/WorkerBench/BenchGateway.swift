@@ -122,9 +122,9 @@ final class BenchGateway {
     var found = Findings()
     for worker in workers {
       let name = "on worker \(worker.index)"
-      found.expect("calls \(name)", worker.calls.count)
+      found.expect("calls \(name)", worker.calls.inFlight.count)
       found.expect("requests \(name)", worker.requests.ids { !$0.isGatewaysOwn }.count)
-      found.expect("reverse requests \(name)", worker.reverses.count)
+      found.expect("reverse requests \(name)", worker.calls.inFlight.reverses.count)
       found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
       found.expect("calls in flight \(name)", worker.requests.callsInFlight)
     }
@@ -141,9 +141,9 @@ final class BenchGateway {
     }
     for worker in workers {
       let name = "on worker \(worker.index)"
-      found.expect("calls \(name)", worker.calls.count)
+      found.expect("calls \(name)", worker.calls.inFlight.count)
       found.expect("requests \(name)", worker.requests.count)
-      found.expect("reverse requests \(name)", worker.reverses.count)
+      found.expect("reverse requests \(name)", worker.calls.inFlight.reverses.count)
       found.expect("stream readers \(name)", worker.delivery.streams.count)
       found.expect("WebSockets \(name)", worker.delivery.sockets.count)
       found.expect("listens \(name)", worker.delivery.listens.count)

@@ -7,11 +7,13 @@ final class PredecessorService: Sendable {
   private let seam: SessionSeam
   private let sessions: SessionsShared
   private let mail: Mailboxes<DeliveryLetter>
+  private let calls: Mailboxes<CallLetter>
 
   init(_ seam: SessionSeam) {
     self.seam = seam
     sessions = seam.sessions
     mail = seam.gateway.deliveryMail
+    calls = seam.gateway.calls.mail
   }
 
   /// What the process says whose place this one takes.
@@ -37,9 +39,9 @@ final class PredecessorService: Sendable {
     switch record.contents {
     case .settled(let settled):
       let isNew = sessions.table.setLevel(settled.logLevel, of: session) { [sessions] in sessions.tell($0, of: session) }
-      if isNew { seam.gateway.post(to: Int(session.id.worker)) { $0.spreadLogLevel(session) {} } }
+      if isNew { calls.send(.logLevelChanged(of: session), to: Int(session.id.worker)) }
     case .subscription(let uri, let isWanted):
-      seam.gateway.post(to: Int(session.id.worker)) { $0.renew([uri], of: session, isWanted: isWanted) }
+      calls.send(.renew([uri], of: session, isWanted: isWanted), to: Int(session.id.worker))
     case .piece(let piece): take(piece, for: session)
     case .left:
       session.withState { $0.log.takeOver() }

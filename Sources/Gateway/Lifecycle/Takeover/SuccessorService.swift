@@ -68,15 +68,7 @@ final class SuccessorService: Sendable {
       sessions.predecessor.relay?.add(SessionRecord(id, .reply(message)))
       return
     }
-    seam.gateway.post(to: Int(session.id.worker)) { worker in
-      let envelopes = worker.requestScanner
-      let envelope = envelopes.scan(message.rawBytes, depth: worker.settings.depth)
-      switch envelope.kind {
-      case .notification: worker.clientNotified(session, envelope)
-      case .result, .error: worker.clientResponded(session, envelope)
-      default: break
-      }
-    }
+    seam.gateway.calls.mail.send(.said(message, session), to: Int(session.id.worker))
   }
 
   /// From here on streams for messages of no call are the successor's.

@@ -4,35 +4,46 @@ import Wire
 
 /// Resources that a session subscribed to in another process, one after the other: each is subscribed to here too, and then
 /// its client is told that it may have changed.
-final class Renewal {
+private final class Renewal {
   let session: Session
   /// By the names that its client has for them; the next comes last.
-  fileprivate(set) var names: [[UInt8]]
+  var names: [[UInt8]]
   /// Or not any more.
   let isWanted: Bool
   /// How often the next one has failed.
-  fileprivate var failures = 0
+  var failures = 0
 
-  fileprivate init(_ session: Session, _ names: [[UInt8]], isWanted: Bool) {
+  init(_ session: Session, _ names: [[UInt8]], isWanted: Bool) {
     self.session = session
     self.names = names
     self.isWanted = isWanted
   }
 }
 
-extension Worker {
+/// Does for sessions what their clients have settled with another process.
+final class Renewals {
+  private let context: CallsContext
+  private let methods: Methods
+  private let upstreams: SessionUpstreams
+
+  init(_ context: CallsContext, _ methods: Methods, _ upstreams: SessionUpstreams) {
+    self.context = context
+    self.methods = methods
+    self.upstreams = upstreams
+  }
+
   /// A server that is busy or starts is asked so often, with pauses that double from so many milliseconds.
   private static var attempts: Int { 6 }
   private static var pause: UInt64 { 250 }
 
-  /// Does for a session that was made anew what its client has settled with another process.
-  func settle(_ bequest: Inheritance.Bequest, of session: Session) {
-    guard bequest.hasLogLevel || !bequest.subscriptions.isEmpty else { return }
-    if bequest.hasLogLevel { gateway.sessions.countLevel(of: session) }
+  /// For a session that was made anew.
+  func settle(_ session: Session, hasLogLevel: Bool, subscriptions: [[UInt8]]) {
+    guard hasLogLevel || !subscriptions.isEmpty else { return }
+    if hasLogLevel { context.sessions.table.countLevel(of: session) }
     // Its client's request is in hand.
     after(milliseconds: 0) { [unowned self] in
-      if bequest.hasLogLevel { spreadLogLevel(session) {} }
-      renew(bequest.subscriptions, of: session, isWanted: true)
+      if hasLogLevel { upstreams.spreadLogLevel(session) {} }
+      renew(subscriptions, of: session, isWanted: true)
     }
   }
 
@@ -41,16 +52,21 @@ extension Worker {
     next(Renewal(session, names.reversed(), isWanted: isWanted))
   }
 
+  private func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
+    context.worker.timers.after(milliseconds: milliseconds, action)
+  }
+
   /// As if its client asked: nobody hears the answer.
   private func next(_ renewal: Renewal) {
-    guard let name = renewal.names.last, gateway.sessions.find(renewal.session.id) === renewal.session else { return }
+    let session = renewal.session
+    guard let name = renewal.names.last, context.sessions.find(session.id) === session else { return }
     var message = ByteBuffer(capacity: name.count + 96)
     message.append(
       request: renewal.isWanted ? .resourcesSubscribe : .resourcesUnsubscribe, id: 0, params: Self.params(name).bytes)
-    let envelopes = requestScanner
-    let envelope = envelopes.scan(message.bytes, depth: settings.depth)
-    let session = renewal.session
-    serve(.renewal(renewal), session, session.view, envelope, session.revision)
+    let envelopes = context.worker.requestScanner
+    let envelope = envelopes.scan(message.bytes, depth: context.settings.depth)
+    let own = OwnCall { [unowned self] succeeded in ended(renewal, succeeded) }
+    methods.serve(.nobody, session, session.view, envelope, session.revision, own: own)
   }
 
   private static func params(_ uri: [UInt8]) -> ByteBuffer {
@@ -62,7 +78,7 @@ extension Worker {
   }
 
   /// What became of the next one. Not within what has answered it: there is more to come.
-  func renewed(_ renewal: Renewal, _ succeeded: Bool) {
+  private func ended(_ renewal: Renewal, _ succeeded: Bool) {
     guard succeeded || !renewal.isWanted || renewal.failures + 1 >= Self.attempts else {
       renewal.failures += 1
       return after(milliseconds: Self.pause << UInt64(renewal.failures)) { [unowned self] in next(renewal) }
@@ -78,6 +94,6 @@ extension Worker {
     var message = ByteBuffer(capacity: name.count + 96)
     message.append(notification: .notifyResourcesUpdated, params: Self.params(name).bytes)
     // Once its client listens it is told all that may be news.
-    if !emit(message.bytes, to: session) { session.haveNews() }
+    if !context.delivery.messages.emit(message.bytes, to: session) { session.haveNews() }
   }
 }
