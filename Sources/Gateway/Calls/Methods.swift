@@ -65,9 +65,7 @@ final class Methods {
   private func initializeAgain(_ call: Call, _ session: Session?) {
     guard let session else { return open.fail(call, GatewayError(.methodNotFound)) }
     var result = ByteBuffer()
-    let offer = sessions.shelf.catalogue(of: .legacy).offer(session.view)
-    session.note(offer)
-    result.append(initializeResult: offer, revision: session.revision)
+    sessions.append(initializeResultOf: session, to: &result)
     open.answer(call, result: result.bytes)
   }
 

@@ -67,6 +67,12 @@ final class Delivery: LetterReader {
     case .dropReader(let reader, let session): streams.dropReader(reader, of: session)
     case .sessionEnded(let reader, let session): streams.sessionEnded(reader, of: session)
     case .abandonCalls(let session): context.delegate.abandonCalls(of: session)
+    case .end(let session, let done):
+      ends.end(session)
+      done()
+    case .serverGone(let view):
+      listens.end { $0.view == view }
+      sockets.closeAll(to: view)
     case .interestNoted(let number): interests.noted(number)
     case .goOn: if fanOut.goOn(now: context.now) { context.send(.goOn, to: context.index) }
     }

@@ -1,3 +1,4 @@
+import MCP
 import Reactor
 
 /// What one loop has to tell clients of another's.
@@ -16,6 +17,10 @@ enum DeliveryLetter: Sendable {
   /// The session is gone: its stream ends, and what it has under way there.
   case sessionEnded(ConnectionID, of: Session)
   case abandonCalls(of: Session)
+  /// A session that is kept there is to end; that is called when it has.
+  case end(Session, @Sendable () -> Void)
+  /// The server that some clients look at alone is there no more.
+  case serverGone(CatalogueView)
   /// Servers know who is interested in what, as they were to be told under that number.
   case interestNoted(UInt64)
   /// There is more to tell in the next turn.

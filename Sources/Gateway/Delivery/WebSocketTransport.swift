@@ -63,6 +63,7 @@ final class WebSocketTransport: ClientTransport {
   }
 
   /// The connection has become one. False if there are as many as a worker can name.
+  @discardableResult
   func opened(_ connection: ConnectionID, _ view: CatalogueView, as kind: TagKind = .socket) -> Bool {
     guard let id = table.insert(ClientSocket(connection, view)) else {
       loop.webSockets.close(connection, code: GatewayError.overloaded.closeCode ?? 1011)

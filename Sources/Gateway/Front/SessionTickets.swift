@@ -4,7 +4,22 @@ import Wire
 
 /// The sessions that clients name: those that are here, and those that another process has opened, or that have idled
 /// out, which are made anew from what their tickets say.
-extension Worker {
+final class SessionTickets {
+  private let context: FrontContext
+  private let sessions: SessionsShared
+  private let worker: WorkerContext
+  private let delivery: Delivery
+  private let openings: SessionOpenings
+  private var cache = TicketCache()
+
+  init(_ context: FrontContext, _ openings: SessionOpenings) {
+    self.context = context
+    sessions = context.sessions
+    worker = context.worker
+    delivery = context.delivery
+    self.openings = openings
+  }
+
   private enum Sought {
     case found(Session)
     /// None of this installation's, ended, too old, somebody else's, or of another path: all the same to who asks.
@@ -19,52 +34,53 @@ extension Worker {
   ) -> Session? {
     switch seek(text, of: connection, view) {
     case .found(let session): return session
-    case .unknown: refuse(connection, GatewayError(.sessionUnknown), id: id, .legacy)
-    case .refused(let error): refuse(connection, error, id: id, .legacy)
+    case .unknown: context.answers.refuse(connection, GatewayError(.sessionUnknown), id: id, .legacy)
+    case .refused(let error): context.answers.refuse(connection, error, id: id, .legacy)
     }
     return nil
   }
 
   private func seek(_ text: RawSpan, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
-    guard let ticket = tickets.open(text, gateway.sessionKeys) else { return .unknown }
-    let principal = principal(of: connection)
-    if let session = gateway.sessions.find(ticket.id) {
+    guard let ticket = cache.open(text, sessions.keys) else { return .unknown }
+    let principal = worker.principal(of: connection)
+    if let session = sessions.find(ticket.id) {
       guard session.isFor(principal, view) else { return .unknown }
       guard isTaken(ticket) else {
         // What it has under way is still answered.
-        if !session.isCalling { end(session) }
+        if !session.isCalling { delivery.ends.end(session) }
         return .unknown
       }
-      guard session.isIdle(for: settings.sessionIdleTimeout, now: now) else { return .found(session) }
+      guard session.isIdle(for: worker.settings.sessionIdleTimeout, now: context.now) else { return .found(session) }
       // The round that ends such sessions only comes every few seconds.
-      end(session)
+      delivery.ends.end(session)
     }
     guard isGood(ticket, for: principal, view) else { return .unknown }
     return makeAnew(ticket, of: connection, view)
   }
 
   /// Whether it is not too old.
-  private func isTaken(_ ticket: SessionTicket) -> Bool { ticket.minute >= settings.oldestTicket(at: minute) }
+  private func isTaken(_ ticket: SessionTicket) -> Bool { ticket.minute >= worker.settings.oldestTicket(at: worker.minute) }
 
   /// Whether a session that is not here (any more) may be gone on with.
   private func isGood(_ ticket: SessionTicket, for principal: Principal, _ view: CatalogueView) -> Bool {
     guard !ticket.isBound, isTaken(ticket), let alias = alias(of: view) else { return false }
-    return gateway.sessionKeys.isFor(ticket, path: alias, principal: principal.subject)
-      && !gateway.endedSessions.contains(ticket)
+    return sessions.keys.isFor(ticket, path: alias, principal: principal.subject)
+      && !sessions.ended.contains(ticket)
   }
 
   private func makeAnew(_ ticket: SessionTicket, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
     let arrival = Arrival(kind: .resumption, transport: .streamableHTTP, connection: connection, session: nil)
-    if case .refuse(let error) = judge(arrival, view) { return .refused(error) }
+    if case .refuse(let error) = context.calls.judge(arrival, view) { return .refused(error) }
     let session = Session(
-      id: ticket.id.kept(by: UInt8(index)), party: party(of: connection), view: view,
+      id: ticket.id.kept(by: UInt8(worker.index)), party: worker.party(of: connection), view: view,
       handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
-      replay: settings.configuration.sessions.replay, resumeWindow: settings.resumeWindow, now: now)
+      replay: worker.settings.configuration.sessions.replay, resumeWindow: worker.settings.resumeWindow, now: context.now)
     session.note(ticket.lists)
-    if calls.faces.isAwaited(view) { calls.faces.expect(view) }
-    switch gateway.inheritance.adopt(session, into: gateway.sessions, now: now, { takeIn(session) }) {
+    if context.calls.faces.isAwaited(view) { context.calls.faces.expect(view) }
+    switch sessions.inheritance.adopt(session, into: sessions.table, now: context.now, { openings.takeIn(session) }) {
     case .made(let bequest):
-      calls.renewals.settle(session, hasLogLevel: bequest.hasLogLevel, subscriptions: bequest.subscriptions)
+      context.calls.renewals.settle(
+        session, hasLogLevel: bequest.hasLogLevel, subscriptions: bequest.subscriptions)
       return .found(session)
     case .found(let other): return .found(other)
     case .full: return .refused(Admission.sessionLimit)
@@ -76,13 +92,13 @@ extension Worker {
   private func alias(of view: CatalogueView) -> String? {
     switch view {
     case .all: ""
-    case .only(let number): gateway.cluster(numbered: number)?.alias
+    case .only(let number): context.shelf.cluster(numbered: number)?.alias
     }
   }
 
   /// Appends the ticket of a session that was just opened here.
   func append(ticketOf session: Session, to buffer: inout ByteBuffer) {
-    let key = gateway.sessionKeys.signing
+    let key = sessions.keys.signing
     let ticket = SessionTicket(
       session.id, minute: System.minute, session.revision, session.abilities, lists: session.announcedLists,
       isBound: session.transport != .streamableHTTP, path: key.path(alias(of: session.view) ?? ""),
@@ -92,8 +108,8 @@ extension Worker {
 
   /// The session of HTTP+SSE that a POST names. It ends with its stream, and so with the process.
   func boundSession(_ text: RawSpan, of connection: ConnectionID) -> Session? {
-    guard let ticket = tickets.open(text, gateway.sessionKeys), let session = gateway.sessions.find(ticket.id),
-      session.transport == .eventStream, session.principal == principal(of: connection)
+    guard let ticket = cache.open(text, sessions.keys), let session = sessions.find(ticket.id),
+      session.transport == .eventStream, session.principal == worker.principal(of: connection)
     else { return nil }
     return session
   }
@@ -102,38 +118,31 @@ extension Worker {
 
   /// Its client ends a session, wherever it was used last: no process takes its ticket any more.
   func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    let principal = principal(of: connection)
-    guard let text = head.header(.mcpSessionID), let ticket = tickets.open(text, gateway.sessionKeys) else {
-      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+    let principal = worker.principal(of: connection)
+    guard let text = head.header(.mcpSessionID), let ticket = cache.open(text, sessions.keys) else {
+      return context.answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
-    let session = gateway.sessions.find(ticket.id)
-    guard admits(.termination, .post(connection), .streamableHTTP, session, id: nil, .legacy) else { return }
+    let session = sessions.find(ticket.id)
+    guard context.admits(.termination, .post(connection), .streamableHTTP, session, id: nil, .legacy) else { return }
     let isHere = session.map { $0.isFor(principal, view) } ?? false
     guard isHere || isGood(ticket, for: principal, view) else {
-      return refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+      return context.answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     // Its client may take it for ended once it has the answer, even if the process is killed right then, and in any other
     // that lives beside this one.
+    let confirm = context.calls.later.once(within: Self.endPatience) { [unowned self] in
+      context.answers.respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
+    }
     let answer = Gathering(Self.placesToNote)
-    let noted = { @Sendable [gateway, index] in
-      if answer.arrive() { gateway.post(to: index) { $0.confirmEnd(to: connection) } }
-    }
-    end(ticket, session, noted)
-    after(milliseconds: Self.endPatience) { [unowned self] in
-      if answer.expire() { confirmEnd(to: connection) }
-    }
+    end(ticket, session) { if answer.arrive() { confirm() } }
   }
 
   /// How long the answer to a DELETE waits until it is in the file and other processes know, in milliseconds.
   private static let endPatience: UInt64 = 1000
 
-  private func confirmEnd(to connection: ConnectionID) {
-    respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
-  }
-
   /// Ends a session for the client that it was found for.
   func terminate(_ session: Session, _ text: RawSpan) {
-    guard let ticket = tickets.open(text, gateway.sessionKeys) else { return end(session) }
+    guard let ticket = cache.open(text, sessions.keys) else { return delivery.ends.end(session) }
     end(ticket, session) {}
   }
 
@@ -141,27 +150,16 @@ extension Worker {
   /// - Parameter noted: called `placesToNote` times: for this process, for the one that it takes over from and for the one
   ///   that takes over from it.
   private func end(_ ticket: SessionTicket, _ session: Session?, _ noted: @escaping @Sendable () -> Void) {
-    gateway.inheritance.remove(ticket.id)
-    gateway.endedSessions.end(ticket, oldest: settings.oldestTicket(at: minute), written: noted)
-    if let session { end(session) }
+    sessions.inheritance.remove(ticket.id)
+    sessions.ended.end(ticket, oldest: worker.settings.oldestTicket(at: worker.minute), written: noted)
+    if let session { delivery.ends.end(session) }
     // Looked for after that: one that comes in between is told of it with all that ended before.
-    for other in [gateway.predecessor.relay, gateway.successor.relay] {
+    for other in [sessions.predecessor.relay, sessions.successor.relay] {
       if let other { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) } else { noted() }
     }
   }
 
   private static let placesToNote = 3
-
-  // MARK: What may have changed
-
-  /// A client that a session was made anew for listens: what it knows of the lists may not be so any more.
-  /// - Parameter resumed: whether the stream goes on where it was, with what was told of resources.
-  func tellToLookAgain(_ session: Session, resumed: Bool) {
-    guard session.takeNews() else { return }
-    announce(to: [session]) { $0.announcedLists }
-    guard !resumed else { return }
-    for name in session.withState({ Array($0.subscriptions.keys) }) { tellMaybeChanged(name, to: session) }
-  }
 }
 
 extension Party {

@@ -3,16 +3,16 @@ import Reactor
 import Wire
 
 /// Streamable HTTP of 2026-07-28: every request stands alone.
-extension Worker {
+extension StreamableHTTPFront {
   func serveModern(
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope
   ) {
     let isListen = envelope.method == .subscriptionsListen
     let kind = isListen ? Arrival.Kind.listen : .request(envelope.method)
-    guard admits(kind, .post(connection), .streamableHTTP, nil, id: envelope.id, .modern) else { return }
-    if isListen { return delivery.listens.listen(.post(connection), view, envelope) }
+    guard context.admits(kind, .post(connection), .streamableHTTP, nil, id: envelope.id, .modern) else { return }
+    if isListen { return context.delivery.listens.listen(.post(connection), view, envelope) }
     if envelope.method == .toolsCall, let fault = mirroredFault(head, envelope, view) {
-      return refuse(connection, fault, id: envelope.id, .modern)
+      return answers.refuse(connection, fault, id: envelope.id, .modern)
     }
     var lines: [MirroredLine] = []
     switch envelope.method {
@@ -22,20 +22,18 @@ extension Worker {
     }
     calls.serve(.post(connection), view, envelope, mirrored: lines)
   }
-}
 
-extension Worker {
   /// Whether the `Mcp-Param-*` headers of a call say what its arguments say.
   private func mirroredFault(
     _ head: RequestHead, _ envelope: Envelope, _ view: CatalogueView
   ) -> GatewayError? {
     guard let token = envelope.value(Param.name), let name = JSON.contents(of: token) else { return nil }
-    let routes = gateway.catalogue(of: .modern).routes
+    let routes = context.shelf.catalogue(of: .modern).routes
     guard case .success(let route) = routes.route(.tools, named: name, view: view), let place = route.entry else {
       return nil
     }
     let parameters = routes.parameters(ofTool: place)
     guard !parameters.isEmpty else { return nil }
-    return parameters.span.fault(head, arguments: envelope.value(Param.arguments), scratch: &headScratch.buffer)
+    return parameters.span.fault(head, arguments: envelope.value(Param.arguments), scratch: &context.head.buffer)
   }
 }

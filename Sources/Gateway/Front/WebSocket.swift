@@ -2,60 +2,71 @@ import MCP
 import Reactor
 import Wire
 
-/// WebSockets of clients: the opening, the messages, the end (PROTOCOL section 8).
-extension Worker {
-  static let subprotocol: StaticString = "mcp"
+/// WebSockets of clients: the opening, and the messages (an extension: no revision of MCP has one).
+final class WebSocketFront {
+  private let context: FrontContext
+  private let loop: EventLoop
+  private let calls: Calls
+  private let sockets: WebSocketTransport
+  private let openings: SessionOpenings
 
-  /// Answers the upgrade; Host and Origin have been checked.
-  func openSocket(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
-    guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
-    guard loop.webSockets.accept(connection, head, settings.socketSettings, subprotocol: Self.subprotocol) else {
-      return
-    }
-    _ = delivery.sockets.opened(connection, view)
+  init(_ context: FrontContext, _ openings: SessionOpenings) {
+    self.context = context
+    loop = context.loop
+    calls = context.calls
+    sockets = context.delivery.sockets
+    self.openings = openings
   }
 
-  func socketReceived(_ place: SocketID, _ message: RawSpan, binary: Bool) {
-    guard let socket = delivery.sockets.find(place) else { return }
-    let reply = SocketReply(connection: socket.connection, isBinary: binary)
-    let envelopes = requestScanner
-    let envelope = envelopes.scan(message, depth: settings.depth)
+  private static let subprotocol: StaticString = "mcp"
+
+  /// Answers the upgrade; Host and Origin have been checked.
+  func open(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
+    guard context.admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
+    accept(connection, head, context.settings.socketSettings, view, as: .socket)
+  }
+
+  func received(_ id: SocketID, _ message: RawSpan, binary: Bool) {
+    guard let socket = sockets.find(id) else { return }
+    let reply = ReplyTo.socket(socket.connection, isBinary: binary)
+    let envelopes = context.scanner
+    let envelope = envelopes.scan(message, depth: context.settings.depth)
     let inbound = Inbound.classify(envelope)
     guard admits(inbound, reply, socket.session, envelope) else { return }
     switch inbound {
     case .modern(.subscriptionsListen):
-      delivery.listens.listen(
-        .socket(reply.connection, isBinary: reply.isBinary), socket.view, envelope)
+      context.delivery.listens.listen(reply, socket.view, envelope)
     case .modern:
-      serve(reply.reply, nil, socket.view, envelope, .r20260728)
+      calls.serve(reply, nil, socket.view, envelope, .r20260728)
     case .modernNotification(.notifyCancelled), .legacyNotification(.notifyCancelled, _):
       if let requestID = envelope.value(Param.requestID) { cancel(socket, requestID) }
     case .modernNotification(.other):
-      passNotification(nil, socket.view, envelope, .r20260728, from: party(of: socket.connection))
+      calls.passNotification(
+        nil, socket.view, envelope, .r20260728, from: context.worker.party(of: socket.connection))
     case .modernNotification, .stream, .terminate:
       break
     case .legacyInitialize(let revision):
-      initialize(place, socket, reply, envelope, revision)
+      initialize(id, socket, reply, envelope, revision)
     case .legacyRequest(.ping, _) where socket.session == nil:
-      serve(reply.reply, nil, socket.view, envelope, .newestLegacy)
+      calls.serve(reply, nil, socket.view, envelope, .newestLegacy)
     case .legacyRequest:
       guard let session = socket.session else { return refuseEarly(reply, envelope.id) }
-      serve(reply.reply, session, socket.view, envelope, session.revision)
+      calls.serve(reply, session, socket.view, envelope, session.revision)
     case .legacyNotification:
-      if let session = socket.session { clientNotified(session, envelope) }
+      if let session = socket.session { calls.messages.notified(session, envelope) }
     case .legacyResponse:
-      if let session = socket.session { clientResponded(session, envelope) }
+      if let session = socket.session { calls.reverse.clientResponded(session, envelope) }
     case .legacyBatch:
       guard let session = socket.session else { return refuseEarly(reply, nil) }
-      serveBatch(.socket(reply), session, envelope.message)
+      calls.messages.serveBatch(reply, session, envelope.message)
     case .reject(let error):
       let modern = envelope.value(MetaKey.protocolVersion) != nil
-      refuse(reply, error, id: Self.answerableID(envelope, error), modern ? .modern : .legacy)
+      context.refuse(reply, error, id: envelope.answerableID(error), modern ? .modern : .legacy)
     }
   }
 
   /// Whether what a message begins is begun; a session that it opens is asked for later.
-  private func admits(_ inbound: Inbound, _ reply: SocketReply, _ session: Session?, _ envelope: Envelope) -> Bool {
+  private func admits(_ inbound: Inbound, _ reply: ReplyTo, _ session: Session?, _ envelope: Envelope) -> Bool {
     let kind: Arrival.Kind
     var era = Era.legacy
     switch inbound {
@@ -65,61 +76,69 @@ extension Worker {
     case .reject, .stream, .terminate: return true
     default: kind = Arrival.Kind(envelope)
     }
-    return admits(kind, .socket(reply), .webSocket, session, id: envelope.id, era)
+    return context.admits(kind, reply, .webSocket, session, id: envelope.id, era)
   }
 
-  private func refuseEarly(_ reply: SocketReply, _ id: RawSpan?) {
-    refuse(reply, GatewayError(.sessionMissing, message: "Bad request: initialize comes first"), id: id, .legacy)
+  private func refuseEarly(_ reply: ReplyTo, _ id: RawSpan?) {
+    context.refuse(reply, GatewayError(.sessionMissing, message: "Bad request: initialize comes first"), id: id, .legacy)
   }
 
   private func initialize(
-    _ place: SocketID, _ socket: ClientSocket, _ reply: SocketReply, _ envelope: Envelope, _ revision: Revision
+    _ id: SocketID, _ socket: ClientSocket, _ reply: ReplyTo, _ envelope: Envelope, _ revision: Revision
   ) {
     if let session = socket.session {
       // As SDK servers take it: what the second one says holds from now on.
-      shakeHands(session, revision, envelope)
-      writeInitializeResult(envelope, session)
-      return send(bodyBytes, reply)
+      openings.shakeHands(session, revision, envelope)
+      openings.writeResult(envelope, session)
+      return answer(reply)
     }
     let arrival = Arrival(kind: .opening, transport: .webSocket, connection: socket.connection, session: nil)
     var isParked = false
-    switch judge(arrival, socket.view) {
+    switch calls.judge(arrival, socket.view) {
     case .admit: break
     case .park: isParked = true
-    case .refuse(let error): return refuse(reply, error, id: envelope.id, .legacy)
+    case .refuse(let error): return context.refuse(reply, error, id: envelope.id, .legacy)
     }
     guard
-      let session = makeSession(
-        for: party(of: socket.connection), socket.view, envelope, revision, .socket(socket.connection))
+      let session = openings.make(
+        for: context.worker.party(of: socket.connection), socket.view, envelope, revision, .socket(socket.connection))
     else {
-      return refuse(reply, Admission.sessionLimit, id: envelope.id, .legacy)
+      return context.refuse(reply, Admission.sessionLimit, id: envelope.id, .legacy)
     }
-    delivery.sockets.open(session, on: place)
+    sockets.open(session, on: id)
     guard isParked else {
-      writeInitializeResult(envelope, session)
-      return send(bodyBytes, reply)
+      openings.writeResult(envelope, session)
+      return answer(reply)
     }
     let message = envelope.message.array
-    whenFacesAreKnown(socket.view) { worker in
-      guard worker.delivery.sockets.id(of: reply.connection) != nil else { return }
-      let envelopes = worker.requestScanner
-      worker.writeInitializeResult(envelopes.scan(message.rawBytes), session)
-      worker.send(worker.bodyBytes, reply)
+    calls.faces.whenKnown(socket.view) { [unowned self] in
+      guard sockets.find(id) != nil else { return }
+      let envelopes = context.scanner
+      openings.writeResult(envelopes.scan(message.rawBytes), session)
+      answer(reply)
     }
   }
+
+  /// With what is in body scratch.
+  private func answer(_ reply: ReplyTo) { sockets.send(context.body.bytes(of: self), reply) }
 
   /// The client cancelled a request: its upstream is told, and nothing answers it any more.
   private func cancel(_ socket: ClientSocket, _ requestID: RawSpan) {
-    delivery.listens.cancel(on: socket.connection, requestID)
-    cancelCalls(over: socket.connection, requestID)
+    context.delivery.listens.cancel(on: socket.connection, requestID)
+    calls.clients.cancel(over: socket.connection, requestID)
   }
-
-  // MARK: Echo
 
   /// `/debug/echo`: what comes goes back as it came.
   func openEcho(_ connection: ConnectionID, _ head: RequestHead) {
-    guard admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
-    guard loop.webSockets.accept(connection, head, settings.echoSettings, subprotocol: Self.subprotocol) else { return }
-    _ = delivery.sockets.opened(connection, .all, as: .echo)
+    guard context.admits(.webSocket, .post(connection), .webSocket, nil, id: nil, .legacy) else { return }
+    accept(connection, head, context.settings.echoSettings, .all, as: .echo)
+  }
+
+  private func accept(
+    _ connection: ConnectionID, _ head: RequestHead, _ settings: WebSocketSettings, _ view: CatalogueView,
+    as kind: TagKind
+  ) {
+    guard loop.webSockets.accept(connection, head, settings, subprotocol: Self.subprotocol) else { return }
+    sockets.opened(connection, view, as: kind)
   }
 }

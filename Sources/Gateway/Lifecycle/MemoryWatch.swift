@@ -23,8 +23,15 @@ final class MemoryWatch {
   /// The same while half is in use.
   private static var fullInterval: UInt64 { 100 }
 
-  /// A glance costs one read, and a few words of each loop. Milliseconds until the next.
-  func glance() -> UInt64 {
+  /// Glances from now on, as long as the loop runs.
+  func begin() { glance(in: 0) }
+
+  private func glance(in milliseconds: UInt64) {
+    context.timers.after(milliseconds: milliseconds) { [unowned self] in glance(in: glance()) }
+  }
+
+  /// Costs one read, and a few words of each loop. Milliseconds until the next.
+  private func glance() -> UInt64 {
     tellOfRelief()
     let use = System.memoryUse
     let isFull = memoryGuard.isShort || context.settings.allowance.fullest(use).exceeds(tenths: 5)

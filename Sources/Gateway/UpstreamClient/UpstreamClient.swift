@@ -54,6 +54,9 @@ final class UpstreamClient {
   func end(_ session: UpstreamSession) { conversations.end(session) }
   func end(_ open: UpstreamSession.Open, _ cluster: Cluster) { conversations.end(open, cluster) }
 
+  /// Ends those that no client has to itself, of all loops.
+  func endShared() { for session in shared.sessions.all { end(session) } }
+
   // MARK: What the loop reads
 
   func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {

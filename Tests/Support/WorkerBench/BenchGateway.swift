@@ -34,16 +34,14 @@ final class BenchGateway {
     options.manualClock = true
     let state = state
     let made = try (0...count).map { try Worker(index: $0, gateway: state, options: options, logger: logger) }
-    for worker in made { state.register(WorkerHandle(worker)) }
+    for worker in made { state.group.register(worker.loop.handle) }
     workers = Array(made[..<count])
     controlWorker = made[count]
     federation = Federation(state, controlWorker, clusters, logger: logger)
     doorkeeper = Doorkeeper(federation)
     state.setControl(federation)
     for (host, interceptor) in hosts { intercept(host, interceptor) }
-    for worker in made {
-      worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
-    }
+    for worker in made { worker.expiry.begin() }
     listeners = workers.map { MemoryListener($0.loop, label: ListenerLabel.http, limits: HTTPLimits()) }
     let doors = doors
     doorkeeper.begin(configuration) { doors.areOpen.store(true, ordering: .relaxed) }
@@ -99,7 +97,7 @@ final class BenchGateway {
     guard !isDraining else { return }
     isDraining = true
     state.group.phase.startDraining(hasSuccessor: false)
-    for worker in workers { worker.startDraining() }
+    for worker in workers { worker.drain.begin() }
   }
 
   func beginEnding() {
@@ -108,7 +106,8 @@ final class BenchGateway {
   }
 
   func finishEnding() {
-    for worker in workers + [controlWorker] { worker.closeEverything() }
+    for worker in workers { worker.drain.end() }
+    controlWorker.drain.end(federation)
     for listener in listeners { listener.stop() }
   }
 
@@ -123,10 +122,10 @@ final class BenchGateway {
     for worker in workers {
       let name = "on worker \(worker.index)"
       found.expect("calls \(name)", worker.calls.inFlight.count)
-      found.expect("requests \(name)", worker.requests.ids { !$0.isGatewaysOwn }.count)
+      found.expect("requests \(name)", worker.upstream.requests.ids { !$0.isGatewaysOwn }.count)
       found.expect("reverse requests \(name)", worker.calls.inFlight.reverses.count)
-      found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
-      found.expect("calls in flight \(name)", worker.requests.callsInFlight)
+      found.expect("lingering connections \(name)", worker.upstream.requests.lingeringConnections)
+      found.expect("calls in flight \(name)", worker.upstream.requests.callsInFlight)
     }
     return found.texts
   }
@@ -134,31 +133,31 @@ final class BenchGateway {
   /// What should be gone once every client is.
   func leftovers(ended: Bool) -> [String] {
     var found = Findings()
-    found.expect("sessions", state.sessions.size)
+    found.expect("sessions", state.sessions.table.size)
     found.expect("bytes held for clients", state.group.holdings.total)
-    for cluster in state.clusters {
-      found.expect("interests in \(cluster.alias)", state.interests.wanted(of: cluster.number).count)
+    for cluster in state.shelf.clusters {
+      found.expect("interests in \(cluster.alias)", state.sessions.interests.wanted(of: cluster.number).count)
     }
     for worker in workers {
       let name = "on worker \(worker.index)"
       found.expect("calls \(name)", worker.calls.inFlight.count)
-      found.expect("requests \(name)", worker.requests.count)
+      found.expect("requests \(name)", worker.upstream.requests.count)
       found.expect("reverse requests \(name)", worker.calls.inFlight.reverses.count)
       found.expect("stream readers \(name)", worker.delivery.streams.count)
       found.expect("WebSockets \(name)", worker.delivery.sockets.count)
       found.expect("listens \(name)", worker.delivery.listens.count)
-      found.expect("lingering connections \(name)", worker.requests.lingeringConnections)
+      found.expect("lingering connections \(name)", worker.upstream.requests.lingeringConnections)
       found.expect("browsers \(name)", worker.delivery.answers.pageCount)
-      found.expect("calls in flight \(name)", worker.requests.callsInFlight)
+      found.expect("calls in flight \(name)", worker.upstream.requests.callsInFlight)
       found.expect("client connections \(name)", worker.loop.downstreamCount)
       found.expect("bytes held \(name)", Int(worker.loop.counts.held))
       found.expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
     // What the control plane has open at the end goes with the process.
     for worker in ended ? workers : workers + [controlWorker] {
-      let pooled = worker.requests.idleConnections
+      let pooled = worker.upstream.requests.idleConnections
       let sockets = worker.upstream.links.socketCount
-      let asking = worker.requests.ids { if case .connection = $0.carrier { true } else { false } }.count
+      let asking = worker.upstream.requests.ids { if case .connection = $0.carrier { true } else { false } }.count
       let known = pooled + (ended ? 0 : worker.upstream.streams.count + sockets + asking)
       found.expect(
         "upstream connections on loop \(worker.index) that nobody knows", Int(worker.loop.counts.upstream) - known)

@@ -12,8 +12,8 @@ final class PredecessorService: Sendable {
   init(_ seam: SessionSeam) {
     self.seam = seam
     sessions = seam.sessions
-    mail = seam.gateway.deliveryMail
-    calls = seam.gateway.calls.mail
+    mail = seam.deliveries.mail
+    calls = seam.calls.mail
   }
 
   /// What the process says whose place this one takes.

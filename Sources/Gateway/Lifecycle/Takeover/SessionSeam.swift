@@ -3,12 +3,14 @@ import Reactor
 
 /// What another process says of sessions, as far as it is the same whoever says it.
 final class SessionSeam: Sendable {
-  let gateway: GatewayState
   let sessions: SessionsShared
+  let deliveries: DeliveryShared
+  let calls: CallsShared
 
-  init(_ gateway: GatewayState) {
-    self.gateway = gateway
-    sessions = gateway.sessionsShared
+  init(_ deliveries: DeliveryShared, _ calls: CallsShared) {
+    sessions = deliveries.sessions
+    self.deliveries = deliveries
+    self.calls = calls
   }
 
   /// The client of a session has ended it elsewhere, which is passed on. `done` is called once both know.
@@ -28,9 +30,6 @@ final class SessionSeam: Sendable {
     sessions.ended.learn(id, opened: minute, share: share)
     sessions.inheritance.remove(id)
     guard let session = sessions.table.find(id) else { return done() }
-    gateway.post(to: Int(session.id.worker)) { worker in
-      worker.end(session)
-      done()
-    }
+    deliveries.mail.send(.end(session, done), to: Int(session.id.worker))
   }
 }

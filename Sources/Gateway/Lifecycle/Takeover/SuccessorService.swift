@@ -68,7 +68,7 @@ final class SuccessorService: Sendable {
       sessions.predecessor.relay?.add(SessionRecord(id, .reply(message)))
       return
     }
-    seam.gateway.calls.mail.send(.said(message, session), to: Int(session.id.worker))
+    seam.calls.mail.send(.said(message, session), to: Int(session.id.worker))
   }
 
   /// From here on streams for messages of no call are the successor's.

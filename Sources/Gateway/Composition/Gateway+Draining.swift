@@ -33,26 +33,27 @@ extension Gateway {
     let draining = Gathering(handles.count)
     for handle in handles {
       handle.post {
-        $0.startDraining(grace: grace)
+        $0.drain.begin(grace: grace)
         _ = draining.arrive()
       }
     }
     // A worker that is busy for as long as this drains later, which is no reason to be silent.
     patience.wait(1000) { !draining.isOver }
-    if case .successor = succession { SuccessorService(SessionSeam(state)).leaveSessions() }
+    if case .successor = succession { SuccessorService(SessionSeam(state.deliveries, state.calls)).leaveSessions() }
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
     federation.end()
-    patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.sessionsShared.isBetween }
+    patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.sessions.isBetween }
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.
     state.lifecycle.busyWorkers.store(allWorkers.count, ordering: .relaxed)
-    for handle in allWorkers { handle.post { $0.closeEverything() } }
+    for worker in workers { WorkerHandle(worker).post { $0.drain.end() } }
+    WorkerHandle(controlWorker).post { [federation] in $0.drain.end(federation) }
     let passed = System.uptime - started
     patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 }
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.upstream.census.live.load(ordering: .relaxed) > 0 }
-    state.sessionsShared.ended.flush(within: 1000)
+    state.sessions.ended.flush(within: 1000)
     endRelays()
     for handle in allWorkers { handle.stop() }
     for thread in threads { thread.join() }

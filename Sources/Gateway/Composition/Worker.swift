@@ -1,76 +1,60 @@
-import Configuration
 import Demonstration
 import Logging
-import MCP
 import Reactor
-import Routing
 import Wire
 
-/// One event loop's policy: it reads requests, routes them, carries them upstream and the answers back. Everything here
-/// runs on the loop's thread, synchronously. Other threads reach it by `post` alone.
-///
-/// Its parts are extensions, one file each: the endpoints of clients (`Front/`), calls on their way (`Calls/`), the
-/// upstreams (`UpstreamClient/`) and what goes to clients (`Delivery/`).
-package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // touched on its loop's thread alone, by what is posted
+/// One event loop, and the parts that run on it: what their loop reads goes to them by the tag of its connection. Everything
+/// here runs on the loop's thread, synchronously; other threads reach the parts by letter.
+package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // touched on its loop's thread alone
   let context: WorkerContext
-  // Of the context, for the shortest way.
   let index: Int
   let loop: EventLoop
-  let headScratch: Scratch
-  let bodyScratch: Scratch
-  let requestScanner: EnvelopeScanner
-  let answerScanner: EnvelopeScanner
-  let gateway: GatewayState
   /// Where others find this worker.
   let place = WorkerPlace()
+  private let gateway: GatewayState
 
-  /// What goes to clients.
-  let delivery: Delivery
-  let preflight: Preflight
   /// What goes to servers.
   let upstream: UpstreamClient
-  // Of that, for the shortest way.
-  let requests: Requests
   private let exchange: HTTPExchange
+  /// What goes to clients.
+  let delivery: Delivery
   /// What clients ask for.
   let calls: Calls
-  var tickets = TicketCache()
+  /// Where clients come in.
+  private let doorway: Doorway
+  /// Where operators do; of the control loop.
+  private var admin: AdminFront?
   /// Those that accept, with what they are for.
   let listeners = WorkerListeners()
-  /// Which pages and hosts the listeners serve.
-  private(set) var httpOrigins: OriginPolicy
-  private(set) var socketOrigins: OriginPolicy
-  private let sweeper: SweepTimer
+  let drain: WorkerDrain
+  let expiry: Expiry
   /// Of the control loop.
-  private lazy var memoryWatch = MemoryWatch(context, gateway.sessions, gateway.lifecycle.excess)
+  let memoryWatch: MemoryWatch?
   private let relief: MemoryRelief
+  private let sweeper: SweepTimer
 
-  /// Of the control loop.
-  private var admin: AdminFront?
-  var control: Federation? { gateway.control }
-
+  /// - Parameter index: among the loops of the gateway; the control loop is the last.
   init(index: Int, gateway: GatewayState, options: EventLoop.Options, logger: Logger) throws {
     context = try WorkerContext(
       index: index, group: gateway.group, settings: gateway.settings, options: options, logger: logger)
-    httpOrigins = .ofHTTP(context.settings)
-    socketOrigins = .ofWebSocket(context.settings)
     self.index = index
-    loop = context.loop
-    preflight = Preflight(context)
-    headScratch = context.head
-    bodyScratch = context.body
-    requestScanner = context.requestScanner
-    answerScanner = context.answerScanner
     self.gateway = gateway
+    loop = context.loop
     upstream = UpstreamClient(
       context, gateway.upstream, DemonstrationServer(key: gateway.demonstrationKey, startedAt: gateway.startedAt)
     ) { Worker.look(at: $0, $1, gateway.control) }
-    requests = upstream.requests
     exchange = upstream.http
-    relief = MemoryRelief(context, upstream.requests, gateway.lifecycle.excess)
-    sweeper = SweepTimer(loop, token: TimerToken.sweep.rawValue)
+    sweeper = SweepTimer(loop, token: Self.sweepToken)
     delivery = Delivery(context, gateway.deliveries, upstream)
     calls = Calls(context, gateway.calls, upstream, delivery, sweeper)
+    doorway = Doorway(
+      FrontContext(context, gateway.deliveries, upstream, delivery, calls), hasEcho: gateway.debugEcho)
+    let lifecycle = gateway.lifecycle
+    let isControl = index == gateway.group.workerCount
+    memoryWatch = isControl ? MemoryWatch(context, gateway.sessions.table, lifecycle.excess) : nil
+    relief = MemoryRelief(context, upstream.requests, lifecycle.excess)
+    drain = WorkerDrain(context, lifecycle, listeners, upstream, delivery, calls)
+    expiry = Expiry(context, upstream.requests, delivery, gateway.sessions, memoryWatch)
     loop.hand(to: self)
     place.enter(self)
     gateway.currentSettings.mail.open(index, for: self)
@@ -97,18 +81,28 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
   /// Has connections of the admin listener served; before the loop runs.
   package func serve(_ service: any AdminService) { admin = AdminFront(context, service) }
 
-  // MARK: LoopHandler
+  /// The configuration was read again.
+  func open(_ settings: Settings) {
+    context.adopt(settings)
+    listeners.adopt(settings)
+    doorway.adopt(settings)
+    admin?.adopt(settings)
+    gateway.sessions.table.adopt(SessionCensus.Bounds(settings))
+  }
+
+  // MARK: What clients send
 
   package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     if let admin, loop.listenerLabel(of: connection) == ListenerLabel.admin {
       return admin.request(connection, head, body)
     }
-    serveHTTP(connection, head, body)
+    doorway.request(connection, head, body)
   }
 
   package func peerEnded(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
     case .call:
+      // A half-closed legacy client may still read its answer.
       if calls.inFlight.peerEnded(CallID(rawValue: TagKind.value(of: tag))) { loop.abort(connection) }
     case .eventStream, .listen:
       delivery.readerGone(connection)
@@ -137,18 +131,28 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   package func drained(_ connection: ConnectionID, tag: UInt64) {
     switch TagKind(of: tag) {
-    case .call:
-      calls.inFlight.resumeSource(of: CallID(rawValue: TagKind.value(of: tag)))
+    case .call: calls.inFlight.resumeSource(of: CallID(rawValue: TagKind.value(of: tag)))
     case .eventStream:
       // The answer of a call may be read here, on another connection than that of its POST.
       guard let session = delivery.streams.session(readBy: connection) else { return }
       calls.inFlight.resumeSources(of: calls.inFlight.calls(of: session))
-    case .socket:
-      calls.inFlight.resumeSources(of: calls.inFlight.calls(over: connection))
+    case .socket: calls.inFlight.resumeSources(of: calls.inFlight.calls(over: connection))
     case .admin: admin?.drained(connection)
     default: break
     }
   }
+
+  package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
+    let value = TagKind.value(of: tag)
+    switch TagKind(of: tag) {
+    case .socket: doorway.received(SocketID(rawValue: value), message, binary: binary)
+    case .echo: loop.webSockets.send(connection, message, binary: binary)
+    case .link: upstream.links[UInt32(value)]?.received(message)
+    default: break
+    }
+  }
+
+  // MARK: What servers send
 
   package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
     switch TagKind(of: tag) {
@@ -173,15 +177,6 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     upstream.upstreamClosed(connection, tag: tag, error, sent: sent)
-  }
-
-  package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {
-    switch TagKind(of: tag) {
-    case .socket: socketReceived(SocketID(rawValue: TagKind.value(of: tag)), message, binary: binary)
-    case .echo: loop.webSockets.send(connection, message, binary: binary)
-    case .link: upstream.links[UInt32(TagKind.value(of: tag))]?.received(message)
-    default: break
-    }
   }
 
   package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
@@ -212,93 +207,43 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
 
   // MARK: Time
 
-  enum TimerToken: UInt64 {
-    case sweep = 1
-    case reap = 2
-    case glance = 3
-  }
+  private static let sweepToken: UInt64 = 1
 
   package func timer(_ token: UInt64) {
-    switch TimerToken(rawValue: token) {
-    case .sweep: sweep()
-    case .reap:
-      context.lookAtClock()
-      reap()
-      if index == gateway.workerCount { memoryWatch.look() }
-    case .glance: loop.startTimer(milliseconds: memoryWatch.glance(), token: token)
-    case nil: context.timers.fired(token)
-    }
-  }
-
-  private func sweep() {
+    guard token == Self.sweepToken else { return context.timers.fired(token) }
     sweeper.fired()
     let isCalling = calls.inFlight.lookAtDeadlines()
     if upstream.sweep() || isCalling { sweeper.arm() }
   }
-
-  // MARK: Settings
-
-  /// The configuration was read again.
-  func open(_ settings: Settings) {
-    context.adopt(settings)
-    listeners.adopt(settings)
-    httpOrigins = .ofHTTP(settings)
-    socketOrigins = .ofWebSocket(settings)
-    admin?.adopt(settings)
-    gateway.sessions.adopt(SessionCensus.Bounds(settings))
-  }
-
-  // MARK: Other threads
-
-  /// Runs `job` on the worker with that index: at once if it is this one, else by its mailbox.
-  func on(_ worker: Int, _ job: @escaping @Sendable (Worker) -> Void) {
-    if worker == index { job(self) } else { gateway.post(to: worker, job) }
-  }
 }
 
-/// What the parts of a worker stand on, by its old names.
-extension Worker {
-  var logger: Logger { context.logger }
-  var settings: Settings { context.settings }
-  var now: UInt64 { loop.now }
-  var minute: UInt32 { context.minute }
-  var splice: Splice {
-    _read { yield context.splice }
-    _modify { yield &context.splice }
-  }
-  var idLine: Scratch { context.idLine }
-  var headBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { headScratch.bytes(of: self) }
-  }
-  var bodyBytes: RawSpan {
-    @_lifetime(borrow self)
-    get { bodyScratch.bytes(of: self) }
+/// Where a worker is, until it ends. Not a weak reference: with one, every retain of the worker would take the slow way.
+final class WorkerPlace: @unchecked Sendable {  // read on the worker's loop, and before its thread and after it
+  fileprivate unowned(unsafe) var worker: Worker?
+
+  func enter(_ worker: Worker) { unsafe self.worker = worker }
+  func leave() { unsafe worker = nil }
+}
+
+/// A worker as other threads know it.
+struct WorkerHandle: Sendable {
+  let loop: LoopHandle
+  private let place: WorkerPlace
+
+  init(_ worker: Worker) {
+    loop = worker.loop.handle
+    place = worker.place
   }
 
-  func tag(_ kind: TagKind, _ value: UInt64 = 0) -> UInt64 { kind.tag(value) }
-
-  func after(milliseconds: UInt64, _ action: @escaping () -> Void) {
-    context.timers.after(milliseconds: milliseconds, action)
+  func post(_ job: @escaping @Sendable (Worker) -> Void) {
+    // What a worker has not done when it ends comes back as its loop is destroyed, when nobody is left to do it.
+    loop.post { [place] in if let worker = place.worker { job(worker) } }
   }
 
-  func clientAddress(of connection: ConnectionID) -> ClientAddress? { context.clientAddress(of: connection) }
-  func party(of connection: ConnectionID) -> Party { context.party(of: connection) }
-  func principal(of connection: ConnectionID) -> Principal { context.principal(of: connection) }
+  func stop() { loop.stop() }
 
-  /// Whose listen it is.
-  func principal(of path: ReplyPath) -> Principal {
-    switch path {
-    case .post(let connection): principal(of: connection)
-    case .socket(let reply): principal(of: reply.connection)
-    }
+  /// Gives the worker's loop a thread.
+  func run(name: String) -> Thread {
+    Thread(name: name) { [place] in place.worker?.loop.run() }
   }
-
-  func take(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
-    context.memory.take(bytes, for: party, on: home)
-  }
-  func takeMore(_ bytes: Int, for party: Party, on home: Int) -> GatewayError? {
-    context.memory.takeMore(bytes, for: party, on: home)
-  }
-  func giveBack(_ bytes: Int, of party: Party, on home: Int) { context.memory.giveBack(bytes, of: party, on: home) }
 }

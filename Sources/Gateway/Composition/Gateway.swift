@@ -99,12 +99,12 @@ package final class Gateway {
         let worker = try Worker(index: index, gateway: state, options: options, logger: logger)
         group.join(worker.loop)
         webSocketGroup.join(worker.loop)
-        state.register(WorkerHandle(worker))
+        state.group.register(worker.loop.handle)
         workers.append(worker)
       }
       self.workers = workers
       controlWorker = try Worker(index: count, gateway: state, options: options, logger: logger)
-      state.register(WorkerHandle(controlWorker))
+      state.group.register(controlWorker.loop.handle)
     } catch {
       throw Failure(description: "\(error)")
     }
@@ -142,11 +142,11 @@ package final class Gateway {
     inherited.closeRest()
     try judgeExposure()
     for worker in workers {
-      worker.loop.startTimer(milliseconds: worker.reapInterval, token: Worker.TimerToken.reap.rawValue)
+      worker.expiry.begin()
       threads.append(WorkerHandle(worker).run(name: "sluice-\(worker.index)"))
     }
-    controlWorker.loop.startTimer(milliseconds: controlWorker.reapInterval, token: Worker.TimerToken.reap.rawValue)
-    controlWorker.loop.startTimer(milliseconds: 0, token: Worker.TimerToken.glance.rawValue)
+    controlWorker.expiry.begin()
+    controlWorker.memoryWatch?.begin()
     threads.append(WorkerHandle(controlWorker).run(name: "sluice-control"))
     if relief != nil { journal?.hold() }
     let open = opening(opened)
@@ -156,7 +156,7 @@ package final class Gateway {
   /// Lets clients in, in another process's place. `opened` is called once all workers do so, on one of them.
   package func letClientsIn(opened: @escaping @Sendable () -> Void) {
     // What clients have ended in the other process while this one waited for its turn.
-    state.endedSessions.readOn()
+    state.sessions.ended.readOn()
     opening(opened)()
   }
 
@@ -168,7 +168,7 @@ package final class Gateway {
       let gathering = Gathering(handles.count)
       for handle in handles {
         handle.post {
-          $0.letClientsIn()
+          $0.drain.letClientsIn()
           if gathering.arrive() { opened() }
         }
       }

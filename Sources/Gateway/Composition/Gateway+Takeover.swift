@@ -12,10 +12,10 @@ extension Gateway {
       return nil
     }
     let relay = SessionRelay(ends.mine)
-    state.sessionsShared.successor.relay?.close()
-    state.sessionsShared.successor.put(relay)
+    state.sessions.successor.relay?.close()
+    state.sessions.successor.put(relay)
     let (state, logger) = (state, logger)
-    let service = SuccessorService(SessionSeam(state))
+    let service = SuccessorService(SessionSeam(state.deliveries, state.calls))
     relayThreads.append(
       Thread(name: "sluice-heir") {
         let failure = relay.serve(
@@ -24,18 +24,18 @@ extension Gateway {
             received: { record, _ in service.received(record, fromSuccessor: relay) }
           ))
         if let failure { logger.warning("what the next process says of sessions can't be read: \(failure)") }
-        state.sessionsShared.successor.remove(relay)
+        state.sessions.successor.remove(relay)
       })
     return ends.others
   }
 
   /// There is no successor any more.
-  package func keepSessions() { state.sessionsShared.successor.relay?.close() }
+  package func keepSessions() { state.sessions.successor.relay?.close() }
 
   /// Nothing more is told, and nobody is listened to.
   func endRelays() {
-    state.sessionsShared.successor.relay?.finish(within: 1000)
-    state.sessionsShared.predecessor.relay?.finish(within: 100)
+    state.sessions.successor.relay?.finish(within: 1000)
+    state.sessions.predecessor.relay?.finish(within: 100)
     for thread in relayThreads { thread.join() }
     relayThreads = []
   }
@@ -51,10 +51,10 @@ extension Gateway {
       return ready()
     }
     let relay = SessionRelay(stream)
-    state.sessionsShared.inheritance.begin()
-    state.sessionsShared.predecessor.put(relay)
+    state.sessions.inheritance.begin()
+    state.sessions.predecessor.put(relay)
     let (state, logger) = (state, logger)
-    let service = PredecessorService(SessionSeam(state))
+    let service = PredecessorService(SessionSeam(state.deliveries, state.calls))
     relayThreads.append(
       Thread(name: "sluice-estate") {
         let turn = Gathering(1)
@@ -76,7 +76,7 @@ extension Gateway {
         case .broken: logger.warning("what the other process says of sessions can't be read")
         case nil: break
         }
-        state.sessionsShared.predecessor.remove(relay)
+        state.sessions.predecessor.remove(relay)
         service.leftAlone()
         if turn.arrive() { ready() }
       })
