@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.cases import heavy
 from harness.client import Driver
 from harness.conversation import CLIENTS
 from harness.gateway import Gateway
@@ -174,8 +175,11 @@ class Forgetful(ScriptedServer):
         self.http.RequestHandlerClass = Handler
 
 
-@pytest.mark.parametrize("how", FORGOTTEN)
-@pytest.mark.parametrize("isolation", ["session", "shared"])
+ANEW = [(how, isolation) for how in FORGOTTEN for isolation in ("session", "shared")]
+TRIED = [("400 as text", "session"), ("200", "shared")]
+
+
+@pytest.mark.parametrize(("how", "isolation"), [*TRIED, *heavy(*(case for case in ANEW if case not in TRIED))])
 def test_a_forgotten_session_is_opened_anew_and_the_call_goes_out_again(
     make_gateway: Make, how: str, isolation: str
 ) -> None:
@@ -198,7 +202,7 @@ def test_a_forgotten_session_is_opened_anew_and_the_call_goes_out_again(
         server.close()
 
 
-@pytest.mark.parametrize("how", FORGOTTEN)
+@pytest.mark.parametrize("how", ["401", *heavy(*(how for how in FORGOTTEN if how != "401"))])
 def test_a_server_that_forgets_every_session_at_once_is_asked_no_more_than_twice(make_gateway: Make, how: str) -> None:
     server = Forgetful(*FORGOTTEN[how])
     gateway = make_gateway(settings={"servers": {"own": {"url": server.url, "type": "http"}}})

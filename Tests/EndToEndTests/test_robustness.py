@@ -353,6 +353,7 @@ def test_calls_do_not_leak_memory(watched: Gateway) -> None:
     leaks.gone(memory=4 * MIB)
 
 
+@pytest.mark.heavy
 def test_an_upstream_session_ends_with_the_clients(
     make_gateway: Callable[..., Gateway], make_upstream: Callable[..., HTTPUpstream], folder: Path
 ) -> None:
@@ -380,6 +381,7 @@ def test_an_upstream_session_ends_with_the_clients(
     assert eventually(lambda: own in deleted(), 5), "the upstream session was left open"
 
 
+@pytest.mark.heavy
 def test_idle_sessions_end_by_themselves(make_gateway: Callable[..., Gateway]) -> None:
     servers = {"up": stdio_entry(wire_command())}
     gateway = make_gateway(settings={"servers": servers, "sessions": {"idle_timeout": "1s"}}, workers=2)
@@ -403,10 +405,10 @@ def test_a_call_without_an_answer_times_out_with_an_error(make_gateway: Callable
     assert 0.8 < time.monotonic() - started < 5
     assert response.status == 200
     assert response.message["error"]["code"] == -32603 and "up" in json.dumps(response.message["error"])
-    # Progress keeps a call alive.
     assert "result" in session.call("raw").message
 
 
+@pytest.mark.heavy
 def test_progress_puts_the_time_limit_off(make_gateway: Callable[..., Gateway]) -> None:
     servers = {"up": stdio_entry(reference_command("v1"))}
     gateway = make_gateway(settings={"servers": servers, "call_timeout": "1s"})

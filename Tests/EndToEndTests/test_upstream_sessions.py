@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.cases import heavy
 from harness.gateway import Gateway
 from harness.processes import eventually
 from harness.scripted import ScriptedServer, ScriptedStreamServer
@@ -114,7 +115,7 @@ def test_a_stream_ends_with_its_session(make_gateway: Make, server: ScriptedServ
     assert server.sessions_of("GET").count(upstream) == 1, "it was opened again"
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [3, *heavy(1)])
 def test_a_call_that_meets_an_ended_session_goes_out_again_in_a_new_one(
     make_gateway: Make, server: ScriptedServer, workers: int
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_server_that_starts_anew_is_not_missed(make_gateway: Make, server: Scr
     assert [answer for answer in answers if "error" in answer.message] == []
 
 
+@pytest.mark.heavy
 def test_a_server_that_forgets_at_once_again_is_not_asked_for_ever(
     make_gateway: Make, server: ScriptedServer
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.cases import heavy
 from harness.gateway import Gateway
 from harness.processes import eventually
 from harness.wire import Connection, LegacySession, Response, notification, post, request, rpc
@@ -354,7 +355,7 @@ def change_tools(session: LegacySession, name: str, events: Iterator[dict[str, s
     return told
 
 
-@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("alias", ["v1http", "v2stdio", *heavy("v1sse", "v1stdio", "v2http")])
 def test_list_changes_come_on_the_get_stream(port: int, alias: str) -> None:
     session = LegacySession(port, path=f"/mcp/{alias}")
     connection, head = session.listen()
@@ -475,7 +476,7 @@ def test_two_clients_with_the_same_ids_and_tokens_never_meet(port: int) -> None:
         assert {report["progressToken"] for report in reports} == {"same"}
 
 
-@pytest.mark.parametrize("alias", ["v1http", "v1stdio", "v2http"])
+@pytest.mark.parametrize("alias", ["v1stdio", *heavy("v1http", "v2http")])
 def test_a_broken_call_stream_resumes_by_get(port: int, alias: str) -> None:
     """A legacy disconnect is no cancellation: the result is there to be fetched."""
     session = LegacySession(port, path=f"/mcp/{alias}")
@@ -506,7 +507,7 @@ def journal(session: LegacySession) -> dict[str, list[str]]:
     return session.call("journal").message["result"]["structuredContent"]
 
 
-@pytest.mark.parametrize("alias", ["v1http", "v1stdio", "v2http"])
+@pytest.mark.parametrize("alias", ["v1http", *heavy("v1stdio", "v2http")])
 def test_a_client_that_goes_away_cancels_nothing(port: int, alias: str) -> None:
     session = LegacySession(port, path=f"/mcp/{alias}")
     tag = f"legacy-gone-{alias}"
@@ -518,7 +519,7 @@ def test_a_client_that_goes_away_cancels_nothing(port: int, alias: str) -> None:
     assert tag not in journal(session)["cancelled"]
 
 
-@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("alias", ["v1http", "v1stdio", *heavy("v1sse", "v2http", "v2stdio")])
 def test_a_cancelled_call_is_told_upstream_and_its_post_ends(port: int, alias: str) -> None:
     session = LegacySession(port, path=f"/mcp/{alias}")
     tag = f"legacy-cancel-{alias}"
@@ -564,7 +565,7 @@ def test_a_question_comes_on_the_stream_of_its_call_and_its_answer_from_any_conn
         assert result["result"]["structuredContent"]["content"] == {"name": "Ada"}
 
 
-@pytest.mark.parametrize("alias", ["v1http", "v1stdio"])
+@pytest.mark.parametrize("alias", ["v1stdio", *heavy("v1http")])
 def test_a_client_without_the_capability_is_never_asked(port: int, alias: str) -> None:
     session = LegacySession(port, path=f"/mcp/{alias}")
     for tool in ("elicit_form", "sample", "roots"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.cases import heavy
 from harness.gateway import Gateway
 from harness.wire import (
     MODERN,
@@ -336,7 +337,7 @@ def test_log_messages_come_only_when_asked_for(port: int) -> None:
     assert [message["params"]["level"] for message in logged] == ["error"]
 
 
-@pytest.mark.parametrize("alias", ["v2http", "v2stdio", "v1http", "v1stdio", "v1sse"])
+@pytest.mark.parametrize("alias", ["v2http", "v1stdio", *heavy("v2stdio", "v1http", "v1sse")])
 def test_progress_carries_the_callers_token_on_its_stream(port: int, alias: str) -> None:
     for token in ("a token é", 0, 12345678901234567890):
         meta = envelope(progressToken=token)
@@ -500,7 +501,7 @@ def test_several_listens_at_once_keep_their_ids_apart(port: int) -> None:
 # --- cancellation ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("alias", ["v2http", "v2stdio", "v1http", "v1stdio", "v1sse"])
+@pytest.mark.parametrize("alias", ["v2http", "v1stdio", *heavy("v2stdio", "v1http", "v1sse")])
 def test_closing_the_connection_cancels_the_call(port: int, alias: str) -> None:
     from harness.processes import eventually
 

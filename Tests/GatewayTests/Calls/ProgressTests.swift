@@ -5,15 +5,29 @@ import Testing
 
 @Suite("Progress of calls")
 struct ProgressTests {
-  @Test("Progress reaches the client under its own token", arguments: BenchUpstream.kinds)
-  func own(_ kind: BenchUpstream.Kind) throws {
+  @Test(
+    "Progress reaches the client under its own token, before the answer", arguments: BenchUpstream.kinds,
+    [
+      Revision.newestLegacy, .newest,
+    ])
+  func own(_ kind: BenchUpstream.Kind, _ revision: Revision) throws {
     let server = BenchUpstream(kind)
     let bench = try WorkerBench(server)
-    let call = try bench.client().call("a__echo", progress: "mine")
-    let request = try server.next()
-    request.progress(0.5)
-    #expect(call.messages.last?["method"] == "notifications/progress")
-    #expect(call.messages.last?["params"] == ["progressToken": "mine", "progress": 0.5])
+    let client = try bench.client(revision)
+    for token: JSONValue in ["mine", "a token é", 0, 1_234_567] {
+      let call = client.call("a__echo", progress: token)
+      let request = try server.next()
+      request.progress(0.5)
+      request.progress(1)
+      #expect(call.messages.map { $0["method"] } == ["notifications/progress", "notifications/progress"])
+      #expect(call.messages.map { $0["params"]["progressToken"] } == [token, token])
+      #expect(call.messages.map { $0["params"]["progress"] } == [0.5, 1])
+      #expect(call.isStream && call.response == .null)
+      // What is modern can't be resumed, so its events have no ids.
+      #expect(call.eventIDs.isEmpty == (revision == .newest))
+      request.answer(["content": []])
+      #expect(call.result["content"] == [] && call.isOver)
+    }
   }
 
   @Test("What is no token of this call's is heard by nobody", arguments: BenchUpstream.kinds)

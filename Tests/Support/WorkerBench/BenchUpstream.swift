@@ -29,6 +29,9 @@ final class BenchUpstream {
   var resources: [JSONValue] = [["uri": "test://a", "name": "a"]]
   /// What it does with requests of a method instead of what it would do by itself.
   private var scripts: [String: (BenchRequest) -> Void] = [:]
+  /// What it answers in a session that it does not know: a status, the code of an error or nil for plain text, and the text.
+  var forgets: (status: Int, code: Int?, text: String) = (404, -32600, "no such session")
+  private var remembersSessions = true
   /// Connections are ended as they come.
   var refusesConnections = false
 
@@ -146,7 +149,11 @@ final class BenchUpstream {
   }
 
   /// Forgets its sessions alone.
-  func forgetSessions() { sessions = [] }
+  /// - Parameter forGood: and each that it gives from now on.
+  func forgetSessions(forGood: Bool = false) {
+    sessions = []
+    remembersSessions = !forGood
+  }
 
   func questionID() -> JSONValue {
     defer { nextQuestion += 1 }
@@ -231,7 +238,9 @@ final class BenchUpstream {
     else { return { request.fail(-32601, "Method not found", status: self.era == .modern ? 404 : 400) } }
     guard transport == .http, era == .legacy, request.method != "initialize" else { return nil }
     if let session = request.session, sessions.contains(session) { return nil }
-    return { request.fail(-32600, "no such session", status: 404) }
+    let (status, code, text) = forgets
+    guard let code else { return { request.refuse(status, text: text) } }
+    return { request.fail(code, text, status: status) }
   }
 
   private func answerAlone(_ request: BenchRequest) -> Bool {
@@ -249,7 +258,7 @@ final class BenchUpstream {
       }
       let session = "\(alias)-\(nextSession)"
       nextSession += 1
-      sessions.insert(session)
+      if remembersSessions { sessions.insert(session) }
       request.answer(result, headers: ["Mcp-Session-Id: \(session)"])
     case "tools/list": request.answer(["tools": .array(tools)])
     case "prompts/list": request.answer(["prompts": .array(prompts)])
@@ -324,8 +333,9 @@ final class BenchRequest {
   }
 
   /// An HTTP status without a message.
-  func refuse(_ status: Int, headers: [String] = []) {
-    connection.reply(status, nil, headers: headers)
+  /// - Parameter text: says why to people.
+  func refuse(_ status: Int, headers: [String] = [], text: String = "") {
+    connection.reply(status, nil, headers: headers, text: text)
     upstream.bench?.settle()
   }
 

@@ -87,9 +87,10 @@ final class UpstreamConnection {
   func accept() { if !isConversation { reply(202, nil) } }
 
   /// A whole answer.
-  func reply(_ status: Int, _ message: JSONValue?, headers: [String] = []) {
+  func reply(_ status: Int, _ message: JSONValue?, headers: [String] = [], text: String = "") {
     if let message, isConversation { return send(message) }
-    let body = message?.bytes ?? []
+    let body = message?.bytes ?? Array(text.utf8)
+    let headers = text.isEmpty ? headers : headers + ["Content-Type: text/plain"]
     var head = "HTTP/1.1 \(status) X\r\nContent-Length: \(body.count)\r\n"
     for header in headers + (message == nil ? [] : ["Content-Type: application/json"]) { head += header + "\r\n" }
     peer.send(Array((head + "\r\n").utf8) + body)

@@ -31,9 +31,19 @@ struct SentOnceTests {
     #expect(bench.unfinished == [])
   }
 
-  @Test("is sent again, once, in a new session where the server had forgotten the old one")
-  func newSession() throws {
-    let server = BenchUpstream()
+  /// How servers say that they have forgotten a session: status, code, text; nil for a code: as plain text.
+  private static let forgotten: [(Int, Int?, String)] = [
+    (404, -32600, "no such session"), (400, -32000, "Bad Request: No valid session ID provided"),
+    (400, -32001, "Session not found"), (400, nil, "Mcp-Session-Id header is required"),
+    (401, -32000, "Session expired"), (200, -32001, "Session not found"),
+  ]
+
+  @Test(
+    "is sent again, once, in a new session where the server had forgotten the old one, however it says so",
+    arguments: forgotten.indices, ["session", "shared"])
+  func newSession(_ how: Int, _ isolation: String) throws {
+    let server = BenchUpstream("a", .newestLegacy, over: .http, ["isolation": .text(isolation)])
+    server.forgets = Self.forgotten[how]
     let bench = try WorkerBench(server)
     let client = try bench.client()
     client.call("a__echo")
@@ -46,6 +56,25 @@ struct SentOnceTests {
     #expect(call.result["content"] == [])
     let sent = server.calls.filter { $0.params["arguments"] == ["text": "again"] }
     #expect(sent.count == 2 && sent[0].session != sent[1].session)
+    #expect(bench.unfinished == [])
+  }
+
+  @Test("is sent no third time to a server that forgets each session at once", arguments: forgotten.indices)
+  func forgetful(_ how: Int) throws {
+    let server = BenchUpstream()
+    server.forgets = Self.forgotten[how]
+    let bench = try WorkerBench(server)
+    let client = try bench.client()
+    client.call("a__echo")
+    try server.next().answer(["content": []])
+    let opened = server.requests("initialize").count
+    server.forgetSessions(forGood: true)
+    let call = client.call("a__echo")
+    bench.advance(milliseconds: 5000)
+    #expect(call.error != .null)
+    #expect(server.calls.count <= 3)
+    #expect(server.requests("initialize").count <= opened + 3)
+    #expect(bench.unfinished == [])
   }
 
   @Test("is taken up where its stream broke, by GET with Last-Event-ID")
