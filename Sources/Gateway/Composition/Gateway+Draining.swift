@@ -50,7 +50,9 @@ extension Gateway {
     for worker in workers { WorkerHandle(worker).post { $0.drain.end() } }
     WorkerHandle(controlWorker).post { [federation] in $0.drain.end(federation) }
     let passed = System.uptime - started
-    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 }
+    patience.wait(max(limit > passed ? limit - passed : 0, 1000)) {
+      state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0
+    }
     let childGrace = state.configuration.limits.childGrace.milliseconds
     patience.wait(2 * childGrace + 2000) { state.upstream.census.live.load(ordering: .relaxed) > 0 }
     state.sessions.ended.flush(within: 1000)

@@ -83,10 +83,16 @@ package final class Gateway {
     // Without a port of its own nothing tells one gateway's state from another's.
     let stateDirectory = listeners.http.port == 0 ? nil : stateDirectory
     let port = listeners.http.port
+    let sessionKeys: SessionKeys
+    do throws(SecretStore.Failure) {
+      sessionKeys = try SecretStore.keys(configuration.sessions, in: stateDirectory, port: port, logger)
+    } catch {
+      throw Failure(description: error.description)
+    }
     state = GatewayState(
       settings, clusters: clusters.served, contexts: contexts, workerCount: count, debugEcho: debugEcho,
       logLosses: logLosses, reaper: reaper,
-      sessionKeys: try SecretStore.keys(configuration.sessions, in: stateDirectory, port: port, logger),
+      sessionKeys: sessionKeys,
       endedSessions: EndedJournal(
         in: stateDirectory, port: port, oldest: settings.oldestTicket(at: System.minute), logger: logger))
     var options = settings.loopLimits

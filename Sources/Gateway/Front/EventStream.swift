@@ -49,7 +49,8 @@ final class EventStreamFront {
       return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern)
     }
     guard let query = head.query, query.hasPrefix("session_id=") else {
-      return answers.refuse(connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
+      return answers.refuse(
+        connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
     }
     guard let session = tickets.boundSession(query.extracting(11..<query.byteCount), of: connection) else {
       return answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)

@@ -19,7 +19,8 @@ final class FrontContext {
   let calls: Calls
 
   init(
-    _ worker: WorkerContext, _ deliveries: DeliveryShared, _ upstream: UpstreamClient, _ delivery: Delivery, _ calls: Calls
+    _ worker: WorkerContext, _ deliveries: DeliveryShared, _ upstream: UpstreamClient, _ delivery: Delivery,
+    _ calls: Calls
   ) {
     self.worker = worker
     loop = worker.loop

@@ -22,7 +22,8 @@ final class SessionOpenings {
     let session = Session(
       id: SessionID(worker: UInt8(context.worker.index)), party: party, view: view,
       handshake: Session.Handshake(revision, envelope), transport,
-      replay: context.settings.configuration.sessions.replay, resumeWindow: context.settings.resumeWindow, now: loop.now)
+      replay: context.settings.configuration.sessions.replay, resumeWindow: context.settings.resumeWindow, now: loop.now
+    )
     return takeIn(session) ? session : nil
   }
 

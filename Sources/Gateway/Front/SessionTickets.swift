@@ -59,7 +59,9 @@ final class SessionTickets {
   }
 
   /// Whether it is not too old.
-  private func isTaken(_ ticket: SessionTicket) -> Bool { ticket.minute >= worker.settings.oldestTicket(at: worker.minute) }
+  private func isTaken(_ ticket: SessionTicket) -> Bool {
+    ticket.minute >= worker.settings.oldestTicket(at: worker.minute)
+  }
 
   /// Whether a session that is not here (any more) may be gone on with.
   private func isGood(_ ticket: SessionTicket, for principal: Principal, _ view: CatalogueView) -> Bool {
@@ -74,7 +76,8 @@ final class SessionTickets {
     let session = Session(
       id: ticket.id.kept(by: UInt8(worker.index)), party: worker.party(of: connection), view: view,
       handshake: Session.Handshake(ticket.revision, ticket.abilities), origin: .anew,
-      replay: worker.settings.configuration.sessions.replay, resumeWindow: worker.settings.resumeWindow, now: context.now)
+      replay: worker.settings.configuration.sessions.replay, resumeWindow: worker.settings.resumeWindow,
+      now: context.now)
     session.note(ticket.lists)
     if context.calls.faces.isAwaited(view) { context.calls.faces.expect(view) }
     switch sessions.inheritance.adopt(session, into: sessions.table, now: context.now, { openings.takeIn(session) }) {

@@ -3,8 +3,20 @@ import Reactor
 import Wire
 
 /// Streamable HTTP of 2026-07-28: every request stands alone.
-extension StreamableHTTPFront {
-  func serveModern(
+final class StatelessHTTPFront {
+  private let context: FrontContext
+  private let answers: HTTPAnswers
+  private let calls: Calls
+  private let shelf: CatalogueShelf
+
+  init(_ context: FrontContext) {
+    self.context = context
+    answers = context.answers
+    calls = context.calls
+    shelf = context.shelf
+  }
+
+  func serve(
     _ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead, _ envelope: Envelope
   ) {
     let isListen = envelope.method == .subscriptionsListen
@@ -28,7 +40,7 @@ extension StreamableHTTPFront {
     _ head: RequestHead, _ envelope: Envelope, _ view: CatalogueView
   ) -> GatewayError? {
     guard let token = envelope.value(Param.name), let name = JSON.contents(of: token) else { return nil }
-    let routes = context.shelf.catalogue(of: .modern).routes
+    let routes = shelf.catalogue(of: .modern).routes
     guard case .success(let route) = routes.route(.tools, named: name, view: view), let place = route.entry else {
       return nil
     }

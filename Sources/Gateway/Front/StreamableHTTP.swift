@@ -2,16 +2,17 @@ import MCP
 import Reactor
 import Wire
 
-/// Streamable HTTP: of 2026-07-28, where every request stands alone, and of 2025-03-26 to 2025-11-25, with sessions that open
-/// with `initialize`. An endpoint serves both; what a request says of itself decides.
+/// Streamable HTTP: of 2025-03-26 to 2025-11-25, with sessions that open with `initialize`, and of 2026-07-28, which an endpoint
+/// serves as well: what a request says of itself decides.
 final class StreamableHTTPFront {
-  let context: FrontContext
-  let answers: HTTPAnswers
-  let calls: Calls
+  private let context: FrontContext
+  private let answers: HTTPAnswers
+  private let calls: Calls
   private let loop: EventLoop
   private let openings: SessionOpenings
   private let tickets: SessionTickets
   private let streams: SessionStreamFront
+  private let stateless: StatelessHTTPFront
 
   init(_ context: FrontContext, _ openings: SessionOpenings, _ tickets: SessionTickets) {
     self.context = context
@@ -21,6 +22,7 @@ final class StreamableHTTPFront {
     self.openings = openings
     self.tickets = tickets
     streams = SessionStreamFront(context, tickets)
+    stateless = StatelessHTTPFront(context)
   }
 
   func serve(
@@ -38,7 +40,7 @@ final class StreamableHTTPFront {
     let envelope = envelopes.scan(body, depth: context.settings.depth)
     switch Inbound.classify(head, envelope, scratch: &context.head.buffer) {
     case .modern:
-      serveModern(connection, view, head, envelope)
+      stateless.serve(connection, view, head, envelope)
     case .modernNotification(let method):
       guard context.admits(.notification, .post(connection), .streamableHTTP, nil, id: nil, .modern) else { return }
       answers.accept(connection)

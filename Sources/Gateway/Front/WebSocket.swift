@@ -80,7 +80,8 @@ final class WebSocketFront {
   }
 
   private func refuseEarly(_ reply: ReplyTo, _ id: RawSpan?) {
-    context.refuse(reply, GatewayError(.sessionMissing, message: "Bad request: initialize comes first"), id: id, .legacy)
+    context.refuse(
+      reply, GatewayError(.sessionMissing, message: "Bad request: initialize comes first"), id: id, .legacy)
   }
 
   private func initialize(

@@ -6,19 +6,24 @@ import Reactor
 /// Where the secret comes from that the ids of sessions are sealed with: from the configuration, from a file that it
 /// names, else from `state_dir`, where it is made by the first process that needs one.
 enum SecretStore {
+  /// The file that the configuration names is of no use; for people.
+  struct Failure: Error {
+    let description: String
+  }
+
   /// - Parameters:
   ///   - directory: nil: nothing can be kept.
   ///   - port: tells its secret from those of other gateways of the same user: what one has issued is not the other's.
   static func keys(
     _ sessions: GatewayConfiguration.Sessions, in directory: String?, port: Int, _ logger: Logger
-  ) throws(Gateway.Failure) -> SessionKeys {
+  ) throws(Failure) -> SessionKeys {
     var secrets = sessions.secrets.map { Array($0.utf8) }
     if let path = sessions.secretFile {
       do throws(SecretFile.Fault) {
         secrets += try SecretFile.read(path)
       } catch {
         let remedy = error.expected.map { "; expected \($0)" } ?? ""
-        throw Gateway.Failure(description: "`sessions.secret_file`: \(error.description)\(remedy)")
+        throw Failure(description: "`sessions.secret_file`: \(error.description)\(remedy)")
       }
     }
     guard secrets.isEmpty else { return SessionKeys(secrets) }

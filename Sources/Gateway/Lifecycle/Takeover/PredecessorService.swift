@@ -38,7 +38,8 @@ final class PredecessorService: Sendable {
   private func take(_ record: SessionRecord, for session: Session) {
     switch record.contents {
     case .settled(let settled):
-      let isNew = sessions.table.setLevel(settled.logLevel, of: session) { [sessions] in sessions.tell($0, of: session) }
+      let isNew = sessions.table.setLevel(settled.logLevel, of: session) { [sessions] in sessions.tell($0, of: session)
+      }
       if isNew { calls.send(.logLevelChanged(of: session), to: Int(session.id.worker)) }
     case .subscription(let uri, let isWanted):
       calls.send(.renew([uri], of: session, isWanted: isWanted), to: Int(session.id.worker))
