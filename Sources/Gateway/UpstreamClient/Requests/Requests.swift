@@ -74,7 +74,7 @@ final class Requests {
   /// nil if this worker holds as many requests as it can name, or the upstream has as many of that count as it may have in
   /// flight: a server that asks much and takes no answers uses that up itself.
   func make(
-    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: UpstreamRequest.Count
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: RequestCount
   ) -> UpstreamRequest? {
     let hold = hold(on: cluster)
     let isFull = hold.with { hold in

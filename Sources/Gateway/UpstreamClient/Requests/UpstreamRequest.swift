@@ -25,11 +25,6 @@ final class UpstreamRequest {
     case embedded
   }
 
-  /// Among what it counts that one upstream may have in flight.
-  enum Count {
-    case call, aside, none
-  }
-
   fileprivate(set) var id = RequestID.none
   var owner = Owner.nobody
   var state = RequestState()
@@ -38,7 +33,7 @@ final class UpstreamRequest {
   var revision = Revision.r20251125
   /// What its worker has of its upstream.
   fileprivate(set) var hold: Lent<ClusterHold>?
-  fileprivate(set) var count = Count.none
+  fileprivate(set) var count = RequestCount.none
   /// The conversation that it belongs to, and as what it was open when the message went out.
   var session: UpstreamSession?
   var opened: UpstreamSession.Open?
@@ -65,7 +60,7 @@ final class UpstreamRequest {
   /// Nobody but the gateway itself awaits its answer.
   var isGatewaysOwn: Bool { if case .gateway = owner { true } else { false } }
 
-  fileprivate func begin(_ id: RequestID, _ owner: Owner, _ hold: Lent<ClusterHold>, _ count: Count) {
+  fileprivate func begin(_ id: RequestID, _ owner: Owner, _ hold: Lent<ClusterHold>, _ count: RequestCount) {
     self.id = id
     self.owner = owner
     self.hold = hold
@@ -109,7 +104,7 @@ struct RequestTable {
 
   /// nil if there are as many as ids have room for.
   mutating func make(
-    _ owner: UpstreamRequest.Owner, _ hold: Lent<ClusterHold>, _ count: UpstreamRequest.Count
+    _ owner: UpstreamRequest.Owner, _ hold: Lent<ClusterHold>, _ count: RequestCount
   ) -> UpstreamRequest? {
     guard let (id, request) = table.reuse(or: UpstreamRequest.init) else { return nil }
     request.begin(id, owner, hold, count)
