@@ -171,7 +171,6 @@ extension BridgeState {
     guard let session = conversation.session else { return }
     var exchange = Exchange(.stream, nil, arrival: now)
     exchange.session = session
-    exchange.phase = .awaiting
     let number = add(exchange)
     stream = number
     streamPause = Self.firstPause

@@ -142,7 +142,7 @@ package struct BridgeState {
   }
 
   package mutating func head(_ number: ExchangeID, _ head: AnswerHead, at now: UInt64) {
-    guard var exchange = exchanges[number] else { return }
+    guard var exchange = exchanges[number], exchange.phase == .sending || exchange.phase == .awaiting else { return }
     exchange.hasBegun = true
     exchange.status = head.status
     exchange.phase = .reading
@@ -197,7 +197,7 @@ package struct BridgeState {
 
   /// The connection is gone, or could not be made.
   package mutating func lost(_ number: ExchangeID, _ loss: Loss, at now: UInt64) {
-    guard let exchange = exchanges[number] else { return }
+    guard let exchange = exchanges[number], exchange.isUnderWay else { return }
     switch exchange.purpose {
     case .knock:
       isReached = false

@@ -48,7 +48,9 @@ struct Exchange {
   /// The head of an answer has come.
   var hasBegun = false
 
+  /// - Parameter message: nil for what has no turn to wait for.
   init(_ purpose: Purpose, _ message: Message?, arrival: UInt64) {
+    if message == nil { phase = .awaiting }
     self.purpose = purpose
     self.message = message
     self.arrival = arrival
@@ -62,6 +64,13 @@ struct Exchange {
   var isOpening: Bool {
     purpose == .reopening || purpose == .reopened || message?.methodCode == .initialize
       || message?.methodCode == .notifyInitialized
+  }
+  /// Its connection is at work on it, so that something may come of that.
+  var isUnderWay: Bool {
+    switch phase {
+    case .sending, .awaiting, .reading, .lingering: true
+    case .queued, .resting, .relisting: false
+    }
   }
   /// The client waits for what comes of it, or the session does.
   var isCounted: Bool { purpose != .stream && phase != .lingering }

@@ -6,7 +6,7 @@ import Testing
 @Suite("An exchange of the bridge")
 struct BridgeStateWalkTests {
   /// Where the exchange is that is looked at: one that carries a client's request in a session, or one of the bridge's own.
-  private enum Situation: String, CaseIterable {
+  enum Situation: String, CaseIterable {
     case queued, waiting, sending, awaiting, readingJSON, readingEvents, resting, relisting, lingering
     case reopening, reopened, listing, stream, streamReading, streamResting, farewell, knock, gone
 
@@ -66,8 +66,9 @@ struct BridgeStateWalkTests {
     }
   }
 
-  private enum Event: String, CaseIterable {
-    case sent, json, events, notFound, answer, nonsense, ended, absent, outdated, broken, alarm, line, inputEnd, stop
+  enum Event: String, CaseIterable {
+    case sent, json, events, notFound, answer, nonsense, ended, absent, outdated, broken, alarm, line, cancel, inputEnd,
+      stop
 
     /// Happens to an exchange.
     func happen(_ id: ExchangeID, in state: inout BridgeState, at now: UInt64) {
@@ -86,13 +87,17 @@ struct BridgeStateWalkTests {
       case .broken: state.lost(id, Loss(.broken, "why"), at: now)
       case .alarm: state.alarm(.exchange(id), at: now)
       case .line: state.line(Array(legacy(8).utf8), at: now)
+      case .cancel:
+        state.line(
+          Array(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#.utf8), at: now)
       case .inputEnd: state.inputEnded(at: now)
       case .stop: state.stop(at: now)
       }
     }
   }
 
-  /// What became of the exchange, and what was done: `r`equest, `a`bandon, `w`rite, re`m`ark, wa`k`e, `o`ver.
+  /// What the exchange has become, if something else, and what was done: (r)equest, (a)bandon, (w)rite, re(m)ark, wa(k)e,
+  /// (o)ver.
   private func outcome(_ event: Event, _ situation: Situation) -> String {
     var (bench, id) = situation.make()
     let before = bench.state.exchanges[id]?.phase
@@ -124,13 +129,87 @@ struct BridgeStateWalkTests {
     for (id, number) in state.inFlight { #expect(state.exchanges[number]?.id == id, "\(comment)") }
   }
 
+  /// By situation and event; a dot: nothing.
   private static let table = """
+                   sent      json     events   notFound
+    queued         .         .        .        .
+    waiting        .         .        .        .
+    sending        awaiting  reading  reading  reading
+    awaiting       .         reading  reading  reading
+    readingJSON    .         .        .        .
+    readingEvents  .         .        .        .
+    resting        .         .        .        .
+    relisting      .         .        .        .
+    lingering      .         .        .        .
+    reopening      awaiting  reading  reading  reading
+    reopened       awaiting  reading  reading  reading
+    listing        awaiting  reading  reading  reading
+    stream         .         reading  reading  reading
+    streamReading  .         .        .        .
+    streamResting  .         .        .        .
+    farewell       .         reading  reading  reading
+    knock          .         gone+ao  gone+ao  gone+ao
+    gone           .         .        .        .
+
+                   answer        nonsense  ended      absent     outdated   broken
+    queued         .             .         .          .          .          .
+    waiting        .             .         .          .          .          .
+    sending        .             .         .          queued+mk  r          gone+w
+    awaiting       .             .         .          queued+mk  sending+r  gone+w
+    readingJSON    .             .         gone+w     gone+w     gone+w     gone+w
+    readingEvents  lingering+wk  m         resting+k  resting+k  resting+k  resting+k
+    resting        .             .         .          .          .          .
+    relisting      .             .         .          .          .          .
+    lingering      .             .         gone       gone       gone       gone
+    reopening      .             .         .          queued+mk  gone+w     gone+w
+    reopened       .             .         .          queued+mk  gone+mr    gone+mr
+    listing        .             .         .          queued+mk  r          gone+w
+    stream         .             .         .          resting+k  resting+k  resting+k
+    streamReading  w             m         resting+k  resting+k  resting+k  resting+k
+    streamResting  .             .         .          .          .          .
+    farewell       .             .         .          gone+mo    gone+mo    gone+mo
+    knock          .             .         .          gone+mo    gone+mo    gone+mo
+    gone           .             .         .          .          .          .
+
+                   alarm       line  cancel  inputEnd   stop
+    queued         .           .     gone    .          gone+aark
+    waiting        .           .     gone    gone+wark  gone+ark
+    sending        .           .     .       .          gone+aark
+    awaiting       .           r     r       .          gone+aark
+    readingJSON    .           r     r       .          gone+aark
+    readingEvents  .           r     r       .          gone+aark
+    resting        awaiting+r  r     r       .          gone+aark
+    relisting      .           .     gone+a  .          gone+aaark
+    lingering      gone+a      r     r       gone+aark  gone+aark
+    reopening      .           .     .       .          gone+aao
+    reopened       .           .     .       .          gone+aark
+    listing        .           .     a       .          gone+aaark
+    stream         .           r     r       gone+ark   gone+ark
+    streamReading  .           r     r       gone+ark   gone+ark
+    streamResting  awaiting+r  r     r       gone+ark   gone+ark
+    farewell       gone+o      .     .       .          .
+    knock          .           r     r       .          gone+ao
+    gone           .           r     r       ark        ark
     """
 
-  @Test("comes from every state to the one that is meant, whatever happens")
-  func walk() {
-    for situation in Situation.allCases {
-      print(situation.rawValue, Event.allCases.map { outcome($0, situation) }.joined(separator: " "))
+  private static let expected: [Situation: [Event: String]] = {
+    var expected: [Situation: [Event: String]] = [:]
+    var events: [Event] = []
+    for line in table.split(separator: "\n") {
+      let words = line.split(separator: " ").map(String.init)
+      guard let situation = Situation(rawValue: words[0]) else {
+        events = words.compactMap(Event.init)
+        continue
+      }
+      for (event, outcome) in zip(events, words.dropFirst()) { expected[situation, default: [:]][event] = outcome }
+    }
+    return expected
+  }()
+
+  @Test("comes from every state to the one that is meant, whatever happens", arguments: Situation.allCases)
+  func walk(_ situation: Situation) {
+    for event in Event.allCases {
+      #expect(outcome(event, situation) == Self.expected[situation]?[event], "\(event) while \(situation)")
     }
   }
 }
