@@ -75,7 +75,8 @@ final class Conversations: NotificationStreamsDelegate {
 
   /// The conversation is open (or could not be opened): the request that waited goes on.
   func resume(_ id: RequestID, failure: String?) {
-    guard let request = requests.find(id), let cluster = request.cluster, let message = requests.memory.unpark(request) else {
+    guard let request = requests.find(id), let cluster = request.cluster, let message = requests.memory.unpark(request)
+    else {
       return
     }
     if let failure { return requests.fail(request, .unavailable(cluster, failure, retryAfter: 1000)) }
@@ -156,7 +157,9 @@ final class Conversations: NotificationStreamsDelegate {
   }
 
   /// The same over a link of this worker.
-  func establishLink(_ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Opening.Completion) {
+  func establishLink(
+    _ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Opening.Completion
+  ) {
     guard let link = requests.links.start(session) else {
       return completion(.failure(.unable("the gateway has too many connections open")))
     }

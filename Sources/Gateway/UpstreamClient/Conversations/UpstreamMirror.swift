@@ -86,7 +86,9 @@ final class UpstreamMirror {
   ) {
     countdown.add()
     let call = LocalCall { _ in countdown.done() }
-    guard let request = requests.make(call, session.cluster, method, timeout: Self.patience) else { return countdown.done() }
+    guard let request = requests.make(call, session.cluster, method, timeout: Self.patience) else {
+      return countdown.done()
+    }
     var message = ByteBuffer(capacity: params.byteCount + 96)
     message.append(request: method, id: request.id.rawValue, params: params)
     requests.carry(request, message.bytes, open, session.cluster)
