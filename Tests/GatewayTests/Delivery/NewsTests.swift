@@ -46,18 +46,50 @@ struct NewsTests {
     #expect(client.request("tools/list").result["tools"].items.map { $0["name"] } == ["a__echo", "b__echo"])
   }
 
-  @Test("An update of a resource reaches who subscribed to it, and nobody else", arguments: BenchUpstream.kinds)
+  @Test(
+    "An update of a resource reaches once who named it, over whatever, and nobody else", arguments: BenchUpstream.kinds)
   func updates(_ kind: BenchUpstream.Kind) throws {
     // One conversation for all clients: whose the news are is the gateway's to know.
     let server = BenchUpstream(kind, ["isolation": "shared"])
-    let bench = try WorkerBench(server)
-    let (reader, other) = (try bench.client(over: .webSocket), try bench.client(over: .webSocket))
-    #expect(reader.request("resources/subscribe", ["uri": "test://a"]).result == [:])
+    let bench = try WorkerBench(server, workers: 2)
+    let named: [JSONValue] = ["test://a", "test://b", .null]
+    // Of each kind of client one that names the resource, one that names another, and one that names none.
+    let sockets = try named.map { try subscriber(to: $0, over: .webSocket, worker: 0, on: bench) }
+    let sessions = try named.map { try subscriber(to: $0, over: .http, worker: 1, on: bench) }
+    let streams = sessions.map { $0.listen() }
+    let modern = try bench.client(.newest, worker: 1)
+    let listens = named.map { uri in
+      let filter: JSONValue = uri == .null ? ["toolsListChanged": true] : ["resourceSubscriptions": [uri]]
+      return modern.request("subscriptions/listen", ["notifications": filter])
+    }
+    bench.advance(milliseconds: 3000)
+    let told = { () -> [[Int]] in
+      let updated = "notifications/resources/updated"
+      return [
+        sockets.map { self.count(updated, in: $0.heard) }, streams.map { self.count(updated, in: $0.messages) },
+        listens.map { self.count(updated, in: $0.messages) },
+      ]
+    }
+    #expect(told() == [[0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    server.notify("notifications/resources/updated", ["uri": "test://a"])
+    bench.advance(milliseconds: 1000)
+    #expect(told() == [[1, 0, 0], [1, 0, 0], [1, 0, 0]])
+    let uris = (sockets[0].heard + streams[0].messages + listens[0].messages).compactMap { $0["params"]["uri"].string }
+    #expect(uris == ["test://a", "test://a", "test://a"])
+    // Who takes it back hears no more of it; the others do.
+    #expect(sockets[0].request("resources/unsubscribe", ["uri": "test://a"]).result == [:])
     bench.advance(milliseconds: 1000)
     server.notify("notifications/resources/updated", ["uri": "test://a"])
     bench.advance(milliseconds: 1000)
-    #expect(Set(reader.heard.compactMap { $0["params"]["uri"].string }) == ["test://a"])
-    #expect(count("notifications/resources/updated", in: other.heard) == 0)
+    #expect(told() == [[1, 0, 0], [2, 0, 0], [2, 0, 0]])
+  }
+
+  private func subscriber(
+    to uri: JSONValue, over transport: BenchClient.Transport, worker: Int, on bench: WorkerBench
+  ) throws -> BenchClient {
+    let client = try bench.client(over: transport, worker: worker)
+    if uri != .null { #expect(client.request("resources/subscribe", ["uri": uri]).result == [:]) }
+    return client
   }
 
   @Test("A log line of a call comes with it, if the client wants to hear of its level", arguments: BenchUpstream.kinds)
