@@ -74,7 +74,10 @@ final class OpenCalls {
     call.startedAt = now
     call.extend(to: now + worker.limits.callTimeout)
     call.decideAt = now + Call.decisionDelay
-    session?.callBegan()
+    if let session {
+      session.callBegan()
+      delivery.ends.begins(in: session)
+    }
     if let connection = call.post { loop.setTag(connection, TagKind.call.tag(call.id.rawValue)) }
     sweep.arm()
     return call

@@ -192,6 +192,7 @@ final class OutsideRequests {
     guard let number = open.reverses.make(entry) else {
       return refuse(question, code: -32603) { _ in "the client has too many open requests" }
     }
+    context.delivery.ends.begins(in: session)
     worker.splice.reset()
     if let place = envelope.idSlice { worker.splice.replace(place, withDecimal: number.rawValue) }
     var asked = ByteBuffer(capacity: message.count + 32)

@@ -16,6 +16,12 @@ final class SessionEnds {
     self.interests = interests
   }
 
+  /// A call of a session, or a question to its client, begins on this worker: it ends with the session.
+  @inline(__always)
+  func begins(in session: Session) {
+    if !session.enter(context.index) { context.send(.abandonCalls(of: session), to: context.index) }
+  }
+
   /// Ends a session: its calls, its streams, and the upstream conversations that were its alone.
   func end(_ session: Session) {
     guard sessions.table.remove(session.id) != nil, let left = session.end() else { return }
@@ -27,7 +33,9 @@ final class SessionEnds {
       // All that a WebSocket has under way is with the worker that holds it.
       context.hand(.abandonCalls(of: session), to: socket.worker)
     } else {
-      for worker in 0..<context.worker.group.workerCount { context.hand(.abandonCalls(of: session), to: worker) }
+      for worker in 0..<context.worker.group.workerCount where session.mayBe(on: worker) {
+        context.hand(.abandonCalls(of: session), to: worker)
+      }
     }
     for (cluster, open) in open { upstream.end(open, cluster) }
     if session.overlay != nil { context.delegate.overlayEnded(of: session.id) }

@@ -51,12 +51,15 @@ package final class Session: Sendable {
 
   struct State: ~Copyable {
     var log: EventLog
-    /// Conversations of its own, by the id of the cluster.
-    var upstreams: [PlainKey: UpstreamSession] = [:]
-    /// What it subscribed to, by the URI that it named.
-    var subscriptions: [[UInt8]: Subscription] = [:]
-    /// What it sees, where that differs from what all see.
-    var overlay: ServedCatalogue?
+    /// What a session gets by use: apart, so that one that only listens does without.
+    private struct Belongings {
+      var upstreams: [PlainKey: UpstreamSession] = [:]
+      var subscriptions: [[UInt8]: Subscription] = [:]
+      var overlay: ServedCatalogue?
+    }
+
+    /// One at most.
+    private var belongings: [Belongings] = []
     /// Bytes of the URIs that it subscribed to: four bytes, beside the small fields.
     private var subscriptionBytes: UInt32 = 0
     /// What `logging/setLevel` asked for.
@@ -66,6 +69,38 @@ package final class Session: Sendable {
     var isLeft = false
 
     init(log: EventLog) { self.log = log }
+
+    /// Conversations of its own, by the id of the cluster.
+    var upstreams: [PlainKey: UpstreamSession] {
+      _read { if belongings.isEmpty { yield [:] } else { yield belongings[0].upstreams } }
+      _modify {
+        own()
+        yield &belongings[0].upstreams
+      }
+    }
+
+    /// What it subscribed to, by the URI that it named.
+    var subscriptions: [[UInt8]: Subscription] {
+      _read { if belongings.isEmpty { yield [:] } else { yield belongings[0].subscriptions } }
+      _modify {
+        own()
+        yield &belongings[0].subscriptions
+      }
+    }
+
+    /// What it sees, where that differs from what all see.
+    var overlay: ServedCatalogue? {
+      get { belongings.first?.overlay }
+      set {
+        guard newValue != nil || !belongings.isEmpty else { return }
+        own()
+        belongings[0].overlay = newValue
+      }
+    }
+
+    private mutating func own() { if belongings.isEmpty { belongings.append(Belongings()) } }
+
+    fileprivate mutating func letGo() { if !belongings.isEmpty { belongings = [] } }
 
     /// Takes a subscription under that name, or takes it back. False where there are too many or they are too long, or the
     /// session has ended.
@@ -81,7 +116,7 @@ package final class Session: Sendable {
         subscriptionBytes -= UInt32(name.count)
       }
       guard !ended || subscription == nil else { return false }
-      subscriptions[name] = subscription
+      if isKnown || subscription != nil { subscriptions[name] = subscription }
       return true
     }
   }
@@ -92,6 +127,7 @@ package final class Session: Sendable {
   // There is one for each client, also of those that are idle: BudgetTests count its bytes. Small fields stand together, in
   // what `party` leaves of its last word and behind it.
   let id: SessionID
+  private let loops = Atomic<UInt16>(0)
   private let rowPlace = Atomic<UInt32>(0)
   /// Who opened it.
   let party: Party
@@ -280,7 +316,7 @@ package final class Session: Sendable {
 
   /// Takes out the conversation with a cluster that is left: to be ended.
   func takeUpstream(of cluster: Cluster) -> UpstreamSession? {
-    withState { $0.upstreams.removeValue(forKey: cluster.key) }
+    withState { $0.upstreams.isEmpty ? nil : $0.upstreams.removeValue(forKey: cluster.key) }
   }
 
   /// What an ended session leaves behind.
@@ -290,15 +326,38 @@ package final class Session: Sendable {
     var subscriptions: [[UInt8]: Subscription]
   }
 
+  // MARK: Loops
+
+  /// Loops on which something of it may be under way share a bit with others 16 further on.
+  private static func bit(of loop: Int) -> UInt16 { 1 << UInt16(loop & 15) }
+
+  /// Something of it is under way on that loop from here on, which hears of its end. False if it had ended by then, so that
+  /// nobody may tell.
+  @inline(__always)
+  func enter(_ loop: Int) -> Bool {
+    loops.load(ordering: .relaxed) & Self.bit(of: loop) != 0 || enterFirst(loop)
+  }
+
+  /// Either who ends it finds the bit, or it is found to have ended here: the lock lies between.
+  private func enterFirst(_ loop: Int) -> Bool {
+    loops.bitwiseOr(Self.bit(of: loop), ordering: .sequentiallyConsistent)
+    return withState { !$0.ended }
+  }
+
+  /// Whether something of it may be under way there.
+  func mayBe(on loop: Int) -> Bool { loops.load(ordering: .sequentiallyConsistent) & Self.bit(of: loop) != 0 }
+
   /// Marks the session as ended; gives what is to be closed, once.
   func end() -> Remains? {
     withState { state in
       guard !state.ended else { return nil }
       state.ended = true
       let upstreams = Array(state.upstreams.values)
-      state.upstreams = [:]
       let subscriptions = state.subscriptions
-      state.subscriptions = [:]
+      let overlay = state.overlay
+      state.letGo()
+      // What it sees it goes on seeing: who ends it asks whether that was its alone.
+      state.overlay = overlay
       return Remains(upstreams: upstreams, readers: state.log.readers, subscriptions: subscriptions)
     }
   }

@@ -121,4 +121,18 @@ struct SessionTableTests {
     session.touch(now: 1000)
     #expect(!session.isIdle(for: 1000, now: 1999))
   }
+
+  @Test("hears of its end on the loops on which something of it has been under way, and nowhere else")
+  func loops() throws {
+    let session = try open(of: 1, events: 0)
+    #expect((0..<16).allSatisfy { !session.mayBe(on: $0) })
+    for loop in [3, 3, 0] { #expect(session.enter(loop)) }
+    #expect((0..<16).filter(session.mayBe) == [0, 3])
+    #expect(session.enter(40))
+    #expect(session.mayBe(on: 40))
+    _ = session.end()
+    // Who was there before hears of it; who comes now is told that it is over.
+    #expect(session.enter(3))
+    #expect(!session.enter(5))
+  }
 }
