@@ -15,9 +15,9 @@ final class ClientCalls {
   /// A client cancelled a request: wherever it runs, its upstream is told.
   func cancel(of session: Session, _ requestID: [UInt8]) {
     let mine = cancelHere(of: session, requestID)
-    // A call may run on any worker: the others look if there are any that were not here.
+    // A call may run on any worker that the session was on: those look if there are any that were not here.
     guard session.callsInFlight > mine else { return }
-    for worker in 0..<context.shared.group.workerCount where worker != context.index {
+    for worker in 0..<context.shared.group.workerCount where worker != context.index && session.mayBe(on: worker) {
       context.send(.cancel(requestID, of: session), to: worker)
     }
   }

@@ -26,7 +26,8 @@ final class BenchClient {
   let revision: Revision
   let transport: Transport
   let abilities: JSONValue
-  let worker: Int
+  /// That to which it connects.
+  private(set) var worker: Int
   var path = "/mcp"
   /// Further header lines of every request.
   var headers: [String] = []
@@ -119,6 +120,13 @@ final class BenchClient {
   /// All its connections end in order.
   func leave() {
     for connection in connections { connection.end() }
+    bench?.settle()
+  }
+
+  /// Whatever it sends from now on comes to that worker, on connections of its own; what it waits for it still awaits.
+  func move(to worker: Int) {
+    self.worker = worker
+    for connection in connections where connection.isFree { connection.end() }
     bench?.settle()
   }
 
