@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "connection/transport_memory.h"
 #include "loop/check.h"
 #include "process/child.h"
 #include "process/phase.h"
@@ -32,8 +33,13 @@ static bool is_closed(const cr_child *child) {
   return child->phase == CR_CHILD_ABANDONED || child->phase == CR_CHILD_GONE;
 }
 
+/* One that a test stands for has no pipes. */
+static bool is_in_memory(const cr_child *child) {
+  return child->connection->memory != NULL;
+}
+
 static bool is_open(const uv_pipe_t *pipe) {
-  return !uv_is_closing((const uv_handle_t *)pipe);
+  return pipe->data != NULL && !uv_is_closing((const uv_handle_t *)pipe);
 }
 
 static void close_pipe(uv_pipe_t *pipe) {
@@ -163,6 +169,9 @@ void cr_child_kill_now(cr_child *child) {
   if (!cr_child_runs(child->phase)) return;
   if (child->phase != CR_CHILD_KILLED) enter(child, CR_CHILD_KILLED);
   signal_group(child, SIGKILL);
+  if (!is_in_memory(child)) return;
+  child->signal = SIGKILL;
+  cr_connection_close(child->connection, child->error);
 }
 
 static void on_timer(cr_connection *connection) {
@@ -349,6 +358,14 @@ static size_t on_read(cr_connection *connection, cwire_span bytes) {
   return bytes.length;
 }
 
+/* The end of one that a test stands for; that of a process is seen elsewhere. */
+static void on_eof(cr_connection *connection) {
+  cr_child *child = cr_child_of(connection);
+  cr_lines_finish(&child->lines, &output_lines, connection);
+  child->status = 0;
+  cr_connection_close(connection, child->error);
+}
+
 static void on_drained(cr_connection *connection) {
   cr_loop *loop = connection->loop;
   cr_loop_event(loop);
@@ -362,9 +379,10 @@ static void on_run(cr_connection *connection) {
 }
 
 static void on_closed(cr_connection *connection, cr_error error) {
-  (void)error;
   cr_child *child = cr_child_of(connection);
   cr_loop *loop = connection->loop;
+  if (is_in_memory(child) && !cr_failed(child->error)) child->error = error;
+  cr_loop_stop_timer(loop, &child->look.timer);
   report_dropped(child);
   connection->state = NULL;
   cr_loop_event(loop);
@@ -377,6 +395,7 @@ static void on_closed(cr_connection *connection, cr_error error) {
 
 static const cr_protocol protocol = {
     .read = on_read,
+    .eof = on_eof,
     .drained = on_drained,
     .timer = on_timer,
     .run = on_run,
@@ -425,7 +444,6 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
     free(child);
     return 0;
   }
-  connection->transport = &transport;
   connection->state = child;
   connection->tag = tag;
   child->connection = connection;
@@ -438,6 +456,11 @@ cr_id cr_child_start(cr_loop *loop, const cr_child_options *options, uint64_t ta
   cr_chatter_init(&child->chatter, options->chatter_rate, options->chatter_burst,
                   cr_loop_now(loop));
   child->look = (cr_timer_task){.timer = {.kind = CR_TIMER_TASK}, .fire = look_now};
+  if (cr_memory_connect(connection, options->arguments[0])) {
+    enter(child, CR_CHILD_RUNNING);
+    return cr_connection_id(connection);
+  }
+  connection->transport = &transport;
   open_pipe(&loop->uv, child, &child->input);
   open_pipe(&loop->uv, child, &child->output);
   open_pipe(&loop->uv, child, &child->log);

@@ -8,6 +8,8 @@ import Testing
 final class BenchUpstream {
   enum Transport: CaseIterable, Sendable {
     case http, eventStream, webSocket
+    /// A child, whose lines are the test's.
+    case stdio
   }
 
   let alias: String
@@ -65,12 +67,13 @@ final class BenchUpstream {
     var testDescription: String { "\(revision.label) over \(transport)" }
   }
 
-  /// The newest revision of each era over each transport that it has.
+  /// The newest revision of each era over each transport to a URL that it has.
   static let kinds: [Kind] = [Revision.newestLegacy, .newest].flatMap { revision in
-    Transport.allCases.filter { $0 != .eventStream || revision.era == .legacy }.map {
+    [Transport.http, .eventStream, .webSocket].filter { $0 != .eventStream || revision.era == .legacy }.map {
       Kind(revision: revision, transport: $0)
     }
   }
+  static let children = [Revision.newestLegacy, .newest].map { Kind(revision: $0, transport: .stdio) }
 
   convenience init(_ kind: Kind, _ options: JSONValue = [:]) {
     self.init("a", kind.revision, over: kind.transport, options)
@@ -88,6 +91,7 @@ final class BenchUpstream {
       case .http: ["url": "http://\(host)/mcp"]
       case .eventStream: ["url": "http://\(host)/mcp", "type": "sse"]
       case .webSocket: ["url": "ws://\(host)/mcp"]
+      case .stdio: ["command": .text(host)]
       }
     return options.adding(entry)
   }

@@ -6,6 +6,8 @@ final class UpstreamConnection {
   private unowned let upstream: BenchUpstream
   private var reader = HTTPReader(requests: true)
   private var frames: FrameReader?
+  /// What has come of a child's input, and is no whole line yet.
+  private var line: [UInt8]?
   private(set) var hasEnded = false
   /// What the server says of no request can be sent here.
   var listens = false
@@ -21,13 +23,18 @@ final class UpstreamConnection {
   init(_ peer: MemoryPeer, of upstream: BenchUpstream) {
     self.peer = peer
     self.upstream = upstream
+    guard case .stdio = upstream.transport else { return }
+    line = []
+    listens = true
   }
 
   /// Reads what has come. True if there was anything.
   func step() -> Bool {
     if isStalled { return false }
     let bytes = peer.take()
-    if frames != nil {
+    if line != nil {
+      readLines(bytes)
+    } else if frames != nil {
       read(bytes)
     } else if !bytes.isEmpty {
       reader.feed(bytes)
@@ -35,8 +42,22 @@ final class UpstreamConnection {
       while frames == nil, let request = reader.takeMessage() { upstream.receive(request, on: self) }
     }
     let ends = peer.isEnded && !hasEnded
+    // A good child ends with its input.
+    if ends, line != nil { end() }
     if ends { hasEnded = true }
     return !bytes.isEmpty || ends
+  }
+
+  private func readLines(_ bytes: [UInt8]) {
+    line?.append(contentsOf: bytes)
+    while let whole = line, let end = whole.firstIndex(of: UInt8(ascii: "\n")) {
+      line = Array(whole[(end + 1)...])
+      guard let message = JSONValue(parsing: Array(whole[..<end])) else {
+        upstream.report("a child got a line that is no JSON: \(String(decoding: whole[..<end], as: UTF8.self))")
+        continue
+      }
+      upstream.receive(message, nil, on: self)
+    }
   }
 
   private func read(_ bytes: [UInt8]) {
@@ -81,7 +102,7 @@ final class UpstreamConnection {
 
   // MARK: Messages
 
-  private var isConversation: Bool { frames != nil || messagesPath != nil }
+  private var isConversation: Bool { frames != nil || messagesPath != nil || line != nil }
 
   /// A notification or a response was taken.
   func accept() { if !isConversation { reply(202, nil) } }
@@ -98,6 +119,7 @@ final class UpstreamConnection {
 
   /// A message of a stream or a conversation.
   func send(_ message: JSONValue, eventID: String? = nil) {
+    if line != nil { return peer.send(message.bytes + [UInt8(ascii: "\n")]) }
     if frames != nil { return peer.send(WebSocketFrame.bytes(CWIRE_WS_TEXT, message.bytes, mask: nil)) }
     let id = eventID.map { "id: \($0)\n" } ?? ""
     sendEvent("\(id)event: message\ndata: \(message)\n\n")

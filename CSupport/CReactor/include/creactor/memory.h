@@ -20,7 +20,9 @@ cr_listener *cr_memory_listen(cr_loop *loop, uint32_t label, const cr_http_limit
 cr_memory_peer *cr_memory_accept(cr_loop *loop, cr_listener *listener, const cr_fault_plan *faults);
 
 /* From now on, client connections of this loop to `host` are handed to `arrived` instead of a
-   socket, or refused if that is NULL. The latest call for a host counts. */
+   socket, or refused if that is NULL. The latest call for a host counts. So are children whose
+   command is that name: what the peer gets is their input, what it sends their output, and its end
+   their own, with status 0; there is no process, so none gets a signal but SIGKILL. */
 void cr_memory_intercept(cr_loop *loop, const char *host,
                          void (*arrived)(void *context, cr_memory_peer *peer), void *context);
 
