@@ -2,7 +2,7 @@ import MCP
 import Reactor
 import Wire
 
-/// A JSON-RPC batch of revision 2025-03-26: split on the way in, gathered on the way out [2].
+/// A JSON-RPC batch (MCP 2025-03-26, Basic, Messages): split on the way in, gathered on the way out.
 final class AnswerBatch {
   let reply: ReplyTo
   private let session: Session

@@ -62,8 +62,9 @@ final class Answers {
     if !call.clientRevision.hasPriming { delivery.answers.writeFirstByte(call.reply.connection) }
   }
 
-  /// Whether the call may yet end with -32021, which is to be HTTP 400 [3]: its client is modern and lacks something, of
-  /// which a legacy server was told that clients have it. A modern one that answers in events has decided for itself.
+  /// Whether the call may yet end with -32021, which is to be HTTP 400 (MCP 2026-07-28, Basic, Error Codes): its client is
+  /// modern and lacks something, of which a legacy server was told that clients have it. A modern one that answers in events
+  /// has decided for itself.
   private func mayLackCapability(_ call: Call) -> Bool {
     guard call.clientRevision.era == .modern, call.method.allowsInputRequired else { return false }
     let told: ClientCapabilities

@@ -164,7 +164,7 @@ final class OpenCalls {
     worker.logger.debug("\(outcome)")
   }
 
-  /// The client need not answer any more what was asked for the call [21.2].
+  /// The client need not answer any more what was asked for the call.
   private func withdrawReverses(of id: CallID) {
     for (reverse, entry) in reverses.takeAll(where: { $0.call == id && !$0.outlivesCall }) {
       delivery.messages.emit(Self.withdrawal(of: reverse).bytes, to: entry.session)
@@ -182,7 +182,8 @@ final class OpenCalls {
 
   /// The connection that a call is answered on ended on the client's side. True if that is its end.
   func peerEnded(_ id: CallID) -> Bool {
-    // A half-closed legacy client may still read its answer; a modern one that goes away cancels [7.2].
+    // A half-closed legacy client may still read its answer; a modern one that goes away cancels (MCP
+    // 2026-07-28, Basic/Patterns, Cancellation).
     guard let call = table.find(id), call.clientRevision.era == .modern || call.answer.hasBegun else { return false }
     clientGone(id)
     return true
@@ -197,7 +198,8 @@ final class OpenCalls {
       if let stream { answers.endPassedEvent(of: call, stream) }
       abandon(call, reason: "the client closed its connection")
     case .keep(let stream):
-      // A legacy client that goes away has not cancelled: its call goes on, and what its stream missed is kept [6.1].
+      // A legacy client that goes away has not cancelled (MCP 2025-11-25, Basic/Transports, Sending Messages to the
+      // Server): its call goes on, and what its stream missed is kept.
       let now = loop.now
       call.extend(to: min(call.deadline, now + worker.settings.resumeWindow))
       answers.resume(call)
@@ -214,7 +216,7 @@ final class OpenCalls {
     fail(call, .timedOut(cluster, milliseconds: loop.now - call.startedAt))
   }
 
-  /// The client cancelled: the upstream is told, and the POST ends with an error so that nothing waits for it [6.1].
+  /// The client cancelled: the upstream is told, and the POST ends with an error so that nothing waits for it.
   func cancel(_ call: Call) {
     cancelUpstream(call, reason: "the client cancelled")
     fail(call, GatewayError(.cancelled))

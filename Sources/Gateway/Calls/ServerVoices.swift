@@ -104,9 +104,9 @@ final class ServerVoices: UpstreamDelegate {
     }
   }
 
-  /// A modern client hears of a legacy server's logs only if this request asked for them, and from that level on [7.1], a
-  /// legacy one from the level on that it set: what others wanted of the same conversation may be more. What a modern server
-  /// tells a modern client is between the two.
+  /// A modern client hears of a legacy server's logs only if this request asked for them, and from that level on (MCP
+  /// 2026-07-28, Basic, `_meta`), a legacy one from the level on that it set: what others wanted of the same conversation may
+  /// be more. What a modern server tells a modern client is between the two.
   private func isWanted(_ log: Envelope, by call: Call) -> Bool {
     let isModern = call.clientRevision.era == .modern
     if isModern, call.serverRevision.era == .modern { return true }

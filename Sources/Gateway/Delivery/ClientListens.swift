@@ -221,7 +221,7 @@ final class ClientListens {
   }
 
   /// Ends listens in order: the result, then the stream's end. On a WebSocket, as over standard streams, it is cancelled
-  /// after its result (PROTOCOL section 13).
+  /// after its result (MCP 2026-07-28, Basic/Patterns, Subscriptions).
   func end(where ends: (Listen) -> Bool = { _ in true }) {
     for (stream, listen) in listens where ends(listen) { end(stream) }
   }

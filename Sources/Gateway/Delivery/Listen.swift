@@ -1,7 +1,8 @@
 import MCP
 import Reactor
 
-/// A modern client's `subscriptions/listen`: what it hears of, and under which id (PROTOCOL section 13).
+/// A modern client's `subscriptions/listen`: what it hears of, and under which id (MCP 2026-07-28, Basic/Patterns,
+/// Subscriptions).
 final class Listen {
   let view: CatalogueView
   let subscriptionID: Token

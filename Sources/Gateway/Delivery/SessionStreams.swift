@@ -75,7 +75,7 @@ final class SessionStreams {
     let now = loop.now
     session.touch(now: now)
     _ = session.withState { $0.log.detach(connection, now: now) }
-    // HTTP+SSE has no resumption: with its stream the session ends [5].
+    // HTTP+SSE (MCP 2024-11-05, Basic/Transports) has no resumption: with its stream the session ends.
     if session.transport == .eventStream { ends.end(session) }
   }
 

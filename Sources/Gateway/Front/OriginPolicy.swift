@@ -2,8 +2,8 @@ import Configuration
 import MCP
 import Wire
 
-/// Which `Host` and `Origin` values are taken (PROTOCOL section 16.4): a page in somebody's browser must not reach a
-/// gateway on that person's machine, whatever name it resolved to.
+/// Which `Host` and `Origin` values are taken (MCP 2025-11-25, Basic/Transports, Security Warning): a page in somebody's
+/// browser must not reach a gateway on that person's machine, whatever name it resolved to.
 struct OriginPolicy: Sendable {
   private let hosts: [[UInt8]]
   private let origins: [[UInt8]]
