@@ -110,6 +110,6 @@ final class KeptSecretsTests {
     let other = try keys(sessions)
     #expect(isTaken(ticket(own), of: own, by: other) && !isTaken(ticket(other), of: other, by: own))
     sessions.secretFile = "\(path)/none"
-    #expect(throws: Gateway.Failure.self) { _ = try self.keys(sessions) }
+    #expect(throws: SecretStore.Failure.self) { _ = try self.keys(sessions) }
   }
 }
