@@ -13,7 +13,9 @@ struct ChildTests {
     let clients = [try bench.client(worker: 1), try bench.client(.newest), try bench.client(over: .webSocket)]
     let calls = clients.map { $0.call("a__echo") }
     let requests = try calls.map { _ in try server.next() }
-    for (number, request) in requests.enumerated().reversed() { request.answer(["content": [], "number": "\(number)"]) }
+    for (number, request) in requests.enumerated().reversed() {
+      request.answer(["content": [], "number": "\(number)"])
+    }
     #expect(calls.map { $0.result["number"] } == ["0", "1", "2"])
     #expect(server.problems.isEmpty && bench.unfinished.isEmpty)
   }
