@@ -140,13 +140,13 @@ final class Answers {
 
   /// The next piece.
   func pass(_ call: Call, _ connection: ConnectionID, _ bytes: RawSpan, last: Bool) {
-    if bytes.byteCount > 0, loop.writeStream(connection, bytes) == .full, !last { _ = pause(call) }
+    if bytes.byteCount > 0, delivery.http.pass(bytes, on: connection) == .full, !last { _ = pause(call) }
   }
 
   /// There was the last piece.
   func endPassing(_ call: Call, _ connection: ConnectionID, _ stream: AnswerState.Stream?) {
     if let stream {
-      loop.writeStream(connection, ("\n\n" as StaticString).bytes)
+      delivery.http.endPassing(connection)
       endPassedEvent(of: call, stream)
     }
     loop.endStream(connection)

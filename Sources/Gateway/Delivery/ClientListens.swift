@@ -172,7 +172,7 @@ final class ClientListens {
       return write(message.bytes, on: stream)
     }
     let connection = stream.connection
-    guard notification.write(listen.subscriptionID.bytes, to: connection, on: loop) == .full else { return }
+    guard notification.write(listen.subscriptionID.bytes, to: connection, through: answers) == .full else { return }
     letGo(stream, connection)
   }
 
@@ -181,7 +181,7 @@ final class ClientListens {
     guard listen.reply.isPost else { return sockets.send(message, listen.reply.unasked) }
     var event = ByteBuffer(capacity: message.byteCount + 32)
     event.append(event: message)
-    guard loop.writeStream(stream.connection, event.bytes) == .full else { return }
+    guard answers.write(event.bytes, to: stream.connection) == .full else { return }
     letGo(stream, stream.connection)
   }
 

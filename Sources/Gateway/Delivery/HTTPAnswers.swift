@@ -64,15 +64,31 @@ final class HTTPAnswers {
   /// No heartbeat any more: it must not get between the pieces of a large event.
   func endHeartbeat(_ connection: ConnectionID) { loop.heartbeat(connection, milliseconds: 0, heartbeat) }
 
+  /// A piece of what was begun, in up to three parts; at once, for what goes to many. Whatever is said over HTTP goes through
+  /// this, the one below, `respond` or `begin`.
+  @inline(__always)
+  @discardableResult
+  func write(
+    _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan(), to connection: ConnectionID,
+    atOnce: Bool = false
+  ) -> WriteOutcome { loop.writeStream(connection, first, second, third, atOnce: atOnce) }
+
+  /// `line`, then a frame that others may get too.
+  @inline(__always)
+  @discardableResult
+  func write(
+    _ frame: Frame, after line: RawSpan = RawSpan(), to connection: ConnectionID, atOnce: Bool = false
+  ) -> WriteOutcome { loop.writeStream(connection, frame, after: line, atOnce: atOnce) }
+
   /// Proxies hold the head of an answer back until something of its body comes.
-  func writeFirstByte(_ connection: ConnectionID) { loop.writeStream(connection, heartbeat) }
+  func writeFirstByte(_ connection: ConnectionID) { write(heartbeat, to: connection) }
 
   /// When to connect again, without an event.
   func writeRetry(_ connection: ConnectionID, _ milliseconds: UInt64) {
     var retry = ByteBuffer(capacity: 24)
     retry.append(retry: milliseconds)
     retry.append("\n")
-    loop.writeStream(connection, retry.bytes)
+    write(retry.bytes, to: connection)
   }
 
   /// An error.

@@ -45,7 +45,7 @@ final class HTTPTransport: ClientTransport {
       defer { sessions.tell(of: number, in: state, session) }
       return (number, state.log.prime(number, retry: retry))
     }
-    if let frame { loop.writeStream(connection, frame) }
+    if let frame { answers.write(frame, to: connection) }
     return number
   }
 
@@ -62,7 +62,7 @@ final class HTTPTransport: ClientTransport {
     let connection = reply.connection
     var event = ByteBuffer(capacity: message.byteCount + 32)
     event.append(event: message)
-    guard loop.writeStream(connection, event.bytes) == .full else { return }
+    guard answers.write(event.bytes, to: connection) == .full else { return }
     if let source, context.delegate.pauseSource(of: source) { return }
     // After the last event nothing more comes, and whoever sends it ends the call.
     guard !last, loop.queued(connection) > context.settings.eventBacklog + event.count else {
@@ -111,7 +111,7 @@ final class HTTPTransport: ClientTransport {
     }
     start.append("event: message\ndata: ")
     answers.endHeartbeat(connection)
-    loop.writeStream(connection, start.bytes)
+    answers.write(start.bytes, to: connection)
     return true
   }
 
@@ -123,6 +123,12 @@ final class HTTPTransport: ClientTransport {
       return name
     }
   }
+
+  /// The next piece of either.
+  func pass(_ bytes: RawSpan, on connection: ConnectionID) -> WriteOutcome { answers.write(bytes, to: connection) }
+
+  /// The end of an event that was passed.
+  func endPassing(_ connection: ConnectionID) { answers.write(("\n\n" as StaticString).bytes, to: connection) }
 
   /// The stream of a passed event has no reader any more.
   func endPassed(_ stream: EventLog.StreamNumber, of session: Session?) {

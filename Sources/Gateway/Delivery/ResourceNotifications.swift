@@ -61,11 +61,11 @@ struct ListenNotification {
   }
 
   /// Writes it as an event of a listen's own stream.
-  func write(_ subscriptionID: RawSpan, to connection: ConnectionID, on loop: EventLoop) -> WriteOutcome {
+  func write(_ subscriptionID: RawSpan, to connection: ConnectionID, through answers: HTTPAnswers) -> WriteOutcome {
     let bytes = event.rawBytes
-    return loop.writeStream(
-      connection, bytes.extracting(0..<id.lowerBound), subscriptionID,
-      bytes.extracting(id.upperBound..<bytes.byteCount), atOnce: true)
+    return answers.write(
+      bytes.extracting(0..<id.lowerBound), subscriptionID, bytes.extracting(id.upperBound..<bytes.byteCount),
+      to: connection, atOnce: true)
   }
 
   /// Appends the message alone.

@@ -114,7 +114,7 @@ final class SessionStreams {
       defer { sessions.tell(of: number, in: state, session) }
       return state.log.prime(number, retry: retry)
     }
-    if let frame { loop.writeStream(connection, frame) } else { answers.writeRetry(connection, retry) }
+    if let frame { answers.write(frame, to: connection) } else { answers.writeRetry(connection, retry) }
     readers[connection] = nil
     let now = loop.now
     _ = session.withState { $0.log.detach(connection, now: now) }
@@ -205,7 +205,7 @@ final class SessionStreams {
   func write(_ event: EventLog.Event, on reader: ConnectionID, atOnce: Bool = false) -> WriteOutcome {
     idLine.buffer.clear()
     event.appendIDLine(to: &idLine.buffer)
-    return loop.writeStream(reader, event.frame, after: idLine.bytes(of: self), atOnce: atOnce)
+    return answers.write(event.frame, after: idLine.bytes(of: self), to: reader, atOnce: atOnce)
   }
 
   private func write(

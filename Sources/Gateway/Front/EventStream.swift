@@ -40,7 +40,7 @@ final class EventStreamFront {
     event.append("/mcp/messages?session_id=")
     tickets.append(ticketOf: session, to: &event)
     event.append("\n\n")
-    loop.writeStream(connection, event.bytes)
+    answers.write(event.bytes, to: connection)
   }
 
   /// `POST /mcp/messages?session_id=…`: taken with 202, answered on the stream.
