@@ -52,6 +52,7 @@ struct MetricsPage {
       add("sluice_upstream_log_bytes_dropped_total{server=\"\(upstream.alias)\"}", upstream.droppedLogBytes)
     }
     addLosses(figures.losses)
+    addTallies(figures.tallies)
     describe(
       "sluice_reaper_restarts_total", "counter",
       "How often the process that ends children after a crash had died and was started again.")
@@ -79,6 +80,15 @@ struct MetricsPage {
       "sluice_tls_restless_connections_total", "counter",
       "Connections that were closed since they asked more of TLS beside their data than anybody needs.")
     for (worker, lost) in losses { add("sluice_tls_restless_connections_total{worker=\"\(worker)\"}", lost.restless) }
+  }
+
+  private mutating func addTallies(_ tallies: [(Tally, UInt64)]) {
+    var described: String?
+    for (tally, value) in tallies {
+      if tally.metric != described { describe(tally.metric, "counter", tally.help) }
+      described = tally.metric
+      add("\(tally.metric){\(tally.label.name)=\"\(tally.label.value)\"}", value)
+    }
   }
 
   private mutating func describe(_ name: String, _ type: String, _ help: String) {

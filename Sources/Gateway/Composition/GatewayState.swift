@@ -79,6 +79,7 @@ extension GatewayState: GatewayView {
     figures.droppedLogLines = lifecycle.logLosses.count
     figures.reaperRestarts = lifecycle.reaperRestarts
     figures.losses = group.losses
+    figures.tallies = Tally.allCases.map { ($0, group.total(of: $0)) }
     return figures
   }
 

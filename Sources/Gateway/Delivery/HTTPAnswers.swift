@@ -10,6 +10,7 @@ final class HTTPAnswers {
   private let head: Scratch
   private let body: Scratch
   private let heartbeat: Frame
+  private let tallies: Tallies
   /// Origins of the pages whose requests are being answered.
   private var pages: [ConnectionID: [UInt8]] = [:]
 
@@ -22,6 +23,7 @@ final class HTTPAnswers {
     head = context.head
     body = context.body
     self.heartbeat = heartbeat
+    tallies = context.tallies
   }
 
   /// Pages that wait for an answer.
@@ -37,6 +39,7 @@ final class HTTPAnswers {
 
   /// A whole answer.
   func respond(_ connection: ConnectionID, _ head: borrowing EventLoop.ReplyHead, _ body: RawSpan) {
+    tallies.count(.sentStreamableHTTP, body.byteCount)
     guard !pages.isEmpty, let lines = readableHeaders(connection, after: head.headers) else {
       loop.reply(connection, head, body)
       return
@@ -70,15 +73,22 @@ final class HTTPAnswers {
   @discardableResult
   func write(
     _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan(), to connection: ConnectionID,
-    atOnce: Bool = false
-  ) -> WriteOutcome { loop.writeStream(connection, first, second, third, atOnce: atOnce) }
+    atOnce: Bool = false, as tally: Tally = .sentStreamableHTTP
+  ) -> WriteOutcome {
+    tallies.count(tally, first.byteCount + second.byteCount + third.byteCount)
+    return loop.writeStream(connection, first, second, third, atOnce: atOnce)
+  }
 
   /// `line`, then a frame that others may get too.
   @inline(__always)
   @discardableResult
   func write(
-    _ frame: Frame, after line: RawSpan = RawSpan(), to connection: ConnectionID, atOnce: Bool = false
-  ) -> WriteOutcome { loop.writeStream(connection, frame, after: line, atOnce: atOnce) }
+    _ frame: Frame, after line: RawSpan = RawSpan(), to connection: ConnectionID, atOnce: Bool = false,
+    as tally: Tally = .sentStreamableHTTP
+  ) -> WriteOutcome {
+    tallies.count(tally, frame.count + line.byteCount)
+    return loop.writeStream(connection, frame, after: line, atOnce: atOnce)
+  }
 
   /// Proxies hold the head of an answer back until something of its body comes.
   func writeFirstByte(_ connection: ConnectionID) { write(heartbeat, to: connection) }

@@ -202,22 +202,26 @@ final class SessionStreams {
 
   /// An event on a connection of this worker, under its id.
   @discardableResult
-  func write(_ event: EventLog.Event, on reader: ConnectionID, atOnce: Bool = false) -> WriteOutcome {
+  func write(
+    _ event: EventLog.Event, on reader: ConnectionID, atOnce: Bool = false, as tally: Tally = .sentStreamableHTTP
+  ) -> WriteOutcome {
     idLine.buffer.clear()
     event.appendIDLine(to: &idLine.buffer)
-    return answers.write(event.frame, after: idLine.bytes(of: self), to: reader, atOnce: atOnce)
+    return answers.write(event.frame, after: idLine.bytes(of: self), to: reader, atOnce: atOnce, as: tally)
   }
 
   private func write(
     _ event: EventLog.Event, to reader: ConnectionID, of session: Session, source: CallID? = nil,
     atOnce: Bool = false
   ) {
-    guard write(event, on: reader, atOnce: atOnce) == .full else { return }
+    let isEventStream = session.transport == .eventStream
+    let tally = isEventStream ? Tally.sentEventStream : .sentStreamableHTTP
+    guard write(event, on: reader, atOnce: atOnce, as: tally) == .full else { return }
     if let source, context.delegate.pauseSource(of: source) { return }
     // Nothing upstream can be paused for a stream that a child or many feed. One event may be as large as it likes, but a
     // reader that has so much to catch up with is let go, and may resume. HTTP+SSE knows no resumption: it gets more time.
     let settings = context.settings
-    let limit = session.transport == .eventStream ? settings.resultLimit : settings.configuration.sessions.replay
+    let limit = isEventStream ? settings.resultLimit : settings.configuration.sessions.replay
     if loop.queued(reader) - event.frame.count > limit {
       letGo(reader, of: session)
     } else {

@@ -106,6 +106,7 @@ final class WebSocketTransport: ClientTransport {
   /// client with too much to catch up with is let go: there is no resumption, so it gets as much time as with HTTP+SSE.
   func send(_ message: RawSpan, _ reply: ReplyTo, source: CallID? = nil) {
     let connection = reply.connection
+    context.worker.tallies.count(.sentWebSocket, message.byteCount)
     guard loop.webSockets.send(connection, message, binary: reply.isBinary) == .full else { return }
     if let source, context.delegate.pauseSource(of: source) { return }
     letGoIfBehind(connection, message.byteCount)
@@ -114,6 +115,7 @@ final class WebSocketTransport: ClientTransport {
   /// The same for a message that goes to all of these, encoded once.
   func broadcast(_ message: RawSpan, to connections: [ConnectionID]) {
     let broadcast = Broadcast(message)
+    context.worker.tallies.count(.sentWebSocket, message.byteCount * connections.count)
     for connection in connections where loop.webSockets.send(connection, broadcast) == .full {
       letGoIfBehind(connection, message.byteCount)
     }

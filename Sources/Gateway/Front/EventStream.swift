@@ -40,7 +40,7 @@ final class EventStreamFront {
     event.append("/mcp/messages?session_id=")
     tickets.append(ticketOf: session, to: &event)
     event.append("\n\n")
-    answers.write(event.bytes, to: connection)
+    answers.write(event.bytes, to: connection, as: .sentEventStream)
   }
 
   /// `POST /mcp/messages?session_id=…`: taken with 202, answered on the stream.

@@ -25,6 +25,9 @@ package struct GatewayFigures: Sendable {
   /// By loop; the control loop comes last.
   package var losses: [LoopLosses] = []
 
+  /// Of all loops.
+  package var tallies: [(Tally, UInt64)] = []
+
   package init() {}
 }
 

@@ -16,6 +16,7 @@ final class WorkerContext {
   let logger: Logger
   let timers: Timers
   let memory: PartyMemory
+  let tallies: Tallies
   /// What the configuration says.
   private(set) var settings: Settings
   /// What of that each call reads, at hand.
@@ -38,6 +39,7 @@ final class WorkerContext {
     self.settings = settings
     limits = Limits(settings)
     self.logger = logger
+    tallies = group.tallies[index]
     var options = options
     options.worker = UInt8(index)
     loop = try EventLoop(options)

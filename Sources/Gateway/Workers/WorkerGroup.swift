@@ -8,11 +8,16 @@ final class WorkerGroup: Sendable {
   /// Memory that is kept for parties, on whichever loop.
   let holdings = Holdings()
   let phase = Phase()
+  /// What each loop counts.
+  let tallies: [Tallies]
   private let handles = Mutex<[LoopHandle]>([])
   /// Loops whose worker has ended.
   private let ended = Mutex<Set<Int>>([])
 
-  init(workerCount: Int) { self.workerCount = workerCount }
+  init(workerCount: Int) {
+    self.workerCount = workerCount
+    tallies = (0...workerCount).map { _ in Tallies() }
+  }
 
   var loopCount: Int { workerCount + 1 }
 
@@ -55,6 +60,9 @@ final class WorkerGroup: Sendable {
   func shed(_ shedding: Bool) {
     handles.withLock { for handle in $0.prefix(workerCount) { handle.shed(shedding) } }
   }
+
+  /// What all loops have counted.
+  func total(of tally: Tally) -> UInt64 { tallies.reduce(0) { $0 &+ $1[tally] } }
 
   /// By loop; the control loop, which serves operators, comes last.
   var losses: [LoopLosses] { handles.withLock { $0.map(\.losses) } }

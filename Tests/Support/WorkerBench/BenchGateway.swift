@@ -114,6 +114,17 @@ final class BenchGateway {
   /// Lets go of what knows each other; nothing may be asked of it any more.
   func dissolve() { state.setControl(nil) }
 
+  // MARK: What it counts
+
+  /// Bytes of messages that went to clients, by the name of their transport on the metrics page.
+  var sentBytes: [String: Int] {
+    var sent: [String: Int] = [:]
+    for tally in Tally.allCases where tally.metric == "sluice_sent_bytes_total" {
+      sent[tally.label.value] = Int(state.group.total(of: tally))
+    }
+    return sent
+  }
+
   // MARK: What it holds
 
   /// Calls that are on their way, and what is kept for them: nothing while nobody waits for anything.

@@ -201,6 +201,9 @@ final class WorkerBench {
   /// Calls that are on their way, and what is kept for them.
   var unfinished: [String] { gateway.unfinished }
 
+  /// Bytes of messages that went to clients, by the name of their transport on the metrics page.
+  var sentBytes: [String: Int] { gateway.sentBytes }
+
   /// What is still there once every client has ended its session and gone, and every time is over.
   func leftovers() -> [String] {
     for client in clients { client.finish() }
