@@ -57,33 +57,3 @@ struct ReplyTo: Equatable, Sendable, BitwiseCopyable {
   /// The WebSocket, if it is one.
   var socket: ConnectionID? { if case .socket = kind { connection } else { nil } }
 }
-
-/// How a message of a WebSocket is answered.
-struct SocketReply: Equatable {
-  var reply: ReplyTo { .socket(connection, isBinary: isBinary) }
-
-  let connection: ConnectionID
-  /// The message came as binary, and so goes its answer.
-  let isBinary: Bool
-}
-
-/// Where the answer to a client's message goes.
-enum ReplyPath {
-  /// The POST on this connection.
-  case post(ConnectionID)
-  case socket(SocketReply)
-
-  var connection: ConnectionID {
-    switch self {
-    case .post(let connection): connection
-    case .socket(let reply): reply.connection
-    }
-  }
-
-  var reply: ReplyTo {
-    switch self {
-    case .post(let connection): .post(connection)
-    case .socket(let reply): reply.reply
-    }
-  }
-}

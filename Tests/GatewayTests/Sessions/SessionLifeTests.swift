@@ -92,4 +92,19 @@ struct SessionLifeTests {
     #expect(server.requests("DELETE").contains { $0.session == request.session })
     #expect(bench.leftovers() == [])
   }
+
+  @Test("A session that ends on one worker takes its calls on another with it, and its servers are told")
+  func elsewhere() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server, workers: 3)
+    let client = try bench.client(worker: 0)
+    let call = client.call("a__echo")
+    let request = try server.next()
+    client.move(to: 2)
+    #expect(client.endSession().status == 200)
+    #expect(call.error["message"].string?.contains("the session has ended") == true)
+    #expect(!server.requests("DELETE").isEmpty)
+    request.answer(["content": []])
+    #expect(client.request("ping").status == 404)
+  }
 }
