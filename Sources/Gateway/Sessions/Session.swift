@@ -72,7 +72,7 @@ package final class Session: Sendable {
 
     /// Conversations of its own, by the id of the cluster.
     var upstreams: [PlainKey: UpstreamSession] {
-      _read { if belongings.isEmpty { yield [:] } else { yield belongings[0].upstreams } }
+      _read { if belongings.isEmpty { yield Dictionary() } else { yield belongings[0].upstreams } }
       _modify {
         own()
         yield &belongings[0].upstreams
@@ -81,7 +81,7 @@ package final class Session: Sendable {
 
     /// What it subscribed to, by the URI that it named.
     var subscriptions: [[UInt8]: Subscription] {
-      _read { if belongings.isEmpty { yield [:] } else { yield belongings[0].subscriptions } }
+      _read { if belongings.isEmpty { yield Dictionary() } else { yield belongings[0].subscriptions } }
       _modify {
         own()
         yield &belongings[0].subscriptions
