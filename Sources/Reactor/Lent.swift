@@ -2,6 +2,7 @@
 /// no reference: on the path of a call each count costs as much as a look-up, and on an object that loops share it takes the
 /// line of memory away from the others.
 @safe
+@usableFromInline
 package struct Lent<Object: AnyObject> {
   @usableFromInline
   let object: Unmanaged<Object>
@@ -17,3 +18,5 @@ package struct Lent<Object: AnyObject> {
   @inlinable @inline(__always)
   package var kept: Object { unsafe object.takeUnretainedValue() }
 }
+
+extension Lent: @unchecked Sendable where Object: Sendable {}  // no more than a reference to what may be shared

@@ -96,7 +96,7 @@ final class Answers {
     case .whole:
       delivery.http.answer(call.reply, status: status, message, of: call.session)
       // What comes over a link is read on, whoever waits.
-      if call.isOnLink, loop.queued(call.reply.connection) > context.settings.loopLimits.writeHighWater {
+      if call.isOnLink, loop.queued(call.reply.connection) > context.worker.limits.writeHighWater {
         delivery.noteUnread(call.reply.connection, of: call.session)
       }
     case .lastEvent(let stream):

@@ -32,7 +32,12 @@ final class Call {
   var method = Method.other
   var clientRevision = Revision.r20251125
   /// On its way upstream, if it has to go there.
-  var request: UpstreamRequest?
+  var request: UpstreamRequest? {
+    get { lentRequest?.kept }
+    set { lentRequest = newValue.map { Lent($0) } }
+  }
+  /// The same for who looks at it: it is its worker's, and this one's until it ends.
+  private(set) var lentRequest: Lent<UpstreamRequest>?
   var startedAt: UInt64 = 0
   fileprivate(set) var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
@@ -74,6 +79,13 @@ final class Call {
   /// Whether the client gave it this id.
   func isCalled(_ token: RawSpan) -> Bool { clientID.bytes(of: self).equals(token) }
 
+  /// Lets `body` look at its session, while it does not end. nil for a call without one.
+  @inline(__always)
+  func withSession<Result>(_ body: (Session) -> Result) -> Result? {
+    guard let session else { return nil }
+    return Lent(session).with(body)
+  }
+
   /// The WebSocket that it came over.
   var socket: ConnectionID? { reply.socket }
 
@@ -95,7 +107,7 @@ final class Call {
 
   func extend(to deadline: UInt64) {
     self.deadline = deadline
-    request?.deadline = deadline
+    lentRequest?.with { $0.deadline = deadline }
   }
 
   fileprivate func begin(_ id: CallID, _ reply: ReplyTo, _ session: Session?) {
@@ -114,7 +126,7 @@ final class Call {
     session = nil
     clientID.buffer.clear(keepingAtMost: 256)
     progressToken.buffer.clear(keepingAtMost: 256)
-    if request != nil { request = nil }
+    lentRequest = nil
     isRerouted = false
     hasAwaitedFace = false
     redirects = 0
@@ -155,6 +167,8 @@ struct CallTable {
   }
 
   func find(_ id: CallID) -> Call? { table.find(id) }
+  /// The same for who looks at it within this turn of the loop.
+  func lend(_ id: CallID) -> Lent<Call>? { table.lend(id) }
   func contains(_ id: CallID) -> Bool { table.contains(id) }
   func ids(where matches: (Call) -> Bool) -> [CallID] { table.ids(where: matches) }
   func contains(where matches: (Call) -> Bool) -> Bool { table.contains(where: matches) }

@@ -16,14 +16,13 @@ extension CallsContext {
 
   /// The conversation with an upstream that a call belongs to.
   func conversation(for call: Call, _ cluster: Cluster) -> UpstreamSession {
-    let session = call.session
     switch cluster.isolation {
     case .shared: return sessions.upstream.sessions.shared(cluster)
     case .session:
-      if let session { return session.upstream(cluster) }
+      if let own = call.withSession({ $0.upstream(cluster) }) { return own }
     case .principal: break
     }
-    return sessions.upstream.sessions.session(cluster, principal(of: call), abilities: session?.abilities ?? [])
+    return sessions.upstream.sessions.session(cluster, principal(of: call), abilities: call.session?.abilities ?? [])
   }
 
   /// The one that a client has: the session, or whoever asks without one.

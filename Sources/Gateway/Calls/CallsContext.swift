@@ -15,6 +15,8 @@ final class CallsContext {
   let requests: Requests
   let sweep: SweepTimer
   let later: Continuations
+  /// What clients see.
+  let catalogues: ShelfReader
 
   init(
     _ worker: WorkerContext, _ shared: CallsShared, _ upstream: UpstreamClient, _ delivery: Delivery,
@@ -27,6 +29,7 @@ final class CallsContext {
     self.shared = shared
     sessions = shared.sessions
     self.upstream = upstream
+    catalogues = ShelfReader(shared.sessions.shelf)
     self.delivery = delivery
     requests = upstream.requests
     self.sweep = sweep

@@ -129,14 +129,13 @@ final class Forwarding {
   private func send(
     _ call: Call, _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ speech: Cluster.Speech
   ) {
-    let session = call.session
     if case .embedded = speech.transport {
-      return messages.sendEmbedded(request, message, abilities: session?.abilities ?? [])
+      return messages.sendEmbedded(request, message, abilities: call.session?.abilities ?? [])
     }
     let conversation = context.conversation(for: call, cluster)
     request.session = conversation
     conversations.send(
-      request, message, cluster, speech, in: conversation, of: conversation.owner == nil ? session?.id : nil)
+      request, message, cluster, speech, in: conversation, of: conversation.owner == nil ? call.session?.id : nil)
   }
 
   // MARK: Notifications

@@ -115,7 +115,14 @@ final class Methods {
   private func route(
     _ call: Call, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    let catalogue = sessions.catalogue(for: call.session)
+    if let overlay = call.session?.overlay { return route(call, view, envelope, target, text, in: overlay) }
+    context.catalogues.look(at: call.clientRevision.era) { route(call, view, envelope, target, text, in: $0) }
+  }
+
+  private func route(
+    _ call: Call, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan,
+    in catalogue: ServedCatalogue
+  ) {
     let routes = catalogue.routes
     call.looksAtAll = view == .all
     let found: Result<Route, GatewayError>
@@ -141,17 +148,18 @@ final class Methods {
     }
     switch found {
     case .failure(let error): open.fail(call, error)
-    case .success(let route): follow(call, envelope, target, route, kind, catalogue, text)
+    case .success(let route):
+      catalogue.withCluster(at: route.upstream) {
+        follow(call, envelope, target, route, kind, catalogue.routes, $0, text)
+      }
     }
   }
 
   /// Carries a call along its route, under the upstream's own name.
   private func follow(
     _ call: Call, _ envelope: Envelope, _ target: CallTarget, _ route: Route, _ kind: ListKind,
-    _ catalogue: ServedCatalogue, _ text: RawSpan
+    _ routes: Routes, _ cluster: Cluster, _ text: RawSpan
   ) {
-    let routes = catalogue.routes
-    let cluster = catalogue.clusters[route.upstream]
     switch envelope.method {
     case .resourcesSubscribe, .resourcesUnsubscribe:
       guard subscribing.isForUpstream(call, envelope.method, cluster, route, routes, text) else { return }

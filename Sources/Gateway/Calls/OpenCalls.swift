@@ -45,6 +45,12 @@ final class OpenCalls {
     return table.find(CallID(rawValue: number))
   }
 
+  /// The same for who looks at it within this turn of the loop.
+  func lend(_ request: UpstreamRequest) -> Lent<Call>? {
+    guard case .client(let number) = request.owner else { return nil }
+    return table.lend(CallID(rawValue: number))
+  }
+
   /// The calls of a session.
   func calls(of session: Session) -> [CallID] { table.calls(of: session.id, session.socket) }
 
@@ -147,8 +153,11 @@ final class OpenCalls {
   /// Frees a call, with what it has under way upstream and what was asked in its course. Every call ends here.
   func end(_ call: Call, _ ending: CallOutcome.Ending) {
     if case .answered = ending {} else { note(ending, of: call) }
-    call.session?.callEnded()
-    if let request = call.request.take() { requests.end(request) }
+    call.withSession { $0.callEnded() }
+    if let request = call.lentRequest {
+      call.request = nil
+      request.with { requests.end($0) }
+    }
     let id = call.id
     table.release(call)
     if !reverses.isEmpty { withdrawReverses(of: id) }

@@ -34,18 +34,19 @@ final class Responses {
     let isResult = if case .result = envelope.kind { true } else { false }
     if isResult, !call.subscribing.isEmpty { call.subscribing = [] }
     if call.answer.isForNobody { return open.end(call, isResult ? .answered : .refused(code: envelope.errorCode ?? 0)) }
-    guard let cluster = request.cluster else { return open.end(call, .abandoned) }
+    guard let hold = request.hold else { return open.end(call, .abandoned) }
+    hold.with { deliver(call, request, envelope, from: $0.cluster, isResult: isResult) }
+  }
+
+  private func deliver(
+    _ call: Call, _ request: UpstreamRequest, _ envelope: Envelope, from cluster: Cluster, isResult: Bool
+  ) {
     if !isResult { Elicitations.noteRequired(envelope, of: call, request, now: context.now) }
     if !call.lacking.isEmpty, Self.isFailure(envelope) { return open.fail(call, .lacking(call.lacking, of: cluster)) }
     let hop = call.hop
     worker.splice.reset()
-    if isResult, worker.settings.hasSeveralServers { links.note(envelope, hop, cluster, call) }
-    let uri = call.requestedURI
-    let identity = sessions.upstream.identityObject
-    let outcome = ResponseTranslation.response(
-      envelope, hop, id: call.clientID.bytes(of: call), uri: uri.isEmpty ? nil : uri.rawBytes,
-      serverInfo: identity.rawBytes, alias: cluster.alias, splice: &worker.splice)
-    switch outcome {
+    if isResult, worker.limits.hasSeveralServers { links.note(envelope, hop, cluster, call) }
+    switch translate(envelope, hop, call, cluster) {
     case .forward(let status):
       body.clear()
       guard worker.splice.write(envelope.message, into: &body.buffer) else {
@@ -61,6 +62,19 @@ final class Responses {
     case .recover(let recovery, let error):
       recover(call, request, cluster, recovery, otherwise: error)
     }
+  }
+
+  /// Collects the edits of a response. Most calls need neither a URI nor who the gateway is: each would be counted.
+  private func translate(_ envelope: Envelope, _ hop: Hop, _ call: Call, _ cluster: Cluster) -> ResponseOutcome {
+    func translate(uri: RawSpan?, _ serverInfo: RawSpan) -> ResponseOutcome {
+      ResponseTranslation.response(
+        envelope, hop, id: call.clientID.bytes(of: call), uri: uri, serverInfo: serverInfo, alias: cluster.alias,
+        splice: &worker.splice)
+    }
+    if case .legacy = hop.client.era, call.requestedURI.isEmpty { return translate(uri: nil, RawSpan()) }
+    let uri = call.requestedURI
+    let identity = sessions.upstream.identityObject
+    return translate(uri: uri.isEmpty ? nil : uri.rawBytes, identity.rawBytes)
   }
 
   private static func ending(of response: Envelope) -> CallOutcome.Ending {

@@ -44,7 +44,8 @@ final class ServerVoices: UpstreamDelegate {
   }
 
   func answered(_ request: UpstreamRequest, _ response: Envelope) {
-    if let call = open.find(request) { responses.deliver(call, request, response) } else { requests.end(request) }
+    guard let call = open.lend(request) else { return requests.end(request) }
+    call.with { responses.deliver($0, request, response) }
   }
 
   func failed(_ request: UpstreamRequest, _ error: GatewayError) {

@@ -5,6 +5,7 @@ import Synchronization
 final class CatalogueShelf: Sendable {
   private let snapshot: Mutex<Catalogues>
   private let conflicts = Atomic<Int>(0)
+  private let word = Atomic<UInt32>(0)
 
   init(_ catalogues: Catalogues) { snapshot = Mutex(catalogues) }
 
@@ -18,7 +19,13 @@ final class CatalogueShelf: Sendable {
 
   func cluster(numbered number: Int) -> Cluster? { clusters.first { $0.number == number } }
 
-  func publish(_ catalogues: Catalogues) { snapshot.withLock { $0 = catalogues } }
+  /// Another one whenever there are others.
+  var version: UInt32 { word.load(ordering: .acquiring) }
+
+  func publish(_ catalogues: Catalogues) {
+    snapshot.withLock { $0 = catalogues }
+    word.wrappingAdd(1, ordering: .releasing)
+  }
 
   /// Entries of lists that could not be served as they are, and resources that two servers claim.
   var conflictCount: Int { conflicts.load(ordering: .relaxed) }

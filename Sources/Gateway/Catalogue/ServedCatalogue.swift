@@ -1,5 +1,6 @@
 import Configuration
 import MCP
+import Reactor
 import Routing
 import Wire
 
@@ -9,6 +10,8 @@ final class ServedCatalogue: Sendable {
   let routes: Routes
   /// In the order of configuration, which is that of the catalogue.
   let clusters: [Cluster]
+  /// The same for who looks at one while it has the catalogue.
+  private let lentClusters: [Lent<Cluster>]
   var catalogue: Catalogue { routes.catalogue }
   /// By view: everything first, then each upstream alone.
   private let offers: [Offer]
@@ -24,11 +27,16 @@ final class ServedCatalogue: Sendable {
   ) {
     self.lookedAt = lookedAt
     self.clusters = clusters
+    lentClusters = clusters.map { Lent($0) }
     routes = Routes(catalogue, resourceServers: resourceServers)
     self.offers = offers
     self.hasAnswers = hasAnswers
     self.problems = problems
   }
+
+  /// Lets `body` look at an upstream, by its place.
+  @inline(__always)
+  func withCluster<Result>(at place: Int, _ body: (Cluster) -> Result) -> Result { lentClusters[place].with(body) }
 
   /// Before any upstream has answered.
   static func empty(_ clusters: [Cluster], _ configuration: GatewayConfiguration) -> ServedCatalogue {

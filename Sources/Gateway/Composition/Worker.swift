@@ -47,14 +47,15 @@ package final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  //
     sweeper = SweepTimer(loop, token: Self.sweepToken)
     delivery = Delivery(context, gateway.deliveries, upstream)
     calls = Calls(context, gateway.calls, upstream, delivery, sweeper)
+    let tickets = TicketCache(gateway.sessions.keys, gateway.sessions.table)
     doorway = Doorway(
-      FrontContext(context, gateway.deliveries, upstream, delivery, calls), hasEcho: gateway.debugEcho)
+      FrontContext(context, gateway.deliveries, upstream, delivery, calls, tickets), hasEcho: gateway.debugEcho)
     let lifecycle = gateway.lifecycle
     let isControl = index == gateway.group.workerCount
     memoryWatch = isControl ? MemoryWatch(context, gateway.sessions.table, lifecycle.excess) : nil
     relief = MemoryRelief(context, upstream.requests, lifecycle.excess)
     drain = WorkerDrain(context, lifecycle, listeners, upstream, delivery, calls)
-    expiry = Expiry(context, upstream.requests, delivery, gateway.sessions, memoryWatch)
+    expiry = Expiry(context, upstream.requests, delivery, gateway.sessions, tickets, memoryWatch)
     loop.hand(to: self)
     place.enter(self)
     gateway.currentSettings.mail.open(index, for: self)

@@ -17,10 +17,11 @@ final class FrontContext {
   let delivery: Delivery
   let answers: HTTPAnswers
   let calls: Calls
+  let tickets: TicketCache
 
   init(
     _ worker: WorkerContext, _ deliveries: DeliveryShared, _ upstream: UpstreamClient, _ delivery: Delivery,
-    _ calls: Calls
+    _ calls: Calls, _ tickets: TicketCache
   ) {
     self.worker = worker
     loop = worker.loop
@@ -34,6 +35,7 @@ final class FrontContext {
     self.delivery = delivery
     answers = delivery.answers
     self.calls = calls
+    self.tickets = tickets
   }
 
   var settings: Settings { worker.settings }

@@ -4,8 +4,10 @@ import Wire
 
 /// Which `Host` and `Origin` values are taken (MCP 2025-11-25, Basic/Transports, Security Warning): a page in somebody's
 /// browser must not reach a gateway on that person's machine, whatever name it resolved to.
-struct OriginPolicy: Sendable {
-  private let hosts: [[UInt8]]
+final class OriginPolicy: Sendable {
+  /// One behind the other, and where each ends: every request is compared with them, and each array would be counted.
+  private let hosts: [UInt8]
+  private let hostEnds: [Int]
   private let origins: [[UInt8]]
   private let anyHost: Bool
   private let anyAddress: Bool
@@ -20,7 +22,12 @@ struct OriginPolicy: Sendable {
     let isWildcard = bound == "0.0.0.0" || bound == "::" || bound == "*"
     if !isWildcard { hosts.append(Self.bracketed(bound)) }
     hosts += listener.allowedHosts.map(Self.bracketed)
-    self.hosts = hosts.map { Array($0.utf8) }
+    self.hosts = hosts.flatMap { Array($0.utf8) }
+    var end = 0
+    hostEnds = hosts.map { host in
+      end += host.utf8.count
+      return end
+    }
     origins = listener.allowedOrigins.map { Array($0.utf8) }
     // Who binds to all addresses is reached by names that can't be known here.
     anyHost = listener.allowedHosts.contains("*") || (isWildcard && listener.allowedHosts.isEmpty)
@@ -50,10 +57,12 @@ struct OriginPolicy: Sendable {
 
   private func isAllowed(host: RawSpan) -> Bool {
     if anyAddress, Self.isAddress(host) { return true }
-    // By index: an iterator would count references, on every request.
-    for index in hosts.indices {
-      let allowed = hosts[index]
-      if host.equalsIgnoringCase(allowed.rawBytes) { return true }
+    let hosts = hosts
+    var start = 0
+    for index in hostEnds.indices {
+      let end = hostEnds[index]
+      if host.equalsIgnoringCase(hosts.rawBytes.extracting(start..<end)) { return true }
+      start = end
     }
     return false
   }

@@ -10,13 +10,14 @@ final class SessionTickets {
   private let worker: WorkerContext
   private let delivery: Delivery
   private let openings: SessionOpenings
-  private var cache = TicketCache()
+  private let cache: TicketCache
 
   init(_ context: FrontContext, _ openings: SessionOpenings) {
     self.context = context
     sessions = context.sessions
     worker = context.worker
     delivery = context.delivery
+    cache = context.tickets
     self.openings = openings
   }
 
@@ -41,31 +42,30 @@ final class SessionTickets {
   }
 
   private func seek(_ text: RawSpan, of connection: ConnectionID, _ view: CatalogueView) -> Sought {
-    guard let ticket = cache.open(text, sessions.keys) else { return .unknown }
-    let principal = worker.principal(of: connection)
-    if let session = sessions.find(ticket.id) {
-      guard session.isFor(principal, view) else { return .unknown }
-      guard isTaken(ticket) else {
+    guard let found = cache.find(text) else { return .unknown }
+    if let session = found.session {
+      guard session.isFor(worker.loop.subject(of: connection), view) else { return .unknown }
+      guard isTaken(found.minute) else {
         // What it has under way is still answered.
         if !session.isCalling { delivery.ends.end(session) }
         return .unknown
       }
-      guard session.isIdle(for: worker.settings.sessionIdleTimeout, now: context.now) else { return .found(session) }
+      guard session.isIdle(for: worker.limits.sessionIdleTimeout, now: context.now) else { return .found(session) }
       // The round that ends such sessions only comes every few seconds.
       delivery.ends.end(session)
     }
-    guard isGood(ticket, for: principal, view) else { return .unknown }
+    guard let ticket = cache.open(text), isGood(ticket, for: worker.principal(of: connection), view) else {
+      return .unknown
+    }
     return makeAnew(ticket, of: connection, view)
   }
 
   /// Whether it is not too old.
-  private func isTaken(_ ticket: SessionTicket) -> Bool {
-    ticket.minute >= worker.settings.oldestTicket(at: worker.minute)
-  }
+  private func isTaken(_ opened: UInt32) -> Bool { opened >= worker.limits.oldestTicket(at: worker.minute) }
 
   /// Whether a session that is not here (any more) may be gone on with.
   private func isGood(_ ticket: SessionTicket, for principal: Principal, _ view: CatalogueView) -> Bool {
-    guard !ticket.isBound, isTaken(ticket), let alias = alias(of: view) else { return false }
+    guard !ticket.isBound, isTaken(ticket.minute), let alias = alias(of: view) else { return false }
     return sessions.keys.isFor(ticket, path: alias, principal: principal.subject)
       && !sessions.ended.contains(ticket)
   }
@@ -111,7 +111,7 @@ final class SessionTickets {
 
   /// The session of HTTP+SSE that a POST names. It ends with its stream, and so with the process.
   func boundSession(_ text: RawSpan, of connection: ConnectionID) -> Session? {
-    guard let ticket = cache.open(text, sessions.keys), let session = sessions.find(ticket.id),
+    guard let ticket = cache.open(text), let session = sessions.find(ticket.id),
       session.transport == .eventStream, session.principal == worker.principal(of: connection)
     else { return nil }
     return session
@@ -122,12 +122,12 @@ final class SessionTickets {
   /// Its client ends a session, wherever it was used last: no process takes its ticket any more.
   func terminate(_ connection: ConnectionID, _ view: CatalogueView, _ head: RequestHead) {
     let principal = worker.principal(of: connection)
-    guard let text = head.header(.mcpSessionID), let ticket = cache.open(text, sessions.keys) else {
+    guard let text = head.header(.mcpSessionID), let ticket = cache.open(text) else {
       return context.answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
     let session = sessions.find(ticket.id)
     guard context.admits(.termination, .post(connection), .streamableHTTP, session, id: nil, .legacy) else { return }
-    let isHere = session.map { $0.isFor(principal, view) } ?? false
+    let isHere = session.map { $0.isFor(principal.subject, view) } ?? false
     guard isHere || isGood(ticket, for: principal, view) else {
       return context.answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
     }
@@ -145,7 +145,7 @@ final class SessionTickets {
 
   /// Ends a session for the client that it was found for.
   func terminate(_ session: Session, _ text: RawSpan) {
-    guard let ticket = cache.open(text, sessions.keys) else { return delivery.ends.end(session) }
+    guard let ticket = cache.open(text) else { return delivery.ends.end(session) }
     end(ticket, session) {}
   }
 

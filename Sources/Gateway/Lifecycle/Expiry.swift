@@ -8,17 +8,19 @@ final class Expiry {
   private let requests: Requests
   private let delivery: Delivery
   private let sessions: SessionsShared
+  private let tickets: TicketCache
   /// Of the control loop.
   private let memory: MemoryWatch?
 
   init(
     _ context: WorkerContext, _ requests: Requests, _ delivery: Delivery, _ sessions: SessionsShared,
-    _ memory: MemoryWatch?
+    _ tickets: TicketCache, _ memory: MemoryWatch?
   ) {
     self.context = context
     self.requests = requests
     self.delivery = delivery
     self.sessions = sessions
+    self.tickets = tickets
     self.memory = memory
   }
 
@@ -37,6 +39,7 @@ final class Expiry {
     let (loop, settings, now) = (context.loop, context.settings, context.now)
     context.lookAtClock()
     requests.expireIdle()
+    tickets.forgetEnded()
     loop.closeStalled(after: settings.writeTimeout, rate: settings.writeRate)
     loop.trim()
     if let memory {

@@ -132,7 +132,7 @@ package final class Session: Sendable {
   /// Who opened it.
   let party: Party
   private let isEventStream: Bool
-  private let isOverlaid = Atomic<Bool>(false)
+  private let marks = Atomic<UInt8>(0)
   private let isUsed = Atomic<Bool>(false)
   private let announced = Atomic<UInt8>(0)
   private let hasNews: Atomic<Bool>
@@ -223,14 +223,26 @@ package final class Session: Sendable {
     state.withLock { body(&$0) }
   }
 
+  /// Among `marks`.
+  private static let overlaid: UInt8 = 1
+  private static let gone: UInt8 = 2
+
+  /// The table has it no more.
+  var isGone: Bool { marks.load(ordering: .acquiring) & Self.gone != 0 }
+  func leaveTable() { marks.bitwiseOr(Self.gone, ordering: .releasing) }
+
   /// The catalogue that is this client's alone; nil for nearly all.
   var overlay: ServedCatalogue? {
-    isOverlaid.load(ordering: .acquiring) ? withState { $0.overlay } : nil
+    marks.load(ordering: .acquiring) & Self.overlaid == 0 ? nil : withState { $0.overlay }
   }
 
   func see(_ overlay: ServedCatalogue?) {
     withState { $0.overlay = overlay }
-    isOverlaid.store(overlay != nil, ordering: .releasing)
+    if overlay != nil {
+      marks.bitwiseOr(Self.overlaid, ordering: .releasing)
+    } else {
+      marks.bitwiseAnd(~Self.overlaid, ordering: .releasing)
+    }
   }
 
   /// What its client knows of the lists may not be so any more.
@@ -256,11 +268,11 @@ package final class Session: Sendable {
   func touch(now: UInt64) { touched.store(now, ordering: .relaxed) }
 
   func callBegan() {
-    calls.add(1, ordering: .relaxed)
+    calls.wrappingAdd(1, ordering: .relaxed)
     noteUse()
   }
 
-  func callEnded() { calls.subtract(1, ordering: .relaxed) }
+  func callEnded() { calls.wrappingSubtract(1, ordering: .relaxed) }
 
   /// Calls under way, on whichever worker.
   var callsInFlight: Int { Int(calls.load(ordering: .relaxed)) }
@@ -274,8 +286,11 @@ package final class Session: Sendable {
   }
 
   /// Whether a request over Streamable HTTP may name it.
-  func isFor(_ principal: Principal, _ view: CatalogueView) -> Bool {
-    self.principal == principal && self.view == view && transport == .streamableHTTP
+  /// - Parameter subject: of whoever asks, if that is known.
+  func isFor(_ subject: String?, _ view: CatalogueView) -> Bool {
+    guard viewWord == view.word, !isEventStream, socketID.isNone else { return false }
+    guard case .principal(let principal) = party else { return subject?.isEmpty ?? true }
+    return principal.subject == subject ?? ""
   }
 
   /// Calls of it are under way.

@@ -79,6 +79,7 @@ final class SessionTable: Sendable {
       return admission
     }
     if case .full = admission {
+      session.leaveTable()
       _ = shard(of: id).sessions.withLock { $0.removeValue(forKey: id.key) }
       leaveRow(session)
     }
@@ -95,6 +96,7 @@ final class SessionTable: Sendable {
       sessions[id.key]?.id == id ? sessions.removeValue(forKey: id.key) : nil
     }
     guard let removed else { return nil }
+    removed.leaveTable()
     leaveRow(removed)
     census.withLock { state in
       state.census.leave(removed.party)

@@ -83,13 +83,26 @@ struct Limits {
   /// Milliseconds.
   let callTimeout: UInt64
   let callsPerUpstream: Int
+  /// Milliseconds.
+  let sessionIdleTimeout: UInt64
+  /// Minutes after its opening for which a session's ticket is taken.
+  private let sessionAge: UInt32
+  let hasSeveralServers: Bool
+  let writeHighWater: Int
 
   init(_ settings: Settings) {
     depth = settings.depth
     result = settings.resultLimit
     callTimeout = settings.callTimeout
     callsPerUpstream = settings.callsPerUpstream
+    sessionIdleTimeout = settings.sessionIdleTimeout
+    sessionAge = settings.sessionAge
+    hasSeveralServers = settings.hasSeveralServers
+    writeHighWater = Int(settings.loopLimits.writeHighWater)
   }
+
+  /// The minute since which a session must have been opened whose ticket is taken.
+  func oldestTicket(at minute: UInt32) -> UInt32 { minute > sessionAge ? minute - sessionAge : 0 }
 }
 
 /// Who asks on a client's connection. Behind a proxy that is trusted it may change from one request to the next: ask while

@@ -42,13 +42,15 @@ package enum RequestTranslation {
         removed.insert(.progressToken)
       }
     }
-    let inserted = !isModern ? [] : keepsEnvelope ? meta.clientInfo : meta.all
+    func insert(into buffer: inout ByteBuffer) {
+      if isModern { buffer.append(keepsEnvelope ? meta.clientInfo : meta.all) }
+    }
 
     guard let params = envelope.paramsSlice else {
       guard isModern, let method = envelope.methodSlice else { return }
       splice.insert(at: method.end + 1) {
         $0.append(#","params":{"_meta":{"#)
-        $0.append(inserted)
+        insert(into: &$0)
         $0.append("}}")
       }
       return
@@ -57,7 +59,7 @@ package enum RequestTranslation {
       guard isModern else { return }
       splice.replace(params) {
         $0.append(#"{"_meta":{"#)
-        $0.append(inserted)
+        insert(into: &$0)
         $0.append("}}")
       }
       return
@@ -67,7 +69,7 @@ package enum RequestTranslation {
     var removedParams = isModern || hop.method == .other ? ParamSet() : modernParams
     let member = envelope.member(.meta as Param)
     if let member, JSON.kind(of: envelope.message[member.value]) == .object {
-      splice.edit(object: member.value, removing: removed, of: envelope) { $0.append(inserted) }
+      splice.edit(object: member.value, removing: removed, of: envelope) { insert(into: &$0) }
       if keepsEnvelope { dropTasks(envelope, splice: &splice) }
       splice.edit(object: params, removing: removedParams, of: envelope) { _ in }
       return
@@ -76,7 +78,7 @@ package enum RequestTranslation {
     splice.edit(object: params, removing: removedParams, of: envelope) {
       guard isModern else { return }
       $0.append(#""_meta":{"#)
-      $0.append(inserted)
+      insert(into: &$0)
       $0.append("}")
     }
   }
