@@ -157,7 +157,8 @@ struct CallTable {
   var count: Int { table.count }
 
   /// nil if there are as many as ids have room for.
-  mutating func make(_ reply: ReplyTo, _ session: Session?, _ batch: AnswerBatch? = nil, _ own: OwnCall? = nil) -> Call? {
+  mutating func make(_ reply: ReplyTo, _ session: Session?, _ batch: AnswerBatch? = nil, _ own: OwnCall? = nil) -> Call?
+  {
     guard let (id, call) = table.reuse(or: Call.init) else { return nil }
     call.begin(id, reply, session)
     if let batch { call.batch = batch }

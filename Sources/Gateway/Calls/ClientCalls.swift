@@ -60,7 +60,8 @@ final class ClientCalls {
       }
       open.expel(
         call,
-        context.delivery.isClosing ? GatewayError(.draining) : GatewayError(.cancelled, message: "the session has ended"))
+        context.delivery.isClosing
+          ? GatewayError(.draining) : GatewayError(.cancelled, message: "the session has ended"))
     }
     if !open.reverses.isEmpty { _ = open.reverses.takeAll { $0.session === session } }
   }

@@ -198,7 +198,8 @@ final class Methods {
     }
     let cluster = catalogue.clusters[place]
     guard Forwarding.canCarry(envelope.methodName, cluster.profile) else {
-      return open.fail(call, GatewayError(.methodNotFound, message: "Method not found: its name can't stand in a header"))
+      return open.fail(
+        call, GatewayError(.methodNotFound, message: "Method not found: its name can't stand in a header"))
     }
     forwarding.forward(call, envelope, .none, cluster, .keep, plain: RawSpan(), catalogue.routes, place, .tools, nil)
   }

@@ -69,7 +69,8 @@ final class OpenCalls {
 
   /// Begins a client's call. nil when this worker holds as many as it can name.
   func begin(
-    _ reply: ReplyTo, _ session: Session?, _ envelope: Envelope, client: Revision, _ batch: AnswerBatch?, _ own: OwnCall?
+    _ reply: ReplyTo, _ session: Session?, _ envelope: Envelope, client: Revision, _ batch: AnswerBatch?,
+    _ own: OwnCall?
   ) -> Call? {
     guard let call = table.make(reply, session, batch, own) else { return nil }
     call.clientRevision = client

@@ -135,7 +135,9 @@ final class OutsideRequests {
     worker.splice.reset()
     if let place = envelope.idSlice { worker.splice.replace(place, withDecimal: number.rawValue) }
     var asked = ByteBuffer(capacity: message.count + 32)
-    if worker.splice.write(envelope.message, into: &asked), context.delivery.messages.emit(asked.bytes, to: session) { return }
+    if worker.splice.write(envelope.message, into: &asked), context.delivery.messages.emit(asked.bytes, to: session) {
+      return
+    }
     _ = open.reverses.take(number, from: session)
     refuse(question, code: -32601) { _ in "the client does not listen" }
   }

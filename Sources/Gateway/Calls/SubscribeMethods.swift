@@ -38,7 +38,9 @@ final class SubscribeMethods {
         binding.subscribe(interest.uri, session.id, isMarked: route.rename != .keep)
         return true
       }
-      if binding.unsubscribe(interest.uri, session.id), !context.sessions.isWanted(interest, in: binding) { return true }
+      if binding.unsubscribe(interest.uri, session.id), !context.sessions.isWanted(interest, in: binding) {
+        return true
+      }
       open.answer(call, result: ("{}" as StaticString).bytes)
       return false
     }
