@@ -28,9 +28,6 @@ struct BatchTests {
     let server = BenchUpstream()
     let bench = try WorkerBench(server)
     let client = try bench.client(.r20250326)
-    func call(_ id: JSONValue) -> JSONValue {
-      ["jsonrpc": "2.0", "id": id, "method": "tools/call", "params": ["name": "a__echo", "arguments": ["of": id]]]
-    }
     let batch = client.batch([call("one"), call("two"), ["jsonrpc": "2.0", "method": "notifications/initialized"]])
     let (one, two) = (try server.next(), try server.next())
     two.answer(["content": [], "of": two.params["arguments"]["of"]])
@@ -39,6 +36,53 @@ struct BatchTests {
     #expect(batch.isOver)
     #expect(Set(batch.messages.compactMap { $0["id"].string }) == ["one", "two"])
     for answer in batch.messages { #expect(answer["result"]["of"] == answer["id"]) }
+    #expect(bench.unfinished == [])
+  }
+
+  private func call(_ id: JSONValue, token: JSONValue = .null) -> JSONValue {
+    var params: JSONValue = ["name": "a__echo", "arguments": ["of": id]]
+    if token != .null { params["_meta"] = ["progressToken": token] }
+    return ["jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params]
+  }
+
+  @Test("The answers of a batch together are no larger than one may be: the one that is too much is an error")
+  func size() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server) { $0.limits.result = 64 << 10 }
+    let client = try bench.client(.r20250326)
+    let batch = client.batch([call("one"), call("two"), call("three")])
+    let text = JSONValue.text(String(repeating: "z", count: 40 << 10))
+    var order: [String] = []
+    for size in [text, text, "small"] as [JSONValue] {
+      let request = try server.next()
+      order.append(request.params["arguments"]["of"].string ?? "")
+      request.answer(["content": [["type": "text", "text": size]]])
+    }
+    let answers = Dictionary(uniqueKeysWithValues: batch.messages.map { ($0["id"].string ?? "", $0) })
+    #expect(answers[order[0]]?["result"]["content"][0]["text"] == text)
+    #expect(answers[order[1]]?["error"]["data"]["reason"] == "result_too_large")
+    #expect(answers[order[2]]?["result"]["content"][0]["text"] == "small")
+    #expect(bench.unfinished == [])
+  }
+
+  @Test("A batch becomes a stream with the first that comes before its answers, and loses none that were there")
+  func stream() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.r20250326)
+    let batch = client.batch([call("one"), call("two", token: 7)])
+    // They may come in any order.
+    let requests = [try server.next(), try server.next()]
+    let one = try #require(requests.first { $0.params["arguments"]["of"] == "one" })
+    let two = try #require(requests.first { $0.params["arguments"]["of"] == "two" })
+    one.answer(["content": [], "of": "one"])
+    #expect(batch.status == 0)
+    two.progress(0.5)
+    #expect(batch.isStream && batch.messages.map { $0["result"]["of"] } == ["one", nil])
+    #expect(batch.messages.last?["params"]["progressToken"] == 7)
+    two.answer(["content": [], "of": "two"])
+    #expect(batch.messages.map { $0["id"] } == ["one", nil, "two"])
+    #expect(batch.isOver && !batch.isBroken)
     #expect(bench.unfinished == [])
   }
 

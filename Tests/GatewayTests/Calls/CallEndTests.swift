@@ -133,6 +133,20 @@ struct CallEndTests {
     #expect(scene.server.calls.count == 1)
   }
 
+  @Test("Its client cancels it, or ends its session, over a connection of another worker", arguments: [true, false])
+  func otherWorker(cancels: Bool) throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server, workers: 2)
+    let client = try bench.client()
+    let call = client.call("a__echo")
+    let request = try server.next()
+    client.move(to: 1)
+    if cancels { client.cancel(call) } else { client.endSession() }
+    #expect(request.isWithdrawn)
+    #expect(call.error != .null && call.responses.count == 1)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("The gateway ends meanwhile, and waits for it", arguments: pairs)
   func drained(_ pair: Pair) throws {
     let scene = try Scene(pair)

@@ -49,6 +49,24 @@ struct CallTimeTests {
     #expect(request.isWithdrawn)
   }
 
+  @Test("A call whose client has left goes on for resume_window, and no longer")
+  func left() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server) {
+      $0.callTimeout = .seconds(60)
+      $0.sessions.resumeWindow = .seconds(5)
+    }
+    let call = try bench.client().call("a__echo")
+    let request = try server.next()
+    bench.advance(milliseconds: 1000)
+    call.vanish()
+    bench.advance(milliseconds: 4500)
+    #expect(!request.isWithdrawn)
+    bench.advance(milliseconds: 1000)
+    #expect(request.isWithdrawn)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("While a human is asked a call has interaction_timeout")
   func interaction() throws {
     let server = BenchUpstream()

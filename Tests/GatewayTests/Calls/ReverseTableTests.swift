@@ -77,6 +77,21 @@ import Testing
     #expect(table.make(entry(ann)) != nil)
   }
 
+  @Test("what only seems to belong to a call outlives it, and nothing else that it asked")
+  func loosened() throws {
+    var table = ReverseTable(worker: 0)
+    let ann = session()
+    let made = (table.make(entry(ann, 1)), table.make(entry(ann, 2)))
+    var named = entry(ann, 1)
+    named.upstreamID = Token(Array("\"1\"".utf8).rawBytes)
+    let kept = table.make(named)
+    table.loosen(Array("1".utf8).rawBytes, from: CallID(worker: 0, slot: 1, generation: 1))
+    let withdrawn = table.takeAll { !$0.outlivesCall }
+    #expect(withdrawn.map(\.id) == [try #require(made.1), try #require(kept)])
+    let loose = try #require(made.0)
+    #expect(table.take(loose, from: ann) != nil && table.isEmpty)
+  }
+
   @Test("what was asked in the course of a call is taken with its ids, and its places are free again")
   func withdrawn() throws {
     var table = ReverseTable(worker: 0)

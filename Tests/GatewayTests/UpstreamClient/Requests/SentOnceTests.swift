@@ -59,6 +59,21 @@ struct SentOnceTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("is sent again, once, after a look at a server that refuses it as one of another era would")
+  func anotherEra() throws {
+    let server = BenchUpstream("a", .newest)
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.newest)
+    server.on("tools/call") { $0.refuse(404) }
+    let looks = server.requests("server/discover").count
+    let call = client.call("a__echo")
+    bench.advance(milliseconds: 3000)
+    #expect(call.error["data"]["server"] == "a")
+    #expect(server.calls.count == 2)
+    #expect(server.requests("server/discover").count > looks)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("is sent no third time to a server that forgets each session at once", arguments: forgotten.indices)
   func forgetful(_ how: Int) throws {
     let server = BenchUpstream()

@@ -62,7 +62,7 @@ struct UpstreamBoundsTests {
     #expect(server.calls.count == 3)
     for _ in 0..<2 { try server.next().answer(["content": []]) }
     #expect(calls[0].result["content"] == [] && calls[1].result["content"] == [])
-    #expect(client.call("a__echo").error == nil)
+    #expect(client.call("a__echo").error == .null)
   }
 
   @Test("A result that goes through as it comes is cut off at its limit, visibly")
@@ -113,8 +113,8 @@ struct UpstreamBoundsTests {
       return call.error["data"]["retry_after_ms"]
     }
     #expect(try wait(["Retry-After: 7"]) == 7000)
-    #expect(try wait([]) == nil)
+    #expect(try wait([]) == .null)
     #expect(try wait(["Retry-After: 86400"]) == 3_600_000)
-    #expect(try wait(["Retry-After: soon"]) == nil)
+    #expect(try wait(["Retry-After: soon"]) == .null)
   }
 }
