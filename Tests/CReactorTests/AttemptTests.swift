@@ -91,6 +91,10 @@ struct AttemptTests {
     #expect(play.next(at: 310) == "wait")
     play.fail(3)
     #expect(play.next(at: 320) == "give up \(-ECONNREFUSED)")
+    var other = Play()
+    #expect(other.next(at: 0) == "begin 0" && other.next(at: 250) == "begin 1")
+    other.fail(1)
+    #expect(other.next(at: 260) == "begin 2", "while the first one is still under way")
   }
 
   @Test(

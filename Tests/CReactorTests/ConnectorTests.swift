@@ -161,6 +161,12 @@ struct ConnectorTests {
     // The address that has answered is asked first from then on, for ten minutes.
     let second = bench.connect(to: peer.port, host: "two.test", tag: 2)
     #expect(bench.exchange(second, "/", body: [66], tag: 2)?.text == "B")
+    // It says nothing of another port.
+    let (other, others) = try SilentAddress.beside(["127.0.0.2"])
+    let elsewhere = bench.connect(to: other.port, host: "two.test", timeout: 1000, tag: 4)
+    bench.run { others[0].isAwaited || other.accepted > 0 }
+    #expect(other.accepted == 0)
+    cr_close(bench.loop, elsewhere)
     cr_loop_advance(bench.loop, 10 * 60 * 1000)
     let third = bench.connect(to: peer.port, host: "two.test", timeout: 1000, tag: 3)
     bench.run { silent.isAwaited }

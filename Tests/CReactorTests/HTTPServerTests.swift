@@ -341,6 +341,15 @@ struct HTTPServerTests {
     #expect(MemoryClient(single) == nil)
     one?.reset()
     #expect(MemoryClient(single) != nil)
+    // What its address has too many of takes no place of the listener's.
+    let both = MemoryGateway {
+      $0.per_address = 1
+      $0.max_connections = 2
+    }
+    let first = MemoryClient(both)
+    for _ in 0..<3 { #expect(MemoryClient(both) == nil) }
+    first?.reset()
+    #expect(first != nil && MemoryClient(both) != nil)
   }
 
   @Test("the listener and the client of a connection can be asked for")

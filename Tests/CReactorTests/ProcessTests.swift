@@ -276,6 +276,10 @@ struct ProcessTests {
     bench.run { bench.ends[2] != nil }
     #expect(bench.logs[2]?.map(\.count) == [8192])
     #expect(bench.dropped[2] == [ClientBench.Dropped(lines: 1, bytes: 8193, cut: 2 * 1808)])
+    // One that is longer than all that may be told is told all the same, and costs all of that.
+    _ = bench.start(["sh", "-c", "\(write(7000)); echo >&2; \(write(7000)); echo >&2"], chatter: (1, 4000), tag: 3)
+    bench.run { bench.ends[3] != nil }
+    #expect(bench.logs[3]?.map(\.count) == [7000])
     bench.write(child, "go\n")
     bench.run { bench.ends[1] != nil }
     #expect(bench.dropped[1]?.count == 2)

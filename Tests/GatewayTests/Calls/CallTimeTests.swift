@@ -67,6 +67,25 @@ struct CallTimeTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("A large result that goes through has its time anew with each piece")
+  func pieces() throws {
+    let server = BenchUpstream("a", .newest)
+    let bench = try bench(server, timeout: 2)
+    let call = try bench.client(.newest).call("a__echo")
+    let request = try server.next()
+    request.sendRaw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+    func chunk(_ text: String) { request.sendRaw("\(String(text.utf8.count, radix: 16))\r\n\(text)\r\n") }
+    chunk(
+      "{\"jsonrpc\":\"2.0\",\"id\":\(request.id),\"result\":{\"resultType\":\"complete\",\"content\":[],\"text\":\"")
+    for _ in 0..<6 {
+      chunk(String(repeating: "y", count: 64 << 10))
+      bench.advance(milliseconds: 1000)
+    }
+    #expect(!request.isGone && !call.isOver)
+    bench.advance(milliseconds: 2000)
+    #expect(request.isGone && call.isBroken)
+  }
+
   @Test("While a human is asked a call has interaction_timeout")
   func interaction() throws {
     let server = BenchUpstream()

@@ -34,6 +34,71 @@ struct NewsTests {
     }
   }
 
+  @Test(
+    "A listen hears of the lists that it asked for, and of no other",
+    arguments: [BenchClient.Transport.http, .webSocket])
+  func filter(_ transport: BenchClient.Transport) throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.newest, over: transport)
+    let listen = client.request("subscriptions/listen", ["notifications": ["promptsListChanged": true]])
+    bench.advance(milliseconds: 2000)
+    func heard() -> [JSONValue] {
+      (transport == .http ? listen.messages : client.heard).map { $0["method"] }.filter {
+        $0 != "notifications/subscriptions/acknowledged"
+      }
+    }
+    server.tools.append(Self.shout)
+    server.notify(Self.changed)
+    bench.advance(milliseconds: 2000)
+    #expect(heard() == [])
+    server.prompts.append(["name": "part"])
+    server.notify("notifications/prompts/list_changed")
+    bench.advance(milliseconds: 2000)
+    #expect(heard() == ["notifications/prompts/list_changed"])
+  }
+
+  @Test("A listen is acknowledged with what its server tells of, and gives back what it took")
+  func refused() throws {
+    let server = BenchUpstream("a", .newest)
+    server.on("subscriptions/listen") { request in
+      let wanted = request.params["notifications"]["resourceSubscriptions"]
+      guard !wanted.items.contains("test://bad") else { return request.fail(-32602, "no such resource", status: 400) }
+      server.listen(request)
+    }
+    server.resources.append(["uri": "test://bad", "name": "bad"])
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.newest)
+    let listen = client.request(
+      "subscriptions/listen", ["notifications": ["resourceSubscriptions": ["test://a", "test://bad"]]])
+    bench.advance(milliseconds: 5000)
+    let acknowledged = try #require(listen.messages.first)
+    #expect(acknowledged["params"]["notifications"]["resourceSubscriptions"] == ["test://a"])
+    listen.vanish()
+    #expect(bench.leftovers() == [])
+  }
+
+  @Test("A socket has so many listens and no more, and another once one is over")
+  func places() throws {
+    let bench = try WorkerBench(BenchUpstream())
+    let client = try bench.client(.newest, over: .webSocket)
+    func listen() -> BenchCall { client.request("subscriptions/listen", ["notifications": ["toolsListChanged": true]]) }
+    let open = (0..<1024).map { _ in listen() }
+    #expect(open.allSatisfy { $0.error == .null } && listen().error["data"]["reason"] == "overloaded")
+    client.cancel(open[7])
+    #expect(listen().error == .null && listen().error != .null)
+    #expect(bench.leftovers() == [])
+  }
+
+  @Test("What is said to all who share a conversation reaches them on every worker")
+  func sharers() throws {
+    let server = BenchUpstream("a", .newestLegacy, over: .http, ["isolation": "shared"])
+    let bench = try WorkerBench(server, workers: 3)
+    let streams = try (0..<3).map { try bench.client(worker: $0).listen() }
+    server.notify("notifications/vendor/news", ["of": 1])
+    #expect(streams.map { count("notifications/vendor/news", in: $0.messages) } == [1, 1, 1])
+  }
+
   @Test("A reload that adds a server is told once")
   func reload() throws {
     let server = BenchUpstream()

@@ -33,7 +33,7 @@ final class BenchClient {
   var headers: [String] = []
   private(set) var token: String?
   /// Where the messages of HTTP+SSE are POSTed to.
-  private var messagesPath: String?
+  private(set) var messagesPath: String?
   /// All that came beside responses, by whichever way.
   private(set) var heard: [JSONValue] = []
   /// The WebSocket, or the stream of HTTP+SSE.

@@ -247,6 +247,15 @@ final class BenchUpstream {
     return { request.fail(code, text, status: status) }
   }
 
+  /// Takes a listen of the gateway's.
+  func listen(_ request: BenchRequest) {
+    request.connection.listens = true
+    request.connection.listenID = request.id
+    let meta: JSONValue = ["io.modelcontextprotocol/subscriptionId": request.id]
+    request.notify(
+      "notifications/subscriptions/acknowledged", ["_meta": meta, "notifications": request.params["notifications"]])
+  }
+
   private func answerAlone(_ request: BenchRequest) -> Bool {
     switch request.method {
     case "server/discover":
@@ -269,12 +278,7 @@ final class BenchUpstream {
     case "resources/list": request.answer(["resources": .array(resources)])
     case "resources/templates/list": request.answer(["resourceTemplates": []])
     case "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe": request.answer([:])
-    case "subscriptions/listen":
-      request.connection.listens = true
-      request.connection.listenID = request.id
-      let meta: JSONValue = ["io.modelcontextprotocol/subscriptionId": request.id]
-      request.notify(
-        "notifications/subscriptions/acknowledged", ["_meta": meta, "notifications": request.params["notifications"]])
+    case "subscriptions/listen": listen(request)
     default: return false
     }
     return true
