@@ -87,6 +87,26 @@ struct QuestionTests {
     #expect(server.responses.last?["error"]["code"] == -32601)
   }
 
+  @Test(
+    "Of the URLs that an error names so many are remembered, the first ones, and who was sent there hears of the end")
+  func elicitations() throws {
+    let server = BenchUpstream("a", .newestLegacy, over: .http, ["isolation": "shared"])
+    let bench = try WorkerBench(server)
+    let (client, other) = (try bench.client(), try bench.client())
+    let (stream, foreign) = (client.listen(), other.listen())
+    let call = client.call("a__echo")
+    let items = (0..<40).map { number -> JSONValue in
+      ["mode": "url", "elicitationId": "e\(number)", "url": "https://h.example/\(number)", "message": "go there"]
+    }
+    try server.next().fail(-32042, "a human is needed", data: ["elicitations": .array(items)])
+    #expect(call.error["code"] == -32042)
+    for id in ["e0", "e31", "e32", "e39"] as [JSONValue] {
+      server.notify("notifications/elicitation/complete", ["elicitationId": id])
+    }
+    #expect(stream.messages.map { $0["params"]["elicitationId"] } == ["e0", "e31"])
+    #expect(foreign.messages == [])
+  }
+
   @Test("A server's ping is answered at once, by the gateway")
   func ping() throws {
     let server = BenchUpstream()
