@@ -137,6 +137,24 @@ struct ClientTests {
     #expect(gateway.requests.count == 10)
   }
 
+  @Test("counts with all its connections when room is made: one of who holds most in all is ended, not the largest")
+  func relief() throws {
+    let gateway = MemoryGateway(options: { $0.memory = 1_300_000 })
+    let trusted = networks([("127.0.0.0", 104)])
+    #expect(cr_listener_set_proxies(gateway.listener, trusted, trusted.count, false))
+    gateway.answer = { gateway, id, _ in
+      gateway.beginStream(id)
+      gateway.write(id, String(repeating: "x", count: gateway.client(id) == "192.0.2.1" ? 450_000 : 350_000))
+    }
+    let clients = (0..<3).compactMap { _ in MemoryClient(gateway) }
+    for client in clients { client.stall() }
+    for (client, address) in zip(clients, ["192.0.2.1", "192.0.2.2", "192.0.2.2"]) {
+      client.send(get("X-Forwarded-For: \(address)"))
+    }
+    gateway.advance(60)
+    #expect(!clients[0].ended && clients.count { $0.ended } == 1)
+  }
+
   @Test("is one for all of an IPv6 /64")
   func network() throws {
     let gateway = gateway(perAddress: 1)

@@ -87,6 +87,27 @@ struct QuestionTests {
     #expect(server.responses.last?["error"]["code"] == -32601)
   }
 
+  @Test("A modern client's call that fails for what it can't be asked says what the client would have to declare")
+  func lacking() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.newest)
+    let (call, other) = (client.call("a__echo"), client.call("a__echo"))
+    let (request, untroubled) = (try server.next(), try server.next())
+    request.ask("sampling/createMessage", Self.params)
+    #expect(server.responses.last?["error"]["code"] == -32601)
+    request.fail(-32603, "nobody to ask")
+    #expect(call.error["data"]["requiredCapabilities"] == ["sampling": [:]])
+    untroubled.fail(-32603, "nobody to ask")
+    #expect(other.error["code"] == -32603 && other.error["data"]["requiredCapabilities"] == .null)
+    // One that does without what it asked for has not failed.
+    let able = client.call("a__echo")
+    let next = try server.next()
+    next.ask("sampling/createMessage", Self.params)
+    next.answer(["content": []])
+    #expect(able.result["content"] == [])
+  }
+
   @Test(
     "Of the URLs that an error names so many are remembered, the first ones, and who was sent there hears of the end")
   func elicitations() throws {

@@ -99,6 +99,52 @@ struct NewsTests {
     #expect(streams.map { count("notifications/vendor/news", in: $0.messages) } == [1, 1, 1])
   }
 
+  @Test("Who asks for a list that has just changed is told of that before it gets the list, and not again")
+  func toldOnce() throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server, workers: 2)
+    let client = try bench.client(.newest, over: .webSocket)
+    client.request("subscriptions/listen", ["notifications": ["toolsListChanged": true]])
+    bench.advance(milliseconds: 2000)
+    let before = count(Self.changed, in: client.heard)
+    var list: BenchCall?
+    bench.atOnce {
+      server.tools.append(Self.shout)
+      server.notify(Self.changed)
+      list = client.request("tools/list")
+    }
+    bench.advance(milliseconds: 2000)
+    #expect(list?.result["tools"].items.map { $0["name"] } == ["a__echo", "a__shout"])
+    #expect(count(Self.changed, in: client.heard) == before + 1)
+  }
+
+  @Test("A client to which a server shows something else is told once of what changes for all")
+  func overlay() throws {
+    let (server, other) = (BenchUpstream("a", .newestLegacy, ["isolation": "session"]), BenchUpstream("b"))
+    let bench = try WorkerBench(server, other)
+    let clients = [try bench.client(), try bench.client()]
+    let streams = clients.map { $0.listen() }
+    let calls = clients.map { $0.call("a__echo") }
+    let requests = [try server.next(), try server.next()]
+    for request in requests { request.answer(["content": []]) }
+    #expect(calls.allSatisfy { $0.result["content"] == [] } && requests[0].session != requests[1].session)
+    server.on("tools/list") { [own = requests[0].session, tools = server.tools] request in
+      request.answer(["tools": .array(request.session == own ? tools + [Self.shout] : tools)])
+    }
+    server.notify(Self.changed)
+    bench.advance(milliseconds: 5000)
+    func shown(_ client: BenchClient) -> [JSONValue] {
+      client.request("tools/list").result["tools"].items.map { $0["name"] }
+    }
+    #expect(clients.map(shown) == [["a__echo", "a__shout", "b__echo"], ["a__echo", "b__echo"]])
+    let before = streams.map { count(Self.changed, in: $0.messages) }
+    other.tools.append(Self.shout)
+    other.notify(Self.changed)
+    bench.advance(milliseconds: 5000)
+    #expect(streams.map { count(Self.changed, in: $0.messages) } == before.map { $0 + 1 })
+    #expect(clients.map { shown($0).contains("b__shout") } == [true, true])
+  }
+
   @Test("A reload that adds a server is told once")
   func reload() throws {
     let server = BenchUpstream()
