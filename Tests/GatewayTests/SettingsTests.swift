@@ -71,4 +71,64 @@ struct SettingsTests {
     #expect(body(16 << 20, memory: nil, machine: 32 << 20) == (4 << 20) - (4 << 10))
     #expect(body(16 << 20, memory: nil, machine: 0) == 16 << 20)
   }
+
+  private func settings(
+    descriptors: UInt64 = 0, _ configure: (inout GatewayConfiguration) -> Void = { _ in }
+  ) -> Settings {
+    var configuration = GatewayConfiguration()
+    configuration.workers = 2
+    configure(&configuration)
+    return Settings(configuration, descriptors: descriptors)
+  }
+
+  @Test("clients have no more connections than there are descriptors, of which a quarter is left for servers")
+  func descriptors() {
+    #expect(settings().httpLimits.maxConnections == 10_000, "nothing is known")
+    #expect(settings(descriptors: 1 << 20).httpLimits.maxConnections == 10_000)
+    let few = settings(descriptors: 1096)
+    #expect(few.httpLimits.maxConnections == 750 && few.webSocketLimits.maxConnections == 750)
+    #expect(settings(descriptors: 1096) { $0.workers = 12 }.httpLimits.maxConnections == 630)
+    #expect(settings(descriptors: 10).httpLimits.maxConnections == 16, "some are let in whatever there is")
+    #expect(settings(descriptors: 1096) { $0.listeners.http.maxConnections = 9 }.httpLimits.maxConnections == 9)
+  }
+
+  @Test("what could not be had of the configuration is said, and nothing is where all could be had")
+  func warnings() {
+    let (quiet, loud) = (LogOfTest(), LogOfTest())
+    settings(descriptors: 1 << 20).warn(quiet.logger)
+    #expect(quiet.lines == [])
+    settings(descriptors: 1096) { $0.limits.memory = 1 << 20 }.warn(loud.logger)
+    #expect(loud.lines.allSatisfy { $0.hasPrefix("warning: ") })
+    for key in ["limits.body", "listeners.websocket.max_message_size", "max_connections"] {
+      #expect(loud.lines.count { $0.contains("\(key) is ") } == 1, "\(key)")
+    }
+    #expect(loud.lines.count == 3)
+  }
+
+  @Test("a ticket is taken for as long as a session may be old, in whole minutes that are not cut short")
+  func tickets() {
+    let settings = settings { $0.sessions.maximumAge = .seconds(61) }
+    #expect(settings.sessionAge == 2)
+    #expect(settings.oldestTicket(at: 100) == 98)
+    for minute: UInt32 in 0...2 { #expect(settings.oldestTicket(at: minute) == 0, "there is no time before") }
+    #expect(Limits(settings).oldestTicket(at: 100) == 98)
+  }
+
+  @Test("an answer goes without a first byte no longer than silence may last, and 15 s at most")
+  func undecided() {
+    for (heartbeat, time): (Duration, UInt64) in [(.seconds(30), 15_000), (.seconds(15), 15_000), (.seconds(2), 2000)] {
+      #expect(settings { $0.listeners.http.heartbeatInterval = heartbeat }.undecidedTime == time)
+    }
+  }
+
+  @Test("what waits for a slow reader may be as much as is kept for its return, or as one write may be")
+  func backlog() {
+    for (replay, mark, backlog) in [(1000, 5000, 5000), (9000, 5000, 9000)] {
+      let settings = settings {
+        $0.sessions.replay = replay
+        $0.limits.writeHighWater = mark
+      }
+      #expect(settings.eventBacklog == backlog)
+    }
+  }
 }

@@ -42,4 +42,48 @@ struct DoorsTests {
     doors.needNobody()
     #expect(doors.look(down: ["b", "c"], allHaveAnswered: false) == .open)
   }
+
+  /// What can become known, in any order.
+  enum Event: CaseIterable { case listWait, faceWait, patience, nobodyNeeded }
+
+  private static func doors(after events: [Event]) -> Doors {
+    var doors = Doors(needed: ["a"])
+    for event in events {
+      switch event {
+      case .listWait: doors.listWaitEnded()
+      case .faceWait: doors.faceWaitEnded()
+      case .patience: doors.patienceEnded()
+      case .nobodyNeeded: doors.needNobody()
+      }
+    }
+    return doors
+  }
+
+  private static func look(_ doors: Doors) -> [Doors.Action] {
+    [Set(), ["a"], ["b"]].flatMap { (down: Set<String>) in
+      [(false, false), (true, false), (true, true)].map {
+        doors.look(down: down, allHaveAnswered: $0, areFacesKnown: $1)
+      }
+    }
+  }
+
+  @Test("go by what is over and not by what was over first", arguments: Event.allCases, Event.allCases)
+  func order(_ first: Event, _ second: Event) {
+    #expect(Self.look(Self.doors(after: [first, second])) == Self.look(Self.doors(after: [second, first])))
+    #expect(Self.look(Self.doors(after: [first, first])) == Self.look(Self.doors(after: [first])))
+  }
+
+  @Test("that could be opened are not closed by a wait that ends", arguments: Event.allCases, Event.allCases)
+  func staysOpen(_ first: Event, _ second: Event) {
+    let (before, after) = (Self.look(Self.doors(after: [first])), Self.look(Self.doors(after: [first, second])))
+    for (before, after) in zip(before, after) where before == .open { #expect(after == .open) }
+  }
+
+  @Test("name all servers that are missing, in the order in which they were asked for")
+  func missing() {
+    var doors = Doors(needed: ["c", "a", "b"])
+    doors.patienceEnded()
+    doors.listWaitEnded()
+    #expect(doors.look(down: ["b", "c", "z"], allHaveAnswered: true) == .giveUp(["c", "b"]))
+  }
 }

@@ -73,4 +73,42 @@ struct MemoryGuardTests {
   mutating func unbounded() {
     #expect(guardian.look(Allowance.Fill(used: .max, limit: 0), unused: 0, didTrim: false) == .none)
   }
+
+  @Test(
+    "goes by the share that is used, however large the bound is", arguments: [10, 1000, 1 << 30, UInt64.max / 10 * 10])
+  func bounds(_ limit: UInt64) {
+    let tenth = limit / 10
+    for (tenths, isMore, action): (UInt64, Bool, String) in [
+      (0, false, "none"), (8, false, "none"), (8, true, "relieve"), (9, false, "relieve"), (9, true, "shed"),
+      (10, false, "shed"),
+    ] {
+      var guardian = MemoryGuard()
+      let fill = Allowance.Fill(used: tenths * tenth + (isMore ? 1 : 0), limit: limit)
+      let found = guardian.look(fill, unused: 0, didTrim: false)
+      #expect("\(found)".contains(action), "\(tenths) of \(limit)")
+      #expect(guardian.isShort == (action != "none") && guardian.isShedding == (action == "shed"))
+    }
+  }
+
+  @Test("changes its mind about new work once on the way up and once on the way down")
+  mutating func hysteresis() {
+    var changes: [UInt64] = []
+    for used in Array(UInt64(0)...1000) + Array(UInt64(0)...1000).reversed() {
+      if case .shed = look(0, resident: used) { changes.append(used) }
+    }
+    #expect(changes == [901, 800])
+  }
+
+  @Test("asks of loops that keep much together for as much as is to be given up, and of none for more than it keeps")
+  func sums() {
+    let kept = [200_000, 300_000, 500_000]
+    let used = UInt64(kept.reduce(0, +))
+    for bytes: UInt64 in [1, 100_000, used / 2] {
+      let left = kept.map(MemoryGuard.Excess(bytes: bytes, used: used).leaves)
+      #expect(zip(left, kept).allSatisfy { $0 <= $1 })
+      let freed = UInt64(used) - UInt64(left.reduce(0, +))
+      #expect(freed <= bytes && freed + 3 >= bytes, "\(freed) of \(bytes)")
+    }
+    #expect(MemoryGuard.Excess(bytes: 5, used: 0).leaves(of: 10) == 10, "nothing is known to be used")
+  }
 }

@@ -94,25 +94,3 @@ struct SessionCensusTests {
     #expect(census.waiting <= 2 * (2 * 2 + 17))
   }
 }
-
-/// What is held for clients, by party.
-@Suite("Holdings")
-struct HoldingsTests {
-  @Test("a party holds no more than its bound, whatever others hold, and all no more than theirs")
-  func bounds() {
-    let holdings = Holdings()
-    let bounds = Holdings.Bounds(each: 100, all: 200)
-    let parties = (1...3).map { Party.address(ClientAddress(high: $0, low: 0)) }
-    #expect(holdings.take(60, for: parties[0], within: bounds) == .taken)
-    #expect(holdings.take(41, for: parties[0], within: bounds) == .tooMuch)
-    #expect(holdings.take(40, for: parties[0], within: bounds) == .taken)
-    #expect(holdings.take(100, for: parties[1], within: bounds) == .taken)
-    #expect(holdings.take(1, for: parties[2], within: bounds) == .full)
-    holdings.give(60, of: parties[0])
-    #expect(holdings.take(60, for: parties[2], within: bounds) == .taken)
-    holdings.give(40, of: parties[0])
-    holdings.give(100, of: parties[1])
-    holdings.give(1000, of: parties[2])
-    #expect(holdings.total == 0)
-  }
-}

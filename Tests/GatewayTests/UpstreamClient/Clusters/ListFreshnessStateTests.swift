@@ -79,4 +79,28 @@ struct ListFreshnessStateTests {
     lists.end()
     #expect(stale() == .tools && announced() == .tools)
   }
+
+  @Test("each list is for itself: what is told or fetched of one says nothing of another", arguments: ListKind.allCases)
+  func apart(_ kind: ListKind) {
+    var state = ListFreshnessState()
+    for other in ListKind.allCases { state.published(state.begin(other), at: 0, .untilAnnounced) }
+    state.announced(ListKinds(kind))
+    #expect(state.stale == ListKinds(kind))
+    for other in ListKind.allCases { #expect(state.isFresh(other, now: 1, age: 0) == (other != kind)) }
+    state.published(state.begin(kind), at: 2, .until(50))
+    #expect(state.stale.isEmpty && state.lifetime(kind, now: 10) == 40)
+    for other in ListKind.allCases where other != kind { #expect(state.lifetime(other, now: 10) == 0) }
+  }
+
+  @Test("what is told during a client's own look is looked at in the next one, and nothing is looked at twice")
+  func looks() {
+    let lists = OwnLists()
+    func begin() -> ListKinds { lists.begin() }
+    lists.announce(.tools)
+    #expect(begin() == .tools)
+    lists.announce(.prompts)
+    #expect(begin() == .prompts)
+    lists.end()
+    #expect(begin() == [])
+  }
 }

@@ -37,4 +37,14 @@ struct RecentCallersTests {
     callers.note(other)
     #expect(callers.contains(other) && callers.contains(sessions[0]) && callers.contains(sessions[2]))
   }
+
+  @Test("is told of all that are known, each once, and of nobody before somebody called")
+  func all() {
+    var callers = RecentCallers()
+    #expect(callers.sessionIDs == [])
+    let others = (0..<40).map { SessionID(high: UInt64($0), low: 7, worker: 0) }
+    for session in others + others.reversed() { callers.note(session) }
+    #expect(Set(callers.sessionIDs.map(\.high)) == Set(0..<40) && callers.sessionIDs.count == 40)
+    #expect(others.allSatisfy(callers.contains))
+  }
 }

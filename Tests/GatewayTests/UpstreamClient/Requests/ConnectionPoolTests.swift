@@ -87,4 +87,25 @@ struct ConnectionPoolTests {
     let kept = pool.take(now: 1000)
     #expect(kept == connection(2))
   }
+
+  @Test("learns nothing from the end of a connection that was in use, and has room again once one is taken")
+  func strangers() {
+    var pool = ConnectionPool()
+    for number in 0..<UInt64(ConnectionPool.capacity) { _ = pool.give(connection(number), now: 0) }
+    pool.ended(connection(4711), now: 2000)
+    #expect(pool.count == ConnectionPool.capacity)
+    let taken = pool.take(now: 60_000)
+    #expect(taken == connection(UInt64(ConnectionPool.capacity) - 1), "nothing says that it is too old")
+    let isGiven = pool.give(connection(4711), now: 60_000)
+    #expect(isGiven && pool.count == ConnectionPool.capacity)
+  }
+
+  @Test("takes out the one that was ended, wherever it is, and no other")
+  func endedBetween() {
+    var pool = ConnectionPool()
+    for number: UInt64 in 1...3 { _ = pool.give(connection(number), now: number) }
+    pool.ended(connection(2), now: 500)
+    let left = (0..<3).map { _ in pool.take(now: 600) }
+    #expect(left == [connection(3), connection(1), nil])
+  }
 }
