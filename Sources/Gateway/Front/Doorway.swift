@@ -38,7 +38,9 @@ final class Doorway {
   func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     let onSocketListener = loop.listenerLabel(of: connection) == ListenerLabel.webSocket
     let policy = onSocketListener ? socketOrigins : httpOrigins
-    if let refusal = Lent(policy).with({ $0.check(head) }) { return answers.refuse(connection, refusal, id: nil, .legacy) }
+    if let refusal = Lent(policy).with({ $0.check(head) }) {
+      return answers.refuse(connection, refusal, id: nil, .legacy)
+    }
     let path = paths.name(of: head.path, onSocketListener: onSocketListener)
     switch path {
     case .socket(let view): return webSockets.open(connection, view, head)
