@@ -3,7 +3,7 @@ import Testing
 
 @testable import WorkerBench
 
-/// The control loop looks at all sessions a few at a time: at more than that none is forgotten.
+/// All sessions are looked at a few at a time: at more than that none is forgotten.
 @Suite("Among many sessions")
 struct ManySessionsTests {
   private static let many = 300
@@ -41,5 +41,19 @@ struct ManySessionsTests {
     try bench.reload(after)
     bench.advance(milliseconds: 2000)
     #expect(sessions(after).count == Self.many)
+  }
+
+  @Test("those that nobody uses are let go, however many that are in use were opened after them")
+  func idle() throws {
+    let server = BenchUpstream("a", .newestLegacy, ["isolation": "session"])
+    let bench = try WorkerBench(server) { $0.sessions.idleTimeout = .seconds(2) }
+    let idle = 10
+    for _ in 0..<idle {
+      #expect(try bench.client().request("resources/subscribe", ["uri": "test://a"]).result != .null)
+    }
+    let streams = try (0..<Self.many).map { _ in try bench.client().listen() }
+    bench.advance(milliseconds: 4000)
+    #expect(server.requests("DELETE").count == idle)
+    #expect(!streams.contains { $0.isOver })
   }
 }
