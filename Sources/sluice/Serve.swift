@@ -61,8 +61,10 @@ struct Serve: ParsableCommand {
   }
 
   func run() throws {
+    // From the first moment: a SIGHUP while files are read is a reload that comes right after, and no end.
+    let signals = try Signals.block()
     let loaded = try options.loadWithFiles()
-    let service = Service(self, loaded.configuration, signals: try Signals.block())
+    let service = Service(self, loaded.configuration, signals: signals)
     for diagnostic in loaded.diagnostics where diagnostic.severity != .note { service.say(diagnostic) }
     let code = try service.run()
     if code != .success { throw code }

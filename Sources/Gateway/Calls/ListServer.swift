@@ -40,11 +40,14 @@ final class ListServer {
 
   private func answer(_ call: Call, _ kind: ListKind, _ view: CatalogueView, cursor: RawSpan?) {
     let isModern = call.clientRevision.era == .modern
+    let id = call.id
     if let session = call.session {
       delivery.catchUp(session)
     } else if let socket = call.socket {
       delivery.catchUp(socket)
     }
+    // What has been told may have ended it, with its session.
+    guard open.find(id) != nil else { return }
     var page = ByteBuffer()
     // Looked at before the catalogue, which so is as new as that or newer.
     let lifetime = isModern ? lifetime(of: kind, view) : 0

@@ -81,6 +81,10 @@ final class SessionTickets {
     session.note(ticket.lists)
     if context.calls.faces.isAwaited(view) { context.calls.faces.expect(view) }
     switch sessions.inheritance.adopt(session, into: sessions.table, now: context.now, { openings.takeIn(session) }) {
+    case .made where sessions.ended.contains(ticket), .found where sessions.ended.contains(ticket):
+      // It was ended while this was done: whoever ended it looked for it before it was there.
+      if let other = sessions.find(ticket.id) { delivery.ends.end(other) }
+      return .unknown
     case .made(let bequest):
       context.calls.renewals.settle(
         session, hasLogLevel: bequest.hasLogLevel, subscriptions: bequest.subscriptions)
@@ -155,7 +159,8 @@ final class SessionTickets {
   private func end(_ ticket: SessionTicket, _ session: Session?, _ noted: @escaping @Sendable () -> Void) {
     sessions.inheritance.remove(ticket.id)
     sessions.ended.end(ticket, oldest: worker.settings.oldestTicket(at: worker.minute), written: noted)
-    if let session { delivery.ends.end(session) }
+    // Also one that was made anew meanwhile: who makes one looks afterwards whether it has ended.
+    if let session = session ?? sessions.find(ticket.id) { delivery.ends.end(session) }
     // Looked for after that: one that comes in between is told of it with all that ended before.
     for other in [sessions.predecessor.relay, sessions.successor.relay] {
       if let other { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) } else { noted() }
