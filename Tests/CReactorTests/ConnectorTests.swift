@@ -102,7 +102,7 @@ private final class SilentAddress {
     let octets = address.split(separator: ".").map { String(format: "%02X", Int($0)!) }
     let entry = " " + octets.reversed().joined() + ":" + String(format: "%04X", Int(port)) + " 02 "
     // The kernel gives it in pieces, of which any may be short.
-    let file = open("/proc/self/net/tcp", O_RDONLY)
+    let file = open("/proc/self/net/tcp", O_RDONLY | O_CLOEXEC)
     defer { close(file) }
     var table = Data()
     var piece = [UInt8](repeating: 0, count: 1 << 16)

@@ -140,11 +140,13 @@ import Wire
     let journal = journal()
     journal.keep(names(["x"]), of: "a")
     #expect(await eventually { self.journal().names["a"] != nil })
-    let holder = unsafe open(path, O_RDONLY)
+    let holder = unsafe open(path, O_RDONLY | O_CLOEXEC)
     #expect(flock(holder, LOCK_EX | LOCK_NB) == 0)
     journal.keep(names(["y"]), of: "b")
     #expect(
       await eventually { self.said.lines.contains { $0.contains("another process has locked it") } })
+    // A child that another test has just begun has the descriptor too: closing it here would not end the lock.
+    #expect(flock(holder, LOCK_UN) == 0)
     close(holder)
     journal.keep(names(["z"]), of: "c")
     #expect(await eventually { self.journal().names.count == 3 })
