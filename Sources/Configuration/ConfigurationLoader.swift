@@ -47,9 +47,12 @@ package struct LoadedConfiguration: Sendable, Equatable {
 
 /// Layers files, environment and flags over the defaults, in that order, and freezes the outcome.
 package enum ConfigurationLoader {
+  /// - Parameter running: what is in force, where this is to take its place without a restart. An empty file, or one without the
+  ///   servers that are served, is a mistake then: it is what a file looks like while an editor writes it.
   /// - Throws: every mistake that was found, in the order of the layers.
   package static func load(
-    _ inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles = .system
+    _ inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles = .system,
+    replacing running: GatewayConfiguration? = nil
   ) throws(ConfigurationError) -> LoadedConfiguration {
     var assembly = Assembly(inputs: inputs, environment: environment, files: files)
     assembly.readFile()
@@ -62,6 +65,7 @@ package enum ConfigurationLoader {
     assembly.remark(assembly.draft.configuration.pathRemarks(files))
     assembly.checkExposure()
     assembly.freezeServers()
+    if let running { assembly.checkReplacement(of: running) }
     return try assembly.finish()
   }
 
@@ -79,6 +83,8 @@ private struct Assembly {
   var diagnostics: [Diagnostic] = []
   var settings: [String: SourcePosition] = [:]
   var disabled: [LoadedConfiguration.Disabled] = []
+  /// Files that were read, in their order, and whether there is nothing in them.
+  private var read: [(file: String, isEmpty: Bool)] = []
   let leaves = Grammar.document.flatMap(\.leaves)
 
   init(inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles) {
@@ -133,6 +139,7 @@ private struct Assembly {
       let bytes = try files.read(path)
       // Some editors put a byte order mark in front of a text.
       let text = bytes.starts(with: "\u{FEFF}".utf8) ? bytes.dropFirst(3) : bytes[...]
+      read.append((path, text.allSatisfy { $0 == 0x20 || (0x09...0x0d).contains($0) }))
       if let text = String(validating: text, as: UTF8.self) { return text }
       diagnostics.append(.notUTF8(bytes, file: path))
     } catch {
@@ -369,6 +376,26 @@ private struct Assembly {
       reading.report(.warning, at: first.position, "every server is disabled: the built-in demonstration is served")
     }
     diagnostics += reading.diagnostics
+  }
+
+  /// Who empties a file in order to write it must not have all servers replaced by the demonstration. That every server is
+  /// disabled is said by somebody, and that nothing changes harms nobody.
+  mutating func checkReplacement(of running: GatewayConfiguration) {
+    guard draft.configuration != running else { return }
+    let empty = read.filter(\.isEmpty)
+    for (file, _) in empty {
+      diagnostics.append(
+        Diagnostic(
+          .error, at: SourcePosition(file: file), "the file is empty, as while it is being written",
+          expected: "a SIGHUP once it is written, or a restart to serve without it"))
+    }
+    guard !diagnostics.contains(where: { $0.severity == .error }) else { return }
+    guard draft.servers.isEmpty, !running.servers.isEmpty else { return }
+    diagnostics.append(
+      Diagnostic(
+        .error, at: SourcePosition(file: read.first?.file ?? "servers"),
+        "no server is named, where there were \(Reading.list(running.servers.map(\.alias)))",
+        expected: "a SIGHUP once there are servers, or a restart to serve the built-in demonstration"))
   }
 
   func finish() throws(ConfigurationError) -> LoadedConfiguration {

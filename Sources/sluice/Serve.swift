@@ -27,8 +27,9 @@ struct Serve: ParsableCommand {
       but those of servers and of tls has a variable: SLUICE_LIMITS_BODY=32MiB is limits.body. `sluice check --example` prints all keys with their defaults, \
       `sluice check` says what would be served.
 
-      SIGHUP reads the configuration again; a file with a mistake changes nothing. SIGTERM and SIGINT let calls in flight \
-      finish, a second one ends at once. A new version takes over from the running one without losing a connection:
+      SIGHUP reads the configuration again; a file with a mistake, or an empty one, changes nothing. SIGTERM and SIGINT let \
+      calls in flight finish, a second one ends at once. A new version takes over from the running one without losing a \
+      connection:
 
         sluice serve --config sluice.yaml --takeover
 
@@ -345,7 +346,8 @@ private struct Service {
     manager.reloading()
     let loaded: LoadedConfiguration
     do throws(ConfigurationError) {
-      loaded = try ConfigurationLoader.load(command.options.inputs, environment: environment, files: .systemAgain)
+      loaded = try ConfigurationLoader.load(
+        command.options.inputs, environment: environment, files: .systemAgain, replacing: gateway.state.configuration)
     } catch {
       for diagnostic in error.diagnostics where diagnostic.severity == .error { record(diagnostic) }
       logger.error("SIGHUP: the configuration has mistakes; the old one stays in force")

@@ -267,6 +267,16 @@ def test_a_file_with_a_mistake_changes_nothing(make_gateway: Make) -> None:
     assert metric(gateway, "sluice_config_last_reload_successful") == 1
 
 
+def test_a_file_that_is_about_to_be_written_changes_nothing(make_gateway: Make) -> None:
+    file = Reloadable(make_gateway, {"servers": {"one": wire()}})
+    file.gateway.wait_for("one")
+    for text, complaint in [("", "the file is empty"), ("servers: {}", "no server is named, where there were `one`")]:
+        said = file.hang_up(text, word="the old one stays in force")
+        assert complaint in said and file.path.name in said
+        assert "result" in call(file.gateway, "raw").message
+    assert "the servers are the same" in file.hang_up({"servers": {"one": wire()}})
+
+
 def test_a_file_that_became_a_pipe_holds_nothing_up(make_gateway: Make) -> None:
     reloadable = Reloadable(make_gateway, {"log": {"level": "info"}})
     reloadable.path.unlink()
