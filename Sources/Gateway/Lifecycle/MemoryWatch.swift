@@ -9,6 +9,8 @@ final class MemoryWatch {
   private var memoryGuard = MemoryGuard()
   /// Of each loop.
   private var reliefWatches: [ReliefWatch] = []
+  /// What is under way of giving up events.
+  private var relief: ReplayRelief?
 
   /// - Parameter mail: reaches all workers.
   init(_ context: WorkerContext, _ sessions: SessionTable, _ mail: Mailboxes<MemoryGuard.Excess>) {
@@ -74,8 +76,22 @@ final class MemoryWatch {
   /// Events that are kept for streams that nobody reads are given up, and workers end connections: in both the client that
   /// has most goes first.
   private func makeRoom(_ excess: MemoryGuard.Excess) {
-    _ = sessions.giveUpReplays(excess.bytes)
+    if relief == nil {
+      relief = ReplayRelief(of: excess.bytes, in: sessions)
+      giveUpReplays()
+    } else {
+      relief?.adopt(excess.bytes)
+    }
     mail.sendToWorkers(excess)
+  }
+
+  private func giveUpReplays() {
+    relief?.next()
+    guard relief?.isOver == false else {
+      relief = nil
+      return
+    }
+    context.timers.after(milliseconds: 1) { [unowned self] in giveUpReplays() }
   }
 
   private func tellOfRelief() {

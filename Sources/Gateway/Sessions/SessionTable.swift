@@ -149,24 +149,6 @@ final class SessionTable: Sendable {
   /// The same of what one worker keeps.
   func all(of worker: Int) -> [Session] { rows[worker].sessions.withLock { $0 } }
 
-  /// Has streams that nobody reads forget what they have brought, until so many bytes are free: those of the client that
-  /// has most of them first. The bytes that this frees.
-  func giveUpReplays(_ wanted: UInt64) -> Int {
-    var heavy: [(session: Session, bytes: Int)] = []
-    var sums: [Party: Int] = [:]
-    for session in all {
-      let bytes = session.withState { $0.log.unreadBytes }
-      guard bytes > 0 else { continue }
-      heavy.append((session, bytes))
-      sums[session.party, default: 0] += bytes
-    }
-    // Of one client's the largest first; which of two equal clients comes first does not matter.
-    heavy.sort { (sums[$0.session.party]!, $0.bytes) > (sums[$1.session.party]!, $1.bytes) }
-    var freed = 0
-    for (session, _) in heavy where freed < wanted { freed += session.withState { $0.log.forgetUnread() } }
-    return freed
-  }
-
   private func shard(of id: SessionID) -> Shard {
     // The id's own bits are random; the half that the shard does not look at.
     shards[Int(truncatingIfNeeded: id.high % UInt64(Self.shardCount))]

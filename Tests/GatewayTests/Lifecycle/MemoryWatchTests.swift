@@ -1,4 +1,5 @@
 import Configuration
+import MCP
 import Reactor
 import Testing
 
@@ -11,6 +12,7 @@ import Testing
   private let workers: [WorkerContext]
   private let control: WorkerContext
   private let mail: Mailboxes<MemoryGuard.Excess>
+  private let sessions = SessionTable(SessionCensus.Bounds(all: 1000, each: 1000), workers: 2)
   private let watch: MemoryWatch
   private var asked: [MemoryGuard.Excess] = []
 
@@ -26,8 +28,7 @@ import Testing
     workers = Array(loops[..<2])
     control = loops[2]
     mail = Mailboxes(group)
-    let bounds = SessionCensus.Bounds(all: 10, each: 10)
-    watch = MemoryWatch(control, SessionTable(bounds, workers: 2), mail)
+    watch = MemoryWatch(control, sessions, mail)
     for index in 0..<2 { mail.open(index, for: self) }
   }
 
@@ -66,6 +67,35 @@ import Testing
     #expect(asked.count == 6)
     let excess = try #require(asked.first)
     #expect(excess.used > 1 << 20 && excess.bytes < excess.used && excess.used - excess.bytes <= 1 << 20)
+  }
+
+  @Test("has all streams that nobody reads forget, a few in a turn, and once more when that is over")
+  func replays() throws {
+    func open() -> Session {
+      let session = Session(
+        id: SessionID(worker: 0), party: .address(ClientAddress(high: 1, low: 0)), view: .all,
+        handshake: Session.Handshake(.r20250618), replay: 10_000, resumeWindow: 100, now: 0)
+      session.withState { state in
+        _ = state.log.append(EventLog.encode(("event" as StaticString).bytes), to: state.log.open(.standalone, nil))
+      }
+      _ = sessions.insert(session, now: 0)
+      return session
+    }
+    func kept() -> Int { sessions.all.count { $0.withState { $0.log.unreadBytes } > 0 } }
+    for _ in 0..<300 { _ = open() }
+    var seen: [Int] = []
+    var turns: UInt64 = 0
+    for _ in 0..<2 {
+      look(machine: 1 << 20)
+      repeat {
+        seen.append(kept())
+        // Nobody else has timers on this loop, whose turns nobody takes.
+        turns += 1
+        control.timers.fired(16 + turns)
+      } while kept() > 0 && seen.count < 20
+      _ = open()
+    }
+    #expect(seen == [300, 300, 44, 1, 1])
   }
 
   @Test("has work taken again once there is memory, and says so once")

@@ -8,40 +8,20 @@ import Testing
 struct SessionTableTests {
   private let table = SessionTable(SessionCensus.Bounds(all: 10, each: 10), workers: 1)
 
-  /// A session with so many events of ten bytes and more on a stream that nobody reads.
-  private func open(of party: UInt64, events: Int) throws -> Session {
+  private func open(of party: UInt64) throws -> Session {
     let session = Session(
       id: SessionID(worker: 0), party: .address(ClientAddress(high: party, low: 0)), view: .all,
       handshake: Session.Handshake(.r20250618), replay: 10_000, resumeWindow: 100, now: 0)
-    session.withState { state in
-      let stream = state.log.open(.standalone, nil)
-      for _ in 0..<events { _ = state.log.append(EventLog.encode(("0123456789" as StaticString).bytes), to: stream) }
-    }
     guard case .admitted = table.insert(session, now: 0) else { throw Full() }
     return session
   }
 
   private struct Full: Error {}
 
-  private func kept(_ session: Session) -> Int { session.withState { $0.log.unreadBytes } }
-
-  @Test("gives up replays of the client that has most of them first, and no more than are wanted")
-  func giveUp() throws {
-    let modest = try open(of: 1, events: 6)
-    let greedy = try [2, 5, 4].map { try open(of: 2, events: $0) }
-    let before = greedy.map(kept)
-    #expect(before.reduce(0, +) > kept(modest) && before[1] < kept(modest))
-    #expect(table.giveUpReplays(1) == before[1])
-    #expect(greedy.map(kept) == [before[0], 0, before[2]])
-    let rest = kept(modest) + before[0] + before[2]
-    #expect(table.giveUpReplays(UInt64.max) == rest)
-    #expect(kept(modest) == 0)
-  }
-
   @Test("whoever stays is met by a walk in slices, whoever ends or comes meanwhile", arguments: [1, 2, 3, 100])
   func rows(atMost count: Int) throws {
-    let staying = try (0..<4).map { _ in try open(of: 1, events: 0) }
-    let leaving = try (0..<4).map { _ in try open(of: 2, events: 0) }
+    let staying = try (0..<4).map { _ in try open(of: 1) }
+    let leaving = try (0..<4).map { _ in try open(of: 2) }
     var met: Set<SessionID> = []
     var place = Int.max
     var gone = leaving.makeIterator()
@@ -50,7 +30,7 @@ struct SessionTableTests {
       #expect(slice.count <= count)
       for session in slice { met.insert(session.id) }
       if let session = gone.next() { #expect(table.remove(session.id) === session) }
-      if met.count == 3 { _ = try open(of: 3, events: 0) }
+      if met.count == 3 { _ = try open(of: 3) }
     } while place > 0
     #expect(met.isSuperset(of: staying.map(\.id)))
     #expect(table.slice(of: 0, before: &place, atMost: count).isEmpty)
@@ -60,14 +40,14 @@ struct SessionTableTests {
 
   @Test("what is refused is in no row")
   func refused() throws {
-    for number in 0..<10 { try open(of: UInt64(number), events: 0).noteUse() }
-    #expect(throws: Full.self) { _ = try open(of: 11, events: 0) }
+    for number in 0..<10 { try open(of: UInt64(number)).noteUse() }
+    #expect(throws: Full.self) { _ = try open(of: 11) }
     #expect(table.all.count == 10)
   }
 
   @Test("what a session subscribed to counts until it takes that back, and ends with it")
   func subscriptions() throws {
-    let session = try open(of: 1, events: 0)
+    let session = try open(of: 1)
     let subscription = Subscription(interest: ResourceInterest(upstream: 0, uri: [1]))
     func subscribe(_ name: String, _ wanted: Bool = true) -> Bool {
       session.withState { $0.subscribe(Array(name.utf8), wanted ? subscription : nil, atMost: 10) }
@@ -84,7 +64,7 @@ struct SessionTableTests {
 
   @Test("a call that outlives its session opens nothing that nobody would end")
   func outlived() throws {
-    let session = try open(of: 1, events: 0)
+    let session = try open(of: 1)
     let cluster = Cluster(embedded: "demo", Cluster.Name(number: 0, id: 1))
     let own = session.upstream(cluster)
     #expect(session.upstream(cluster) === own && own.owner == session.id)
@@ -99,7 +79,7 @@ struct SessionTableTests {
 
   @Test("a list change is told by the first who claims it, and no earlier one after it")
   func claims() throws {
-    let session = try open(of: 1, events: 0)
+    let session = try open(of: 1)
     #expect(session.claim(2) && !session.claim(2) && !session.claim(1) && session.claim(3))
     session.hears(after: 7)
     #expect(!session.claim(7) && session.claim(8))
@@ -110,7 +90,7 @@ struct SessionTableTests {
 
   @Test("holds a session for idle that nothing was heard of for long, that has no call and no reader")
   func idle() throws {
-    let session = try open(of: 1, events: 0)
+    let session = try open(of: 1)
     #expect(!session.isIdle(for: 1000, now: 999) && session.isIdle(for: 1000, now: 1000))
     session.callBegan()
     session.callBegan()
@@ -124,7 +104,7 @@ struct SessionTableTests {
 
   @Test("hears of its end on the loops on which something of it has been under way, and nowhere else")
   func loops() throws {
-    let session = try open(of: 1, events: 0)
+    let session = try open(of: 1)
     #expect((0..<16).allSatisfy { !session.mayBe(on: $0) })
     for loop in [3, 3, 0] { #expect(session.enter(loop)) }
     #expect((0..<16).filter(session.mayBe) == [0, 3])

@@ -45,7 +45,9 @@ final class Overlays: @unchecked Sendable {  // touched on the control loop alon
     return renew(session.id, since: loop.shelf.catalogue(of: .legacy))
   }
 
-  /// What all see has changed: so has what some see differently, unless it is the same by now.
+  /// What all see has changed: so has what some see differently, unless it is the same by now. In one turn, so that nobody
+  /// who lists after that sees what was before: there are no more than `Overlay.most` of them, which is what a walk over
+  /// sessions looks at in a turn, and what they list together is bounded by `show`.
   func renew(since old: ServedCatalogue) {
     for id in overlays.keys { renew(id, since: old) }
   }
