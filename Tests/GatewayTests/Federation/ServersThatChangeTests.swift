@@ -64,6 +64,19 @@ struct ServersThatChangeTests {
     #expect(both.request("ping").result == [:] && tools(both) == ["b__echo"])
   }
 
+  @Test("Nothing is kept of a server that is gone, though its sessions are ended when it has left")
+  func nothingKept() throws {
+    let (server, other) = (BenchUpstream(), BenchUpstream("b"))
+    let bench = try WorkerBench(server, other)
+    let client = try bench.client()
+    client.call("a__echo")
+    try server.next().answer(["content": []])
+    try bench.reload(other)
+    bench.advance(milliseconds: 500)
+    #expect(!server.requests("DELETE").isEmpty)
+    #expect(bench.leftovers() == [])
+  }
+
   @Test("A server that was changed and does not answer keeps its tools listed, and its calls fail")
   func changed() throws {
     let server = BenchUpstream()

@@ -164,6 +164,9 @@ final class BenchGateway {
       found.expect("bytes held \(name)", Int(worker.loop.counts.held))
       found.expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
+    for worker in workers + [controlWorker] {
+      found.expect("clusters that have left, held on loop \(worker.index)", worker.upstream.requests.heldThatLeft)
+    }
     // What the control plane has open at the end goes with the process.
     for worker in ended ? workers : workers + [controlWorker] {
       let pooled = worker.upstream.requests.idleConnections

@@ -102,7 +102,7 @@ final class Requests {
 
   private func hold(on cluster: Cluster) -> Lent<ClusterHold> {
     if let known = holds[cluster.key] { return Lent(known) }
-    let made = ClusterHold(cluster, stake(in: cluster))
+    let made = ClusterHold(cluster, stake(in: cluster), isLate: cluster.isRetired)
     holds[cluster.key] = made
     return Lent(made)
   }
@@ -345,6 +345,7 @@ final class Requests {
   /// Closes what has been idle for long.
   func expireIdle() {
     leftHolds = []
+    for hold in holds.values where hold.isLate && !isInUse(hold.cluster) { letGo(hold) }
     for stake in stakes.values {
       for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: loop.now) { loop.abort(connection) }
     }
@@ -356,11 +357,24 @@ final class Requests {
     if let stake = stakes[cluster.stakeKey], !keepsStake {
       for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
     }
-    let isInUse = table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
-    guard !isInUse else { return false }
+    guard !isInUse(cluster) else { return false }
     if let hold = holds.removeValue(forKey: cluster.key) { leftHolds.append(hold) }
     if !keepsStake { stakes[cluster.stakeKey] = nil }
     return true
+  }
+
+  private func isInUse(_ cluster: Cluster) -> Bool {
+    table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
+  }
+
+  /// The same for one that something was sent to when it had left, or was about to: nobody says so of it.
+  private func letGo(_ hold: ClusterHold) {
+    holds[hold.cluster.key] = nil
+    leftHolds.append(hold)
+    // Another cluster that counts as the same server goes on with what it has.
+    guard !holds.values.contains(where: { $0.stake === hold.stake }) else { return }
+    for connection in hold.stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
+    stakes[hold.cluster.stakeKey] = nil
   }
 
   // MARK: What is open
@@ -368,6 +382,7 @@ final class Requests {
   var callsInFlight: Int { stakes.values.reduce(0) { $0 + $1.callsInFlight } }
   var idleConnections: Int { stakes.values.reduce(0) { $0 + $1.pool.count } }
   var lingeringConnections: Int { lingering.count }
+  var heldThatLeft: Int { holds.values.count(where: \.cluster.isRetired) }
 
   // MARK: Stock
 

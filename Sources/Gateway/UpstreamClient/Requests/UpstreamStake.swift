@@ -27,9 +27,12 @@ final class UpstreamStake {
 final class ClusterHold {
   let cluster: Cluster
   let stake: UpstreamStake
+  /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
+  let isLate: Bool
 
-  init(_ cluster: Cluster, _ stake: UpstreamStake) {
+  init(_ cluster: Cluster, _ stake: UpstreamStake, isLate: Bool) {
     self.cluster = cluster
     self.stake = stake
+    self.isLate = isLate
   }
 }
