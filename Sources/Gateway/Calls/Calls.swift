@@ -58,7 +58,7 @@ final class Calls: LetterReader {
   func close() { shared.mail.close(context.index) }
 
   /// What this worker goes on with once other loops have done something.
-  var later: Continuations { context.later }
+  var later: Continuations<CallLetter> { context.later }
 
   // MARK: Admission
 

@@ -14,7 +14,7 @@ final class CallsContext {
   let delivery: Delivery
   let requests: Requests
   let sweep: SweepTimer
-  let later: Continuations
+  let later: Continuations<CallLetter>
   /// What clients see.
   let catalogues: ShelfReader
 
@@ -33,7 +33,7 @@ final class CallsContext {
     self.delivery = delivery
     requests = upstream.requests
     self.sweep = sweep
-    later = Continuations(worker, shared.mail)
+    later = Continuations(worker, shared.mail, CallLetter.goOn)
   }
 
   var index: Int { worker.index }

@@ -6,9 +6,7 @@ final class InterestNotices {
   private let context: DeliveryContext
   private let interests: Interests
   private let shelf: CatalogueShelf
-  /// By the numbers of what was told.
-  private var waiting: [UInt64: () -> Void] = [:]
-  private var last: UInt64 = 0
+  private let later: Continuations<DeliveryLetter>
 
   /// The longest that an acknowledgement waits for upstreams to take note of what it acknowledges.
   private static let settlingTime: UInt64 = 2000
@@ -17,6 +15,7 @@ final class InterestNotices {
     self.context = context
     interests = context.sessions.interests
     shelf = context.sessions.shelf
+    later = Continuations(context.worker, context.shared.mail, DeliveryLetter.interestNoted)
   }
 
   /// Somebody wants to hear of these resources. Goes on when their upstreams have been told, so that nothing that
@@ -37,19 +36,10 @@ final class InterestNotices {
     let clusters = Set(concerned.map(\.upstream)).compactMap { shelf.cluster(numbered: $0) }
     let ready = clusters.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
     guard !ready.isEmpty else { return settled() }
-    last += 1
-    let number = last
-    waiting[number] = settled
-    let gathering = Gathering(ready.count)
-    let (mail, home) = (context.shared.mail, context.index)
-    for cluster in ready {
-      context.delegate.interestChanged(in: cluster) {
-        if gathering.arrive() { mail.send(.interestNoted(number), to: home) }
-      }
-    }
-    context.after(milliseconds: Self.settlingTime) { [unowned self] in noted(number) }
+    let noted = later.once(after: ready.count, within: Self.settlingTime, settled)
+    for cluster in ready { context.delegate.interestChanged(in: cluster, noted) }
   }
 
   /// They know, or have had time enough.
-  func noted(_ number: UInt64) { waiting.removeValue(forKey: number)?() }
+  func noted(_ number: UInt64) { later.goOn(number) }
 }

@@ -137,11 +137,10 @@ final class SessionTickets {
     }
     // Its client may take it for ended once it has the answer, even if the process is killed right then, and in any other
     // that lives beside this one.
-    let confirm = context.calls.later.once(within: Self.endPatience) { [unowned self] in
+    let noted = context.calls.later.once(after: Self.placesToNote, within: Self.endPatience) { [unowned self] in
       context.answers.respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
     }
-    let answer = Gathering(Self.placesToNote)
-    end(ticket, session) { if answer.arrive() { confirm() } }
+    end(ticket, session, noted)
   }
 
   /// How long the answer to a DELETE waits until it is in the file and other processes know, in milliseconds.
