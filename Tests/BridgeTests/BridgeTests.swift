@@ -1,4 +1,5 @@
 import Configuration
+import Dispatch
 import Glibc
 import Reactor
 import Synchronization
@@ -6,8 +7,10 @@ import Testing
 
 @testable import Bridge
 
-/// What the client gets for these lines, in the order in which it came.
-private func converse(_ lines: [String], with server: ScriptedServer, target: String = "/mcp") throws -> [String] {
+/// What the client gets for these lines, in the order in which it came; `came` hears how many there are whenever one comes.
+private func converse(
+  _ lines: [String], with server: ScriptedServer, target: String = "/mcp", _ came: (Int) -> Void = { _ in }
+) throws -> [String] {
   var input: [Int32] = [0, 0]
   var output: [Int32] = [0, 0]
   precondition(pipe(&input) == 0 && pipe(&output) == 0)
@@ -16,12 +19,22 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
   close(input[1])
   let url = EndpointURL(scheme: .http, host: "127.0.0.1", port: server.port, target: target)
   let bridge = try Bridge(to: url, headers: [("Authorization", "Bearer t")]) { _ in }
-  #expect(bridge.run(reading: input[0], writing: output[1]))
-  close(input[0])
-  close(output[1])
+  let (reading, writing) = (input[0], output[1])
+  let isReached = Mutex(false)
+  let thread = Thread(name: "bridge") {
+    let reached = bridge.run(reading: reading, writing: writing)
+    isReached.withLock { $0 = reached }
+    close(reading)
+    close(writing)
+  }
   var reader = LineReader(descriptor: output[0])
   var result: [String] = []
-  while let line = reader.next() { result.append(String(decoding: line, as: UTF8.self)) }
+  while let line = reader.next() {
+    result.append(String(decoding: line, as: UTF8.self))
+    came(result.count)
+  }
+  thread.join()
+  #expect(isReached.withLock { $0 })
   close(output[0])
   server.stop()
   return result
@@ -173,12 +186,14 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
     precondition(pipe(&input) == 0 && pipe(&output) == 0)
     let bytes = Array((message + "\n").utf8)
     precondition(write(input[1], bytes, bytes.count) == bytes.count)
+    let waits = DispatchSemaphore(value: 0)
     let bridge = try Bridge(
       to: EndpointURL(scheme: .http, host: "127.0.0.1", port: port, target: "/mcp"), patience: 600_000
-    ) { _ in }
+    ) { _ in waits.signal() }
     let (reading, writing) = (input[0], output[1])
     let thread = Thread(name: "bridge") { _ = bridge.run(reading: reading, writing: writing) }
-    usleep(300_000)
+    // It says that nobody listens.
+    #expect(waits.wait(timeout: .now() + 60) == .success)
     let server = ScriptedServer(port: port) { request in
       request.method == "POST" ? .json(opened, headers: "Mcp-Session-Id: s1\r\n") : .notAllowed
     }
@@ -201,14 +216,17 @@ private func converse(_ lines: [String], with server: ScriptedServer, target: St
 
   @Test("messages one after the other share a connection, and one that waits does not hold back the next")
   func connections() throws {
+    // The slow one is answered once the others have come out.
+    let others = DispatchSemaphore(value: 0)
     let server = ScriptedServer { request in
-      if request.body.contains("slow") { usleep(300_000) }
+      if request.body.contains("slow") { _ = others.wait(timeout: .now() + 60) }
       let id = request.body.contains("slow") ? "1" : request.body.contains("\"id\":2") ? "2" : "3"
       return .json(#"{"jsonrpc":"2.0","id":\#(id),"result":{}}"#)
     }
     let lines = try converse(
       [modern("1", "tools/call", #""name":"slow","#), modern("2", "tools/list"), modern("3", "tools/list")],
-      with: server)
+      with: server
+    ) { if $0 == 2 { others.signal() } }
     let answers = ["1", "2", "3"].map { #"{"jsonrpc":"2.0","id":\#($0),"result":{}}"# }
     // The quick ones go by connections of their own, in whichever order; the slow one holds up neither.
     #expect(lines.last == answers[0])
