@@ -80,16 +80,15 @@ final class SessionTickets {
       now: context.now)
     session.note(ticket.lists)
     if context.calls.faces.isAwaited(view) { context.calls.faces.expect(view) }
-    switch sessions.inheritance.adopt(session, into: sessions.table, now: context.now, { openings.takeIn(session) }) {
-    case .made where sessions.ended.contains(ticket), .found where sessions.ended.contains(ticket):
-      // It was ended while this was done: whoever ended it looked for it before it was there.
-      if let other = sessions.find(ticket.id) { delivery.ends.end(other) }
-      return .unknown
+    switch sessions.adopt(session, of: ticket, now: context.now, { openings.takeIn(session) }) {
     case .made(let bequest):
       context.calls.renewals.settle(
         session, hasLogLevel: bequest.hasLogLevel, subscriptions: bequest.subscriptions)
       return .found(session)
     case .found(let other): return .found(other)
+    case .ended(let other):
+      if let other { delivery.ends.end(other) }
+      return .unknown
     case .full: return .refused(Admission.sessionLimit)
     }
   }
@@ -140,7 +139,7 @@ final class SessionTickets {
     let noted = context.calls.later.once(after: Self.placesToNote, within: Self.endPatience) { [unowned self] in
       context.answers.respond(connection, EventLoop.ReplyHead(200, headers: RawSpan()), RawSpan())
     }
-    end(ticket, session, noted)
+    end(ticket, noted)
   }
 
   /// How long the answer to a DELETE waits until it is in the file and other processes know, in milliseconds.
@@ -149,17 +148,15 @@ final class SessionTickets {
   /// Ends a session for the client that it was found for.
   func terminate(_ session: Session, _ text: RawSpan) {
     guard let ticket = cache.open(text) else { return delivery.ends.end(session) }
-    end(ticket, session) {}
+    end(ticket) {}
   }
 
   /// No process takes that ticket any more, whether it lives beside this one or comes after it.
   /// - Parameter noted: called `placesToNote` times: for this process, for the one that it takes over from and for the one
   ///   that takes over from it.
-  private func end(_ ticket: SessionTicket, _ session: Session?, _ noted: @escaping @Sendable () -> Void) {
-    sessions.inheritance.remove(ticket.id)
-    sessions.ended.end(ticket, oldest: worker.settings.oldestTicket(at: worker.minute), written: noted)
-    // Also one that was made anew meanwhile: who makes one looks afterwards whether it has ended.
-    if let session = session ?? sessions.find(ticket.id) { delivery.ends.end(session) }
+  private func end(_ ticket: SessionTicket, _ noted: @escaping @Sendable () -> Void) {
+    let oldest = worker.settings.oldestTicket(at: worker.minute)
+    if let session = sessions.end(ticket, oldest: oldest, written: noted) { delivery.ends.end(session) }
     // Looked for after that: one that comes in between is told of it with all that ended before.
     for other in [sessions.predecessor.relay, sessions.successor.relay] {
       if let other { other.end(ticket.id, opened: ticket.minute, share: ticket.share, noted) } else { noted() }

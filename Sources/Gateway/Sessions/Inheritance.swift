@@ -63,6 +63,8 @@ final class Inheritance: Sendable {
     case made(Bequest)
     /// Another worker was quicker.
     case found(Session)
+    /// Its client has ended it; what is there of it is to be ended, too.
+    case ended(Session?)
     case full
   }
 
@@ -72,7 +74,8 @@ final class Inheritance: Sendable {
     var hasLogLevel = false
   }
 
-  /// Takes in a session that was made anew, with what is known of it. `admit` says whether there is room.
+  /// Takes in a session that was made anew, with what is known of it. `admit` says whether there is room. Who asks for it by
+  /// way of `SessionsShared` hears whether it has ended.
   func adopt(_ session: Session, into table: SessionTable, now: UInt64, _ admit: () -> Bool) -> Adoption {
     state.withLock { state in
       if let found = table.find(session.id) { return .found(found) }

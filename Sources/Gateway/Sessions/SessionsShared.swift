@@ -43,6 +43,27 @@ final class SessionsShared: Sendable {
   var isBetween: Bool { predecessor.relay != nil && successor.relay != nil }
 }
 
+/// Sessions that are made anew from their tickets, and those that no process makes anew any more. Both may be done on two loops
+/// at one time: who makes one looks afterwards whether it has ended, and who ends it looks for it afterwards, so that one of both
+/// sees the other.
+extension SessionsShared {
+  /// Takes in a session that was made anew from its ticket, with what is known of it. `admit` says whether there is room.
+  func adopt(_ session: Session, of ticket: SessionTicket, now: UInt64, _ admit: () -> Bool) -> Inheritance.Adoption {
+    let adoption = inheritance.adopt(session, into: table, now: now, admit)
+    return ended.contains(ticket) ? .ended(find(ticket.id)) : adoption
+  }
+
+  /// Its client ends a session. Gives what is there of it, which is to be ended.
+  /// - Parameters:
+  ///   - oldest: the minute of which and after which tickets are taken.
+  ///   - written: called once a process that comes after this one will know; from another thread, or at once.
+  func end(_ ticket: SessionTicket, oldest: UInt32, written: @escaping @Sendable () -> Void) -> Session? {
+    inheritance.remove(ticket.id)
+    ended.end(ticket, oldest: oldest, written: written)
+    return find(ticket.id)
+  }
+}
+
 /// Conversations that clients share.
 extension SessionsShared {
   /// The one that carries a session's calls.
