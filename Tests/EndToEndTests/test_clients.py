@@ -15,6 +15,7 @@ from harness.client import ANSWERS, Driver, text_of
 from harness.conversation import CLIENTS, MODERN
 from harness.gateway import Gateway
 from harness.paths import binary, python
+from harness.processes import eventually
 from harness.upstreams import HTTPUpstream, reference_command
 from harness.wire import LegacySession, rpc
 
@@ -116,7 +117,7 @@ def test_without_a_configuration_the_demonstration_is_served(
 
 def test_the_start_says_where_it_serves(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
-    assert f"127.0.0.1:{gateway.port}/mcp" in gateway.log
+    assert gateway.says(f"127.0.0.1:{gateway.port}/mcp")
 
 
 # --- https upstreams -------------------------------------------------------------------------------------------------
@@ -201,4 +202,4 @@ def test_https_upstreams_that_cannot_be_verified_are_refused(
     gateway = make_gateway(settings={"servers": {"secure": entry, "plain": references["v1http"].entry()}})
     error = LegacySession(gateway.port).call("secure__echo", {"text": "x"}).message["error"]
     assert error["code"] == -32603 and "secure" in json.dumps(error)
-    assert "certificate" in gateway.log.lower(), "the log does not say why"
+    assert eventually(lambda: "certificate" in gateway.log.lower()), "the log does not say why"

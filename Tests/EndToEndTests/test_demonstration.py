@@ -187,5 +187,5 @@ def test_a_made_up_state_is_refused(gateway: Gateway) -> None:
 
 
 def test_the_start_says_where_to_find_it(gateway: Gateway) -> None:
-    assert f"http://127.0.0.1:{gateway.port}/mcp" in gateway.log
-    assert "built-in demonstration" in gateway.log
+    assert gateway.says(f"http://127.0.0.1:{gateway.port}/mcp")
+    assert gateway.says("built-in demonstration")

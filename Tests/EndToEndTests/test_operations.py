@@ -225,7 +225,7 @@ def test_a_successor_waits_for_no_server_that_is_not_its_own(make_gateway: Make)
 
 def test_without_a_predecessor_a_takeover_is_a_start(make_gateway: Make) -> None:
     gateway = make_gateway(arguments=("--takeover",))
-    assert "there is no gateway" in gateway.log
+    assert gateway.says("there is no gateway")
     assert "result" in post_modern(gateway.port, modern("tools/list")).message
 
 

@@ -112,7 +112,7 @@ def test_who_believes_anybody_is_warned_at_each_start(make_gateway: Make) -> Non
     settings = {"trusted_proxies": ["0.0.0.0/0", "::/0"]}
     gateway = make_gateway(settings=settings)
     for network in settings["trusted_proxies"]:
-        assert f"warning: `trusted_proxies` has {network}: whoever comes from there" in gateway.log
+        assert gateway.says(f"warning: `trusted_proxies` has {network}: whoever comes from there")
     outcome = run("check", SLUICE_TRUSTED_PROXIES="0.0.0.0/0")
     assert outcome.returncode == 0 and "`trusted_proxies` has 0.0.0.0/0" in outcome.stdout
 

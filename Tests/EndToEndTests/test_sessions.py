@@ -362,7 +362,7 @@ def test_a_spoilt_secret_is_set_aside_once(make_gateway: Make, state: dict[str, 
     secret = Path(state["SLUICE_STATE_DIR"]) / f"sessions-{gateway.port}.secret"
     secret.write_text("")
     follow(gateway, "stop")
-    assert f"{secret} is empty: it is set aside as {secret}.spoilt" in gateway.log
+    assert gateway.says(f"{secret} is empty: it is set aside as {secret}.spoilt")
     assert lost.post(rpc("ping")).status == 404
     kept = LegacySession(gateway.port)
     follow(gateway, "kill")
@@ -418,7 +418,7 @@ def test_check_and_serve_say_the_same_of_a_file_of_secrets(
         assert SECRET not in outcome.stdout + outcome.stderr and OTHER not in outcome.stdout + outcome.stderr
     if not code:
         gateway = make_gateway(env={"SLUICE_SESSIONS_SECRET_FILE": str(file)})
-        assert said in gateway.log
+        assert gateway.says(said)
         assert ("warning" in gateway.log) == bool(said), gateway.log
 
 
@@ -463,7 +463,7 @@ def test_a_list_goes_on_where_it_was(make_gateway: Make) -> None:
 
 def test_where_nothing_can_be_kept_that_is_said(make_gateway: Make, state: dict[str, str]) -> None:
     gateway = make_gateway()
-    assert "neither sessions.secret nor a state_dir" in gateway.log
+    assert gateway.says("neither sessions.secret nor a state_dir")
     assert "neither" not in make_gateway(env=state).log
 
 

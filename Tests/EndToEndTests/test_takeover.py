@@ -65,7 +65,7 @@ def test_a_second_successor_is_told_at_once_who_is_at_it(gateway: Gateway, waiti
     assert second.process.wait(20) == 1
     assert f"process {waiting.pid} is taking over from process {gateway.pid}" in second.text()
     assert f"kill {waiting.pid}" in second.text()
-    assert f"process {second.pid} wants to take over and was turned away" in gateway.log
+    assert gateway.says(f"process {second.pid} wants to take over and was turned away")
     # It did what it was told.
     waiting.terminate()
     assert eventually(lambda: "did not get to serve" in gateway.log, 10)

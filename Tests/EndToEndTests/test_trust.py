@@ -97,7 +97,7 @@ def test_the_first_server_of_the_configuration_owns_what_templates_take_and_the_
     assert reader(session, "db://users/1") == "files"
     assert reader(session, "other://1") == "evil"
     told = 'evil: its template "db://users/{id}" and "db://{+path}" of files take the same URIs'
-    assert gateway.log.count(told) == 1
+    assert gateway.times(told, 1) == 1
     with urllib.request.urlopen(f"http://127.0.0.1:{gateway.admin_port}/metrics") as page:
         assert re.search(r"^sluice_catalogue_conflicts 1$", page.read().decode(), re.MULTILINE)
     # Another change of the lists is no reason to say it again.
@@ -109,7 +109,7 @@ def test_the_first_server_of_the_configuration_owns_what_templates_take_and_the_
         return [tool["name"] for tool in session.post(rpc("tools/list")).message["result"]["tools"]]
 
     assert eventually(lambda: "evil__more" in names())
-    assert gateway.log.count(told) == 1
+    assert gateway.times(told, 1) == 1
 
 
 def test_a_change_of_another_servers_resource_is_told_by_that_server_alone(

@@ -556,4 +556,4 @@ def test_a_taken_port_is_named(make_gateway: Callable[..., Gateway], folder: Pat
     second = Gateway(folder, wait=False, arguments=("--websocket-port", str(gateway.websocket_port)))
     assert eventually(lambda: second.child.process.poll() is not None, 10)
     assert second.child.process.returncode == 1
-    assert f"port {gateway.websocket_port} on 127.0.0.1 is in use" in second.log
+    assert second.says(f"port {gateway.websocket_port} on 127.0.0.1 is in use")

@@ -101,6 +101,15 @@ class Gateway:
     def log(self) -> str:
         return self.child.text()
 
+    def says(self, *texts: str, seconds: float = 10) -> bool:
+        """Whether it logs all of that, by now or soon: a thread of its own writes the log, later than answers are sent."""
+        return bool(eventually(lambda: all(text in self.log for text in texts), seconds))
+
+    def times(self, text: str, expected: int, seconds: float = 10) -> int:
+        """How often it has logged that, once it has so often as is expected, or the time is over."""
+        eventually(lambda: self.log.count(text) >= expected, seconds)
+        return self.log.count(text)
+
     def crash(self) -> str:
         """What the log says of the last crash."""
         text = self.log
