@@ -135,14 +135,21 @@ class Gateway:
     def descriptors(self) -> int:
         return descriptors(self.pid)
 
-    def holds(self, peer: socket.socket) -> bool:
-        """Whether its end of this connection over IPv4 is still open, whatever the kernel has left to send on it."""
-        ends = f"{self.port:04X}", f"{peer.getsockname()[1]:04X}"
+    def peers(self) -> set[tuple[str, int]]:
+        """The clients whose connections over IPv4 to its first port are open at its end, whatever the kernel has left
+        to send on others."""
+        found = set()
         for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if (fields[1].rpartition(":")[2], fields[2].rpartition(":")[2]) == ends:
-                return fields[9] != "0"
-        return False
+            _, own, other, *rest = line.split()
+            if own.endswith(f":{self.port:04X}") and rest[6] != "0":
+                address, _, port = other.partition(":")
+                found.add((socket.inet_ntoa(bytes.fromhex(address)[::-1]), int(port, 16)))
+        # It listens there itself.
+        return found - {("0.0.0.0", 0)}
+
+    def holds(self, peer: socket.socket) -> bool:
+        """Whether its end of this connection is among them."""
+        return peer.getsockname() in self.peers()
 
     def children(self) -> dict[int, str]:
         return descendants(self.pid)
