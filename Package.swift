@@ -5,12 +5,18 @@ import PackageDescription
 /// build a tenth of a call. Everything it guards is confined to one thread.
 let unchecked: SwiftSetting = .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 
+/// What is small is inlined into other targets too: walls between targets cost a call nothing.
+let acrossModules: SwiftSetting = .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))
+
 /// Strict memory safety everywhere but the executable: only the two faces over C (`Wire`, `Reactor`) say `unsafe`.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableExperimentalFeature("Lifetimes"),
   unchecked,
+  acrossModules,
 ]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
   name: "sluice",
@@ -43,29 +49,137 @@ let package = Package(
 
     // Policy.
     .target(name: "MCP", dependencies: ["Wire"], swiftSettings: strict),
-    .target(name: "Routing", dependencies: ["MCP", "Wire"], swiftSettings: strict),
+    .target(name: "Catalogue", dependencies: ["Wire", "MCP"], swiftSettings: strict),
+    .target(name: "Translation", dependencies: ["Wire", "MCP"], swiftSettings: strict),
+    .target(name: "Routing", dependencies: ["Wire", "MCP", "Catalogue", "Translation"], swiftSettings: strict),
+    .target(
+      name: "ConfigurationSyntax",
+      dependencies: [.product(name: "Yams", package: "Yams")],
+      swiftSettings: [acrossModules]),
     .target(
       name: "Configuration",
-      dependencies: [.product(name: "Yams", package: "Yams")],
-      resources: [.embedInCode("Resources/sluice.schema.json"), .embedInCode("Resources/sluice.example.yaml")]),
+      dependencies: ["ConfigurationSyntax"],
+      resources: [.embedInCode("Resources/sluice.schema.json"), .embedInCode("Resources/sluice.example.yaml")],
+      swiftSettings: [acrossModules]),
     .target(name: "Demonstration", dependencies: ["MCP", "Wire"], swiftSettings: strict),
 
-    // Composition.
+    // Carried out on the loops, each part owning its state: a reference may only go to what stands above.
+    .target(
+      name: "Workers",
+      dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", logging],
+      swiftSettings: strict),
+    .target(
+      name: "Clusters",
+      dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Demonstration", "Workers"],
+      swiftSettings: strict),
+    .target(
+      name: "Links",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Translation", "Configuration", "Workers", "Clusters", logging,
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "UpstreamRequests",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Translation", "ConfigurationSyntax", "Demonstration", "Workers", "Clusters",
+        "Links",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "UpstreamClient",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Translation", "Configuration", "Demonstration", "Workers", "Clusters", "Links",
+        "UpstreamRequests", logging,
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "ServedCatalogue",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Routing", "Configuration", "Workers", "Clusters",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "SessionStore",
+      dependencies: ["Wire", "Reactor", "MCP", "Configuration", logging],
+      swiftSettings: strict),
+    .target(
+      name: "Sessions",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Routing", "Configuration", "Workers", "Clusters", "Links",
+        "ServedCatalogue", "SessionStore",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Delivery",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "OpenCalls",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Calls",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery",
+        "OpenCalls",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Supervision",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Configuration", "Workers", "Clusters", "Links",
+        "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Federation",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Supervision", logging,
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Front",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Configuration", "Workers", "Clusters",
+        "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery", "OpenCalls", "Calls",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Lifecycle",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters", "Links",
+        "UpstreamRequests", "UpstreamClient", "SessionStore", "Sessions", "Delivery", "OpenCalls", "Calls",
+        "Federation", "Front", logging,
+      ],
+      swiftSettings: strict),
     .target(
       name: "Gateway",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Routing", "Configuration", "Demonstration",
-        .product(name: "Logging", package: "swift-log"),
+        "Wire", "Reactor", "MCP", "Catalogue", "Configuration", "Demonstration", "Workers", "Clusters", "Links",
+        "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery", "OpenCalls",
+        "Calls", "Supervision", "Federation", "Front", "Lifecycle", logging,
       ],
       swiftSettings: strict),
-    .target(name: "Admin", dependencies: ["Gateway", "Reactor", "Wire"], swiftSettings: strict),
-    .target(name: "Bridge", dependencies: ["Configuration", "MCP", "Reactor", "Wire"], swiftSettings: strict),
+
+    // The whole.
+    .target(name: "Admin", dependencies: ["Wire", "Reactor", "Workers", "Front"], swiftSettings: strict),
+    .target(
+      name: "Bridge",
+      dependencies: ["Wire", "Reactor", "MCP", "Translation", "ConfigurationSyntax"],
+      swiftSettings: strict),
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Admin", "Bridge", "Gateway", "Configuration", "MCP", "Reactor", "Wire",
+        "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Lifecycle", "Gateway", "Admin", "Bridge", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // Tests mirror their targets.
@@ -75,40 +189,110 @@ let package = Package(
       cSettings: [.headerSearchPath("../../../CSupport/CReactor")]),
     .testTarget(name: "CReactorTests", dependencies: ["CReactor", "CWire", "CReactorPeers"]),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
-    .testTarget(name: "MCPTests", dependencies: ["MCP", "Wire"], swiftSettings: strict),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing", "MCP", "Wire"], swiftSettings: strict),
-    .testTarget(name: "DemonstrationTests", dependencies: ["Demonstration", "MCP", "Wire"], swiftSettings: strict),
-    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+    .testTarget(name: "MCPTests", dependencies: ["Wire", "MCP", "Translation"], swiftSettings: strict),
+    .testTarget(name: "CatalogueTests", dependencies: ["Wire", "MCP", "Catalogue"], swiftSettings: strict),
+    .testTarget(name: "TranslationTests", dependencies: ["Wire", "MCP", "Translation"], swiftSettings: strict),
+    .testTarget(
+      name: "RoutingTests",
+      dependencies: ["Wire", "MCP", "Catalogue", "Translation", "Routing"],
+      swiftSettings: strict),
+    .testTarget(name: "DemonstrationTests", dependencies: ["Wire", "MCP", "Demonstration"], swiftSettings: strict),
+    .testTarget(name: "ConfigurationSyntaxTests", dependencies: ["ConfigurationSyntax"]),
+    .testTarget(name: "ConfigurationTests", dependencies: ["ConfigurationSyntax", "Configuration"]),
     .testTarget(
       name: "AdminTests",
-      dependencies: [
-        "Admin", "Configuration", "CReactor", "CReactorPeers", "Gateway", "MCP", "Reactor", "Wire",
-        .product(name: "Logging", package: "swift-log"),
-      ]),
+      dependencies: ["CReactor", "Wire", "Reactor", "Configuration", "Workers", "Front", "Gateway", "Admin", logging]),
     .testTarget(
-      name: "BridgeTests", dependencies: ["Bridge", "Configuration", "MCP", "Reactor", "Wire"],
+      name: "BridgeTests",
+      dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Bridge"],
       resources: [.copy("../Fuzz/corpus/bridge")]),
-    .testTarget(name: "SluiceTests", dependencies: ["sluice", "Configuration"]),
+    .testTarget(name: "SluiceTests", dependencies: ["Configuration", "Lifecycle", "sluice"]),
+    .testTarget(name: "LogOfTest", dependencies: [logging], path: "Tests/Support/LogOfTest"),
     .testTarget(
       name: "WorkerBench",
       dependencies: [
-        "Configuration", "CReactor", "CWire", "Gateway", "MCP", "Reactor",
-        .product(name: "Logging", package: "swift-log"),
+        "CWire", "CReactor", "Reactor", "MCP", "Configuration", "Workers", "Clusters", "Links", "UpstreamRequests",
+        "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Calls", "Federation", "Lifecycle",
+        "Gateway", logging,
       ],
       path: "Tests/Support/WorkerBench"),
     .testTarget(
-      name: "GatewayTests",
+      name: "WorkersTests",
+      dependencies: ["Wire", "Reactor", "MCP", "Configuration", "Workers", "LogOfTest"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ClustersTests",
+      dependencies: ["Wire", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LinksTests",
+      dependencies: ["MCP", "Workers", "Clusters", "Links", "WorkerBench"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "UpstreamRequestsTests",
+      dependencies: ["Reactor", "MCP", "Configuration", "Clusters", "UpstreamRequests", "WorkerBench"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ServedCatalogueTests",
       dependencies: [
-        "Configuration", "Gateway", "MCP", "Reactor", "Routing", "Wire", "WorkerBench",
-        .product(name: "Logging", package: "swift-log"),
+        "Wire", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Clusters", "ServedCatalogue",
+        "Federation",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SessionStoreTests",
+      dependencies: ["Wire", "Reactor", "MCP", "Configuration", "SessionStore", "LogOfTest", logging],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SessionsTests",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Catalogue", "Routing", "Configuration", "Workers", "Clusters", "SessionStore",
+        "Sessions", "Delivery", "Federation", "Gateway", "WorkerBench",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeliveryTests",
+      dependencies: [
+        "Reactor", "MCP", "Catalogue", "Workers", "ServedCatalogue", "Sessions", "Delivery", "WorkerBench",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "OpenCallsTests",
+      dependencies: [
+        "Reactor", "MCP", "Catalogue", "Workers", "Clusters", "Sessions", "Delivery", "OpenCalls",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CallsTests",
+      dependencies: [
+        "Reactor", "MCP", "Configuration", "Workers", "Sessions", "OpenCalls", "Calls", "WorkerBench",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SupervisionTests",
+      dependencies: ["MCP", "Catalogue", "Configuration", "ServedCatalogue", "Sessions", "Supervision", "WorkerBench"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FederationTests",
+      dependencies: [
+        "Wire", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Clusters", "ServedCatalogue",
+        "Federation", "Lifecycle", "LogOfTest", "WorkerBench", logging,
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FrontTests",
+      dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Front", "WorkerBench"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LifecycleTests",
+      dependencies: [
+        "Reactor", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Workers", "SessionStore", "Sessions",
+        "Front", "Lifecycle", "LogOfTest",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
-      dependencies: [
-        "Gateway", "Configuration", "MCP", "Reactor", "CReactor", "CReactorPeers", "CWire", "WorkerBench",
-        .product(name: "Logging", package: "swift-log"),
-      ]),
+      dependencies: ["CWire", "CReactor", "CReactorPeers", "Reactor", "Configuration", "WorkerBench"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

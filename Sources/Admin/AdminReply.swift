@@ -1,32 +1,32 @@
 internal import FoundationEssentials
-package import Gateway
+public import Front
 
 /// What an operator is answered.
-package struct AdminReply {
-  package enum Content {
+public struct AdminReply {
+  public enum Content {
     case whole([UInt8])
     /// Piece by piece, as the client takes them and the control loop has time for it.
     case stream(any AdminStream)
   }
 
-  package var status: UInt16
-  package var contentType: StaticString
+  public var status: UInt16
+  public var contentType: StaticString
   /// Further header lines, each with its CRLF.
-  package var headers = ""
-  package var content: Content
+  public var headers = ""
+  public var content: Content
 
-  package init(_ status: UInt16, _ contentType: StaticString, _ content: Content) {
+  public init(_ status: UInt16, _ contentType: StaticString, _ content: Content) {
     self.status = status
     self.contentType = contentType
     self.content = content
   }
 
-  package static func text(_ status: UInt16, _ text: String) -> AdminReply {
+  public static func text(_ status: UInt16, _ text: String) -> AdminReply {
     AdminReply(status, "text/plain; charset=utf-8", .whole(Array(text.utf8)))
   }
 
   /// A JSON document, its members in the order of their names.
-  package static func json(
+  public static func json(
     _ value: some Encodable, status: UInt16 = 200, as contentType: StaticString = "application/json"
   ) -> AdminReply {
     let encoder = JSONEncoder()
@@ -38,11 +38,11 @@ package struct AdminReply {
   }
 
   /// An error for programs (RFC 9457).
-  package static func problem(_ problem: Problem) -> AdminReply {
+  public static func problem(_ problem: Problem) -> AdminReply {
     .json(problem, status: problem.status, as: "application/problem+json")
   }
 
-  package func with(header name: StaticString, _ value: String) -> AdminReply {
+  public func with(header name: StaticString, _ value: String) -> AdminReply {
     var reply = self
     reply.headers += "\(name): \(value)\r\n"
     return reply
@@ -50,15 +50,15 @@ package struct AdminReply {
 }
 
 /// The details of an error (RFC 9457 section 3.1). Its type is `about:blank`: the status says what kind it is.
-package struct Problem: Encodable, Equatable, Sendable {
-  package var type = "about:blank"
+public struct Problem: Encodable, Equatable, Sendable {
+  public var type = "about:blank"
   /// The phrase of the status.
-  package var title: String
-  package var status: UInt16
+  public var title: String
+  public var status: UInt16
   /// A sentence for people, about this occurrence.
-  package var detail: String?
+  public var detail: String?
 
-  package init(_ status: UInt16, _ title: String, detail: String? = nil) {
+  public init(_ status: UInt16, _ title: String, detail: String? = nil) {
     self.status = status
     self.title = title
     self.detail = detail
@@ -66,7 +66,7 @@ package struct Problem: Encodable, Equatable, Sendable {
 }
 
 /// A body that is made piece by piece, on the control loop.
-package protocol AdminStream: AnyObject {
+public protocol AdminStream: AnyObject {
   /// Appends the next piece, 64 KiB at most. It is asked again only once the client has room for more.
   func next(_ piece: inout [UInt8]) -> AdminStep
   /// The client is gone before the end.
@@ -74,7 +74,7 @@ package protocol AdminStream: AnyObject {
 }
 
 /// What follows a piece.
-package enum AdminStep: Equatable, Sendable {
+public enum AdminStep: Equatable, Sendable {
   case more
   /// There is nothing to say for so long.
   case rest(milliseconds: UInt64)
@@ -82,4 +82,4 @@ package enum AdminStep: Equatable, Sendable {
 }
 
 /// Answers one kind of request, on the control loop and without waiting.
-package typealias AdminHandler = (AdminRequest, any GatewayView) -> AdminReply
+public typealias AdminHandler = (AdminRequest, any GatewayView) -> AdminReply

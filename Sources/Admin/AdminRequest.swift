@@ -1,17 +1,17 @@
-package import Wire
+public import Wire
 
 /// A request of an operator, taken out of the connection that it came on.
-package struct AdminRequest: Sendable {
-  package var method: HTTPMethod
+public struct AdminRequest: Sendable {
+  public var method: HTTPMethod
   /// As it came, without the query.
-  package var path: String
+  public var path: String
   /// What follows the question mark, as it came.
-  package var query: String?
+  public var query: String?
   /// The values of the route's named segments.
-  package var parameters: [String: String] = [:]
-  package var body: [UInt8] = []
+  public var parameters: [String: String] = [:]
+  public var body: [UInt8] = []
 
-  package init(_ method: HTTPMethod, _ path: String, query: String? = nil, body: [UInt8] = []) {
+  public init(_ method: HTTPMethod, _ path: String, query: String? = nil, body: [UInt8] = []) {
     self.method = method
     self.path = path
     self.query = query

@@ -1,8 +1,8 @@
-package import Gateway
+public import Front
 
 extension RouteTable where Handler == AdminHandler {
   /// Everything that is served.
-  package static var all: RouteTable {
+  public static var all: RouteTable {
     var routes = RouteTable()
     Health.add(to: &routes)
     MetricsPage.add(to: &routes)
@@ -10,7 +10,7 @@ extension RouteTable where Handler == AdminHandler {
   }
 
   /// What a request is answered; an error where nothing is served.
-  package func answer(to request: AdminRequest, _ view: any GatewayView) -> AdminReply {
+  public func answer(to request: AdminRequest, _ view: any GatewayView) -> AdminReply {
     switch match(request.method, request.path) {
     case .found(let handler, let parameters):
       var request = request

@@ -1,10 +1,10 @@
-package import Gateway
-package import Reactor
-package import Wire
+public import Front
+public import Reactor
+public import Wire
 
 /// Answers operators on the admin listener: finds the route, writes what its handler answers, and gives streams their
 /// turns. Touched on the control loop alone.
-package final class AdminServer: AdminService {
+public final class AdminServer: AdminService {
   /// Milliseconds of a turn of the control loop that streams may use together. With one piece more it stays well below
   /// the 5 ms after which calls would notice.
   private static let turn: UInt64 = 2
@@ -24,7 +24,7 @@ package final class AdminServer: AdminService {
   private var isWaiting = false
   private var piece: [UInt8] = []
 
-  package init(
+  public init(
     _ view: any GatewayView, routes: RouteTable<AdminHandler> = .all,
     clock: @escaping () -> UInt64 = { System.uptime }
   ) {
@@ -33,7 +33,7 @@ package final class AdminServer: AdminService {
     self.clock = clock
   }
 
-  package func serve(_ head: RequestHead, _ body: RawSpan, over connection: AdminConnection) {
+  public func serve(_ head: RequestHead, _ body: RawSpan, over connection: AdminConnection) {
     let request = AdminRequest(head, body)
     let reply = routes.answer(to: request, view)
     let isHead = request.method == .head
@@ -53,12 +53,12 @@ package final class AdminServer: AdminService {
     }
   }
 
-  package func drained(_ id: ConnectionID) {
+  public func drained(_ id: ConnectionID) {
     act(turns.drained(id), id)
     if !isWaiting { giveTurns() }
   }
 
-  package func ended(_ id: ConnectionID) { act(turns.left(id), id) }
+  public func ended(_ id: ConnectionID) { act(turns.left(id), id) }
 
   // MARK: Streams
 

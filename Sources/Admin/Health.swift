@@ -1,4 +1,4 @@
-internal import Gateway
+internal import Front
 
 /// What supervisors and load balancers ask: is it alive, may it get traffic.
 enum Health {

@@ -1,5 +1,6 @@
-internal import Gateway
+internal import Front
 internal import Reactor
+internal import Workers
 
 /// What is counted so far, in the text format of Prometheus.
 struct MetricsPage {

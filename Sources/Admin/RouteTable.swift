@@ -1,10 +1,10 @@
-package import Wire
+public import Wire
 
 /// What is served under which method and path, without any I/O.
 ///
 /// A pattern is a path whose segments are literal, or named in braces and then take any one segment that is not empty:
 /// `/api/clients/{id}`. The first route that fits wins, so literal ones are added before named ones.
-package struct RouteTable<Handler> {
+public struct RouteTable<Handler> {
   private struct Route {
     var method: HTTPMethod
     var pattern: [Segment]
@@ -22,7 +22,7 @@ package struct RouteTable<Handler> {
     }
   }
 
-  package enum Match {
+  public enum Match {
     /// The values of the named segments, decoded.
     case found(Handler, parameters: [String: String])
     /// The path is there for other methods: the value of `Allow` (RFC 9110 section 10.2.1).
@@ -32,18 +32,18 @@ package struct RouteTable<Handler> {
 
   private var routes: [Route] = []
   /// The patterns as they were added, each once.
-  package private(set) var paths: [String] = []
+  public private(set) var paths: [String] = []
 
-  package init() {}
+  public init() {}
 
   /// - Parameter method: `.get` serves HEAD as well.
-  package mutating func add(_ method: HTTPMethod, _ path: String, _ handler: Handler) {
+  public mutating func add(_ method: HTTPMethod, _ path: String, _ handler: Handler) {
     routes.append(Route(method: method, pattern: Self.segments(of: path[...]).map(Segment.init), handler: handler))
     if !paths.contains(path) { paths.append(path) }
   }
 
   /// - Parameter path: as it came in the request line, without its query. A slash at its end is no part of it.
-  package func match(_ method: HTTPMethod, _ path: String) -> Match {
+  public func match(_ method: HTTPMethod, _ path: String) -> Match {
     let segments = Self.segments(of: path.count > 1 && path.hasSuffix("/") ? path.dropLast() : path[...])
     let wanted = method == .head ? .get : method
     var allowed: [HTTPMethod] = []

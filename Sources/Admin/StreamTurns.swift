@@ -1,4 +1,4 @@
-package import Reactor
+public import Reactor
 
 /// Whose turn it is among the streams, without any I/O.
 ///
@@ -7,8 +7,8 @@ package import Reactor
 ///      │ ├── wrote(…, .full) ───────▶ full ── drained ──▶ due, or resting if the piece said so
 ///      │ └── wrote(.end, …) ────────▶ gone
 ///     any ── wrote(…, .stale), left ─▶ gone
-package struct StreamTurns {
-  package enum Action: Equatable {
+public struct StreamTurns {
+  public enum Action: Equatable, Sendable {
     case none
     /// Call `rested` after so long.
     case rest(milliseconds: UInt64)
@@ -28,19 +28,19 @@ package struct StreamTurns {
   /// Those that are due, in the order of their turns.
   private var line: [ConnectionID] = []
 
-  package init() {}
+  public init() {}
 
-  package var count: Int { phases.count }
-  package var isSomeoneDue: Bool { !line.isEmpty }
+  public var count: Int { phases.count }
+  public var isSomeoneDue: Bool { !line.isEmpty }
 
-  package mutating func opened(_ id: ConnectionID) { enqueue(id) }
+  public mutating func opened(_ id: ConnectionID) { enqueue(id) }
 
   /// The one whose piece is to be made now: `wrote` must follow.
-  package mutating func next() -> ConnectionID? {
+  public mutating func next() -> ConnectionID? {
     line.isEmpty ? nil : line.removeFirst()
   }
 
-  package mutating func wrote(_ id: ConnectionID, _ step: AdminStep, _ outcome: WriteOutcome) -> Action {
+  public mutating func wrote(_ id: ConnectionID, _ step: AdminStep, _ outcome: WriteOutcome) -> Action {
     guard phases[id] == .due else { return .none }
     if outcome == .stale {
       phases[id] = nil
@@ -54,17 +54,17 @@ package struct StreamTurns {
     return advance(id, step)
   }
 
-  package mutating func drained(_ id: ConnectionID) -> Action {
+  public mutating func drained(_ id: ConnectionID) -> Action {
     guard case .full(let step) = phases[id] else { return .none }
     return advance(id, step)
   }
 
-  package mutating func rested(_ id: ConnectionID) {
+  public mutating func rested(_ id: ConnectionID) {
     if phases[id] == .resting { enqueue(id) }
   }
 
   /// Its client is gone.
-  package mutating func left(_ id: ConnectionID) -> Action {
+  public mutating func left(_ id: ConnectionID) -> Action {
     guard phases.removeValue(forKey: id) != nil else { return .none }
     line.removeAll { $0 == id }
     return .cancel

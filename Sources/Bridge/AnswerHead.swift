@@ -1,16 +1,16 @@
 /// What the head of an answer says, as far as it matters.
-package struct AnswerHead: Equatable, Sendable {
-  package enum Media: Sendable {
+public struct AnswerHead: Equatable, Sendable {
+  public enum Media: Sendable {
     case json, events
     /// Nothing is expected in it.
     case other
   }
 
-  package var status: Int
-  package var media: Media
-  package var session: [UInt8]?
+  public var status: Int
+  public var media: Media
+  public var session: [UInt8]?
 
-  package init(_ status: Int, _ media: Media = .other, session: [UInt8]? = nil) {
+  public init(_ status: Int, _ media: Media = .other, session: [UInt8]? = nil) {
     self.status = status
     self.media = media
     self.session = session
@@ -18,8 +18,8 @@ package struct AnswerHead: Equatable, Sendable {
 }
 
 /// Why an exchange came to nothing.
-package struct Loss: Error, Equatable, Sendable, CustomStringConvertible {
-  package enum Kind: Sendable {
+public struct Loss: Error, Equatable, Sendable, CustomStringConvertible {
+  public enum Kind: Sendable {
     /// Nobody was there to be sent anything.
     case absent
     /// The server is not whom it should be.
@@ -31,15 +31,15 @@ package struct Loss: Error, Equatable, Sendable, CustomStringConvertible {
     case outdated
   }
 
-  package var kind: Kind
-  package var reason: String
+  public var kind: Kind
+  public var reason: String
 
-  package init(_ kind: Kind, _ reason: String) {
+  public init(_ kind: Kind, _ reason: String) {
     self.kind = kind
     self.reason = reason
   }
 
-  package var description: String {
+  public var description: String {
     switch kind {
     case .absent: "no connection: \(reason)"
     case .untrusted: reason

@@ -1,4 +1,4 @@
-import Configuration
+import ConfigurationSyntax
 import Dispatch
 import Reactor
 import Wire
@@ -7,7 +7,7 @@ import Wire
 /// clock, on one event loop. What is to be done says ``BridgeState``.
 ///
 /// A thread of its own reads lines, as standard input may be anything; it hands over one after the other.
-package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but `handle` is its loop's thread's alone
+public final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but `handle` is its loop's thread's alone
   private struct Carrier {
     var exchange: ExchangeID
     /// Kept for as long as it may have to be sent over another connection.
@@ -42,7 +42,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
   ///   - trust: what an https server is checked against.
   ///   - patience: milliseconds that a message waits for somebody to listen at the URL.
   ///   - remark: takes lines for people.
-  package init(
+  public init(
     to url: EndpointURL, trust: TLSContext? = nil, headers: [(name: String, value: String)] = [],
     patience: UInt64 = 0, remark: @escaping @Sendable (String) -> Void
   ) throws(ReactorError) {
@@ -63,7 +63,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
   /// session.
   ///
   /// False if there was no message and nobody listens at the URL either, which else nobody would hear of.
-  package func run(reading input: Int32, writing output: Int32) -> Bool {
+  public func run(reading input: Int32, writing output: Int32) -> Bool {
     self.output = LineWriter(descriptor: output)
     _ = Thread(name: "lines") { [self] in
       var lines = LineReader(descriptor: input)
@@ -81,7 +81,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
   }
 
   /// Gives up what is under way and ends the session, two seconds later at most. Any thread.
-  package func stop() {
+  public func stop() {
     loop.handle.post { [self] in
       state.stop(at: loop.now)
       act()
@@ -170,13 +170,13 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
 
   // MARK: The loop
 
-  package func drained(_ connection: ConnectionID, tag: UInt64) {
+  public func drained(_ connection: ConnectionID, tag: UInt64) {
     guard let carrier = carriers[connection] else { return }
     state.sent(carrier.exchange, at: loop.now)
     act()
   }
 
-  package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
+  public func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
     guard let carrier = carriers[connection] else { return }
     carriers[connection]?.hasHead = true
     carriers[connection]?.request = []
@@ -184,7 +184,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
     act()
   }
 
-  package func responseBody(
+  public func responseBody(
     _ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool
   ) {
     guard let carrier = carriers[connection] else { return }
@@ -197,7 +197,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
     act()
   }
 
-  package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
+  public func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     guard let carrier = carriers.removeValue(forKey: connection) else {
       return idle.removeAll { $0.connection == connection }
     }
@@ -210,7 +210,7 @@ package final class Bridge: HTTPClientHandler, @unchecked Sendable {  // all but
     act()
   }
 
-  package func timer(_ token: UInt64) {
+  public func timer(_ token: UInt64) {
     if token == Self.idleToken { return closeIdle() }
     guard let alarm = alarms.removeValue(forKey: token) else { return }
     state.alarm(alarm, at: loop.now)

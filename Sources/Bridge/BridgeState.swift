@@ -1,5 +1,4 @@
-import Configuration
-import MCP
+import ConfigurationSyntax
 import Wire
 
 /// What becomes of the messages between one stdio client and a Streamable HTTP endpoint, without any I/O. Times are
@@ -7,8 +6,8 @@ import Wire
 ///
 /// Messages are sent in the order in which they came: one is written at a time, and none overtakes the opening of a session.
 /// Their answers may take as long as they like, each on a connection of its own.
-package struct BridgeState {
-  package enum Action: Equatable, Sendable {
+public struct BridgeState {
+  public enum Action: Equatable, Sendable {
     /// Write this request to the server: `sent`, and `head` or `lost` follow.
     case request(ExchangeID, [UInt8])
     /// Close the exchange's connection; nothing more is wanted to be heard of it.
@@ -22,7 +21,7 @@ package struct BridgeState {
     case over
   }
 
-  package enum Alarm: Hashable, Sendable {
+  public enum Alarm: Hashable, Sendable {
     case retry
     /// Of an exchange: resume its stream, or stop waiting for its end.
     case exchange(ExchangeID)
@@ -62,27 +61,27 @@ package struct BridgeState {
   /// Why nobody was reached when it was last tried.
   private var absence = Loss(.absent, "nobody listens there")
   /// False if there was nothing to carry and nobody listens either.
-  package private(set) var isReached = true
+  public private(set) var isReached = true
   var actions: [Action] = []
 
-  package init(_ url: EndpointURL, headers: [(name: String, value: String)] = [], patience milliseconds: UInt64 = 0) {
+  public init(_ url: EndpointURL, headers: [(name: String, value: String)] = [], patience milliseconds: UInt64 = 0) {
     place = url.description
     writer = RequestWriter(url, headers: headers)
     patience = Patience(milliseconds: milliseconds)
   }
 
   /// Messages that wait for their turn.
-  package var backlog: Int { queue.count }
+  public var backlog: Int { queue.count }
 
   /// What is to be done since the last call.
-  package mutating func takeActions() -> [Action] {
+  public mutating func takeActions() -> [Action] {
     defer { actions.removeAll(keepingCapacity: true) }
     return actions
   }
 
   // MARK: The client
 
-  package mutating func line(_ bytes: [UInt8], at now: UInt64) {
+  public mutating func line(_ bytes: [UInt8], at now: UInt64) {
     guard !isLeaving, !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) else { return }
     hasRead = true
     let message = Message(bytes)
@@ -106,7 +105,7 @@ package struct BridgeState {
   }
 
   /// The client has said all that it had to say: what is under way is waited for, what has no end is not.
-  package mutating func inputEnded(at now: UInt64) {
+  public mutating func inputEnded(at now: UInt64) {
     guard !hasInputEnded, !isLeaving else { return }
     hasInputEnded = true
     guard hasRead else {
@@ -123,7 +122,7 @@ package struct BridgeState {
   }
 
   /// The client no longer reads, or wants an end.
-  package mutating func stop(at now: UInt64) {
+  public mutating func stop(at now: UInt64) {
     guard !isLeaving else { return }
     for number in exchanges.keys.sorted(by: { $0.number < $1.number }) { cancel(number) }
     queue = []
@@ -133,7 +132,7 @@ package struct BridgeState {
   // MARK: The server
 
   /// The request has been handed over whole, so that what comes next can't overtake it.
-  package mutating func sent(_ number: ExchangeID, at now: UInt64) {
+  public mutating func sent(_ number: ExchangeID, at now: UInt64) {
     guard sending == number else { return }
     sending = nil
     patience.succeeded()
@@ -141,7 +140,7 @@ package struct BridgeState {
     advance(at: now)
   }
 
-  package mutating func head(_ number: ExchangeID, _ head: AnswerHead, at now: UInt64) {
+  public mutating func head(_ number: ExchangeID, _ head: AnswerHead, at now: UInt64) {
     guard var exchange = exchanges[number], exchange.phase == .sending || exchange.phase == .awaiting else { return }
     exchange.hasBegun = true
     exchange.status = head.status
@@ -160,7 +159,7 @@ package struct BridgeState {
     sent(number, at: now)
   }
 
-  package mutating func piece(_ number: ExchangeID, _ piece: RawSpan, at now: UInt64) {
+  public mutating func piece(_ number: ExchangeID, _ piece: RawSpan, at now: UInt64) {
     guard let exchange = exchanges[number], exchange.phase == .reading else { return }
     let before = exchange.reader.cursor.id
     let messages = exchanges[number]?.reader.read(piece) ?? []
@@ -172,7 +171,7 @@ package struct BridgeState {
   }
 
   /// The answer is complete.
-  package mutating func ended(_ number: ExchangeID, at now: UInt64) {
+  public mutating func ended(_ number: ExchangeID, at now: UInt64) {
     guard var exchange = exchanges[number] else { return }
     switch exchange.phase {
     case .lingering: return finish(number, at: now)
@@ -196,7 +195,7 @@ package struct BridgeState {
   }
 
   /// The connection is gone, or could not be made.
-  package mutating func lost(_ number: ExchangeID, _ loss: Loss, at now: UInt64) {
+  public mutating func lost(_ number: ExchangeID, _ loss: Loss, at now: UInt64) {
     guard let exchange = exchanges[number], exchange.isUnderWay else { return }
     switch exchange.purpose {
     case .knock:
@@ -223,7 +222,7 @@ package struct BridgeState {
     fail(number, "\(place): \(loss)", at: now)
   }
 
-  package mutating func alarm(_ alarm: Alarm, at now: UInt64) {
+  public mutating func alarm(_ alarm: Alarm, at now: UInt64) {
     switch alarm {
     case .retry:
       patience.rested()

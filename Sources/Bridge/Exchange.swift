@@ -77,8 +77,8 @@ struct Exchange {
 }
 
 /// A number that tells exchanges apart.
-package struct ExchangeID: Hashable, Sendable {
-  package var number: UInt64
+public struct ExchangeID: Hashable, Sendable {
+  public var number: UInt64
 
-  package init(number: UInt64) { self.number = number }
+  public init(number: UInt64) { self.number = number }
 }

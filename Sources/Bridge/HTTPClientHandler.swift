@@ -5,17 +5,17 @@ import Wire
 protocol HTTPClientHandler: LoopHandler {}
 
 extension HTTPClientHandler {
-  package func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {}
-  package func peerEnded(_ connection: ConnectionID, tag: UInt64) {}
-  package func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {}
-  package func drained(_ connection: ConnectionID, tag: UInt64) {}
-  package func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {}
-  package func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {}
-  package func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
-  package func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {}
-  package func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
-  package func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {}
-  package func childExited(
+  public func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {}
+  public func peerEnded(_ connection: ConnectionID, tag: UInt64) {}
+  public func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {}
+  public func drained(_ connection: ConnectionID, tag: UInt64) {}
+  public func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {}
+  public func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {}
+  public func childLine(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
+  public func childOverlong(_ child: ConnectionID, tag: UInt64, _ part: RawSpan, ended: Bool) {}
+  public func childLog(_ child: ConnectionID, tag: UInt64, _ line: RawSpan) {}
+  public func childDropped(_ child: ConnectionID, tag: UInt64, _ loss: ChatterLoss) {}
+  public func childExited(
     _ child: ConnectionID, tag: UInt64, _ error: ReactorError, status: Int64, signal: Int32
   ) {}
 }

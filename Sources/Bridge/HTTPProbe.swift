@@ -1,9 +1,9 @@
-import Configuration
+import ConfigurationSyntax
 import Reactor
 import Wire
 
 /// One GET whose answer's status is all that is asked for, as of commands that look after a gateway.
-package final class HTTPProbe: HTTPClientHandler {
+public final class HTTPProbe: HTTPClientHandler {
   private let loop: EventLoop
   /// The first thing that came of it.
   private var outcome: Result<Int, Loss>?
@@ -16,7 +16,7 @@ package final class HTTPProbe: HTTPClientHandler {
   /// - Parameters:
   ///   - trust: what an https server is checked against; nil for http.
   ///   - milliseconds: from the first attempt to connect to the head of the answer.
-  package static func status(of url: EndpointURL, trust: TLSContext?, within milliseconds: UInt32) throws(Loss) -> Int {
+  public static func status(of url: EndpointURL, trust: TLSContext?, within milliseconds: UInt32) throws(Loss) -> Int {
     let probe: HTTPProbe
     do throws(ReactorError) {
       probe = try HTTPProbe()
@@ -48,15 +48,15 @@ package final class HTTPProbe: HTTPClientHandler {
     loop.handle.stop()
   }
 
-  package func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) { end(.success(head.status)) }
+  public func response(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) { end(.success(head.status)) }
 
-  package func responseBody(
+  public func responseBody(
     _ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool
   ) {}
 
-  package func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
+  public func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     end(.failure(Loss(error, sent: sent)))
   }
 
-  package func timer(_ token: UInt64) { loop.handle.stop() }
+  public func timer(_ token: UInt64) { loop.handle.stop() }
 }

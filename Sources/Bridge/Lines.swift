@@ -30,16 +30,16 @@ struct LineWriter {
 }
 
 /// Lines from the client, of any length. Blocks.
-package struct LineReader {
+public struct LineReader {
   private let descriptor: Int32
   private var buffer: [UInt8] = []
   /// Bytes of `buffer` that belong to lines already given out.
   private var start = 0
 
-  package init(descriptor: Int32) { self.descriptor = descriptor }
+  public init(descriptor: Int32) { self.descriptor = descriptor }
 
   /// The next line without its end; a last one without an end counts. nil at the end of the input.
-  package mutating func next() -> [UInt8]? {
+  public mutating func next() -> [UInt8]? {
     var searched = start
     while true {
       if let end = buffer[searched...].firstIndex(of: 0x0A) {

@@ -1,5 +1,6 @@
-import Configuration
+import ConfigurationSyntax
 import MCP
+import Translation
 import Wire
 
 /// Writes the requests to one endpoint.

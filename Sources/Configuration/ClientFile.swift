@@ -1,3 +1,5 @@
+import ConfigurationSyntax
+
 /// Reads the servers out of a client's own file, in the spellings of Claude Desktop, Claude Code, VS Code and Cursor.
 ///
 /// Such a file belongs to the client: what Sluice does not know in it is passed over with a note, never a mistake.

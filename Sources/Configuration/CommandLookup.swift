@@ -1,10 +1,11 @@
+import ConfigurationSyntax
 import Glibc
 
 /// Finds commands as starting them would find them.
-package enum CommandLookup {
+public enum CommandLookup {
   /// A warning for each server whose command or working directory is not there: it may be installed later, so it is no
   /// mistake.
-  package static func missing(
+  public static func missing(
     in configuration: GatewayConfiguration, environment: [String: String], files: ConfigurationFiles = .system,
     isExecutable: (String) -> Bool = { access($0, X_OK) == 0 }
   ) -> [Diagnostic] {

@@ -1,15 +1,16 @@
+import ConfigurationSyntax
 import Glibc
 
 /// How the loader reaches files, so that it is a pure function of what they hold.
-package struct ConfigurationFiles: Sendable {
+public struct ConfigurationFiles: Sendable {
   /// The bytes of a file.
-  package var read: @Sendable (_ path: String) throws(FileFault) -> [UInt8]
+  public var read: @Sendable (_ path: String) throws(FileFault) -> [UInt8]
   /// What is at a path, links followed; nil: nothing that can be reached.
-  package var kind: @Sendable (_ path: String) -> Kind?
+  public var kind: @Sendable (_ path: String) -> Kind?
   /// Who may do what with what is at a path, links followed; nil: that is not known.
-  package var publicity: @Sendable (_ path: String) -> Publicity?
+  public var publicity: @Sendable (_ path: String) -> Publicity?
 
-  package init(
+  public init(
     read: @escaping @Sendable (_ path: String) throws(FileFault) -> [UInt8],
     kind: @escaping @Sendable (_ path: String) -> Kind?,
     publicity: @escaping @Sendable (_ path: String) -> Publicity? = { _ in nil }
@@ -19,7 +20,7 @@ package struct ConfigurationFiles: Sendable {
     self.publicity = publicity
   }
 
-  package enum Publicity: Sendable {
+  public enum Publicity: Sendable {
     /// Its owner's, and at most a group's to read.
     case own
     /// Everybody may read it.
@@ -28,35 +29,35 @@ package struct ConfigurationFiles: Sendable {
     case writable
   }
 
-  package enum Kind: Sendable {
+  public enum Kind: Sendable {
     case file, directory, socket, other
   }
 
   /// Why a file can't be read, in the words of the operating system.
-  package struct FileFault: Error, Sendable {
-    package var reason: String
+  public struct FileFault: Error, Sendable {
+    public var reason: String
 
-    package init(reason: String) {
+    public init(reason: String) {
       self.reason = reason
     }
   }
 
   /// The real ones.
-  package static var system: ConfigurationFiles {
+  public static var system: ConfigurationFiles {
     ConfigurationFiles(
       read: { path throws(FileFault) in try readWhole(path, again: false) }, kind: kind(of:),
       publicity: publicity(of:))
   }
 
   /// The real ones another time. What a pipe or a terminal gave is gone: it would read as empty, or wait for more.
-  package static var systemAgain: ConfigurationFiles {
+  public static var systemAgain: ConfigurationFiles {
     ConfigurationFiles(
       read: { path throws(FileFault) in try readWhole(path, again: true) }, kind: kind(of:),
       publicity: publicity(of:))
   }
 
   /// Files that are given by their contents, in the directories that their paths name.
-  package static func inMemory(_ contents: [String: String], sockets: Set<String> = []) -> ConfigurationFiles {
+  public static func inMemory(_ contents: [String: String], sockets: Set<String> = []) -> ConfigurationFiles {
     ConfigurationFiles(
       read: { path throws(FileFault) in
         guard let text = contents[path] else { throw FileFault(reason: "No such file or directory") }

@@ -1,26 +1,28 @@
+import ConfigurationSyntax
+
 /// What the operator gave on the command line.
-package struct ConfigurationInputs: Sendable, Equatable {
+public struct ConfigurationInputs: Sendable, Equatable {
   /// `--config`; nil: `SLUICE_CONFIG`, else none.
-  package var file: String?
+  public var file: String?
   /// `--mcp-config`; empty: the paths in `SLUICE_MCP_CONFIG`, with colons between them.
-  package var clientFiles: [String] = []
+  public var clientFiles: [String] = []
   /// `--mcp-json`; empty: `SLUICE_MCP_JSON`.
-  package var clientTexts: [String] = []
+  public var clientTexts: [String] = []
   /// Flags that set one key each.
-  package var overrides: [Override] = []
+  public var overrides: [Override] = []
   /// The directory that relative paths start from, absolute; empty: leave them relative.
-  package var currentDirectory = ""
+  public var currentDirectory = ""
 
-  package init() {}
+  public init() {}
 
-  package struct Override: Sendable, Equatable {
+  public struct Override: Sendable, Equatable {
     /// The key, such as `listeners.http.port`.
-    package var path: String
+    public var path: String
     /// How messages name the flag: `--port`.
-    package var flag: String
-    package var value: String
+    public var flag: String
+    public var value: String
 
-    package init(path: String, flag: String, value: String) {
+    public init(path: String, flag: String, value: String) {
       self.path = path
       self.flag = flag
       self.value = value
@@ -29,28 +31,28 @@ package struct ConfigurationInputs: Sendable, Equatable {
 }
 
 /// The configuration and what there is to say about it.
-package struct LoadedConfiguration: Sendable, Equatable {
-  package var configuration: GatewayConfiguration
+public struct LoadedConfiguration: Sendable, Equatable {
+  public var configuration: GatewayConfiguration
   /// Warnings and notes.
-  package var diagnostics: [Diagnostic]
+  public var diagnostics: [Diagnostic]
   /// Servers that a file turns off.
-  package var disabled: [Disabled]
+  public var disabled: [Disabled]
   /// Where each setting that is not a default came from, by its key: `limits.body`; `listeners.http.tls` as a whole.
-  package var settings: [String: SourcePosition]
+  public var settings: [String: SourcePosition]
 
-  package struct Disabled: Sendable, Equatable {
-    package var alias: String
-    package var displayName: String
-    package var position: SourcePosition
+  public struct Disabled: Sendable, Equatable {
+    public var alias: String
+    public var displayName: String
+    public var position: SourcePosition
   }
 }
 
 /// Layers files, environment and flags over the defaults, in that order, and freezes the outcome.
-package enum ConfigurationLoader {
+public enum ConfigurationLoader {
   /// - Parameter running: what is in force, where this is to take its place without a restart. An empty file, or one without the
   ///   servers that are served, is a mistake then: it is what a file looks like while an editor writes it.
   /// - Throws: every mistake that was found, in the order of the layers.
-  package static func load(
+  public static func load(
     _ inputs: ConfigurationInputs, environment: [String: String], files: ConfigurationFiles = .system,
     replacing running: GatewayConfiguration? = nil
   ) throws(ConfigurationError) -> LoadedConfiguration {
@@ -70,7 +72,7 @@ package enum ConfigurationLoader {
   }
 
   /// The names of all keys of the YAML file.
-  package static var outline: [KeyOutline] { Grammar.outline }
+  public static var outline: [KeyOutline] { Grammar.outline }
 }
 
 /// The layers while they are put on top of one another.

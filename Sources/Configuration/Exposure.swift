@@ -1,21 +1,23 @@
+import ConfigurationSyntax
+
 /// A listener that anybody beyond this machine may use without saying who they are.
-package struct Exposure: Sendable, Equatable {
+public struct Exposure: Sendable, Equatable {
   /// The name of its section: `http`, `websocket` or `admin`.
-  package var listener: String
+  public var listener: String
   /// Where it listens, as the configuration has it.
-  package var host: String
+  public var host: String
 
   /// What to do about it.
-  package static let remedy =
+  public static let remedy =
     "`tls` with `client_auth: required` for it; or an address of this machine alone, such as 127.0.0.1, behind a proxy "
     + "that knows its clients; or `allow_unauthenticated: true` (SLUICE_ALLOW_UNAUTHENTICATED=true, "
     + "--allow-unauthenticated) if whoever can reach it may use it"
 
-  package var refusal: String {
+  public var refusal: String {
     "`listeners.\(listener)` would serve others than this machine (\(host)) without asking who they are"
   }
 
-  package var warning: String {
+  public var warning: String {
     let what = listener == "admin" ? "ask it for health and metrics" : "use every server"
     return "`listeners.\(listener)` serves others than this machine (\(host)) without asking who they are: "
       + "whoever can reach it can \(what)"
@@ -26,7 +28,7 @@ extension GatewayConfiguration.Listeners {
   /// Listeners beyond this machine that let in who shows no certificate.
   /// - Parameter bound: those with a socket beyond loopback, whatever their `host` says: a service manager or a
   ///   predecessor made it.
-  package func exposures(bound: Set<String> = []) -> [Exposure] {
+  public func exposures(bound: Set<String> = []) -> [Exposure] {
     let all = [
       ("http", http.host, http.tls), ("websocket", webSocket.host, webSocket.tls), ("admin", admin.host, admin.tls),
     ]

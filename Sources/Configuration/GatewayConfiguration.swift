@@ -1,62 +1,64 @@
+import ConfigurationSyntax
+
 /// Everything the gateway was told, validated and frozen: nothing behind it is looked up or parsed again while it serves.
 ///
 /// Durations are `Duration`, sizes are bytes in an `Int`. The memberwise defaults are the documented defaults, so
 /// `GatewayConfiguration()` is what `sluice serve` runs with when it is told nothing.
-package struct GatewayConfiguration: Sendable, Equatable {
+public struct GatewayConfiguration: Sendable, Equatable {
   /// Where clients and operators connect (`listeners`).
-  package var listeners = Listeners()
+  public var listeners = Listeners()
   /// The upstreams in the order of the configuration, which decides who owns a resource URI that two of them list
   /// (`servers`). Disabled ones are left out. Empty: serve the built-in demonstration.
-  package var servers: [Server] = []
+  public var servers: [Server] = []
   /// When names of tools and prompts carry their server's alias (`prefix`). Default: conditional.
-  package var prefix = Prefix.conditional
+  public var prefix = Prefix.conditional
   /// Bounds on what one peer may send, hold or take (`limits`).
-  package var limits = Limits()
+  public var limits = Limits()
   /// Sessions of legacy clients (`sessions`).
-  package var sessions = Sessions()
+  public var sessions = Sessions()
   /// Connections to one endpoint (`pool`, not active yet).
-  package var pool = Pool()
+  public var pool = Pool()
   /// Choice among endpoints (`routing`, not active yet).
-  package var routing = Routing()
+  public var routing = Routing()
   /// Requests per principal (`rate_limiting`, not active yet).
-  package var rateLimiting = RateLimiting()
+  public var rateLimiting = RateLimiting()
   /// How long calls in flight may go on after SIGTERM (`drain_timeout`). Default: 30 s.
-  package var drainTimeout = Duration.seconds(30)
+  public var drainTimeout = Duration.seconds(30)
   /// How long a call may go without an answer or progress (`call_timeout`). Default: 60 s.
-  package var callTimeout = Duration.seconds(60)
+  public var callTimeout = Duration.seconds(60)
   /// How long a call may take however much progress it reports (`call_timeout_ceiling`). Default: 10 min.
-  package var callTimeoutCeiling = Duration.seconds(600)
+  public var callTimeoutCeiling = Duration.seconds(600)
   /// How long a call may wait while a human is asked, instead of `callTimeout` (`interaction_timeout`). Default: 600 s.
-  package var interactionTimeout = Duration.seconds(600)
+  public var interactionTimeout = Duration.seconds(600)
   /// How long a command that runs may take until it answers for the first time (`start_timeout`). Default: 5 min.
-  package var startTimeout = Duration.seconds(300)
+  public var startTimeout = Duration.seconds(300)
   /// How long after the start the first list waits for an upstream that never answered (`first_list_wait`). Default: 3 s.
-  package var firstListWait = Duration.seconds(3)
+  public var firstListWait = Duration.seconds(3)
   /// How old a list of a legacy server may be that does not tell when it changes, before it is fetched again for whoever asks
   /// (`list_ttl`). Default: 60 s.
-  package var listTTL = Duration.seconds(60)
+  public var listTTL = Duration.seconds(60)
   /// What is logged, and how (`log`).
-  package var log = Log()
+  public var log = Log()
   /// Number of event loops (`workers`); nil, written `auto`: one per CPU that affinity and cgroup quota allow.
-  package var workers: Int?
+  public var workers: Int?
 
   /// Path of the Unix socket over which `sluice serve --takeover` gets the listening sockets (`takeover_socket`); nil,
   /// written `auto`: `sluice-<port>.sock` in $XDG_RUNTIME_DIR, or `sluice-<user>-<port>.sock` in /tmp.
-  package var takeoverSocket: String?
+  public var takeoverSocket: String?
 
   /// Proxies that say of whom a connection or a request is (`trusted_proxies`): by the PROXY protocol where a listener has
   /// it on, else by `X-Forwarded-For` or `Forwarded`. Default: loopback.
-  package var trustedProxies: [TrustedProxy] = [.loopback]
+  public var trustedProxies: [TrustedProxy] = [.loopback]
 
   /// Where the gateway keeps what it should know after a restart (`state_dir`). Default: auto.
-  package var stateDirectory = StateDirectory.automatic
+  public var stateDirectory = StateDirectory.automatic
 
   /// Listen beyond this machine where nobody is asked for a certificate (`allow_unauthenticated`). Default: false.
-  package var allowUnauthenticated = false
+  public var allowUnauthenticated = false
 
-  package init() {}
+  public init() {}
 
-  package enum StateDirectory: Sendable, Equatable {
+  public enum StateDirectory: Sendable, Equatable {
     /// `$STATE_DIRECTORY` as systemd sets it, else `$XDG_STATE_HOME/sluice`, else `~/.local/state/sluice`.
     case automatic
     /// Nothing is kept.
@@ -65,7 +67,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     case path(String)
 
     /// Where that is; nil if nothing can be kept.
-    package func path(environment: [String: String]) -> String? {
+    public func path(environment: [String: String]) -> String? {
       func absolute(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
       switch self {
       case .off: return nil
@@ -78,7 +80,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     }
   }
 
-  package enum Prefix: String, Sendable, CaseIterable {
+  public enum Prefix: String, Sendable, CaseIterable {
     /// `server__tool` when more than one server is configured, plain names otherwise.
     case conditional
     case always
@@ -86,7 +88,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
   }
 
   /// An item of `trusted_proxies`.
-  package enum TrustedProxy: Sendable, Equatable {
+  public enum TrustedProxy: Sendable, Equatable {
     case loopback
     case network(IPNetwork)
 
@@ -94,7 +96,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
       self = text == "loopback" ? .loopback : .network(try IPNetwork(reading: text))
     }
 
-    package var networks: [IPNetwork] {
+    public var networks: [IPNetwork] {
       switch self {
       case .loopback: IPNetwork.loopback
       case .network(let network): [network]
@@ -102,86 +104,86 @@ package struct GatewayConfiguration: Sendable, Equatable {
     }
   }
 
-  package struct Log: Sendable, Equatable {
+  public struct Log: Sendable, Equatable {
     /// The least severe level that is written (`log.level`). Default: info.
-    package var level = Level.info
+    public var level = Level.info
     /// One line of text or one JSON object per record, on stderr (`log.format`). Default: text.
-    package var format = Format.text
+    public var format = Format.text
 
-    package init() {}
+    public init() {}
 
     /// The levels of swift-log, by the same names.
-    package enum Level: String, Sendable, CaseIterable {
+    public enum Level: String, Sendable, CaseIterable {
       case trace, debug, info, notice, warning, error, critical
     }
 
-    package enum Format: String, Sendable, CaseIterable {
+    public enum Format: String, Sendable, CaseIterable {
       case text, json
     }
   }
 
   /// Sessions of clients that open with `initialize`.
-  package struct Sessions: Sendable, Equatable {
+  public struct Sessions: Sendable, Equatable {
     /// A session without a request or an open stream for this long ends (`sessions.idle_timeout`). Default: 30 min.
-    package var idleTimeout = Duration.seconds(1800)
+    public var idleTimeout = Duration.seconds(1800)
     /// Sessions alive at once; one more is refused with 503 (`sessions.max`). Default: 100,000.
-    package var maximum = 100_000
+    public var maximum = 100_000
     /// Of these, sessions of one client: of a principal, or of an address (an IPv6 /64) from which nobody known comes; one more
     /// is refused with 503 (`sessions.per_client`). Nil, written `auto`: half of `max`.
-    package var perClient: Int?
+    public var perClient: Int?
     /// Bytes of events kept per session for `Last-Event-ID` (`sessions.replay`). Default: 1 MiB.
-    package var replay = 1 << 20
+    public var replay = 1 << 20
     /// How long a broken stream may be resumed, and its call goes on (`sessions.resume_window`). Default: 2 min.
-    package var resumeWindow = Duration.seconds(120)
+    public var resumeWindow = Duration.seconds(120)
     /// How long after its opening a session may be used, in whichever process (`sessions.max_age`). Default: 7 days.
-    package var maximumAge = Duration.seconds(7 * 86_400)
+    public var maximumAge = Duration.seconds(7 * 86_400)
     /// What the ids of sessions are sealed with (`sessions.secret`); the first seals, those that follow are taken too, while
     /// one is replaced. Empty: those of the file alone.
-    package var secrets: [String] = []
+    public var secrets: [String] = []
     /// A file with such secrets, one on each line (`sessions.secret_file`); nil, written `auto`: where there is no
     /// `secret` one is made, and kept in `state_dir`.
-    package var secretFile: String?
+    public var secretFile: String?
 
     /// Characters that a secret must have.
-    package static let shortestSecret = 32
+    public static let shortestSecret = 32
 
-    package init() {}
+    public init() {}
   }
 
   /// Connections of all workers to one endpoint.
-  package struct Pool: Sendable, Equatable {
+  public struct Pool: Sendable, Equatable {
     /// Connections kept (`pool.size`). Default: 100.
-    package var size = 100
+    public var size = 100
     /// Connections beyond `size` for a burst, closed after use (`pool.overflow`). Default: 50.
-    package var overflow = 50
+    public var overflow = 50
     /// Which idle connection is taken (`pool.strategy`). Default: fifo.
-    package var strategy = Strategy.fifo
+    public var strategy = Strategy.fifo
     /// How long a request waits for a connection (`pool.checkout_timeout`). Default: 5 s.
-    package var checkoutTimeout = Duration.seconds(5)
+    public var checkoutTimeout = Duration.seconds(5)
     /// An idle connection is closed after this long (`pool.idle_timeout`). Default: 5 min.
-    package var idleTimeout = Duration.seconds(300)
+    public var idleTimeout = Duration.seconds(300)
 
-    package init() {}
+    public init() {}
 
-    package enum Strategy: String, Sendable, CaseIterable {
+    public enum Strategy: String, Sendable, CaseIterable {
       case fifo, lifo
     }
   }
 
   /// Choice among the endpoints of one server.
-  package struct Routing: Sendable, Equatable {
+  public struct Routing: Sendable, Equatable {
     /// `routing.algorithm`. Default: consistent hash.
-    package var algorithm = Algorithm.consistentHash
+    public var algorithm = Algorithm.consistentHash
     /// Points on the ring per unit of weight (`routing.vnodes`). Default: 150.
-    package var virtualNodes = 150
+    public var virtualNodes = 150
     /// Failures in a row that open an endpoint's circuit breaker (`routing.failover_threshold`). Default: 3.
-    package var failoverThreshold = 3
+    public var failoverThreshold = 3
     /// `routing.health_check_interval`. Default: 10 s.
-    package var healthCheckInterval = Duration.seconds(10)
+    public var healthCheckInterval = Duration.seconds(10)
 
-    package init() {}
+    public init() {}
 
-    package enum Algorithm: String, Sendable, CaseIterable {
+    public enum Algorithm: String, Sendable, CaseIterable {
       case consistentHash = "consistent_hash"
       case roundRobin = "round_robin"
       case leastConnections = "least_connections"
@@ -190,12 +192,12 @@ package struct GatewayConfiguration: Sendable, Equatable {
   }
 
   /// The token bucket of one principal.
-  package struct RateLimiting: Sendable, Equatable {
+  public struct RateLimiting: Sendable, Equatable {
     /// Requests that may come at once (`rate_limiting.default_limit`). Default: 100.
-    package var defaultLimit = 100
+    public var defaultLimit = 100
     /// Requests given back per second (`rate_limiting.refill_rate`). Default: 100.
-    package var refillRate = 100
+    public var refillRate = 100
 
-    package init() {}
+    public init() {}
   }
 }

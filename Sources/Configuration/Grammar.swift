@@ -1,3 +1,5 @@
+import ConfigurationSyntax
+
 /// The keys of the YAML file. Adding a setting means adding its property, its line here, and its lines in the schema and
 /// the example, which tests compare with this table.
 enum Grammar {

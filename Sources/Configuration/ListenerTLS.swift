@@ -1,34 +1,36 @@
+import ConfigurationSyntax
+
 extension GatewayConfiguration.Listeners {
   /// How a listener serves TLS. Relative paths were taken from the directory of the file that names them.
-  package struct TLS: Sendable, Equatable {
+  public struct TLS: Sendable, Equatable {
     /// The first one serves names that no other covers (`tls.cert` and `tls.key`, then `tls.certificates`).
-    package var identities: [Identity]
+    public var identities: [Identity]
     /// PEM file with the roots that client certificates must lead to (`tls.client_ca`).
-    package var clientCA: String?
+    public var clientCA: String?
     /// `tls.client_auth`. Default: required with a `client_ca`, off without.
-    package var clientAuthentication = ClientAuthentication.off
+    public var clientAuthentication = ClientAuthentication.off
 
-    package init(identities: [Identity]) { self.identities = identities }
+    public init(identities: [Identity]) { self.identities = identities }
 
     /// A certificate of the gateway's own.
-    package struct Identity: Sendable, Equatable {
+    public struct Identity: Sendable, Equatable {
       /// PEM file with the certificate chain (`cert`).
-      package var certificate: String
+      public var certificate: String
       /// PEM file with the private key (`key`).
-      package var key: String
+      public var key: String
 
-      package init(certificate: String, key: String) {
+      public init(certificate: String, key: String) {
         self.certificate = certificate
         self.key = key
       }
     }
 
-    package enum ClientAuthentication: String, Sendable, CaseIterable {
+    public enum ClientAuthentication: String, Sendable, CaseIterable {
       case off, optional, required
     }
 
     /// All files that are read for it.
-    package var files: [String] {
+    public var files: [String] {
       identities.flatMap { [$0.certificate, $0.key] } + (clientCA.map { [$0] } ?? [])
     }
   }

@@ -1,3 +1,5 @@
+import ConfigurationSyntax
+
 /// What there is to say about settings that are well-formed each.
 struct Remark {
   var severity: Diagnostic.Severity

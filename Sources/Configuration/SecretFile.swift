@@ -1,18 +1,20 @@
+import ConfigurationSyntax
+
 /// A file that holds secrets, one on each line (`sessions.secret_file`, and the one that is made in `state_dir`).
-package enum SecretFile {
+public enum SecretFile {
   /// Bytes that it may have: more is a mistake in the path.
-  package static let largest = 64 << 10
+  public static let largest = 64 << 10
 
   /// Why its secrets can't be had, without a word of what it holds.
-  package struct Fault: Error, Sendable, Equatable {
-    package var description: String
-    package var expected: String?
+  public struct Fault: Error, Sendable, Equatable {
+    public var description: String
+    public var expected: String?
   }
 
   /// Lines end with LF, CRLF or CR; a byte order mark and blank lines are passed over. Every other line is a secret to its
   /// last byte: nobody has to know what would be trimmed.
   /// - Parameter path: for messages.
-  package static func secrets(in text: [UInt8], of path: String) throws(Fault) -> [[UInt8]] {
+  public static func secrets(in text: [UInt8], of path: String) throws(Fault) -> [[UInt8]] {
     let shortest = GatewayConfiguration.Sessions.shortestSecret
     func fault(_ what: String, line: Int? = nil) -> Fault {
       Fault(
@@ -35,7 +37,7 @@ package enum SecretFile {
   private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0B || byte == 0x0C }
 
   /// Reads one that the configuration names.
-  package static func read(_ path: String, _ files: ConfigurationFiles = .system) throws(Fault) -> [[UInt8]] {
+  public static func read(_ path: String, _ files: ConfigurationFiles = .system) throws(Fault) -> [[UInt8]] {
     let text: [UInt8]
     do throws(ConfigurationFiles.FileFault) {
       text = try files.read(path)
@@ -49,7 +51,7 @@ package enum SecretFile {
 extension LoadedConfiguration {
   /// What there is to say about `sessions.secret_file`, for who is about to serve: errors and warnings. What is no file but
   /// a pipe, say, can be read once only, which is left to who serves.
-  package func secretRemarks(_ files: ConfigurationFiles = .system) -> [Diagnostic] {
+  public func secretRemarks(_ files: ConfigurationFiles = .system) -> [Diagnostic] {
     let key = "sessions.secret_file"
     guard let path = configuration.sessions.secretFile else { return [] }
     let position = settings[key] ?? SourcePosition(file: key)

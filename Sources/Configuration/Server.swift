@@ -1,22 +1,24 @@
+import ConfigurationSyntax
+
 extension GatewayConfiguration {
   /// One upstream MCP server.
-  package struct Server: Sendable, Equatable {
+  public struct Server: Sendable, Equatable {
     /// The name in paths and prefixes: `[a-z0-9][a-z0-9_-]{0,31}` without `__`.
-    package var alias: String
+    public var alias: String
     /// The name as its file spells it.
-    package var displayName: String
-    package var kind: Kind
+    public var displayName: String
+    public var kind: Kind
     /// Who shares an upstream session of a legacy server, or a child (`isolation`).
     /// Default: session for a url; for a command shared, or principal where clients are told apart.
-    package var isolation: Isolation
+    public var isolation: Isolation
     /// Which revisions the upstream speaks (`era`). Default: auto, find out.
-    package var era = Era.automatic
+    public var era = Era.automatic
     /// Children started for a command (`replicas`, not active yet). Default: 1.
-    package var replicas = 1
+    public var replicas = 1
     /// Where the server is configured.
-    package var position: SourcePosition
+    public var position: SourcePosition
 
-    package init(alias: String, displayName: String? = nil, kind: Kind, position: SourcePosition) {
+    public init(alias: String, displayName: String? = nil, kind: Kind, position: SourcePosition) {
       self.alias = alias
       self.displayName = displayName ?? alias
       self.kind = kind
@@ -27,34 +29,34 @@ extension GatewayConfiguration {
       }
     }
 
-    package enum Kind: Sendable, Equatable {
+    public enum Kind: Sendable, Equatable {
       case command(Command)
       case url(Remote)
     }
 
-    package enum Isolation: String, Sendable, CaseIterable {
+    public enum Isolation: String, Sendable, CaseIterable {
       case shared, principal, session
     }
 
-    package enum Era: String, Sendable, CaseIterable {
+    public enum Era: String, Sendable, CaseIterable {
       case automatic = "auto"
       case legacy, modern
     }
   }
 
   /// A server that is started as a child process and speaks over its standard streams.
-  package struct Command: Sendable, Equatable {
+  public struct Command: Sendable, Equatable {
     /// A path, or a name to look up in PATH.
-    package var command: String
-    package var arguments: [String]
+    public var command: String
+    public var arguments: [String]
     /// The arguments for reports: as they were written, before variables were put into them.
-    package var shownArguments: [String]
+    public var shownArguments: [String]
     /// Added to the few variables that every child gets; `env` over the lines of `envFile`.
-    package var environment: [String: String]
+    public var environment: [String: String]
     /// nil: the gateway's own.
-    package var workingDirectory: String?
+    public var workingDirectory: String?
 
-    package init(
+    public init(
       command: String, arguments: [String] = [], shownArguments: [String]? = nil, environment: [String: String] = [:],
       workingDirectory: String? = nil
     ) {
@@ -66,22 +68,22 @@ extension GatewayConfiguration {
     }
 
     /// How it is shown makes it no other command.
-    package static func == (one: Command, other: Command) -> Bool {
+    public static func == (one: Command, other: Command) -> Bool {
       one.command == other.command && one.arguments == other.arguments && one.environment == other.environment
         && one.workingDirectory == other.workingDirectory
     }
   }
 
   /// A server that is reached at URLs.
-  package struct Remote: Sendable, Equatable {
+  public struct Remote: Sendable, Equatable {
     /// At least one; `url` is the first.
-    package var endpoints: [Endpoint]
+    public var endpoints: [Endpoint]
     /// Sent with every request, in this order. Names are tokens, values hold no control characters.
-    package var headers: [Header]
-    package var transport: Transport
-    package var tls: UpstreamTLS
+    public var headers: [Header]
+    public var transport: Transport
+    public var tls: UpstreamTLS
 
-    package init(
+    public init(
       endpoints: [Endpoint], headers: [Header] = [], transport: Transport = .automatic, tls: UpstreamTLS = UpstreamTLS()
     ) {
       self.endpoints = endpoints
@@ -90,7 +92,7 @@ extension GatewayConfiguration {
       self.tls = tls
     }
 
-    package enum Transport: String, Sendable, CaseIterable {
+    public enum Transport: String, Sendable, CaseIterable {
       /// Streamable HTTP if the endpoint speaks it, HTTP+SSE otherwise.
       case automatic = "auto"
       /// Streamable HTTP.
@@ -102,48 +104,48 @@ extension GatewayConfiguration {
     }
   }
 
-  package struct Endpoint: Sendable, Equatable {
-    package var url: EndpointURL
+  public struct Endpoint: Sendable, Equatable {
+    public var url: EndpointURL
     /// The URL for reports, without what may be a secret.
-    package var shown: String
+    public var shown: String
     /// Share of the ring relative to the other endpoints. Default: 1.
-    package var weight: Int
+    public var weight: Int
 
     /// - Parameter template: the URL as it was written, where variables were put into it.
-    package init(url: EndpointURL, weight: Int = 1, template: String? = nil) {
+    public init(url: EndpointURL, weight: Int = 1, template: String? = nil) {
       self.url = url
       shown = url.masked(template: template)
       self.weight = weight
     }
 
     /// How it is shown makes it no other endpoint.
-    package static func == (one: Endpoint, other: Endpoint) -> Bool {
+    public static func == (one: Endpoint, other: Endpoint) -> Bool {
       one.url == other.url && one.weight == other.weight
     }
   }
 
-  package struct Header: Sendable, Equatable {
-    package var name: String
-    package var value: String
+  public struct Header: Sendable, Equatable {
+    public var name: String
+    public var value: String
 
-    package init(name: String, value: String) {
+    public init(name: String, value: String) {
       self.name = name
       self.value = value
     }
   }
 
   /// What an https or wss upstream is checked against, and what it is shown.
-  package struct UpstreamTLS: Sendable, Equatable {
+  public struct UpstreamTLS: Sendable, Equatable {
     /// PEM file with the roots to trust instead of the system's (`tls.ca`).
-    package var ca: String?
+    public var ca: String?
     /// PEM file with the gateway's certificate chain (`tls.cert`).
-    package var certificate: String?
+    public var certificate: String?
     /// PEM file with the gateway's private key (`tls.key`).
-    package var key: String?
+    public var key: String?
     /// Check the certificate and its host name (`tls.verify`). Default: true.
-    package var verify: Bool
+    public var verify: Bool
 
-    package init(ca: String? = nil, certificate: String? = nil, key: String? = nil, verify: Bool = true) {
+    public init(ca: String? = nil, certificate: String? = nil, key: String? = nil, verify: Bool = true) {
       self.ca = ca
       self.certificate = certificate
       self.key = key

@@ -1,3 +1,5 @@
+import ConfigurationSyntax
+
 extension ServerDraft {
   /// Checks the values against one another and makes the server of them; nil after the mistakes were collected.
   /// - Parameter tellsClientsApart: whether clients have names. Where they do, none of them shares a child with another

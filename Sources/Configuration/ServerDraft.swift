@@ -1,3 +1,5 @@
+import ConfigurationSyntax
+
 /// A server while it is read: every value with its place, nothing yet checked against anything else.
 struct ServerDraft {
   var alias = ""

@@ -4,10 +4,10 @@ import Wire
 /// The server that a gateway without configuration offers: something of everything the protocol has, to look at and to
 /// try clients on. It speaks every revision and does no I/O: requests, answers and the passing of time come in, steps
 /// come out. One per worker; all of a gateway's share the key, because a client may come back on another worker.
-package struct DemonstrationServer {
-  package static let capabilities: ServerCapabilities = [.tools, .resources, .prompts, .completions]
+public struct DemonstrationServer {
+  public static let capabilities: ServerCapabilities = [.tools, .resources, .prompts, .completions]
 
-  package static let instructions: StaticString = """
+  public static let instructions: StaticString = """
     This is Sluice's built-in demonstration server, served because no server is configured. Its tools show what passes \
     through the gateway: results, progress, questions to the user, large answers and both kinds of error. Nothing that \
     they do has a lasting effect.
@@ -24,18 +24,18 @@ package struct DemonstrationServer {
   private let scanner = EnvelopeScanner()
   private var unfinished: [UInt64: Unfinished] = [:]
 
-  package init(key: SipHash, startedAt: Timestamp) {
+  public init(key: SipHash, startedAt: Timestamp) {
     self.key = key
     self.startedAt = startedAt
   }
 
   /// Calls in progress.
-  package var unfinishedCount: Int { unfinished.count }
+  public var unfinishedCount: Int { unfinished.count }
 
   // MARK: Events
 
   /// A request. Its id is an integer that no other call in progress has.
-  package mutating func receive(_ message: RawSpan, from client: Client, now: Timestamp) -> [Step] {
+  public mutating func receive(_ message: RawSpan, from client: Client, now: Timestamp) -> [Step] {
     let scanner = scanner
     let envelope = scanner.scan(message)
     guard envelope.kind == .request, let id = envelope.id?.decimal else { return [] }
@@ -54,7 +54,7 @@ package struct DemonstrationServer {
   }
 
   /// The time that a step asked for has passed. Nothing if the call is over.
-  package mutating func resumed(_ call: UInt64) -> [Step] {
+  public mutating func resumed(_ call: UInt64) -> [Step] {
     guard case .counting(var countdown) = unfinished[call] else { return [] }
     let steps = countdown.step()
     unfinished[call] = countdown.isOver ? nil : .counting(countdown)
@@ -62,7 +62,7 @@ package struct DemonstrationServer {
   }
 
   /// A legacy client's answer to a question, and whose call it belongs to. nil if nobody waits for it.
-  package mutating func answered(_ message: RawSpan) -> (call: UInt64, steps: [Step])? {
+  public mutating func answered(_ message: RawSpan) -> (call: UInt64, steps: [Step])? {
     let scanner = scanner
     let envelope = scanner.scan(message)
     guard let id = envelope.id?.decimal, case .asking(let call) = unfinished[id] else { return nil }
@@ -80,7 +80,7 @@ package struct DemonstrationServer {
   }
 
   /// Nobody waits for the call any more.
-  package mutating func cancelled(_ call: UInt64) { unfinished[call] = nil }
+  public mutating func cancelled(_ call: UInt64) { unfinished[call] = nil }
 
   // MARK: Tools
 

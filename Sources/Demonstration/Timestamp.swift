@@ -1,9 +1,9 @@
 /// A time of the wall clock.
-package struct Timestamp: Sendable, Equatable {
+public struct Timestamp: Sendable, Equatable {
   /// Since 1970-01-01T00:00:00Z.
-  package let milliseconds: UInt64
+  public let milliseconds: UInt64
 
-  package init(milliseconds: UInt64) { self.milliseconds = milliseconds }
+  public init(milliseconds: UInt64) { self.milliseconds = milliseconds }
 
   var seconds: UInt64 { milliseconds / 1000 }
 

@@ -1,14 +1,14 @@
 import Wire
 
 /// What an array of messages holds (2025-03-26, basic): requests and notifications, or responses, never both.
-package enum Batch: Sendable, Equatable {
+public enum Batch: Sendable, Equatable {
   /// `requests` of the calls ask for an answer.
   case calls(requests: Int)
   case responses
   case reject(GatewayError)
 
   /// Looks at each element of an array body. `scanner` must not be the one whose envelope is in use.
-  package static func classify(_ array: RawSpan, scanner: EnvelopeScanner) -> Batch {
+  public static func classify(_ array: RawSpan, scanner: EnvelopeScanner) -> Batch {
     var requests = 0
     var calls = 0
     var responses = 0

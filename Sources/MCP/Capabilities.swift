@@ -1,41 +1,41 @@
 import Wire
 
 /// What a client said it can do (schema: `ClientCapabilities`), as bits.
-package struct ClientCapabilities: OptionSet, Sendable, Hashable {
-  package let rawValue: UInt16
-  @inlinable package init(rawValue: UInt16) { self.rawValue = rawValue }
+public struct ClientCapabilities: OptionSet, Sendable, Hashable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// None. With this and the next a call asks no witness table of another module, as it would for `[]`: a thousand
   /// instructions.
-  @inlinable package init() { rawValue = 0 }
-  @inlinable package var isEmpty: Bool { rawValue == 0 }
+  public init() { rawValue = 0 }
+  public var isEmpty: Bool { rawValue == 0 }
 
-  package static let roots = ClientCapabilities(rawValue: 1 << 0)
-  package static let rootsListChanged = ClientCapabilities(rawValue: 1 << 1)
-  package static let sampling = ClientCapabilities(rawValue: 1 << 2)
-  package static let samplingContext = ClientCapabilities(rawValue: 1 << 3)
-  package static let samplingTools = ClientCapabilities(rawValue: 1 << 4)
-  package static let elicitationForm = ClientCapabilities(rawValue: 1 << 5)
-  package static let elicitationURL = ClientCapabilities(rawValue: 1 << 6)
-  package static let tasks = ClientCapabilities(rawValue: 1 << 7)
-  package static let extensions = ClientCapabilities(rawValue: 1 << 8)
-  package static let experimental = ClientCapabilities(rawValue: 1 << 9)
+  public static let roots = ClientCapabilities(rawValue: 1 << 0)
+  public static let rootsListChanged = ClientCapabilities(rawValue: 1 << 1)
+  public static let sampling = ClientCapabilities(rawValue: 1 << 2)
+  public static let samplingContext = ClientCapabilities(rawValue: 1 << 3)
+  public static let samplingTools = ClientCapabilities(rawValue: 1 << 4)
+  public static let elicitationForm = ClientCapabilities(rawValue: 1 << 5)
+  public static let elicitationURL = ClientCapabilities(rawValue: 1 << 6)
+  public static let tasks = ClientCapabilities(rawValue: 1 << 7)
+  public static let extensions = ClientCapabilities(rawValue: 1 << 8)
+  public static let experimental = ClientCapabilities(rawValue: 1 << 9)
 
   /// Everything that the gateway can relay within the legacy era: what it declares on a session that all share.
-  package static let relayable: ClientCapabilities = [
+  public static let relayable: ClientCapabilities = [
     .roots, .rootsListChanged, .sampling, .samplingContext, .samplingTools, .elicitationForm, .elicitationURL,
   ]
 
   /// What servers ask clients for.
-  package static let askable: ClientCapabilities = [
+  public static let askable: ClientCapabilities = [
     .roots, .sampling, .samplingTools, .elicitationForm, .elicitationURL,
   ]
 
   /// The set as an error names what a client lacks: with the capabilities that those named belong to.
-  package var required: ClientCapabilities { contains(.samplingTools) ? union(.sampling) : self }
+  public var required: ClientCapabilities { contains(.samplingTools) ? union(.sampling) : self }
 
   /// Reads a ClientCapabilities object; empty for anything else.
-  package init(parsing object: RawSpan) {
+  public init(parsing object: RawSpan) {
     var set: ClientCapabilities = []
     if object.byteCount <= 2 {
       self = set
@@ -63,7 +63,7 @@ package struct ClientCapabilities: OptionSet, Sendable, Hashable {
   }
 
   /// What of this may be said in a revision.
-  package func restricted(to revision: Revision) -> ClientCapabilities {
+  public func restricted(to revision: Revision) -> ClientCapabilities {
     var set = self
     if !revision.hasElicitation { set.subtract([.elicitationForm, .elicitationURL]) }
     if !revision.hasURLElicitation { set.subtract([.elicitationURL, .samplingContext, .samplingTools]) }
@@ -83,30 +83,30 @@ package struct ClientCapabilities: OptionSet, Sendable, Hashable {
 }
 
 /// What a server said it offers, as bits.
-package struct ServerCapabilities: OptionSet, Sendable, Hashable {
-  package let rawValue: UInt16
-  package init(rawValue: UInt16) { self.rawValue = rawValue }
+public struct ServerCapabilities: OptionSet, Sendable, Hashable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  package static let tools = ServerCapabilities(rawValue: 1 << 0)
-  package static let toolsListChanged = ServerCapabilities(rawValue: 1 << 1)
-  package static let prompts = ServerCapabilities(rawValue: 1 << 2)
-  package static let promptsListChanged = ServerCapabilities(rawValue: 1 << 3)
-  package static let resources = ServerCapabilities(rawValue: 1 << 4)
-  package static let resourcesSubscribe = ServerCapabilities(rawValue: 1 << 5)
-  package static let resourcesListChanged = ServerCapabilities(rawValue: 1 << 6)
-  package static let logging = ServerCapabilities(rawValue: 1 << 7)
-  package static let completions = ServerCapabilities(rawValue: 1 << 8)
-  package static let tasks = ServerCapabilities(rawValue: 1 << 9)
-  package static let extensions = ServerCapabilities(rawValue: 1 << 10)
-  package static let experimental = ServerCapabilities(rawValue: 1 << 11)
+  public static let tools = ServerCapabilities(rawValue: 1 << 0)
+  public static let toolsListChanged = ServerCapabilities(rawValue: 1 << 1)
+  public static let prompts = ServerCapabilities(rawValue: 1 << 2)
+  public static let promptsListChanged = ServerCapabilities(rawValue: 1 << 3)
+  public static let resources = ServerCapabilities(rawValue: 1 << 4)
+  public static let resourcesSubscribe = ServerCapabilities(rawValue: 1 << 5)
+  public static let resourcesListChanged = ServerCapabilities(rawValue: 1 << 6)
+  public static let logging = ServerCapabilities(rawValue: 1 << 7)
+  public static let completions = ServerCapabilities(rawValue: 1 << 8)
+  public static let tasks = ServerCapabilities(rawValue: 1 << 9)
+  public static let extensions = ServerCapabilities(rawValue: 1 << 10)
+  public static let experimental = ServerCapabilities(rawValue: 1 << 11)
 
   /// What a server may turn out to offer of which nothing is known yet.
-  package static let conceivable: ServerCapabilities = [
+  public static let conceivable: ServerCapabilities = [
     .tools, .prompts, .resources, .resourcesSubscribe, .logging, .completions,
   ]
 
   /// Reads a ServerCapabilities object; empty for anything else.
-  package init(parsing object: RawSpan) {
+  public init(parsing object: RawSpan) {
     var set: ServerCapabilities = []
     var items = JSON.items(of: object)
     while let item = items.next() {
@@ -138,7 +138,7 @@ package struct ServerCapabilities: OptionSet, Sendable, Hashable {
   }
 
   /// `completions` has a capability of its own only from 2025-03-26: servers before that offer it unsaid.
-  package init(parsing object: RawSpan, revision: Revision) {
+  public init(parsing object: RawSpan, revision: Revision) {
     self.init(parsing: object)
     if revision == .r20241105 { insert(.completions) }
   }
@@ -151,7 +151,7 @@ package struct ServerCapabilities: OptionSet, Sendable, Hashable {
 
 extension ByteBuffer {
   /// A ClientCapabilities object as that revision writes it.
-  package mutating func append(_ set: ClientCapabilities, for revision: Revision) {
+  public mutating func append(_ set: ClientCapabilities, for revision: Revision) {
     let set = set.restricted(to: revision)
     append("{")
     var members = MemberWriter()

@@ -2,7 +2,7 @@ import Wire
 
 /// What an HTTP request to an MCP endpoint that speaks both eras is, found out once (MCP 2026-07-28, Basic, Versioning;
 /// Basic/Transports, Streamable HTTP). Authorization, Host and Origin have been checked before.
-package enum Inbound: Sendable, Equatable {
+public enum Inbound: Sendable, Equatable {
   /// A request with its envelope in order. What remains to be checked is the mirrored parameters, which need the
   /// tool's schema, and capabilities.
   case modern(Method)
@@ -25,7 +25,7 @@ package enum Inbound: Sendable, Equatable {
 
 extension Inbound {
   /// Classifies a GET, DELETE or any other method without a JSON-RPC body.
-  package static func classify(_ head: RequestHead) -> Inbound {
+  public static func classify(_ head: RequestHead) -> Inbound {
     switch head.method {
     case .get, .delete: break
     default: return .reject(GatewayError(.methodNotAllowed))
@@ -54,7 +54,7 @@ extension Inbound {
 
   /// Classifies a POST with its scanned body, in the order that the official SDKs and the conformance suite agree
   /// on: the message, its envelope, what its headers mirror, the revision, the method. `scratch` is written to.
-  package static func classify(_ head: RequestHead, _ envelope: Envelope, scratch: inout ByteBuffer) -> Inbound {
+  public static func classify(_ head: RequestHead, _ envelope: Envelope, scratch: inout ByteBuffer) -> Inbound {
     if !Accept(head).contains([.json, .eventStream]) { return .reject(GatewayError(.notAcceptable)) }
     guard let type = head.header(.contentType), !head.isRepeated(.contentType),
       MediaType.of(type).equalsIgnoringCase("application/json")
@@ -85,7 +85,7 @@ extension Inbound {
 
   /// Classifies a message that came without an HTTP request of its own, over a WebSocket: it alone says what it is
   /// (MCP 2026-07-28, Basic/Transports, Custom Transports).
-  package static func classify(_ envelope: Envelope) -> Inbound {
+  public static func classify(_ envelope: Envelope) -> Inbound {
     if let fault = GatewayError(fault: envelope) { return .reject(fault) }
     switch envelope.kind {
     case .batch: return .legacyBatch(header: nil)
@@ -243,14 +243,14 @@ enum VersionHeader: Equatable {
 }
 
 /// Which of the two answer types an `Accept` allows (RFC 9110 section 12.5.1).
-package struct Accept: OptionSet, Sendable {
-  package let rawValue: UInt8
-  package init(rawValue: UInt8) { self.rawValue = rawValue }
+public struct Accept: OptionSet, Sendable {
+  public let rawValue: UInt8
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  package static let json = Accept(rawValue: 1)
-  package static let eventStream = Accept(rawValue: 2)
+  public static let json = Accept(rawValue: 1)
+  public static let eventStream = Accept(rawValue: 2)
 
-  package init(_ head: RequestHead) {
+  public init(_ head: RequestHead) {
     var set: Accept = []
     if let value = head.header(.accept) { set.formUnion(Accept(value)) }
     if head.isRepeated(.accept) {

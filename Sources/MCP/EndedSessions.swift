@@ -10,9 +10,9 @@ import Wire
 /// whoever has most, and a floor says that none of that share and that age is made anew, ended or not: an id that was
 /// ended must not come back, and who ends many voids none but its own. Lines of version 1 have no share, and their floor is
 /// everybody's.
-package struct EndedSessions: Sendable {
+public struct EndedSessions: Sendable {
   /// How many are kept: some 12 MiB of file, and as much memory.
-  package static let most = 1 << 18
+  public static let most = 1 << 18
 
   /// 16 bits, and beyond them what has none: of which it is not known any more who opened it.
   private typealias Share = UInt32
@@ -31,29 +31,29 @@ package struct EndedSessions: Sendable {
   private var floors: [Share: UInt32] = [:]
   private let most: Int
   /// What was opened before need not be known: such tickets are too old to be taken.
-  package var oldest: UInt32 = 0
+  public var oldest: UInt32 = 0
 
-  package init(most: Int = Self.most) { self.most = most }
+  public init(most: Int = Self.most) { self.most = most }
 
-  package var count: Int { entries.count }
+  public var count: Int { entries.count }
 
-  package func contains(_ id: SessionID, opened minute: UInt32, share: UInt16) -> Bool {
+  public func contains(_ id: SessionID, opened minute: UInt32, share: UInt16) -> Bool {
     minute <= floor(of: Share(share)) || entries[PlainKey(id.low)] != nil
   }
 
-  package mutating func end(_ id: SessionID, opened minute: UInt32, share: UInt16) {
+  public mutating func end(_ id: SessionID, opened minute: UInt32, share: UInt16) {
     insert(id.low, Entry(minute: minute, share: Share(share)))
   }
 
   /// One of them, as another process learns of it.
-  package struct Ending: Sendable, Equatable {
-    package var id: SessionID
-    package var minute: UInt32
-    package var share: UInt16
+  public struct Ending: Sendable, Equatable {
+    public var id: SessionID
+    public var minute: UInt32
+    public var share: UInt16
   }
 
   /// All of them, without the half of their ids that is not kept.
-  package var endings: [Ending] {
+  public var endings: [Ending] {
     entries.map {
       Ending(
         id: SessionID(high: 0, low: $0.key.value, worker: 0), minute: $0.value.minute,
@@ -119,26 +119,26 @@ package struct EndedSessions: Sendable {
   }
 
   /// Forgets those whose tickets are too old to be taken.
-  package mutating func forget(openedBefore minute: UInt32) {
+  public mutating func forget(openedBefore minute: UInt32) {
     oldest = minute
     forgetOld()
   }
 
   // MARK: On disk
 
-  package static func line(of id: SessionID, opened minute: UInt32, share: UInt16) -> [UInt8] {
+  public static func line(of id: SessionID, opened minute: UInt32, share: UInt16) -> [UInt8] {
     line("ended", id.low, Share(share), minute)
   }
 
   /// All of them as lines.
-  package var lines: [UInt8] {
+  public var lines: [UInt8] {
     floors.flatMap { Self.line("floor", 0, $0.key, $0.value) }
       + entries.flatMap { Self.line("ended", $0.key.value, $0.value.share, $0.value.minute) }
   }
 
   /// Takes in what lines say. Those that are of no version known here, were cut off or have been tampered with are passed
   /// over.
-  package mutating func read(_ text: RawSpan) {
+  public mutating func read(_ text: RawSpan) {
     var start = 0
     var hasFloors = false
     while start < text.byteCount {

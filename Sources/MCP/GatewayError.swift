@@ -1,9 +1,9 @@
 import Wire
 
 /// Why the gateway itself answers with an error: what happened, and whether asking again may help.
-package struct GatewayError: Error, Sendable, Equatable {
+public struct GatewayError: Error, Sendable, Equatable {
   /// What happened.
-  package enum Kind: UInt8, Sendable, CaseIterable {
+  public enum Kind: UInt8, Sendable, CaseIterable {
     // The message itself.
     case parseError, invalidRequest, batchNotAllowed, responseNotAllowed
     // The HTTP request around it.
@@ -24,7 +24,7 @@ package struct GatewayError: Error, Sendable, Equatable {
   }
 
   /// Whether the same may be tried again, once.
-  package enum Retry: UInt8, Sendable {
+  public enum Retry: UInt8, Sendable {
     case never
     /// It is known that nobody has acted on the request.
     case safe
@@ -33,7 +33,7 @@ package struct GatewayError: Error, Sendable, Equatable {
   }
 
   /// Members that the protocol wants in `data` beside those that every error has.
-  package enum Detail: Sendable, Equatable {
+  public enum Detail: Sendable, Equatable {
     case none
     /// The version label that was asked for, as raw JSON string contents.
     case versions(requested: [UInt8])
@@ -45,18 +45,18 @@ package struct GatewayError: Error, Sendable, Equatable {
     case upstreamError([UInt8])
   }
 
-  package var kind: Kind
-  package var retry: Retry
+  public var kind: Kind
+  public var retry: Retry
   /// What to tell people in place of the kind's own phrase.
-  package var message: String?
+  public var message: String?
   /// What of that is said in a sentence that has named the server already.
-  package var cause: String?
+  public var cause: String?
   /// The alias of the upstream that it is about.
-  package var server: String?
-  package var retryAfterMilliseconds: Int?
-  package var detail: Detail
+  public var server: String?
+  public var retryAfterMilliseconds: Int?
+  public var detail: Detail
 
-  package init(
+  public init(
     _ kind: Kind, retry: Retry? = nil, message: String? = nil, server: String? = nil,
     retryAfterMilliseconds: Int? = nil, detail: Detail = .none
   ) {
@@ -86,7 +86,7 @@ extension GatewayError {
   }
 
   /// What is wrong with a message that was refused; nil for one that was not.
-  package init?(fault envelope: Envelope) {
+  public init?(fault envelope: Envelope) {
     guard let fault = envelope.fault else { return nil }
     let isParse = fault.code == -32700
     self.init(

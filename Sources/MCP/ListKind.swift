@@ -1,10 +1,10 @@
 import Wire
 
 /// The four lists of a server.
-package enum ListKind: UInt8, Sendable, CaseIterable {
+public enum ListKind: UInt8, Sendable, CaseIterable {
   case tools, resources, templates, prompts
 
-  package init?(_ method: Method) {
+  public init?(_ method: Method) {
     switch method {
     case .toolsList: self = .tools
     case .resourcesList: self = .resources
@@ -14,7 +14,7 @@ package enum ListKind: UInt8, Sendable, CaseIterable {
     }
   }
 
-  package var method: Method {
+  public var method: Method {
     switch self {
     case .tools: .toolsList
     case .resources: .resourcesList
@@ -24,7 +24,7 @@ package enum ListKind: UInt8, Sendable, CaseIterable {
   }
 
   /// The result's member that holds the list.
-  package var member: ResultKey {
+  public var member: ResultKey {
     switch self {
     case .tools: .tools
     case .resources: .resources
@@ -34,7 +34,7 @@ package enum ListKind: UInt8, Sendable, CaseIterable {
   }
 
   /// The notification that says it has changed: resources and templates share one.
-  package var changed: Method {
+  public var changed: Method {
     switch self {
     case .tools: .notifyToolsListChanged
     case .resources, .templates: .notifyResourcesListChanged
@@ -45,7 +45,7 @@ package enum ListKind: UInt8, Sendable, CaseIterable {
 
 extension ListKind {
   /// Where the array of entries lies in a page, which is a result object.
-  package func entries(in page: RawSpan) -> Slice? {
+  public func entries(in page: RawSpan) -> Slice? {
     let name: StaticString =
       switch self {
       case .tools: "tools"
@@ -59,18 +59,18 @@ extension ListKind {
 }
 
 /// A set of lists.
-package struct ListKinds: OptionSet, Sendable {
-  package let rawValue: UInt8
-  package init(rawValue: UInt8) { self.rawValue = rawValue }
-  package init(_ kind: ListKind) { rawValue = 1 << kind.rawValue }
+public struct ListKinds: OptionSet, Sendable {
+  public let rawValue: UInt8
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  public init(_ kind: ListKind) { rawValue = 1 << kind.rawValue }
 
-  package static let tools = ListKinds(.tools)
-  package static let resources = ListKinds(.resources)
-  package static let templates = ListKinds(.templates)
-  package static let prompts = ListKinds(.prompts)
+  public static let tools = ListKinds(.tools)
+  public static let resources = ListKinds(.resources)
+  public static let templates = ListKinds(.templates)
+  public static let prompts = ListKinds(.prompts)
 
   /// The lists of whose changes a server with these capabilities tells.
-  package init(announcedBy capabilities: ServerCapabilities) {
+  public init(announcedBy capabilities: ServerCapabilities) {
     self = []
     if capabilities.contains(.toolsListChanged) { insert(.tools) }
     if capabilities.contains(.promptsListChanged) { insert(.prompts) }

@@ -2,17 +2,17 @@ import Wire
 
 /// How long a modern server lets its clients keep a list (MCP 2026-07-28, Server/Utilities, Caching): until the first of
 /// its pages is too old.
-package struct ListLifetime: Sendable, Equatable {
+public struct ListLifetime: Sendable, Equatable {
   /// When that is; nil before any page has come.
-  package private(set) var end: UInt64?
+  public private(set) var end: UInt64?
 
   /// The longest that a promise is believed, in milliseconds: as long as SDK clients do.
-  package static let most: UInt64 = 24 * 3_600_000
+  public static let most: UInt64 = 24 * 3_600_000
 
-  package init() {}
+  public init() {}
 
   /// A page came. Without a `ttlMs` it is old at once.
-  package mutating func add(_ page: RawSpan, receivedAt now: UInt64) {
+  public mutating func add(_ page: RawSpan, receivedAt now: UInt64) {
     var promised: UInt64 = 0
     if let value = JSON.find("ttlMs", in: page) { promised = UInt64(clamping: JSON.integer(value) ?? 0) }
     let own = now + min(promised, Self.most)

@@ -1,21 +1,21 @@
 import Wire
 
 /// What a `subscriptions/listen` wants to hear of (MCP 2026-07-28, Basic/Patterns, Subscriptions).
-package struct ListenFilter: Sendable, Equatable {
-  package var kinds: ListKinds
+public struct ListenFilter: Sendable, Equatable {
+  public var kinds: ListKinds
   /// The URIs whose updates are wanted, unescaped, each once. Of more than `mostResources` only one more is read.
-  package var resources: [[UInt8]]
+  public var resources: [[UInt8]]
 
   /// Resources that one listen may name, as many as SDK servers take.
-  package static let mostResources = 1024
+  public static let mostResources = 1024
 
-  package init(kinds: ListKinds, resources: [[UInt8]]) {
+  public init(kinds: ListKinds, resources: [[UInt8]]) {
     self.kinds = kinds
     self.resources = resources
   }
 
   /// Reads `params.notifications`. Nil if it is not of the right shape.
-  package init?(_ envelope: Envelope) {
+  public init?(_ envelope: Envelope) {
     guard let object = envelope.value(.notifications), JSON.kind(of: object) == .object else { return nil }
     kinds = []
     resources = []
@@ -43,7 +43,7 @@ package struct ListenFilter: Sendable, Equatable {
   }
 
   /// What of it a server with these capabilities can bring.
-  package func honoured(by capabilities: ServerCapabilities) -> ListenFilter {
+  public func honoured(by capabilities: ServerCapabilities) -> ListenFilter {
     var filter = self
     if !capabilities.contains(.toolsListChanged) { filter.kinds.remove(.tools) }
     if !capabilities.contains(.promptsListChanged) { filter.kinds.remove(.prompts) }
@@ -67,7 +67,7 @@ package struct ListenFilter: Sendable, Equatable {
 
 extension ByteBuffer {
   /// The object that `notifications` holds in a listen and in its acknowledgement.
-  package mutating func append(_ filter: ListenFilter) {
+  public mutating func append(_ filter: ListenFilter) {
     append("{")
     var members = MemberWriter()
     if filter.kinds.contains(.tools) { members.next(&self, #""toolsListChanged":true"#) }

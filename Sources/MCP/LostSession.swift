@@ -1,12 +1,12 @@
 /// Whether a refusal says that the server does not know the session that it was asked in. Servers must answer 404
 /// (MCP 2025-11-25, Basic/Transports, Session Management), but many say it with another status or in a JSON-RPC error. What was refused that way was not
 /// carried out.
-package enum LostSession {
+public enum LostSession {
   /// - Parameters:
   ///   - status: of the HTTP answer.
   ///   - code: of the JSON-RPC error in its body; nil without one.
   ///   - text: the message of that error, or else the body.
-  package static func isTold(status: Int, code: Int64?, text: String) -> Bool {
+  public static func isTold(status: Int, code: Int64?, text: String) -> Bool {
     switch status {
     case 404:
       return true

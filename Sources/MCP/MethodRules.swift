@@ -2,14 +2,14 @@ import Wire
 
 /// What the revisions of MCP say of each method (their schemas: `ClientRequest`, `ServerRequest` and the like).
 extension Method {
-  package enum Direction: Sendable { case clientToServer, serverToClient, both }
+  public enum Direction: Sendable { case clientToServer, serverToClient, both }
 
   /// Which parameter the `Mcp-Name` header mirrors in the modern era.
-  package enum MirroredName: Sendable { case name, uri, taskID }
+  public enum MirroredName: Sendable { case name, uri, taskID }
 
-  package var isNotification: Bool { rawValue >= Method.notifyInitialized.rawValue }
+  public var isNotification: Bool { rawValue >= Method.notifyInitialized.rawValue }
 
-  package var direction: Direction {
+  public var direction: Direction {
     switch self {
     case .none, .other, .ping, .notifyCancelled, .notifyProgress, .notifyTasksStatus: .both
     case .tasksGet, .tasksCancel, .tasksResult, .tasksList: .both
@@ -23,7 +23,7 @@ extension Method {
 
   /// Whether a client may send it as a request in that revision. The task methods are left out: the gateway offers
   /// tasks in no revision. Of a method that no revision has its server knows whether it is there.
-  package func isRequest(in revision: Revision) -> Bool {
+  public func isRequest(in revision: Revision) -> Bool {
     switch self {
     case .toolsList, .toolsCall, .resourcesList, .resourcesTemplatesList, .resourcesRead, .promptsList, .promptsGet,
       .completionComplete, .other:
@@ -35,7 +35,7 @@ extension Method {
   }
 
   /// Whether a server may send it as a request in that revision.
-  package func isServerRequest(in revision: Revision) -> Bool {
+  public func isServerRequest(in revision: Revision) -> Bool {
     guard revision.era == .legacy else { return false }
     switch self {
     case .ping, .samplingCreateMessage, .rootsList, .other: return true
@@ -45,7 +45,7 @@ extension Method {
   }
 
   /// Whether its answer may ask for input (MCP 2026-07-28, Basic/Patterns, Multi Round-Trip Requests).
-  package var allowsInputRequired: Bool {
+  public var allowsInputRequired: Bool {
     switch self {
     case .toolsCall, .promptsGet, .resourcesRead: true
     default: false
@@ -54,14 +54,14 @@ extension Method {
 
   /// Whether its complete result carries `ttlMs` and `cacheScope` in the modern era (MCP 2026-07-28, Server/Utilities,
   /// Caching).
-  package var isCacheable: Bool {
+  public var isCacheable: Bool {
     switch self {
     case .serverDiscover, .toolsList, .promptsList, .resourcesList, .resourcesTemplatesList, .resourcesRead: true
     default: false
     }
   }
 
-  package var mirroredName: MirroredName? {
+  public var mirroredName: MirroredName? {
     switch self {
     case .toolsCall, .promptsGet: .name
     case .resourcesRead: .uri
@@ -71,7 +71,7 @@ extension Method {
   }
 
   /// The server capability without which the method does not exist.
-  package var required: ServerCapabilities {
+  public var required: ServerCapabilities {
     switch self {
     case .toolsList, .toolsCall: .tools
     case .promptsList, .promptsGet: .prompts
@@ -85,10 +85,10 @@ extension Method {
 }
 
 /// The levels of syslog, least urgent first.
-package enum LogLevel: UInt8, Sendable, CaseIterable, Comparable {
+public enum LogLevel: UInt8, Sendable, CaseIterable, Comparable {
   case debug, info, notice, warning, error, critical, alert, emergency
 
-  package var label: StaticString {
+  public var label: StaticString {
     switch self {
     case .debug: "debug"
     case .info: "info"
@@ -102,7 +102,7 @@ package enum LogLevel: UInt8, Sendable, CaseIterable, Comparable {
   }
 
   /// The level that a JSON string token names.
-  package init?(token: RawSpan?) {
+  public init?(token: RawSpan?) {
     guard let token, let contents = JSON.contents(of: token) else { return nil }
     for level in Self.allCases where JSON.equals(contents, level.label.bytes) {
       self = level
@@ -111,5 +111,5 @@ package enum LogLevel: UInt8, Sendable, CaseIterable, Comparable {
     return nil
   }
 
-  package static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
+  public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
 }

@@ -2,25 +2,25 @@ import Wire
 
 /// A tool argument that goes into a header too (`x-mcp-header`: MCP 2026-07-28, Basic/Transports, Streamable HTTP, and
 /// Server, Tools).
-package struct MirroredParameter: Sendable, Equatable {
-  package enum ValueType: UInt8, Sendable { case string, integer, boolean }
+public struct MirroredParameter: Sendable, Equatable {
+  public enum ValueType: UInt8, Sendable { case string, integer, boolean }
 
   /// The whole field name, `Mcp-Param-Region`.
-  package var header: [UInt8]
+  public var header: [UInt8]
   /// The keys that lead from `arguments` to the value, unescaped.
-  package var path: [[UInt8]]
-  package var type: ValueType
+  public var path: [[UInt8]]
+  public var type: ValueType
 
-  package static let headerPrefix: StaticString = "Mcp-Param-"
+  public static let headerPrefix: StaticString = "Mcp-Param-"
 }
 
 /// An `Mcp-Param-*` line of a client's request. One that the tool's schema does not explain is handed on, because the
 /// upstream may know more of them than its list said.
-package struct MirroredLine: Sendable, Equatable {
-  package var name: [UInt8]
-  package var value: [UInt8]
+public struct MirroredLine: Sendable, Equatable {
+  public var name: [UInt8]
+  public var value: [UInt8]
 
-  package static func all(of head: RequestHead) -> [MirroredLine] {
+  public static func all(of head: RequestHead) -> [MirroredLine] {
     let lines = head.others
     let prefix = MirroredParameter.headerPrefix
     var found: [MirroredLine] = []
@@ -35,22 +35,24 @@ package struct MirroredLine: Sendable, Equatable {
   }
 
   /// The same of a method that no revision has: what its `Mcp-Name` mirrors is known to the two ends alone.
-  package static func ofOther(_ head: RequestHead) -> [MirroredLine] {
+  public static func ofOther(_ head: RequestHead) -> [MirroredLine] {
     guard let name = head.header(.mcpName) else { return all(of: head) }
     return all(of: head) + [MirroredLine(name: HeaderField.mcpName.name.array, value: name.array)]
   }
 
-  func names(_ parameter: MirroredParameter) -> Bool { name.rawBytes.equalsIgnoringCase(parameter.header.rawBytes) }
+  public func names(_ parameter: MirroredParameter) -> Bool {
+    name.rawBytes.equalsIgnoringCase(parameter.header.rawBytes)
+  }
 }
 
 /// The annotations of one tool's input schema.
-package enum MirroredParameters: Sendable, Equatable {
+public enum MirroredParameters: Sendable, Equatable {
   case valid([MirroredParameter])
   /// A rule is broken, so HTTP clients must leave the tool out.
   case invalid(String)
 
   /// Finds the annotations of an input schema. Most schemas have none, which a search of the bytes tells.
-  package init(schema: RawSpan) {
+  public init(schema: RawSpan) {
     guard schema.firstRange(of: "x-mcp-header") != nil || schema.firstRange(of: "\\u") != nil else {
       self = .valid([])
       return
@@ -152,7 +154,7 @@ package enum MirroredParameters: Sendable, Equatable {
 extension MirroredParameter {
   /// The value token in an `arguments` object that the header mirrors; nil when it is absent or null.
   @_lifetime(copy arguments)
-  package func value(in arguments: RawSpan) -> RawSpan? {
+  public func value(in arguments: RawSpan) -> RawSpan? {
     var value = arguments
     for key in path {
       guard JSON.kind(of: value) == .object else { return nil }
@@ -168,7 +170,7 @@ extension MirroredParameter {
   }
 
   /// Appends the text of the header for a value token; false if the value is not of the declared type.
-  package func append(_ value: RawSpan, to buffer: inout ByteBuffer) -> Bool {
+  public func append(_ value: RawSpan, to buffer: inout ByteBuffer) -> Bool {
     switch (type, JSON.kind(of: value)) {
     case (.string, .string):
       guard let contents = JSON.contents(of: value) else { return false }
@@ -181,7 +183,7 @@ extension MirroredParameter {
   }
 
   /// Whether a decoded header text stands for a value token. Integers compare as numbers: `42.0` is `42`.
-  package func matches(_ value: RawSpan, _ text: RawSpan) -> Bool {
+  public func matches(_ value: RawSpan, _ text: RawSpan) -> Bool {
     switch type {
     case .string:
       guard let contents = JSON.contents(of: value) else { return false }
@@ -202,7 +204,7 @@ extension MirroredParameter {
 
 extension Span where Element == MirroredParameter {
   /// Checks the headers of a modern `tools/call` against its arguments. `scratch` is written to.
-  package func fault(_ head: RequestHead, arguments: RawSpan?, scratch: inout ByteBuffer) -> GatewayError? {
+  public func fault(_ head: RequestHead, arguments: RawSpan?, scratch: inout ByteBuffer) -> GatewayError? {
     for index in indices {
       let parameter = self[index]
       var header: RawSpan?

@@ -1,54 +1,54 @@
 import Wire
 
 /// Who the gateway says it is, on either side.
-package struct Identity: Sendable, Equatable {
-  package var name: String
-  package var version: String
-  package var title: String?
+public struct Identity: Sendable, Equatable {
+  public var name: String
+  public var version: String
+  public var title: String?
 
-  package init(name: String, version: String, title: String? = nil) {
+  public init(name: String, version: String, title: String? = nil) {
     self.name = name
     self.version = version
     self.title = title
   }
 }
 
-package enum Negotiation {
+public enum Negotiation {
   /// The revision that answers an `initialize`: the one asked for if it is a legacy one, else the newest legacy one.
   /// `requested` is a JSON string token.
-  package static func answer(to requested: RawSpan) -> Revision {
+  public static func answer(to requested: RawSpan) -> Revision {
     guard let revision = Revision(token: requested), revision.era == .legacy else { return .newestLegacy }
     return revision
   }
 
   /// The most that merged instructions may come to, in bytes.
-  package static let instructionsLimit = 16384
+  public static let instructionsLimit = 16384
 
   /// The most that the merged `extensions` of several servers may come to, and their `experimental` as well, in bytes.
-  package static let extensionsLimit = 65536
+  public static let extensionsLimit = 65536
 
   /// The most that one server may say of itself in each respect, in bytes: all clients are told it.
-  package static let statementLimit = 65536
+  public static let statementLimit = 65536
 }
 
 /// What one upstream offers, as it said in answer to `initialize` or `server/discover`.
-package struct ServerOffer: Sendable, Equatable {
-  package var alias: String
-  package var capabilities: ServerCapabilities
+public struct ServerOffer: Sendable, Equatable {
+  public var alias: String
+  public var capabilities: ServerCapabilities
   /// Raw JSON objects; nil when absent or longer than `Negotiation.statementLimit`.
-  package var extensions: [UInt8]?
-  package var experimental: [UInt8]?
-  package var serverInfo: [UInt8]?
+  public var extensions: [UInt8]?
+  public var experimental: [UInt8]?
+  public var serverInfo: [UInt8]?
   /// The raw JSON string token, cut to that length.
-  package var instructions: [UInt8]?
+  public var instructions: [UInt8]?
 
-  package init(alias: String, capabilities: ServerCapabilities) {
+  public init(alias: String, capabilities: ServerCapabilities) {
     self.alias = alias
     self.capabilities = capabilities
   }
 
   /// Reads an InitializeResult or a DiscoverResult, given the revision that is spoken from now on.
-  package init(alias: String, answer envelope: Envelope, revision: Revision) {
+  public init(alias: String, answer envelope: Envelope, revision: Revision) {
     self.alias = alias
     capabilities = []
     if let object = envelope.value(.capabilities as ResultKey) {
@@ -81,17 +81,17 @@ package struct ServerOffer: Sendable, Equatable {
 }
 
 /// What the gateway itself offers on one of its paths: the union of the upstreams behind it.
-package struct Offer: Sendable, Equatable {
-  package var capabilities: ServerCapabilities
-  package var identity: Identity
+public struct Offer: Sendable, Equatable {
+  public var capabilities: ServerCapabilities
+  public var identity: Identity
   /// Raw members of the merged `extensions` and `experimental` objects, and the instructions as text.
-  package private(set) var extensions: [UInt8]
-  package private(set) var experimental: [UInt8]
-  package private(set) var instructions: String
+  public private(set) var extensions: [UInt8]
+  public private(set) var experimental: [UInt8]
+  public private(set) var instructions: String
 
   /// Merges in the order of configuration. List changes are always offered where there is a list, because upstreams
   /// come and go.
-  package init(merging offers: [ServerOffer], identity: Identity) {
+  public init(merging offers: [ServerOffer], identity: Identity) {
     self.identity = identity
     var capabilities: ServerCapabilities = []
     for offer in offers { capabilities.formUnion(offer.capabilities) }
@@ -144,7 +144,7 @@ package struct Offer: Sendable, Equatable {
 
 extension ByteBuffer {
   /// An Implementation object.
-  package mutating func append(_ identity: Identity) {
+  public mutating func append(_ identity: Identity) {
     append(#"{"name":"#)
     append(quoted: identity.name)
     append(#","version":"#)
@@ -157,7 +157,7 @@ extension ByteBuffer {
   }
 
   /// A ServerCapabilities object as that revision writes it.
-  package mutating func append(capabilities offer: Offer, for revision: Revision) {
+  public mutating func append(capabilities offer: Offer, for revision: Revision) {
     let set = offer.capabilities
     append("{")
     var members = MemberWriter()
@@ -185,7 +185,7 @@ extension ByteBuffer {
   }
 
   /// An InitializeResult.
-  package mutating func append(initializeResult offer: Offer, revision: Revision) {
+  public mutating func append(initializeResult offer: Offer, revision: Revision) {
     append(#"{"protocolVersion":""#)
     append(revision.label)
     append(#"","capabilities":"#)
@@ -197,7 +197,7 @@ extension ByteBuffer {
   }
 
   /// A DiscoverResult.
-  package mutating func append(discoverResult offer: Offer, ttlMilliseconds: Int = 0, isPublic: Bool = false) {
+  public mutating func append(discoverResult offer: Offer, ttlMilliseconds: Int = 0, isPublic: Bool = false) {
     append(#"{"resultType":"complete","supportedVersions":"#)
     appendServedVersions()
     append(#","capabilities":"#)
@@ -218,7 +218,7 @@ extension ByteBuffer {
   }
 
   /// The params of the `initialize` that the gateway sends to a legacy upstream.
-  package mutating func append(
+  public mutating func append(
     initializeParams identity: Identity, capabilities: ClientCapabilities, offering revision: Revision = .newestLegacy
   ) {
     append(#"{"protocolVersion":""#)

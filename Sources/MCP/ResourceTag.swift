@@ -2,12 +2,12 @@ import Wire
 
 /// The mark by which a resource whose URI another server owns already is told apart: `sluice-server=<alias>` in its
 /// query. It is put on toward clients and taken off toward the upstream.
-package enum ResourceTag {
+public enum ResourceTag {
   static let key: StaticString = "sluice-server="
 
   /// The URI with the mark, before a fragment if there is one. Works on raw JSON string contents and on plain text
   /// alike, because nothing that it adds needs an escape.
-  package static func append(_ uri: RawSpan, alias: String, to buffer: inout ByteBuffer) {
+  public static func append(_ uri: RawSpan, alias: String, to buffer: inout ByteBuffer) {
     let end = uri.firstIndex(of: 0x23) ?? uri.byteCount
     let base = uri.extracting(0..<end)
     buffer.append(base)
@@ -18,7 +18,7 @@ package enum ResourceTag {
   }
 
   /// Where the mark of this alias lies in a URI, with the character that joins it; nil without one.
-  package static func range(in uri: RawSpan, alias: RawSpan) -> Slice? {
+  public static func range(in uri: RawSpan, alias: RawSpan) -> Slice? {
     var start = 0
     while start < uri.byteCount,
       let found = uri.extracting(start..<uri.byteCount).firstRange(of: key)
@@ -40,7 +40,7 @@ package enum ResourceTag {
   }
 
   /// The alias that a URI is marked with, as a place in it.
-  package static func alias(in uri: RawSpan) -> Slice? {
+  public static func alias(in uri: RawSpan) -> Slice? {
     var start = 0
     while start < uri.byteCount, let found = uri.extracting(start..<uri.byteCount).firstRange(of: key) {
       let from = start + found.lowerBound

@@ -1,23 +1,23 @@
 import Wire
 
 /// The two ways the protocol has worked: with an `initialize` handshake, or with metadata on each request.
-package enum Era: UInt8, Sendable {
+public enum Era: UInt8, Sendable {
   case legacy, modern
 }
 
 /// A published revision of the protocol. The labels are identifiers from a fixed list, never compared as text; the
 /// order here is only that of publication.
-package enum Revision: UInt8, Sendable, CaseIterable, Comparable {
+public enum Revision: UInt8, Sendable, CaseIterable, Comparable {
   case r20241105, r20250326, r20250618, r20251125, r20260728
 
-  package static let newestLegacy = Revision.r20251125
-  package static let newest = Revision.r20260728
+  public static let newestLegacy = Revision.r20251125
+  public static let newest = Revision.r20260728
 
   /// All that the gateway serves, modern first: SDK clients look for a mutual modern entry, then for a legacy one to
   /// fall back to.
-  package static let served: [Revision] = [.r20260728, .r20251125, .r20250618, .r20250326, .r20241105]
+  public static let served: [Revision] = [.r20260728, .r20251125, .r20250618, .r20250326, .r20241105]
 
-  package var label: StaticString {
+  public var label: StaticString {
     switch self {
     case .r20241105: "2024-11-05"
     case .r20250326: "2025-03-26"
@@ -28,7 +28,7 @@ package enum Revision: UInt8, Sendable, CaseIterable, Comparable {
   }
 
   /// The revision with that label; nil for any other text.
-  package init?(label: RawSpan) {
+  public init?(label: RawSpan) {
     for revision in Self.allCases where label.equals(revision.label) {
       self = revision
       return
@@ -37,7 +37,7 @@ package enum Revision: UInt8, Sendable, CaseIterable, Comparable {
   }
 
   /// The revision that a JSON string token names.
-  package init?(token: RawSpan?) {
+  public init?(token: RawSpan?) {
     guard let token, let contents = JSON.contents(of: token) else { return nil }
     for revision in Self.allCases where JSON.equals(contents, revision.label.bytes) {
       self = revision
@@ -46,31 +46,31 @@ package enum Revision: UInt8, Sendable, CaseIterable, Comparable {
     return nil
   }
 
-  package var era: Era { self == .r20260728 ? .modern : .legacy }
+  public var era: Era { self == .r20260728 ? .modern : .legacy }
 
-  package static func < (a: Revision, b: Revision) -> Bool { a.rawValue < b.rawValue }
+  public static func < (a: Revision, b: Revision) -> Bool { a.rawValue < b.rawValue }
 
   /// Arrays of messages may be sent, and must be taken.
-  package var hasBatches: Bool { self == .r20250326 }
+  public var hasBatches: Bool { self == .r20250326 }
   /// A POST's event stream opens with an event that has an id and no data.
-  package var hasPriming: Bool { self == .r20251125 }
+  public var hasPriming: Bool { self == .r20251125 }
   /// `MCP-Protocol-Version` comes with every request after the first.
-  package var hasVersionHeader: Bool { self >= .r20250618 }
-  package var hasStructuredContent: Bool { self >= .r20250618 }
+  public var hasVersionHeader: Bool { self >= .r20250618 }
+  public var hasStructuredContent: Bool { self >= .r20250618 }
   /// `structuredContent` and `outputSchema` may be about any JSON value rather than objects alone.
-  package var hasAnyStructuredContent: Bool { self == .r20260728 }
-  package var hasResourceLinks: Bool { self >= .r20250618 }
-  package var hasTitles: Bool { self >= .r20250618 }
-  package var hasAudio: Bool { self >= .r20250326 }
-  package var hasToolAnnotations: Bool { self >= .r20250326 }
-  package var hasProgressMessages: Bool { self >= .r20250326 }
-  package var hasElicitation: Bool { self >= .r20250618 }
-  package var hasURLElicitation: Bool { self >= .r20251125 }
+  public var hasAnyStructuredContent: Bool { self == .r20260728 }
+  public var hasResourceLinks: Bool { self >= .r20250618 }
+  public var hasTitles: Bool { self >= .r20250618 }
+  public var hasAudio: Bool { self >= .r20250326 }
+  public var hasToolAnnotations: Bool { self >= .r20250326 }
+  public var hasProgressMessages: Bool { self >= .r20250326 }
+  public var hasElicitation: Bool { self >= .r20250618 }
+  public var hasURLElicitation: Bool { self >= .r20251125 }
 }
 
 /// Which shape the entries of a list take (schemas: `Tool`, `Resource`, `Prompt`): revisions of one class get the same
 /// pages.
-package enum RevisionClass: UInt8, Sendable, CaseIterable {
+public enum RevisionClass: UInt8, Sendable, CaseIterable {
   /// 2024-11-05: no annotations, titles or output schemas.
   case first
   /// 2025-03-26: annotations, which carry the title.
@@ -80,7 +80,7 @@ package enum RevisionClass: UInt8, Sendable, CaseIterable {
   /// 2026-07-28: any output schema, no `execution`, caching hints.
   case modern
 
-  package init(_ revision: Revision) {
+  public init(_ revision: Revision) {
     switch revision {
     case .r20241105: self = .first
     case .r20250326: self = .annotated
@@ -92,7 +92,7 @@ package enum RevisionClass: UInt8, Sendable, CaseIterable {
 
 extension ByteBuffer {
   /// The labels of everything that is served, as a JSON array.
-  mutating func appendServedVersions() {
+  public mutating func appendServedVersions() {
     append("[")
     var items = MemberWriter()
     for revision in Revision.served {

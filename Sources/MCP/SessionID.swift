@@ -1,29 +1,29 @@
 /// Names a session by 128 random bits, and says which worker keeps it in this process. What a client sends is a
 /// `SessionTicket`.
-package struct SessionID: Sendable, Hashable {
+public struct SessionID: Sendable, Hashable {
   /// The 16 random bytes.
-  package let high: UInt64
-  package let low: UInt64
+  public let high: UInt64
+  public let low: UInt64
   /// No part of the name: in another process it is another one.
-  package let worker: UInt8
+  public let worker: UInt8
 
   /// A new one, from the system's generator.
-  package init(worker: UInt8) {
+  public init(worker: UInt8) {
     self.init(high: .random(in: .min ... .max), low: .random(in: .min ... .max), worker: worker)
   }
 
-  package init(high: UInt64, low: UInt64, worker: UInt8) {
+  public init(high: UInt64, low: UInt64, worker: UInt8) {
     self.high = high
     self.low = low
     self.worker = worker
   }
 
   /// The same session, kept by another worker.
-  package func kept(by worker: UInt8) -> SessionID { SessionID(high: high, low: low, worker: worker) }
+  public func kept(by worker: UInt8) -> SessionID { SessionID(high: high, low: low, worker: worker) }
 
-  package static func == (a: SessionID, b: SessionID) -> Bool { a.high == b.high && a.low == b.low }
+  public static func == (a: SessionID, b: SessionID) -> Bool { a.high == b.high && a.low == b.low }
 
-  package func hash(into hasher: inout Hasher) {
+  public func hash(into hasher: inout Hasher) {
     hasher.combine(high)
     hasher.combine(low)
   }

@@ -1,7 +1,7 @@
 import Wire
 
 /// What is made of one secret: a key for each purpose.
-package struct SessionKey: Sendable {
+public struct SessionKey: Sendable {
   /// Of the MAC of a ticket.
   let seal: SipHash
   private let names: SipHash
@@ -22,20 +22,20 @@ package struct SessionKey: Sendable {
   }
 
   /// What stands for a path in a ticket: an alias, or nothing for the path of all servers.
-  package func path(_ alias: String) -> UInt64 {
+  public func path(_ alias: String) -> UInt64 {
     let bytes = Array(alias.utf8)
     return names.hash64(bytes.rawBytes) >> 16
   }
 
   /// What stands for who opened the session.
-  package func principal(_ subject: String) -> UInt64 {
+  public func principal(_ subject: String) -> UInt64 {
     let bytes = Array(subject.utf8)
     return principals.hash64(bytes.rawBytes)
   }
 
   /// The same for somebody of whom nothing is known: the last 16 bits, which nobody's word is asked for, are those of the
   /// address, in two words, from which the session was opened.
-  package func nobody(at address: (high: UInt64, low: UInt64)) -> UInt64 {
+  public func nobody(at address: (high: UInt64, low: UInt64)) -> UInt64 {
     let words: InlineArray<2, UInt64> = [address.high, address.low]
     return principal("") & ~0xFFFF | principals.hash64(words.span.bytes) & 0xFFFF
   }

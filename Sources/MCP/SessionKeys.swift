@@ -6,42 +6,42 @@ import Wire
 /// Tickets are sealed with SipHash-2-4 of 128 bits. It was designed as a MAC; its key and its tag are of 128 bits, none of
 /// the keys leaves the process, and each is derived for one purpose, so that a tag of one kind is none of another. A call
 /// pays a tenth of what HMAC-SHA256 would cost. A class, since a call should not copy them.
-package final class SessionKeys: Sendable {
-  package let signing: SessionKey
+public final class SessionKeys: Sendable {
+  public let signing: SessionKey
   private let others: [SessionKey]
 
   /// Of secrets, of which there is at least one.
-  package init(_ secrets: [[UInt8]]) {
+  public init(_ secrets: [[UInt8]]) {
     signing = SessionKey(secrets[0])
     others = secrets.dropFirst().map { SessionKey($0) }
   }
 
   /// Of a secret that nobody else will ever know.
-  package static func ofThisProcess() -> SessionKeys { SessionKeys([SessionSecret.random()]) }
+  public static func ofThisProcess() -> SessionKeys { SessionKeys([SessionSecret.random()]) }
 
   /// What cursors of lists are sealed with.
-  package var cursor: SipHash { signing.cursors }
+  public var cursor: SipHash { signing.cursors }
 
   /// The ticket that a client has sent.
-  package func open(_ text: RawSpan) -> SessionTicket? {
+  public func open(_ text: RawSpan) -> SessionTicket? {
     if let ticket = SessionTicket(text, key: signing) { return ticket }
     for key in others { if let ticket = SessionTicket(text, key: key) { return ticket } }
     return nil
   }
 
   /// Whether a ticket is for that path and principal, under whichever key it was sealed.
-  package func isFor(_ ticket: SessionTicket, path alias: String, principal subject: String) -> Bool {
+  public func isFor(_ ticket: SessionTicket, path alias: String, principal subject: String) -> Bool {
     ([signing] + others).contains { ticket.path == $0.path(alias) && $0.isOf(ticket.principal, subject) }
   }
 }
 
 /// The secret text that keys are derived from.
-package enum SessionSecret {
+public enum SessionSecret {
   /// Characters that it must have: as many as 128 bits take in hexadecimal digits.
-  package static let shortest = 32
+  public static let shortest = 32
 
   /// 256 random bits, in hexadecimal digits.
-  package static func random() -> [UInt8] {
+  public static func random() -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
     let digits = Array("0123456789abcdef".utf8)
     return (0..<64).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }

@@ -9,17 +9,17 @@ import Wire
 /// The byte of the revision says in its upper bits which lists are promised, and at last whether the session is bound.
 ///
 /// It is no secret of the gateway's: who it is for is in it as a keyed hash alone.
-package struct SessionTicket: Sendable {
-  package static let textLength = 74
+public struct SessionTicket: Sendable {
+  public static let textLength = 74
   private static let version: UInt8 = 1
   private static let sealed = 39
   /// In the byte of the revision.
   private static let bound: UInt8 = 0x80
   private static let revisions: UInt8 = 0x07
 
-  package let id: SessionID
+  public let id: SessionID
   /// When the session was opened, since 1970.
-  package let minute: UInt32
+  public let minute: UInt32
   /// All that is sealed: a call looks at no more of it.
   private var raw = InlineArray<55, UInt8>(repeating: 0)
 
@@ -30,7 +30,7 @@ package struct SessionTicket: Sendable {
   ///   - isBound: the session is bound to the connection that it was opened on, and ends with that (HTTP+SSE).
   ///   - path: which path it was opened on, by `SessionKey.path`: 48 bits.
   ///   - principal: whose it is, by `SessionKey.principal` or `nobody`.
-  package init(
+  public init(
     _ id: SessionID, minute: UInt32, _ revision: Revision, _ abilities: ClientCapabilities, lists: ListKinds = [],
     isBound: Bool = false, path: UInt64, principal: UInt64
   ) {
@@ -49,7 +49,7 @@ package struct SessionTicket: Sendable {
 
   /// Reads and verifies what a client sent. Nil for anything that was not issued under that key: the time that this takes
   /// says nothing of how much of it was right.
-  package init?(_ text: RawSpan, key: SessionKey) {
+  public init?(_ text: RawSpan, key: SessionKey) {
     guard text.byteCount == Self.textLength else { return nil }
     var room = raw.mutableSpan
     guard Base64.decode(text, .url, filling: &room) else { return nil }
@@ -63,16 +63,16 @@ package struct SessionTicket: Sendable {
     else { return nil }
   }
 
-  package var revision: Revision { Revision(rawValue: raw[22] & Self.revisions) ?? .newestLegacy }
-  package var lists: ListKinds { ListKinds(rawValue: raw[22] >> 3 & 0x0F) }
-  package var isBound: Bool { raw[22] & Self.bound != 0 }
-  package var abilities: ClientCapabilities { ClientCapabilities(rawValue: raw.rawBytes.number(at: 23)) }
-  package var path: UInt64 { raw.rawBytes.number(at: 23) & 0xFFFF_FFFF_FFFF }
-  package var principal: UInt64 { raw.rawBytes.number(at: 31) }
+  public var revision: Revision { Revision(rawValue: raw[22] & Self.revisions) ?? .newestLegacy }
+  public var lists: ListKinds { ListKinds(rawValue: raw[22] >> 3 & 0x0F) }
+  public var isBound: Bool { raw[22] & Self.bound != 0 }
+  public var abilities: ClientCapabilities { ClientCapabilities(rawValue: raw.rawBytes.number(at: 23)) }
+  public var path: UInt64 { raw.rawBytes.number(at: 23) & 0xFFFF_FFFF_FFFF }
+  public var principal: UInt64 { raw.rawBytes.number(at: 31) }
   /// On whose account it goes where many are kept: a principal's, or an address's where nothing else is known.
-  package var share: UInt16 { raw.rawBytes.number(at: 37) }
+  public var share: UInt16 { raw.rawBytes.number(at: 37) }
 
-  package func append(to buffer: inout ByteBuffer, key: SessionKey) {
+  public func append(to buffer: inout ByteBuffer, key: SessionKey) {
     var raw = raw
     let mac = key.seal.hash128(raw.rawBytes.extracting(0..<Self.sealed))
     for index in 0..<16 { raw[Self.sealed + index] = mac[index] }

@@ -1,4 +1,4 @@
 /// Which Sluice this is: what peers, operators and packages are told.
-package enum SluiceVersion {
-  package static let current = "0.1.0"
+public enum SluiceVersion {
+  public static let current = "0.1.0"
 }

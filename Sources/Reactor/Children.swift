@@ -1,29 +1,29 @@
 import CReactor
-package import Wire
+public import Wire
 
 /// The child processes of one loop.
-package struct Children {
+public struct Children {
   /// The loop that they live on.
   let raw: OpaquePointer
 
   /// What a child is started with, beside its command.
-  package struct Options: Sendable {
+  public struct Options: Sendable {
     /// Bytes of one line of output, and of one line of errors.
-    package var maximumLine = 64 << 20
-    package var maximumLogLine = 8 << 10
+    public var maximumLine = 64 << 20
+    public var maximumLogLine = 8 << 10
     /// Milliseconds from the end of its input to SIGTERM, and again to SIGKILL.
-    package var grace: UInt32 = 2000
+    public var grace: UInt32 = 2000
     /// Its soft limit on descriptors; 0: ours.
-    package var descriptors: UInt64 = 0
+    public var descriptors: UInt64 = 0
     /// Bytes per second that it may say beside messages, 0: any number; and how many of them at once.
-    package var chatterRate = 0
-    package var chatterBurst = 0
+    public var chatterRate = 0
+    public var chatterBurst = 0
 
-    package init() {}
+    public init() {}
   }
 
   /// Starts a child in its own process group. Failure comes by `childExited`, later.
-  package func start(
+  public func start(
     arguments: [String], environment: [String], directory: String?, _ limits: Options, tag: UInt64
   ) -> ConnectionID? {
     let id = unsafe withCStrings(arguments) { arguments in
@@ -48,7 +48,7 @@ package struct Children {
   }
 
   @discardableResult
-  package func write(
+  public func write(
     _ child: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
     withPieces(first, second, third) { pieces, count in
@@ -58,19 +58,19 @@ package struct Children {
 
   /// A line of its output is no message, and counts with what it says on stderr. Whether that is within its rate; if not,
   /// the line is counted as left out.
-  package func chatters(_ child: ConnectionID, bytes: Int) -> Bool {
+  public func chatters(_ child: ConnectionID, bytes: Int) -> Bool {
     unsafe cr_child_chatters(raw, child.rawValue, bytes)
   }
 
   /// Bytes that wait for it to read them; 0 if there is no such child.
-  package func unread(_ child: ConnectionID) -> Int { unsafe cr_child_unread(raw, child.rawValue) }
+  public func unread(_ child: ConnectionID) -> Int { unsafe cr_child_unread(raw, child.rawValue) }
 
   /// Closes its standard input; SIGTERM after its grace, SIGKILL after it once more.
-  package func close(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
+  public func close(_ child: ConnectionID) { unsafe cr_child_close(raw, child.rawValue) }
 
-  package func kill(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }
+  public func kill(_ child: ConnectionID) { unsafe cr_child_kill(raw, child.rawValue) }
 
-  package func pid(_ child: ConnectionID) -> Int64 { unsafe cr_child_pid(raw, child.rawValue) }
+  public func pid(_ child: ConnectionID) -> Int64 { unsafe cr_child_pid(raw, child.rawValue) }
 
   private func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result

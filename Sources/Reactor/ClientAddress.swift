@@ -1,30 +1,30 @@
 import CReactor
 
 /// The IP address of a client: 128 bits, an IPv4 address in its mapped form (`::ffff:192.0.2.1`).
-package struct ClientAddress: Hashable, Sendable, BitwiseCopyable {
+public struct ClientAddress: Hashable, Sendable, BitwiseCopyable {
   /// In the order of the text, so that the first 64 are an IPv6 network.
-  package let high: UInt64
-  package let low: UInt64
+  public let high: UInt64
+  public let low: UInt64
 
-  package init(high: UInt64, low: UInt64) {
+  public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }
 
-  package var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+  public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
   /// What limits count as one client: an IPv4 address, or the /64 of an IPv6 address, as whoever has one address of such a
   /// network has them all.
-  package var holder: ClientAddress { isIPv4 ? self : ClientAddress(high: high, low: 0) }
+  public var holder: ClientAddress { isIPv4 ? self : ClientAddress(high: high, low: 0) }
 }
 
 /// The addresses that agree with one in their first bits.
-package struct ClientNetwork: Sendable {
-  package let first: ClientAddress
+public struct ClientNetwork: Sendable {
+  public let first: ClientAddress
   /// Of 128.
-  package let bits: UInt8
+  public let bits: UInt8
 
-  package init(_ first: ClientAddress, bits: UInt8) {
+  public init(_ first: ClientAddress, bits: UInt8) {
     self.first = first
     self.bits = bits
   }

@@ -1,14 +1,14 @@
 import CReactor
 
 /// Where a client connection goes.
-package struct Endpoint: Sendable {
-  package var host: String
-  package var port: UInt16
-  package var tls: TLSContext?
+public struct Endpoint: Sendable {
+  public var host: String
+  public var port: UInt16
+  public var tls: TLSContext?
   /// Resolving, connecting and TLS together.
-  package var connectTimeout: UInt32
+  public var connectTimeout: UInt32
 
-  package init(host: String, port: UInt16, tls: TLSContext? = nil, connectTimeout: UInt32) {
+  public init(host: String, port: UInt16, tls: TLSContext? = nil, connectTimeout: UInt32) {
     self.host = host
     self.port = port
     self.tls = tls

@@ -1,28 +1,28 @@
 import CReactor
-package import Wire
+public import Wire
 
 /// One libuv loop and all that lives on it, with the handler that decides.
 ///
 /// Thread: everything but `handle` belongs to the thread that calls `run`.
-package final class EventLoop {
+public final class EventLoop {
   /// What a loop may be told at birth.
-  package struct Options {
+  public struct Options: Sendable {
     /// Index in ids, below 250.
-    package var worker: UInt8 = 0
+    public var worker: UInt8 = 0
     /// Downstream and upstream connections together.
-    package var maximumConnections: UInt32 = 20_000
-    package var writeHighWater: UInt32 = 64 << 10
-    package var writeLowWater: UInt32 = 16 << 10
+    public var maximumConnections: UInt32 = 20_000
+    public var writeHighWater: UInt32 = 64 << 10
+    public var writeLowWater: UInt32 = 16 << 10
     /// Bytes and fields of the head of an upstream's answer.
-    package var answerHead: UInt32 = 32 << 10
-    package var answerHeaders: UInt32 = 100
+    public var answerHead: UInt32 = 32 << 10
+    public var answerHeaders: UInt32 = 100
     /// Bytes buffered for all peers above which requests get 503; 0: any number.
-    package var memory = 0
+    public var memory = 0
     /// Time moves by `advance` only; for tests.
-    package var manualClock = false
-    package var reaper: Reaper?
+    public var manualClock = false
+    public var reaper: Reaper?
 
-    package init() {}
+    public init() {}
 
     /// What a running loop can take over; the rest holds from birth to end.
     fileprivate func bounds(_ settings: inout cr_loop_options) {
@@ -37,14 +37,14 @@ package final class EventLoop {
 
   let raw: OpaquePointer
   private var target: Unmanaged<Target>?
-  package let handle: LoopHandle
-  package let executor: LoopExecutor
-  package let children: Children
-  package let webSockets: WebSockets
+  public let handle: LoopHandle
+  public let executor: LoopExecutor
+  public let children: Children
+  public let webSockets: WebSockets
   /// Kept as long as children may need it.
   private let reaper: Reaper?
 
-  package init(_ options: Options) throws(ReactorError) {
+  public init(_ options: Options) throws(ReactorError) {
     var settings = cr_loop_options()
     settings.worker = options.worker
     options.bounds(&settings)
@@ -70,7 +70,7 @@ package final class EventLoop {
   }
 
   /// Has a handler hear what happens: once, before the loop runs. Whoever owns the loop keeps it alive as long as that.
-  package func hand(to handler: any LoopHandler) {
+  public func hand(to handler: any LoopHandler) {
     precondition(unsafe target == nil)
     unsafe target = .passRetained(Target(handler))
   }
@@ -88,7 +88,7 @@ package final class EventLoop {
   }
 
   /// Takes over the bounds among the options: connections, water marks, heads of answers, memory.
-  package func adopt(_ options: Options) {
+  public func adopt(_ options: Options) {
     var settings = cr_loop_options()
     options.bounds(&settings)
     unsafe cr_loop_set_bounds(raw, &settings)
@@ -97,71 +97,71 @@ package final class EventLoop {
   // MARK: Running
 
   /// Runs until `handle.stop()`.
-  package func run() {
+  public func run() {
     unsafe cr_loop_run(raw)
   }
 
   /// One turn without waiting, on the calling thread. True if anything happened.
   @discardableResult
-  package func step() -> Bool {
+  public func step() -> Bool {
     unsafe cr_loop_step(raw)
   }
 
   /// Milliseconds of the monotonic clock, read once per turn.
-  package var now: UInt64 { unsafe cr_loop_now(raw) }
+  public var now: UInt64 { unsafe cr_loop_now(raw) }
 
-  package func advance(milliseconds: UInt64) { unsafe cr_loop_advance(raw, milliseconds) }
+  public func advance(milliseconds: UInt64) { unsafe cr_loop_advance(raw, milliseconds) }
 
   /// Makes `token` come back through the handler's `timer`. Never 0.
   @discardableResult
-  package func startTimer(milliseconds: UInt64, token: UInt64) -> UInt64 {
+  public func startTimer(milliseconds: UInt64, token: UInt64) -> UInt64 {
     unsafe cr_timer_start(raw, milliseconds, token)
   }
 
-  package func stopTimer(_ timer: UInt64) { unsafe cr_timer_stop(raw, timer) }
+  public func stopTimer(_ timer: UInt64) { unsafe cr_timer_stop(raw, timer) }
 
-  package var counts: cr_loop_counts { unsafe cr_loop_count(raw) }
+  public var counts: cr_loop_counts { unsafe cr_loop_count(raw) }
 
   /// Client connections of all listeners.
-  package var downstreamCount: Int { unsafe Int(cr_loop_count(raw).downstream) }
+  public var downstreamCount: Int { unsafe Int(cr_loop_count(raw).downstream) }
 
   /// Whether nothing new is begun now, since memory is short.
-  package var isShedding: Bool { unsafe cr_loop_is_shedding(raw) }
+  public var isShedding: Bool { unsafe cr_loop_is_shedding(raw) }
 
   /// Ends client connections, those of who holds most first, until at most so many bytes are buffered. From a timer only.
-  package func relieve(toBytes most: Int) { unsafe cr_loop_relieve(raw, most) }
+  public func relieve(toBytes most: Int) { unsafe cr_loop_relieve(raw, most) }
 
   /// Gives a connection the word that comes back as `tag`. False if it is gone.
   @discardableResult
-  package func setTag(_ connection: ConnectionID, _ tag: UInt64) -> Bool {
+  public func setTag(_ connection: ConnectionID, _ tag: UInt64) -> Bool {
     unsafe cr_set_tag(raw, connection.rawValue, tag)
   }
 
   /// That word; 0 for a connection that has none, or is gone.
-  package func tag(of connection: ConnectionID) -> UInt64 { unsafe cr_tag(raw, connection.rawValue) }
+  public func tag(of connection: ConnectionID) -> UInt64 { unsafe cr_tag(raw, connection.rawValue) }
 
   /// Ends a connection after what is queued on it.
-  package func close(_ connection: ConnectionID) { unsafe cr_close(raw, connection.rawValue) }
+  public func close(_ connection: ConnectionID) { unsafe cr_close(raw, connection.rawValue) }
 
   /// Ends a connection at once: an unfinished answer stays visibly unfinished.
-  package func abort(_ connection: ConnectionID) { unsafe cr_abort(raw, connection.rawValue) }
+  public func abort(_ connection: ConnectionID) { unsafe cr_abort(raw, connection.rawValue) }
 
   /// No more of a body from this connection until `resumeReading`.
-  package func pauseReading(_ connection: ConnectionID) { unsafe cr_read_pause(raw, connection.rawValue) }
+  public func pauseReading(_ connection: ConnectionID) { unsafe cr_read_pause(raw, connection.rawValue) }
 
-  package func resumeReading(_ connection: ConnectionID) { unsafe cr_read_resume(raw, connection.rawValue) }
+  public func resumeReading(_ connection: ConnectionID) { unsafe cr_read_resume(raw, connection.rawValue) }
 
   /// Bytes that wait for that peer, or for the input of that child.
-  package func queued(_ connection: ConnectionID) -> Int { unsafe cr_queued(raw, connection.rawValue) }
+  public func queued(_ connection: ConnectionID) -> Int { unsafe cr_queued(raw, connection.rawValue) }
 
   /// Closes connections for whose peer bytes have waited for so long while it took less than `rate` bytes per second.
   /// Looks at all of them.
-  package func closeStalled(after milliseconds: UInt32, rate: UInt32) {
+  public func closeStalled(after milliseconds: UInt32, rate: UInt32) {
     unsafe cr_close_stalled(raw, milliseconds, rate)
   }
 
   /// Gives back what is kept for the next use. From a timer only.
-  package func trim() { unsafe cr_loop_trim(raw) }
+  public func trim() { unsafe cr_loop_trim(raw) }
 
   // MARK: The callback table
 

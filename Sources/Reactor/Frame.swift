@@ -1,10 +1,10 @@
 import CReactor
 
 /// An immutable, encoded piece of bytes that many connections on many threads may queue at once.
-package final class Frame: @unchecked Sendable {  // immutable, and its count is atomic
+public final class Frame: @unchecked Sendable {  // immutable, and its count is atomic
   let raw: OpaquePointer
 
-  package init(copying bytes: RawSpan) {
+  public init(copying bytes: RawSpan) {
     unsafe raw = bytes.withUnsafeBytes { bytes in
       var piece = unsafe cwire_span(bytes)
       guard let frame = unsafe cr_frame_make(&piece, 1) else { fatalError("no memory for a frame") }
@@ -12,15 +12,15 @@ package final class Frame: @unchecked Sendable {  // immutable, and its count is
     }
   }
 
-  package convenience init(_ text: StaticString) {
+  public convenience init(_ text: StaticString) {
     self.init(copying: Array(String(describing: text).utf8).span.bytes)
   }
 
   deinit { unsafe cr_frame_release(raw) }
 
-  package var count: Int { unsafe cr_frame_span(raw).length }
+  public var count: Int { unsafe cr_frame_span(raw).length }
 
-  package var bytes: RawSpan {
+  public var bytes: RawSpan {
     @_lifetime(borrow self)
     get {
       let span = unsafe cr_frame_span(raw)

@@ -3,7 +3,7 @@ import CReactor
 extension EventLoop {
   /// Starts to connect; a request may be sent at once and waits inside. Failure comes by `upstreamClosed`, later.
   /// nil if this loop holds as many connections as it may.
-  package func connect(_ endpoint: Endpoint, tag: UInt64) -> ConnectionID? {
+  public func connect(_ endpoint: Endpoint, tag: UInt64) -> ConnectionID? {
     let id = unsafe endpoint.host.withCString { host in
       var target = unsafe cr_endpoint(
         host: host, port: endpoint.port, tls: endpoint.tls?.raw, connect_timeout: endpoint.connectTimeout)
@@ -14,7 +14,7 @@ extension EventLoop {
 
   /// One whole request in up to three pieces; `.stale` while an answer is outstanding.
   @discardableResult
-  package func send(
+  public func send(
     _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
     let raw = unsafe raw

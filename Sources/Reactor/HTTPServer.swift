@@ -1,19 +1,19 @@
 import CReactor
-package import Wire
+public import Wire
 
 /// Answers of the server side. Pieces are copied only if the kernel does not take them at once.
 extension EventLoop {
   /// What an answer says before its body.
-  package struct ReplyHead: ~Escapable {
-    package var status: UInt16
+  public struct ReplyHead: ~Escapable {
+    public var status: UInt16
     /// Ends the connection after this answer.
-    package var close = false
-    package var contentType: StaticString?
+    public var close = false
+    public var contentType: StaticString?
     /// Further header lines, each with its CRLF.
-    package var headers: RawSpan
+    public var headers: RawSpan
 
     @_lifetime(copy headers)
-    package init(_ status: UInt16, _ contentType: StaticString? = nil, headers: RawSpan, close: Bool = false) {
+    public init(_ status: UInt16, _ contentType: StaticString? = nil, headers: RawSpan, close: Bool = false) {
       self.status = status
       self.contentType = contentType
       self.headers = headers
@@ -23,7 +23,7 @@ extension EventLoop {
 
   /// A whole answer, its body in up to three pieces.
   @discardableResult
-  package func reply(
+  public func reply(
     _ connection: ConnectionID, _ head: borrowing ReplyHead, _ first: RawSpan, _ second: RawSpan = RawSpan(),
     _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
@@ -39,14 +39,14 @@ extension EventLoop {
 
   /// Opens an answer of unknown length.
   @discardableResult
-  package func beginStream(_ connection: ConnectionID, _ head: borrowing ReplyHead) -> WriteOutcome {
+  public func beginStream(_ connection: ConnectionID, _ head: borrowing ReplyHead) -> WriteOutcome {
     unsafe Self.withReply(head) { unsafe WriteOutcome(cr_http_stream_begin(raw, connection.rawValue, $0)) }
   }
 
   /// One chunk of it, in up to three pieces; gathered with what else this turn writes on the connection, or at once, for
   /// what goes to many.
   @discardableResult
-  package func writeStream(
+  public func writeStream(
     _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan(),
     atOnce: Bool = false
   ) -> WriteOutcome {
@@ -59,7 +59,7 @@ extension EventLoop {
 
   /// One chunk of it: `line`, then a frame that others may get too.
   @discardableResult
-  package func writeStream(
+  public func writeStream(
     _ connection: ConnectionID, _ frame: Frame, after line: RawSpan = RawSpan(), atOnce: Bool = false
   ) -> WriteOutcome {
     line.withUnsafeBytes { line in
@@ -70,31 +70,31 @@ extension EventLoop {
   }
 
   @discardableResult
-  package func endStream(_ connection: ConnectionID) -> WriteOutcome {
+  public func endStream(_ connection: ConnectionID) -> WriteOutcome {
     unsafe WriteOutcome(cr_http_stream_end(raw, connection.rawValue))
   }
 
   /// Writes `frame` whenever nothing else was written for the interval.
-  package func heartbeat(_ connection: ConnectionID, milliseconds: UInt32, _ frame: Frame) {
+  public func heartbeat(_ connection: ConnectionID, milliseconds: UInt32, _ frame: Frame) {
     unsafe cr_http_stream_heartbeat(raw, connection.rawValue, milliseconds, frame.raw)
   }
 
   /// Has every answer from now on be the last of its connection, and say so. An idle connection may send one more request
   /// for so long, as its client can't know; then it is closed.
-  package func drainConnections(grace milliseconds: UInt32) { unsafe cr_http_drain(raw, milliseconds) }
+  public func drainConnections(grace milliseconds: UInt32) { unsafe cr_http_drain(raw, milliseconds) }
 
   /// The number that the connection's listener was given.
-  package func listenerLabel(of connection: ConnectionID) -> UInt32 {
+  public func listenerLabel(of connection: ConnectionID) -> UInt32 {
     unsafe cr_connection_listener(raw, connection.rawValue)
   }
 
   /// Whether the peer is a proxy that is trusted. False for a stale id.
-  package func isProxy(_ connection: ConnectionID) -> Bool {
+  public func isProxy(_ connection: ConnectionID) -> Bool {
     unsafe cr_connection_is_proxy(raw, connection.rawValue)
   }
 
   /// Who asks on a connection that was accepted: its peer, or whom a proxy that is trusted names. Nil for a stale one.
-  package func clientAddress(of connection: ConnectionID) -> ClientAddress? {
+  public func clientAddress(of connection: ConnectionID) -> ClientAddress? {
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
       guard unsafe cr_connection_client(raw, connection.rawValue, bytes.baseAddress) else { return nil }
       let words = unsafe UnsafeRawBufferPointer(bytes)

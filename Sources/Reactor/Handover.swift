@@ -6,14 +6,14 @@ import CReactor
 
 /// One end of the Unix socket over which a process hands its listening sockets to the one that takes its place. Both are
 /// of the same user, or this fails.
-package final class HandoverSocket: Sendable {
+public final class HandoverSocket: Sendable {
   /// For waiting until there is something to read or to accept.
-  package let descriptor: Int32
+  public let descriptor: Int32
 
-  package struct Message: Sendable {
-    package var text: String
+  public struct Message: Sendable {
+    public var text: String
     /// The receiver's to close.
-    package var descriptors: [Int32]
+    public var descriptors: [Int32]
   }
 
   private init(_ descriptor: Int32) {
@@ -28,28 +28,28 @@ package final class HandoverSocket: Sendable {
   }
 
   /// Removes what processes that were killed have left at this path and a dot and their process id.
-  package static func sweep(_ path: String) { unsafe path.withCString { unsafe cr_handover_sweep($0) } }
+  public static func sweep(_ path: String) { unsafe path.withCString { unsafe cr_handover_sweep($0) } }
 
   /// Listens at a path that does not exist yet.
-  package static func listen(at path: String) throws(ReactorError) -> HandoverSocket {
+  public static func listen(at path: String) throws(ReactorError) -> HandoverSocket {
     try made(unsafe path.withCString { unsafe cr_handover_listen($0) })
   }
 
-  package static func connect(to path: String) throws(ReactorError) -> HandoverSocket {
+  public static func connect(to path: String) throws(ReactorError) -> HandoverSocket {
     try made(unsafe path.withCString { unsafe cr_handover_connect($0) })
   }
 
-  package func accept() throws(ReactorError) -> HandoverSocket {
+  public func accept() throws(ReactorError) -> HandoverSocket {
     try Self.made(cr_handover_accept(descriptor))
   }
 
   /// The process id of the other end.
-  package var peer: Int32 { cr_handover_peer(descriptor) }
+  public var peer: Int32 { cr_handover_peer(descriptor) }
 
   /// The other end reads what was sent, and then that this one is gone, whoever still holds it.
-  package func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+  public func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-  package func send(_ text: String, _ descriptors: [Int32] = []) throws(ReactorError) {
+  public func send(_ text: String, _ descriptors: [Int32] = []) throws(ReactorError) {
     var text = text
     let status = unsafe text.withUTF8 { text in
       unsafe text.withMemoryRebound(to: CChar.self) { text in
@@ -62,7 +62,7 @@ package final class HandoverSocket: Sendable {
   }
 
   /// Waits for a message; nil when the other end is gone.
-  package func receive(milliseconds: Int32) throws(ReactorError) -> Message? {
+  public func receive(milliseconds: Int32) throws(ReactorError) -> Message? {
     var descriptors = [Int32](repeating: -1, count: Int(CR_HANDOVER_DESCRIPTORS))
     var count = 0
     let text = try unsafe receive(milliseconds, &descriptors, &count)
@@ -70,7 +70,7 @@ package final class HandoverSocket: Sendable {
   }
 
   /// The same for who expects no descriptors: they are closed.
-  package func receiveText(milliseconds: Int32) throws(ReactorError) -> String? {
+  public func receiveText(milliseconds: Int32) throws(ReactorError) -> String? {
     var count = 0
     return try unsafe receive(milliseconds, nil, &count)
   }
@@ -88,20 +88,20 @@ package final class HandoverSocket: Sendable {
 
 extension System {
   /// Blocks these signals in this thread and those it starts later; the descriptor is readable while one waits.
-  package static func openSignals(_ signals: [Int32]) throws(ReactorError) -> Int32 {
+  public static func openSignals(_ signals: [Int32]) throws(ReactorError) -> Int32 {
     let descriptor = unsafe signals.withUnsafeBufferPointer { unsafe cr_signals_open($0.baseAddress, $0.count) }
     guard descriptor >= 0 else { throw ReactorError(systemError: -descriptor) }
     return descriptor
   }
 
   /// The next of them, without waiting.
-  package static func takeSignal(_ descriptor: Int32) -> Int32? {
+  public static func takeSignal(_ descriptor: Int32) -> Int32? {
     let number = cr_signals_take(descriptor)
     return number == 0 ? nil : number
   }
 
   /// What tells one version of a file from another: its device, inode, size and time of change. Empty if it can't be read.
-  package static func stamp(of path: String) -> [Int] {
+  public static func stamp(of path: String) -> [Int] {
     var status = stat()
     guard unsafe path.withCString({ unsafe stat($0, &status) }) == 0 else { return [] }
     return [
@@ -111,7 +111,7 @@ extension System {
   }
 
   /// Another descriptor of the same socket, which closes on exec.
-  package static func duplicate(_ descriptor: Int32) -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+  public static func duplicate(_ descriptor: Int32) -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
 
-  package static func closeDescriptor(_ descriptor: Int32) { close(descriptor) }
+  public static func closeDescriptor(_ descriptor: Int32) { close(descriptor) }
 }

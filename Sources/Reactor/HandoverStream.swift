@@ -5,18 +5,18 @@ import CReactor
 #endif
 
 /// A stream of bytes between a process and the one that takes its place. One thread serves it, which others can wake.
-package final class HandoverStream: Sendable {
+public final class HandoverStream: Sendable {
   private let descriptor: Int32
   private let waker: Int32
 
   /// What a wait has found.
-  package struct Readiness: Sendable {
-    package var isReadable: Bool
-    package var isWritable: Bool
+  public struct Readiness: Sendable {
+    public var isReadable: Bool
+    public var isWritable: Bool
   }
 
   /// - Parameter descriptor: of a socket; closed with the stream, or at once if that fails.
-  package init(adopting descriptor: Int32) throws(ReactorError) {
+  public init(adopting descriptor: Int32) throws(ReactorError) {
     waker = cr_handover_stream_waker()
     guard waker >= 0 else {
       close(descriptor)
@@ -33,7 +33,7 @@ package final class HandoverStream: Sendable {
   }
 
   /// One end, and the descriptor of the other, which is the caller's.
-  package static func pair() throws(ReactorError) -> (HandoverStream, Int32) {
+  public static func pair() throws(ReactorError) -> (HandoverStream, Int32) {
     var ends: [Int32] = [-1, -1]
     let status = unsafe ends.withUnsafeMutableBufferPointer { unsafe cr_handover_stream_pair($0.baseAddress) }
     guard status == 0 else { throw ReactorError(systemError: -status) }
@@ -46,10 +46,10 @@ package final class HandoverStream: Sendable {
   }
 
   /// Ends a wait of the thread that serves it.
-  package func wake() { cr_handover_stream_wake(waker) }
+  public func wake() { cr_handover_stream_wake(waker) }
 
   /// Waits until there is something to do, or for so long.
-  package func wait(writing: Bool, milliseconds: Int32) -> Readiness {
+  public func wait(writing: Bool, milliseconds: Int32) -> Readiness {
     let ready = cr_handover_stream_wait(descriptor, waker, writing, milliseconds)
     return Readiness(
       isReadable: ready & Int32(CR_HANDOVER_READABLE) != 0,
@@ -57,7 +57,7 @@ package final class HandoverStream: Sendable {
   }
 
   /// Sends what it takes now of the bytes from a place on: how many; nil once the other end is gone.
-  package func send(_ bytes: [UInt8], from place: Int) -> Int? {
+  public func send(_ bytes: [UInt8], from place: Int) -> Int? {
     let sent = unsafe bytes.withUnsafeBytes { bytes in
       unsafe cr_handover_stream_send(descriptor, bytes.baseAddress.map { unsafe $0 + place }, bytes.count - place)
     }
@@ -66,7 +66,7 @@ package final class HandoverStream: Sendable {
   }
 
   /// What has come, so many bytes at most; nil once the other end is gone.
-  package func receive(atMost count: Int) -> [UInt8]? {
+  public func receive(atMost count: Int) -> [UInt8]? {
     var status = 0
     let received = unsafe [UInt8](unsafeUninitializedCapacity: count) { room, used in
       status = unsafe cr_handover_stream_receive(descriptor, room.baseAddress, count)
@@ -76,5 +76,5 @@ package final class HandoverStream: Sendable {
   }
 
   /// The other end reads what was sent, and then that this one is gone.
-  package func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+  public func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 }

@@ -2,21 +2,19 @@
 /// no reference: on the path of a call each count costs as much as a look-up, and on an object that loops share it takes the
 /// line of memory away from the others.
 @safe
-@usableFromInline
-package struct Lent<Object: AnyObject> {
-  @usableFromInline
+public struct Lent<Object: AnyObject> {
   let object: Unmanaged<Object>
 
-  @inlinable @inline(__always)
-  package init(_ object: Object) { unsafe self.object = .passUnretained(object) }
+  @inline(__always)
+  public init(_ object: Object) { unsafe self.object = .passUnretained(object) }
 
   /// The object, for as long as `body` runs.
-  @inlinable @inline(__always)
-  package func with<Result>(_ body: (Object) -> Result) -> Result { unsafe object._withUnsafeGuaranteedRef(body) }
+  @inline(__always)
+  public func with<Result>(_ body: (Object) -> Result) -> Result { unsafe object._withUnsafeGuaranteedRef(body) }
 
   /// The object, counted: for who keeps it, or hands it on.
-  @inlinable @inline(__always)
-  package var kept: Object { unsafe object.takeUnretainedValue() }
+  @inline(__always)
+  public var kept: Object { unsafe object.takeUnretainedValue() }
 }
 
 extension Lent: @unchecked Sendable where Object: Sendable {}  // no more than a reference to what may be shared

@@ -1,20 +1,20 @@
 import CReactor
 
 /// Bounds of one HTTP listener; see `cr_http_limits`. Times are milliseconds.
-package struct HTTPLimits: Sendable {
-  package var maxHead: UInt32 = 32 << 10
-  package var maxTarget: UInt32 = 8 << 10
-  package var maxHeaders: UInt32 = 100
-  package var maxBody: UInt64 = 16 << 20
-  package var headTimeout: UInt32 = 10_000
-  package var bodyTimeout: UInt32 = 30_000
-  package var bodyRate: UInt32 = 512
-  package var pipeline: UInt32 = 64 << 10
-  package var idleTimeout: UInt32 = 75_000
-  package var maxConnections: UInt32 = 10_000
-  package var perAddress: UInt32 = 1000
+public struct HTTPLimits: Sendable {
+  public var maxHead: UInt32 = 32 << 10
+  public var maxTarget: UInt32 = 8 << 10
+  public var maxHeaders: UInt32 = 100
+  public var maxBody: UInt64 = 16 << 20
+  public var headTimeout: UInt32 = 10_000
+  public var bodyTimeout: UInt32 = 30_000
+  public var bodyRate: UInt32 = 512
+  public var pipeline: UInt32 = 64 << 10
+  public var idleTimeout: UInt32 = 75_000
+  public var maxConnections: UInt32 = 10_000
+  public var perAddress: UInt32 = 1000
 
-  package init() {}
+  public init() {}
 
   var raw: cr_http_limits {
     var limits = cr_http_limits_default()
@@ -34,30 +34,30 @@ package struct HTTPLimits: Sendable {
 }
 
 /// Loops that share listening addresses, so that crowded ones pass connections on.
-package final class ListenerGroup: @unchecked Sendable {  // joined before the loops run; atomic counts afterwards
+public final class ListenerGroup: @unchecked Sendable {  // joined before the loops run; atomic counts afterwards
   let raw: OpaquePointer
 
-  package init(loops: Int) {
+  public init(loops: Int) {
     guard let made = unsafe cr_group_make(UInt32(loops)) else { fatalError("no memory for a listener group") }
     unsafe raw = made
   }
 
   deinit { unsafe cr_group_free(raw) }
 
-  package func join(_ loop: EventLoop) { unsafe cr_group_join(raw, loop.raw) }
+  public func join(_ loop: EventLoop) { unsafe cr_group_join(raw, loop.raw) }
 }
 
 /// A listening socket of one loop.
-package struct Listener {
+public struct Listener {
   let raw: OpaquePointer
 
   /// Why an address can't be served.
-  package struct Failure: Error, CustomStringConvertible {
-    package let description: String
+  public struct Failure: Error, CustomStringConvertible {
+    public let description: String
   }
 
   /// Makes sure that nobody else listens at an address; gives the port, chosen if 0 was asked for.
-  package static func probe(host: String, port: UInt16) throws(Failure) -> UInt16 {
+  public static func probe(host: String, port: UInt16) throws(Failure) -> UInt16 {
     var port = port
     var holder = [CChar](repeating: 0, count: 128)
     let asked = port
@@ -74,19 +74,19 @@ package struct Listener {
 
 extension Listener {
   /// Its socket; -1 once it is closed.
-  package var descriptor: Int32 { unsafe cr_listener_descriptor(raw) }
+  public var descriptor: Int32 { unsafe cr_listener_descriptor(raw) }
 
   /// Nobody beyond this machine can connect to it.
-  package var isLocal: Bool { cr_socket_is_local(descriptor) }
+  public var isLocal: Bool { cr_socket_is_local(descriptor) }
 
   /// The port of a socket that listens already, wherever that is; nil if it does not.
-  package static func port(of descriptor: Int32) -> UInt16? {
+  public static func port(of descriptor: Int32) -> UInt16? {
     let port = cr_socket_port(descriptor)
     return port == 0 ? nil : port
   }
 
   /// The port of a socket that listens at this address already; nil if it does not.
-  package static func port(of descriptor: Int32, at host: String, port: UInt16) -> UInt16? {
+  public static func port(of descriptor: Int32, at host: String, port: UInt16) -> UInt16? {
     var port = port
     let listens = unsafe host.withCString { unsafe cr_socket_listens_at(descriptor, $0, &port) }
     return listens ? port : nil
@@ -95,14 +95,14 @@ extension Listener {
 
 /// What changes while it listens; for connections to come.
 extension Listener {
-  package func setLimits(_ limits: HTTPLimits) {
+  public func setLimits(_ limits: HTTPLimits) {
     var limits = limits.raw
     unsafe cr_listener_set_limits(raw, &limits)
   }
 
   /// From these networks connections count for no client but whom they name: by a header of the PROXY protocol if they are
   /// to begin with one, and then nobody else is let in; else by fields of each request. For connections to come.
-  package func setProxies(_ networks: [ClientNetwork], proxyProtocol: Bool) {
+  public func setProxies(_ networks: [ClientNetwork], proxyProtocol: Bool) {
     let networks = networks.map(\.raw)
     let isDone = unsafe networks.withUnsafeBufferPointer {
       unsafe cr_listener_set_proxies(raw, $0.baseAddress, $0.count, proxyProtocol)
@@ -111,20 +111,20 @@ extension Listener {
   }
 
   /// Held: connections wait in the kernel's queue, not refused, until it is held no more.
-  package func hold(_ held: Bool) { unsafe cr_listener_hold(raw, held) }
+  public func hold(_ held: Bool) { unsafe cr_listener_hold(raw, held) }
 
   /// New connections speak TLS; those that are open keep what they have.
-  package func setTLS(_ context: TLSContext?) {
+  public func setTLS(_ context: TLSContext?) {
     unsafe cr_listener_set_tls(raw, context?.raw)
   }
 
   /// Accepts what the kernel has queued, then closes the socket.
-  package func stop() { unsafe cr_listener_stop(raw) }
+  public func stop() { unsafe cr_listener_stop(raw) }
 }
 
 extension EventLoop {
   /// Serves HTTP/1.1 at an address; `label` says later which listener a connection came through.
-  package func listen(
+  public func listen(
     host: String, port: UInt16, group: ListenerGroup?, label: UInt32, limits: HTTPLimits
   ) throws(ReactorError) -> Listener {
     var made: OpaquePointer?
@@ -137,7 +137,7 @@ extension EventLoop {
   }
 
   /// Serves with a socket that listens already; it is the listener's from then on, also on failure.
-  package func listen(
+  public func listen(
     adopting descriptor: Int32, group: ListenerGroup?, label: UInt32, limits: HTTPLimits
   ) throws(ReactorError) -> Listener {
     var made: OpaquePointer?
@@ -148,7 +148,7 @@ extension EventLoop {
   }
 
   /// The subject of a client's verified certificate; nil if it showed none.
-  package func subject(of connection: ConnectionID) -> String? {
+  public func subject(of connection: ConnectionID) -> String? {
     let length = unsafe cr_connection_subject(raw, connection.rawValue, nil, 0)
     guard length > 0 else { return nil }
     return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(length) + 1) { buffer in

@@ -2,14 +2,14 @@
 ///
 /// A task prefers it from its beginning (`Task(executorPreference:)`): one that does not would be resumed on a thread of the
 /// system's pool after each pause.
-package final class LoopExecutor: TaskExecutor {
+public final class LoopExecutor: TaskExecutor {
   private let handle: LoopHandle
 
   init(_ handle: LoopHandle) {
     self.handle = handle
   }
 
-  package func enqueue(_ job: consuming ExecutorJob) {
+  public func enqueue(_ job: consuming ExecutorJob) {
     handle.post(UnownedJob(job))
   }
 }

@@ -3,7 +3,7 @@ import CReactor
 /// An event loop as other threads know it: a place to post work to.
 ///
 /// Thread: any. The loop outlives its handles' use: it is destroyed only after every thread that posts was joined.
-package struct LoopHandle: @unchecked Sendable {
+public struct LoopHandle: @unchecked Sendable {
   // Sendable because the pointer is only given to calls that CReactor declares for any thread.
   let loop: OpaquePointer
 
@@ -18,7 +18,7 @@ package struct LoopHandle: @unchecked Sendable {
   }
 
   /// Runs `job` on the loop's thread, after what this thread posted before. Costs a wake of 35 to 45 us if the loop sleeps.
-  package func post(_ job: @escaping @Sendable () -> Void) {
+  public func post(_ job: @escaping @Sendable () -> Void) {
     guard let mail = unsafe cr_mail_make(MailKind.job.rawValue, 0) else { fatalError("no memory for a message") }
     unsafe mail.pointee.object = Unmanaged.passRetained(Job(job)).toOpaque()
     unsafe cr_mailbox_post(loop, mail)
@@ -33,15 +33,15 @@ package struct LoopHandle: @unchecked Sendable {
   }
 
   /// While it sheds, the loop answers new connections and requests with 503.
-  package func shed(_ shedding: Bool) { unsafe cr_loop_shed(loop, shedding) }
+  public func shed(_ shedding: Bool) { unsafe cr_loop_shed(loop, shedding) }
 
   /// Counts memory that policy keeps for peers of the loop, or gives back (negative).
-  package func hold(_ bytes: Int) { unsafe cr_loop_hold(loop, bytes) }
+  public func hold(_ bytes: Int) { unsafe cr_loop_hold(loop, bytes) }
 
-  package var losses: LoopLosses { LoopLosses(unsafe cr_loop_lost(loop)) }
+  public var losses: LoopLosses { LoopLosses(unsafe cr_loop_lost(loop)) }
 
   /// Lets the loop end after the turn it is in.
-  package func stop() {
+  public func stop() {
     unsafe cr_loop_stop(loop)
   }
 

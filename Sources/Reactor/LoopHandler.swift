@@ -1,9 +1,9 @@
-package import Wire
+public import Wire
 
 /// What policy hears from its event loop. Every call is synchronous, on the loop's thread, and no span outlives it.
 ///
 /// `tag` is the word that policy gave a connection; 0 until then.
-package protocol LoopHandler: AnyObject {
+public protocol LoopHandler: AnyObject {
   /// A whole request, decoded. Exactly one answer must follow, now or later.
   func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan)
   /// The client ended its sending side while an answer is due or a stream is open; it can still be written to.

@@ -1,21 +1,21 @@
 import CReactor
 
 /// What the log lacks of what a child said beside its messages.
-package struct ChatterLoss: Sendable, Equatable {
+public struct ChatterLoss: Sendable, Equatable {
   /// Lines that came faster than the child may write, and their bytes.
-  package var lines: UInt64
-  package var bytes: UInt64
+  public var lines: UInt64
+  public var bytes: UInt64
   /// Bytes behind the limit of a line, whose beginning the log has unless it is among `lines`.
-  package var cut: UInt64
+  public var cut: UInt64
 
-  package init(lines: UInt64, bytes: UInt64, cut: UInt64) { (self.lines, self.bytes, self.cut) = (lines, bytes, cut) }
+  public init(lines: UInt64, bytes: UInt64, cut: UInt64) { (self.lines, self.bytes, self.cut) = (lines, bytes, cut) }
 
   init(_ loss: cr_chatter_loss) { self.init(lines: loss.lines, bytes: loss.bytes, cut: loss.cut) }
 }
 
 extension ChatterLoss: CustomStringConvertible {
   /// For the log of operators, by the names of the limits that did it.
-  package var description: String {
+  public var description: String {
     var parts: [String] = []
     if lines > 0 {
       parts.append(
@@ -28,16 +28,16 @@ extension ChatterLoss: CustomStringConvertible {
 }
 
 /// Clients that a loop sent away for the good of others, since it was made.
-package struct LoopLosses: Sendable, Equatable {
+public struct LoopLosses: Sendable, Equatable {
   /// Connections that were ended to make room, and the bytes that were buffered for them.
-  package var relieved: UInt64 = 0
-  package var relievedBytes: UInt64 = 0
+  public var relieved: UInt64 = 0
+  public var relievedBytes: UInt64 = 0
   /// Bytes that the loop had for all its peers when room was last made.
-  package var relievedFrom: UInt64 = 0
+  public var relievedFrom: UInt64 = 0
   /// Connections closed for what they asked of TLS beside their data.
-  package var restless: UInt64 = 0
+  public var restless: UInt64 = 0
 
-  package init() {}
+  public init() {}
 
   init(_ losses: cr_loop_losses) {
     relieved = losses.relieved

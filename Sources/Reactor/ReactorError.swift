@@ -5,9 +5,9 @@ import CReactor
 #endif
 
 /// A failure of the C core: who speaks, and the code in the speaker's own numbers.
-package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible {
-  package var domain: UInt16
-  package var code: Int32
+public struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible {
+  public var domain: UInt16
+  public var code: Int32
 
   init(_ error: cr_error) {
     domain = error.domain
@@ -19,12 +19,12 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
     self.init(cr_error(domain: UInt16(CR_DOMAIN_UV.rawValue), code: -code))
   }
 
-  package var isFailure: Bool { domain != 0 }
+  public var isFailure: Bool { domain != 0 }
 
   /// Whose numbers the code is from.
-  package enum Speaker: Sendable { case system, resolver, tls, http, reactor, webSocket }
+  public enum Speaker: Sendable { case system, resolver, tls, http, reactor, webSocket }
 
-  package var speaker: Speaker {
+  public var speaker: Speaker {
     switch cr_domain(rawValue: UInt32(domain)) {
     case CR_DOMAIN_UV: .system
     case CR_DOMAIN_RESOLVER: .resolver
@@ -36,38 +36,38 @@ package struct ReactorError: Error, Sendable, Equatable, CustomStringConvertible
   }
 
   /// The peer ended the connection in order.
-  package var isPeerClosed: Bool {
+  public var isPeerClosed: Bool {
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_PEER_CLOSED.rawValue
   }
 
   /// A child wrote a line beyond its limit.
-  package var isLineTooLong: Bool {
+  public var isLineTooLong: Bool {
     UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_LINE_TOO_LONG.rawValue
   }
 
   /// Nobody listens there.
-  package var isRefused: Bool { isSystem(ECONNREFUSED) }
+  public var isRefused: Bool { isSystem(ECONNREFUSED) }
 
   /// The other end of a socket is gone.
-  package var isDisconnected: Bool { isSystem(ECONNRESET) || isSystem(EPIPE) }
+  public var isDisconnected: Bool { isSystem(ECONNRESET) || isSystem(EPIPE) }
 
   /// It would have to be waited for.
-  package var isWait: Bool { isSystem(EAGAIN) }
+  public var isWait: Bool { isSystem(EAGAIN) }
 
   /// Another user's.
-  package var isDenied: Bool { isSystem(EACCES) }
+  public var isDenied: Bool { isSystem(EACCES) }
 
   private func isSystem(_ number: Int32) -> Bool {
     UInt32(domain) == CR_DOMAIN_UV.rawValue && code == -number
   }
 
-  package var isTimeout: Bool {
+  public var isTimeout: Bool {
     isSystem(ETIMEDOUT)
       || UInt32(domain) == CR_DOMAIN_REACTOR.rawValue && UInt32(bitPattern: code) == CR_REASON_TIMED_OUT.rawValue
   }
 
   /// A sentence for people.
-  package var description: String {
+  public var description: String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
       unsafe cr_error_text(cr_error(domain: domain, code: code), buffer.baseAddress!, Int32(buffer.count))
       return unsafe String(cString: buffer.baseAddress!)

@@ -2,12 +2,12 @@ import CReactor
 import Synchronization
 
 /// The tiny process that ends our children when we are gone, however we went.
-package final class Reaper: @unchecked Sendable {  // loops add to a list of atomics; the rest is the main thread's
+public final class Reaper: @unchecked Sendable {  // loops add to a list of atomics; the rest is the main thread's
   let raw: OpaquePointer
   private let count = Atomic<UInt64>(0)
 
   /// Must run before the first thread is started.
-  package init() throws(ReactorError) {
+  public init() throws(ReactorError) {
     var made: OpaquePointer?
     let error = unsafe cr_reaper_start(&made)
     guard let made = unsafe made else { throw ReactorError(error) }
@@ -17,11 +17,11 @@ package final class Reaper: @unchecked Sendable {  // loops add to a list of ato
   deinit { unsafe cr_reaper_stop(raw) }
 
   /// poll(2) says POLLERR of it once the process has died.
-  package var descriptor: Int32 { unsafe cr_reaper_descriptor(raw) }
+  public var descriptor: Int32 { unsafe cr_reaper_descriptor(raw) }
 
   /// Starts another process for one that has died, with the same list of children.
   /// - Returns: whether it had died.
-  package func restart() throws(ReactorError) -> Bool {
+  public func restart() throws(ReactorError) -> Bool {
     var hasStarted = false
     let error = unsafe cr_reaper_restart(raw, &hasStarted)
     guard cr_failed(error) == 0 else { throw ReactorError(error) }
@@ -30,5 +30,5 @@ package final class Reaper: @unchecked Sendable {  // loops add to a list of ato
   }
 
   /// How often that was needed.
-  package var restarts: UInt64 { count.load(ordering: .relaxed) }
+  public var restarts: UInt64 { count.load(ordering: .relaxed) }
 }

@@ -5,13 +5,13 @@ import Glibc
 ///
 /// A lock on one byte of a file, the byte being the address: locks of this kind go with their process, and tell whose they
 /// are. Several of one process do not see one another.
-package final class StateClaim: Sendable {
+public final class StateClaim: Sendable {
   private let descriptor: Int32
   /// A process that was there before, at another address.
-  package let other: Int32?
+  public let other: Int32?
 
   /// Nil where there can be none: whoever uses the files says why.
-  package init?(_ name: String, at address: String, in directory: String) {
+  public init?(_ name: String, at address: String, in directory: String) {
     let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
     let descriptor = open("\(directory)/\(name)", flags, 0o600)
     guard descriptor >= 0 else { return nil }

@@ -2,19 +2,19 @@ import Glibc
 
 /// A small file of the gateway's own that outlives it: read whole, appended to, or replaced. Blocks, so never on a loop
 /// that serves clients. Two processes may use one at a time: nothing that either appends is lost.
-package struct StateFile: Sendable {
-  package let path: String
+public struct StateFile: Sendable {
+  public let path: String
   private let directory: String
 
   /// - Parameter directory: made when something is written, for its owner alone. An absolute path.
-  package init(_ name: String, in directory: String) {
+  public init(_ name: String, in directory: String) {
     self.directory = directory
     path = "\(directory)/\(name)"
   }
 
   /// Why it can't be used, for people.
-  package struct Fault: Error, CustomStringConvertible {
-    package let description: String
+  public struct Fault: Error, CustomStringConvertible {
+    public let description: String
 
     fileprivate init(_ path: String, _ description: String) {
       self.description = "\(path): \(description)"
@@ -26,18 +26,18 @@ package struct StateFile: Sendable {
   }
 
   /// What it holds from a place on: the end of it, where that is more than was asked for.
-  package struct Contents: Sendable {
-    package var bytes: [UInt8] = []
+  public struct Contents: Sendable {
+    public var bytes: [UInt8] = []
     /// Where they begin.
-    package var start: Int
+    public var start: Int
     /// There was more before them, which is passed over.
-    package var isCut = false
+    public var isCut = false
     /// Another file at the same path has another number.
-    package var file: UInt64 = 0
+    public var file: UInt64 = 0
   }
 
   /// Whether there is anything of that name.
-  package var isThere: Bool {
+  public var isThere: Bool {
     var status = stat()
     return unsafe lstat(path, &status) == 0
   }
@@ -46,7 +46,7 @@ package struct StateFile: Sendable {
   /// - Parameters:
   ///   - known: the file that is meant; another one, which has taken its place, is read from its start.
   ///   - isSecret: that others may read it is a fault.
-  package func read(
+  public func read(
     from start: Int = 0, of known: UInt64 = 0, most: Int, isSecret: Bool = false
   ) throws(Fault) -> Contents {
     let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
@@ -76,7 +76,7 @@ package struct StateFile: Sendable {
   /// `most` bytes the end, and says what it shall hold instead; nil: what it holds. No other process changes it meanwhile.
   /// - Returns: why it could not be replaced, though what was to be added is in it. Nothing is added to one that has more
   ///   than `most` bytes and can't be replaced.
-  package func append(
+  public func append(
     _ bytes: [UInt8], beyond size: Int, most: Int, rewrite: (Contents) -> [UInt8]?
   ) throws(Fault) -> Fault? {
     try makeDirectory()
@@ -150,7 +150,7 @@ package struct StateFile: Sendable {
 
   /// Makes it with these contents, for its owner alone, unless there is one: then that stays, whoever made it at the same
   /// time. It is on the disk when this returns.
-  package func create(_ bytes: [UInt8]) throws(Fault) {
+  public func create(_ bytes: [UInt8]) throws(Fault) {
     try makeDirectory()
     // Of its own, as processes that share a directory may have the same number in different containers.
     let draft = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
@@ -161,7 +161,7 @@ package struct StateFile: Sendable {
 
   /// Does what no other process shall do with files of the same directory at the same time. Where the file system knows no
   /// such locks nobody waits.
-  package func alone<Result>(_ body: () throws(Fault) -> Result) throws(Fault) -> Result {
+  public func alone<Result>(_ body: () throws(Fault) -> Result) throws(Fault) -> Result {
     try makeDirectory()
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system(directory) }
@@ -174,7 +174,7 @@ package struct StateFile: Sendable {
   }
 
   /// Takes what is there out of the way, whatever it is, in place of what was set aside before. Gives its new path.
-  package func setAside() throws(Fault) -> String {
+  public func setAside() throws(Fault) -> String {
     let aside = "\(path).spoilt"
     guard rename(path, aside) == 0 else { throw .system(path) }
     return aside

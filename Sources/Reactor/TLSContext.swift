@@ -1,17 +1,17 @@
 import CReactor
 
 /// Trust and identity of connections over TLS, shared by all loops.
-package final class TLSContext: @unchecked Sendable {  // OpenSSL counts its references atomically
+public final class TLSContext: @unchecked Sendable {  // OpenSSL counts its references atomically
   let raw: OpaquePointer
 
   /// Why a context could not be made.
-  package struct Failure: Error, CustomStringConvertible {
-    package let description: String
+  public struct Failure: Error, CustomStringConvertible {
+    public let description: String
   }
 
   /// For client connections.
   /// - Parameters: paths of PEM files; without `ca`, the system's roots.
-  package init(ca: String?, certificate: String?, key: String?, verify: Bool) throws(Failure) {
+  public init(ca: String?, certificate: String?, key: String?, verify: Bool) throws(Failure) {
     unsafe raw = try Self.make { message, capacity in
       unsafe Self.withOptionalCString(ca) { ca in
         unsafe Self.withOptionalCString(certificate) { certificate in
@@ -26,7 +26,7 @@ package final class TLSContext: @unchecked Sendable {  // OpenSSL counts its ref
   }
 
   /// What a listener asks of its clients.
-  package enum ClientAuthentication: Sendable {
+  public enum ClientAuthentication: Sendable {
     case off, optional, required
 
     fileprivate var raw: cr_tls_client_auth {
@@ -43,7 +43,7 @@ package final class TLSContext: @unchecked Sendable {  // OpenSSL counts its ref
   ///   - identities: paths of PEM files; the first serves names that no other covers.
   ///   - clientCA: the roots of client certificates, unless `clientAuthentication` is off.
   ///   - old: the context that this one takes the place of, whose tickets stay good.
-  package init(
+  public init(
     identities: [(certificate: String, key: String)], clientCA: String?, clientAuthentication: ClientAuthentication,
     renewing old: TLSContext?
   ) throws(Failure) {

@@ -5,7 +5,7 @@ import CReactor
 #endif
 
 /// Threads of the gateway: one per event loop.
-package final class Thread: Sendable {
+public final class Thread: Sendable {
   private final class Start: Sendable {
     let name: String
     let body: @Sendable () -> Void
@@ -18,7 +18,7 @@ package final class Thread: Sendable {
 
   private let handle: UInt
 
-  package init(name: String, _ body: @escaping @Sendable () -> Void) {
+  public init(name: String, _ body: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     let start = unsafe Unmanaged.passRetained(Start(name, body)).toOpaque()
     let code = unsafe pthread_create(
@@ -33,31 +33,31 @@ package final class Thread: Sendable {
     handle = UInt(thread)
   }
 
-  package func join() { unsafe pthread_join(pthread_t(handle), nil) }
+  public func join() { unsafe pthread_join(pthread_t(handle), nil) }
 }
 
 /// What the process runs on.
-package enum System {
+public enum System {
   /// Processors that this process may run on, by its affinity.
-  package static var processors: Int { Int(cr_system_processors()) }
+  public static var processors: Int { Int(cr_system_processors()) }
 
   /// Raises the soft limit on descriptors to the hard one: what it was and what it is now.
-  package static func raiseDescriptors() -> (before: UInt64, now: UInt64) {
+  public static func raiseDescriptors() -> (before: UInt64, now: UInt64) {
     var before: UInt64 = 0
     let now = unsafe cr_system_raise_descriptors(&before)
     return (before, now)
   }
 
   /// Bytes of memory that the machine has; 0 if unknown.
-  package static var machineMemory: UInt64 { cr_system_machine_memory() }
+  public static var machineMemory: UInt64 { cr_system_machine_memory() }
 
   /// Bytes of a process: its address space, what of it is in memory, and its data.
-  package struct MemorySizes: Sendable, Equatable {
-    package var space: UInt64
-    package var resident: UInt64
-    package var data: UInt64
+  public struct MemorySizes: Sendable, Equatable {
+    public var space: UInt64
+    public var resident: UInt64
+    public var data: UInt64
 
-    package init(space: UInt64, resident: UInt64, data: UInt64) {
+    public init(space: UInt64, resident: UInt64, data: UInt64) {
       self.space = space
       self.resident = resident
       self.data = data
@@ -69,13 +69,13 @@ package enum System {
   }
 
   /// What rlimits let this process have; `UInt64.max` where there is none.
-  package static var memoryLimits: MemorySizes { MemorySizes(cr_system_memory_limits()) }
+  public static var memoryLimits: MemorySizes { MemorySizes(cr_system_memory_limits()) }
 
   /// What this process has now; 0 if unknown.
-  package static var memoryUse: MemorySizes { MemorySizes(cr_system_memory_use()) }
+  public static var memoryUse: MemorySizes { MemorySizes(cr_system_memory_use()) }
 
   /// A small file, such as those below `/proc` and `/sys`; nil if there is none or it has 256 KiB or more.
-  package static func text(of path: String) -> String? {
+  public static func text(of path: String) -> String? {
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256 << 10) { bytes in
       let length = unsafe bytes.withMemoryRebound(to: CChar.self) {
         unsafe cr_system_read(path, $0.baseAddress, $0.count)
@@ -85,35 +85,35 @@ package enum System {
   }
 
   /// Bytes that the allocator holds and nobody uses.
-  package static var unusedMemory: Int64 { cr_system_unused() }
+  public static var unusedMemory: Int64 { cr_system_unused() }
 
   /// Gives pages that nobody uses back to the system.
-  package static func trimMemory() { cr_system_trim() }
+  public static func trimMemory() { cr_system_trim() }
 
   /// One of our own environment variables.
-  package static func environment(_ name: String) -> String? {
+  public static func environment(_ name: String) -> String? {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 }
 
 extension System {
   /// Blocks the calling thread, which must not be a loop's.
-  package static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+  public static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
 
   /// Milliseconds of the monotonic clock.
-  package static var uptime: UInt64 {
+  public static var uptime: UInt64 {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(max(time.tv_sec, 0)) * 1000 + UInt64(time.tv_nsec / 1_000_000)
   }
 
   /// Milliseconds since 1970-01-01T00:00:00Z by the wall clock, which may be set back.
-  package static var wallClock: UInt64 {
+  public static var wallClock: UInt64 {
     var time = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &time)
     return UInt64(max(time.tv_sec, 0)) * 1000 + UInt64(time.tv_nsec / 1_000_000)
   }
 
   /// Minutes since then, by the same clock.
-  package static var minute: UInt32 { UInt32(clamping: wallClock / 60_000) }
+  public static var minute: UInt32 { UInt32(clamping: wallClock / 60_000) }
 }

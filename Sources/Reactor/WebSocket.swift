@@ -1,31 +1,31 @@
 import CReactor
 import Synchronization
-package import Wire
+public import Wire
 
 /// What the WebSockets of one place have in common; see `cr_websocket_settings`. Times are milliseconds.
 ///
 /// Connections refer to it for as long as they live, so each is made once and kept.
-package final class WebSocketSettings: @unchecked Sendable {  // immutable
+public final class WebSocketSettings: @unchecked Sendable {  // immutable
   private static let made = Mutex<[Options: WebSocketSettings]>([:])
   /// Bytes of an incoming message, inflated.
-  package let maxMessage: Int
+  public let maxMessage: Int
   let raw: UnsafeMutablePointer<cr_websocket_settings>
 
-  package struct Options: Hashable, Sendable {
-    package var maxMessage = 4 << 20
+  public struct Options: Hashable, Sendable {
+    public var maxMessage = 4 << 20
     /// Bytes of the largest frame that is sent, and taken if `strictFrameSize`.
-    package var maxFrame = 64 << 10
-    package var strictFrameSize = false
-    package var compression = true
+    public var maxFrame = 64 << 10
+    public var strictFrameSize = false
+    public var compression = true
     /// Messages above so many bytes are compressed.
-    package var compressionThreshold: UInt32 = 1024
-    package var pingInterval: UInt32 = 30_000
-    package var pongTimeout: UInt32 = 10_000
+    public var compressionThreshold: UInt32 = 1024
+    public var pingInterval: UInt32 = 30_000
+    public var pongTimeout: UInt32 = 10_000
 
-    package init() {}
+    public init() {}
   }
 
-  package static func make(_ options: Options) -> WebSocketSettings {
+  public static func make(_ options: Options) -> WebSocketSettings {
     made.withLock { made in
       if let known = made[options] { return known }
       let settings = WebSocketSettings(options)
@@ -50,10 +50,10 @@ package final class WebSocketSettings: @unchecked Sendable {  // immutable
 }
 
 /// One text that many connections of one loop get: encoded once.
-package final class Broadcast {
+public final class Broadcast {
   let raw: OpaquePointer
 
-  package init(_ message: RawSpan) {
+  public init(_ message: RawSpan) {
     unsafe raw = message.withUnsafeBytes { bytes in
       guard let made = unsafe cr_broadcast_make(cwire_span(bytes)) else { fatalError("no memory for a broadcast") }
       return unsafe made
@@ -64,12 +64,12 @@ package final class Broadcast {
 }
 
 /// The WebSockets of one loop, of either side.
-package struct WebSockets {
+public struct WebSockets {
   /// The loop that they live on.
   let raw: OpaquePointer
 
   /// Answers the request being handled with 101. False if it was no proper handshake and has been refused.
-  package func accept(
+  public func accept(
     _ connection: ConnectionID, _ head: RequestHead, _ settings: WebSocketSettings, subprotocol: StaticString
   ) -> Bool {
     let name = unsafe cwire_span(base: subprotocol.utf8Start, length: subprotocol.utf8CodeUnitCount)
@@ -82,7 +82,7 @@ package struct WebSockets {
   /// Starts to connect; `websocketOpened` tells success, `upstreamClosed` failure. nil if this loop holds as many
   /// connections as it may.
   /// - Parameter headers: further header lines, each with its CRLF.
-  package func connect(
+  public func connect(
     _ endpoint: Endpoint, _ settings: WebSocketSettings, target: RawSpan, authority: RawSpan,
     subprotocol: StaticString, headers: RawSpan, tag: UInt64
   ) -> ConnectionID? {
@@ -104,7 +104,7 @@ package struct WebSockets {
 
   /// Sends one message.
   @discardableResult
-  package func send(_ connection: ConnectionID, _ message: RawSpan, binary: Bool = false) -> WriteOutcome {
+  public func send(_ connection: ConnectionID, _ message: RawSpan, binary: Bool = false) -> WriteOutcome {
     message.withUnsafeBytes { bytes in
       var piece = unsafe cwire_span(bytes)
       return unsafe WriteOutcome(
@@ -114,18 +114,18 @@ package struct WebSockets {
 
   /// Sends a message that others of this loop get too. Server side only.
   @discardableResult
-  package func send(_ connection: ConnectionID, _ broadcast: Broadcast) -> WriteOutcome {
+  public func send(_ connection: ConnectionID, _ broadcast: Broadcast) -> WriteOutcome {
     unsafe WriteOutcome(cr_websocket_send_broadcast(raw, connection.rawValue, broadcast.raw))
   }
 
   /// Sends a close frame. Nothing more is told about the connection.
-  package func close(_ connection: ConnectionID, code: UInt16, _ reason: StaticString = "") {
+  public func close(_ connection: ConnectionID, code: UInt16, _ reason: StaticString = "") {
     let text = unsafe cwire_span(base: reason.utf8Start, length: reason.utf8CodeUnitCount)
     unsafe cr_websocket_close(raw, connection.rawValue, UInt32(code), text)
   }
 
   /// The code with which the peer closed, from within `closed` or `upstreamClosed`; 1006 if it did not.
-  package func closeCode(of connection: ConnectionID) -> Int {
+  public func closeCode(of connection: ConnectionID) -> Int {
     unsafe Int(cr_websocket_close_code(raw, connection.rawValue))
   }
 }

@@ -1,9 +1,10 @@
+import Catalogue
 import MCP
 import Wire
 
 /// Two servers whose resources can't be told apart by their form, and who is asked.
-package struct ResourceConflict: Sendable, Hashable, CustomStringConvertible {
-  package enum Claim: Sendable, Hashable {
+public struct ResourceConflict: Sendable, Hashable, CustomStringConvertible {
+  public enum Claim: Sendable, Hashable {
     /// A template of the other's that makes URIs which the owner's takes as well.
     case template(String)
     /// A listed resource of the other's that the owner's template would take.
@@ -11,19 +12,19 @@ package struct ResourceConflict: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Aliases: of the server with the template, and of the other.
-  package var owner: String
-  package var template: String
-  package var other: String
-  package var claim: Claim
+  public var owner: String
+  public var template: String
+  public var other: String
+  public var claim: Claim
 
-  package init(owner: String, template: String, other: String, claim: Claim) {
+  public init(owner: String, template: String, other: String, claim: Claim) {
     self.owner = owner
     self.template = template
     self.other = other
     self.claim = claim
   }
 
-  package var description: String {
+  public var description: String {
     switch claim {
     case .template(let theirs):
       "\(other): its template \"\(theirs)\" and \"\(template)\" of \(owner) take the same URIs; "
@@ -41,7 +42,7 @@ extension Routes {
   private static let conflictBudget = 1 << 20
 
   /// The claims that collide, one of each kind for a pair of servers. For people: no route depends on it.
-  package func conflicts() -> [ResourceConflict] {
+  public func conflicts() -> [ResourceConflict] {
     var budget = Self.conflictBudget
     var seen: Set<ResourceConflict.Pair> = []
     var found: [ResourceConflict] = []

@@ -4,7 +4,7 @@ import Wire
 /// Which upstreams have named a URI in a result. Links need not be listed, so who named them is remembered here, for one
 /// principal of one worker. Each upstream has places of its own, a fixed number: a newer link takes the place of an older
 /// one, and no upstream takes another's. Only a keyed hash of the URI is kept, because strangers choose what stands in it.
-package struct LearnedLinks: Sendable {
+public struct LearnedLinks: Sendable {
   private struct Table: Sendable {
     var upstream: Int
     /// 0 where nothing was learnt.
@@ -16,13 +16,13 @@ package struct LearnedLinks: Sendable {
   private let key: SipHash
 
   /// - Parameter places: of each upstream; a power of two. There are fewer until they are needed.
-  package init(places: Int = 1024, key: SipHash) {
+  public init(places: Int = 1024, key: SipHash) {
     self.places = places
     self.key = key
   }
 
   /// - Parameter upstream: the upstream's number.
-  package mutating func learn(_ uri: RawSpan, upstream: Int) {
+  public mutating func learn(_ uri: RawSpan, upstream: Int) {
     let hash = hash(of: uri)
     let table: Int
     if let known = tables.firstIndex(where: { $0.upstream == upstream }) {
@@ -42,7 +42,7 @@ package struct LearnedLinks: Sendable {
     }
   }
 
-  package func has(_ uri: RawSpan, upstream: Int) -> Bool {
+  public func has(_ uri: RawSpan, upstream: Int) -> Bool {
     guard let table = tables.first(where: { $0.upstream == upstream }) else { return false }
     let hash = hash(of: uri)
     return table.hashes[Self.place(of: hash, in: table.hashes)] == hash
@@ -62,19 +62,19 @@ package struct LearnedLinks: Sendable {
 }
 
 /// The links that each principal has been shown. What a server tells one of them says nothing to another.
-package struct PrincipalLinks<Principal: Hashable & Sendable>: Sendable {
+public struct PrincipalLinks<Principal: Hashable & Sendable>: Sendable {
   private var links: [Principal: (learned: LearnedLinks, used: UInt64)] = [:]
   private var clock: UInt64 = 0
   private let most: Int
   private let key: SipHash
 
   /// - Parameter most: principals; beyond, who has been shown nothing for the longest time is forgotten.
-  package init(most: Int = 128, key: SipHash) {
+  public init(most: Int = 128, key: SipHash) {
     self.most = most
     self.key = key
   }
 
-  package mutating func learn(_ uri: RawSpan, upstream: Int, by principal: Principal) {
+  public mutating func learn(_ uri: RawSpan, upstream: Int, by principal: Principal) {
     clock += 1
     if links[principal] == nil {
       if links.count >= most, let oldest = links.min(by: { $0.value.used < $1.value.used })?.key { links[oldest] = nil }
@@ -84,5 +84,5 @@ package struct PrincipalLinks<Principal: Hashable & Sendable>: Sendable {
     links[principal]!.used = clock
   }
 
-  package subscript(principal: Principal) -> LearnedLinks? { links[principal]?.learned }
+  public subscript(principal: Principal) -> LearnedLinks? { links[principal]?.learned }
 }

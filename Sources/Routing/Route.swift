@@ -2,9 +2,9 @@ import MCP
 import Wire
 
 /// Where a call goes, and under which name.
-package struct Route: Sendable, Equatable {
+public struct Route: Sendable, Equatable {
   /// What becomes of the name or URI on its way to the upstream.
-  package enum Rename: Sendable, Equatable {
+  public enum Rename: Sendable, Equatable {
     case keep
     /// The upstream's own string token: `Routes.ownToken`.
     case listed
@@ -13,12 +13,12 @@ package struct Route: Sendable, Equatable {
   }
 
   /// The upstream's place in the catalogue.
-  package var upstream: Int
+  public var upstream: Int
   /// The place of the entry in the catalogue's list; nil for a name that nobody listed.
-  package var entry: Int?
-  package var rename: Rename
+  public var entry: Int?
+  public var rename: Rename
 
-  package init(upstream: Int, entry: Int? = nil, rename: Rename = .keep) {
+  public init(upstream: Int, entry: Int? = nil, rename: Rename = .keep) {
     self.upstream = upstream
     self.entry = entry
     self.rename = rename
@@ -26,7 +26,7 @@ package struct Route: Sendable, Equatable {
 }
 
 /// Whose a resource is that an upstream speaks of.
-package enum ResourceClaim: Sendable, Equatable {
+public enum ResourceClaim: Sendable, Equatable {
   /// The upstream's, and clients of the merged view know it by this URI.
   case own(exposed: [UInt8])
   /// Another server's: by this URI clients know something else.
@@ -37,7 +37,7 @@ package enum ResourceClaim: Sendable, Equatable {
 
 extension ByteBuffer {
   /// Appends the text of a name or URI after a cut.
-  package mutating func append(_ text: RawSpan, cutting slice: Slice) {
+  public mutating func append(_ text: RawSpan, cutting slice: Slice) {
     append(text.extracting(0..<slice.offset))
     append(text.extracting(slice.end..<text.byteCount))
   }

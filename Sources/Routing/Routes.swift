@@ -1,10 +1,12 @@
+import Catalogue
 import MCP
+import Translation
 import Wire
 
 /// Which upstream answers for a tool, a prompt or a resource. Made on the control loop from one catalogue, never
 /// changed, read by every worker.
-package final class Routes: Sendable {
-  package let catalogue: Catalogue
+public final class Routes: Sendable {
+  public let catalogue: Catalogue
   private let aliases: [[UInt8]]
   /// The upstreams that offer resources at all.
   private let resourceServers: [Int]
@@ -48,7 +50,7 @@ package final class Routes: Sendable {
     var isMarked: Bool
   }
 
-  package init(_ catalogue: Catalogue, resourceServers: [Int]) {
+  public init(_ catalogue: Catalogue, resourceServers: [Int]) {
     self.catalogue = catalogue
     self.resourceServers = resourceServers
     aliases = catalogue.upstreams.map { Array($0.alias.utf8) }
@@ -93,20 +95,20 @@ package final class Routes: Sendable {
   }
 
   /// The string token by which the upstream knows a listed entry.
-  package func ownToken(_ kind: ListKind, _ entry: Int) -> [UInt8] { catalogue.entries(kind)[entry].ownToken }
+  public func ownToken(_ kind: ListKind, _ entry: Int) -> [UInt8] { catalogue.entries(kind)[entry].ownToken }
 
-  package func entry(_ kind: ListKind, _ place: Int) -> CatalogueEntry { catalogue.entries(kind)[place] }
+  public func entry(_ kind: ListKind, _ place: Int) -> CatalogueEntry { catalogue.entries(kind)[place] }
 
   /// Whether results of a listed tool may be other than objects.
-  package func hasNonObjectOutput(tool place: Int) -> Bool { toolPlaces[place].hasNonObjectOutput }
+  public func hasNonObjectOutput(tool place: Int) -> Bool { toolPlaces[place].hasNonObjectOutput }
 
   /// The parameters of a listed tool that are mirrored in headers.
-  package func parameters(ofTool place: Int) -> [MirroredParameter] { toolParameters[place] }
+  public func parameters(ofTool place: Int) -> [MirroredParameter] { toolParameters[place] }
 
   // MARK: Tools and prompts
 
   /// The route of a tool or prompt by its unescaped name.
-  package func route(_ kind: ListKind, named name: RawSpan, view: CatalogueView) -> Result<Route, GatewayError> {
+  public func route(_ kind: ListKind, named name: RawSpan, view: CatalogueView) -> Result<Route, GatewayError> {
     let isTool = kind == .tools
     if case .only(let number) = view {
       guard let upstream = catalogue.place(ofUpstream: number) else { return .failure(GatewayError(.notFound)) }
@@ -131,7 +133,7 @@ package final class Routes: Sendable {
   /// template takes it, by the longest listed prefix, by what results have linked to, and at last to the only server that
   /// has resources. What a server says in results comes behind what others are configured and listed for.
   /// - Parameter learned: what results have linked to, as the caller has been shown; asked for only where it counts.
-  package func route(
+  public func route(
     resource uri: RawSpan, view: CatalogueView, learned: @autoclosure () -> LearnedLinks? = nil
   ) -> Result<Route, GatewayError> {
     if case .only(let number) = view {
@@ -159,7 +161,7 @@ package final class Routes: Sendable {
   }
 
   /// The route of a completion's reference to a resource, which names a template or a URI.
-  package func route(
+  public func route(
     template uri: RawSpan, view: CatalogueView, learned: @autoclosure () -> LearnedLinks? = nil
   ) -> Result<Route, GatewayError> {
     if case .only(let number) = view {
@@ -177,7 +179,7 @@ package final class Routes: Sendable {
 
   /// Whose a resource is that an upstream speaks of without being asked, by the upstream's own URI for it. The same lists,
   /// templates and prefixes decide as for a read; what results have linked to does not.
-  package func claim(of uri: RawSpan, by number: Int) -> ResourceClaim {
+  public func claim(of uri: RawSpan, by number: Int) -> ResourceClaim {
     guard let upstream = catalogue.place(ofUpstream: number) else { return .anothers }
     if let place = resources.find(uri, scope: upstream + 1) {
       return .own(exposed: catalogue.entries(.resources)[place].exposed)

@@ -1,8 +1,8 @@
 import CWire
 
 /// Base64 of RFC 4648, strict.
-package enum Base64 {
-  package enum Alphabet: Sendable {
+public enum Base64 {
+  public enum Alphabet: Sendable {
     /// `+` and `/`, padded.
     case standard
     /// `-` and `_`, never padded.
@@ -12,7 +12,7 @@ package enum Base64 {
   }
 
   /// Decodes to the end of `buffer`. False, and nothing appended, for malformed text.
-  package static func decode(_ text: RawSpan, _ alphabet: Alphabet, into buffer: inout ByteBuffer) -> Bool {
+  public static func decode(_ text: RawSpan, _ alphabet: Alphabet, into buffer: inout ByteBuffer) -> Bool {
     var good = true
     _ = unsafe buffer.fill(room: text.byteCount) { out, room in
       let length = unsafe text.withC { unsafe cwire_base64_decode($0, alphabet.code, out, room) }
@@ -26,7 +26,7 @@ package enum Base64 {
   }
 
   /// Decodes text that must fill `out`, which is not empty, exactly. False for any other.
-  package static func decode(_ text: RawSpan, _ alphabet: Alphabet, filling out: inout MutableSpan<UInt8>) -> Bool {
+  public static func decode(_ text: RawSpan, _ alphabet: Alphabet, filling out: inout MutableSpan<UInt8>) -> Bool {
     let length = unsafe out.withUnsafeMutableBufferPointer { buffer in
       unsafe text.withC { unsafe cwire_base64_decode($0, alphabet.code, buffer.baseAddress!, buffer.count) }
     }
@@ -35,7 +35,7 @@ package enum Base64 {
 }
 
 extension ByteBuffer {
-  package mutating func append(base64 bytes: RawSpan, _ alphabet: Base64.Alphabet) {
+  public mutating func append(base64 bytes: RawSpan, _ alphabet: Base64.Alphabet) {
     let length = cwire_base64_encoded_length(bytes.byteCount, alphabet.code)
     unsafe write(room: length) { writer in
       unsafe bytes.withC { unsafe cwire_base64_put(&writer, $0, alphabet.code) }
@@ -44,10 +44,10 @@ extension ByteBuffer {
 }
 
 /// The header values of MCP 2026-07-28 that may be wrapped as `=?base64?…?=`.
-package enum HeaderCodec {
+public enum HeaderCodec {
   /// Appends the text that a header value stands for: blanks around it dropped, the sentinel decoded. False, and
   /// nothing appended, when it is malformed.
-  package static func decode(_ value: RawSpan, into buffer: inout ByteBuffer) -> Bool {
+  public static func decode(_ value: RawSpan, into buffer: inout ByteBuffer) -> Bool {
     var good = true
     _ = unsafe buffer.fill(room: value.byteCount) { out, room in
       let length = unsafe value.withC { unsafe cwire_mcp_header_decode($0, out, room) }

@@ -5,7 +5,7 @@ import CWire
 extension ByteBuffer {
   /// `POST /mcp HTTP/1.1`
   @discardableResult
-  package mutating func append(requestLine method: StaticString, target: RawSpan) -> Bool {
+  public mutating func append(requestLine method: StaticString, target: RawSpan) -> Bool {
     unsafe write(room: method.utf8CodeUnitCount + target.byteCount + 12) { writer in
       unsafe method.bytes.withC { method in
         unsafe target.withC { unsafe cwire_http1_put_request_line(&writer, method, $0) }
@@ -15,26 +15,26 @@ extension ByteBuffer {
 
   /// `HTTP/1.1 200 OK`
   @discardableResult
-  package mutating func append(statusLine status: Int) -> Bool {
+  public mutating func append(statusLine status: Int) -> Bool {
     unsafe write(room: 64) { unsafe cwire_http1_put_status_line(&$0, Int32(truncatingIfNeeded: status)) }
   }
 
   /// A header line with one of the known names.
   @discardableResult
-  package mutating func append(header field: HeaderField, _ value: RawSpan) -> Bool {
+  public mutating func append(header field: HeaderField, _ value: RawSpan) -> Bool {
     unsafe write(room: value.byteCount + 48) { writer in
       unsafe value.withC { unsafe cwire_http1_put_field(&writer, field.code, $0) }
     }
   }
 
   @discardableResult
-  package mutating func append(header field: HeaderField, _ value: StaticString) -> Bool {
+  public mutating func append(header field: HeaderField, _ value: StaticString) -> Bool {
     append(header: field, value.bytes)
   }
 
   /// A header line with any name.
   @discardableResult
-  package mutating func append(header name: RawSpan, _ value: RawSpan) -> Bool {
+  public mutating func append(header name: RawSpan, _ value: RawSpan) -> Bool {
     unsafe write(room: name.byteCount + value.byteCount + 4) { writer in
       unsafe name.withC { name in
         unsafe value.withC { unsafe cwire_http1_put_header(&writer, name, $0) }
@@ -44,29 +44,29 @@ extension ByteBuffer {
 
   /// A header line whose value is text that may need the base64 sentinel of MCP 2026-07-28 (`Mcp-Name`,
   /// `Mcp-Param-*`). `text` is UTF-8; the name must be a token, and the encoding makes any text safe.
-  package mutating func append(header name: RawSpan, encoding text: RawSpan) {
+  public mutating func append(header name: RawSpan, encoding text: RawSpan) {
     append(name)
     append(": ")
     append(headerValue: text)
     append("\r\n")
   }
 
-  package mutating func append(contentLength length: Int) {
+  public mutating func append(contentLength length: Int) {
     unsafe write(room: 48) { unsafe cwire_http1_put_content_length(&$0, UInt64(length)) }
   }
 
-  package mutating func appendHeadEnd() {
+  public mutating func appendHeadEnd() {
     append("\r\n")
   }
 
   /// `Sun, 06 Nov 1994 08:49:37 GMT`
-  package mutating func append(date unixSeconds: Int64) {
+  public mutating func append(date unixSeconds: Int64) {
     unsafe write(room: Int(CWIRE_HTTP1_DATE_LENGTH)) { unsafe cwire_http1_put_date(&$0, unixSeconds) }
   }
 
   /// The value of an `Mcp-Name` or `Mcp-Param-*` header for UTF-8 `text`: plain where that is safe, else within
   /// the base64 sentinel.
-  package mutating func append(headerValue text: RawSpan) {
+  public mutating func append(headerValue text: RawSpan) {
     let length = unsafe text.withC { unsafe cwire_mcp_header_encoded_length($0) }
     unsafe write(room: length) { writer in
       unsafe text.withC { unsafe cwire_mcp_header_put(&writer, $0) }

@@ -9,25 +9,24 @@ import CWire
 /// Growable memory that is written front to back, emptied and used again: the scratch in which messages are
 /// encoded. It grows by doubling and keeps what it has, so that the steady state allocates nothing.
 @safe
-@usableFromInline
-package struct ByteBuffer: ~Copyable {
-  @usableFromInline var base: UnsafeMutableRawPointer?
-  @usableFromInline private(set) package var count: Int = 0
-  @usableFromInline private(set) package var capacity: Int = 0
+public struct ByteBuffer: ~Copyable {
+  var base: UnsafeMutableRawPointer?
+  private(set) public var count: Int = 0
+  private(set) public var capacity: Int = 0
 
   /// No memory is taken until the first byte.
-  package init() { unsafe base = nil }
+  public init() { unsafe base = nil }
 
-  package init(capacity: Int) {
+  public init(capacity: Int) {
     unsafe base = nil
     reserve(capacity)
   }
 
   deinit { unsafe free(base) }
 
-  package var isEmpty: Bool { count == 0 }
+  public var isEmpty: Bool { count == 0 }
 
-  package var bytes: RawSpan {
+  public var bytes: RawSpan {
     @_lifetime(borrow self)
     get {
       guard let base = unsafe base else { return RawSpan() }
@@ -48,12 +47,11 @@ package struct ByteBuffer: ~Copyable {
   }
 
   /// Forgets the content and keeps the memory.
-  @inlinable
-  package mutating func clear() { count = 0 }
+  public mutating func clear() { count = 0 }
 
   /// Forgets the content, and the memory too if it has grown above `limit` bytes: one large message must not
   /// stay in memory for ever.
-  package mutating func clear(keepingAtMost limit: Int) {
+  public mutating func clear(keepingAtMost limit: Int) {
     count = 0
     guard capacity > limit else { return }
     unsafe free(base)
@@ -62,13 +60,13 @@ package struct ByteBuffer: ~Copyable {
   }
 
   /// Shortens the content to its first `length` bytes.
-  package mutating func truncate(to length: Int) {
+  public mutating func truncate(to length: Int) {
     precondition(length >= 0 && length <= count)
     count = length
   }
 
   /// Drops the first `length` bytes and moves the rest to the front.
-  package mutating func removeFirst(_ length: Int) {
+  public mutating func removeFirst(_ length: Int) {
     precondition(length >= 0 && length <= count)
     guard length > 0, let base = unsafe base else { return }
     unsafe memmove(base, base + length, count - length)
@@ -76,12 +74,10 @@ package struct ByteBuffer: ~Copyable {
   }
 
   /// Room for `more` bytes behind the content.
-  @inlinable
-  package mutating func reserve(_ more: Int) {
+  public mutating func reserve(_ more: Int) {
     if capacity - count < more { grow(by: more) }
   }
 
-  @usableFromInline
   mutating func grow(by more: Int) {
     precondition(more >= 0 && more < 1 << 40)
     var wanted = capacity == 0 ? 256 : capacity
@@ -91,20 +87,17 @@ package struct ByteBuffer: ~Copyable {
     capacity = wanted
   }
 
-  @inlinable
-  package mutating func append(_ bytes: RawSpan) {
+  public mutating func append(_ bytes: RawSpan) {
     unsafe bytes.withUnsafeBytes { source in
       guard let from = source.baseAddress else { return }
       unsafe append(bytes: from, count: source.count)
     }
   }
 
-  @inlinable
-  package mutating func append(_ text: StaticString) {
+  public mutating func append(_ text: StaticString) {
     unsafe append(bytes: UnsafeRawPointer(text.utf8Start), count: text.utf8CodeUnitCount)
   }
 
-  @usableFromInline
   @unsafe
   mutating func append(bytes: UnsafeRawPointer, count length: Int) {
     guard length > 0 else { return }
@@ -113,18 +106,17 @@ package struct ByteBuffer: ~Copyable {
     count += length
   }
 
-  @inlinable
-  package mutating func append(byte: UInt8) {
+  public mutating func append(byte: UInt8) {
     reserve(1)
     unsafe base!.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
     count += 1
   }
 
-  package mutating func append(_ bytes: [UInt8]) { unsafe append(bytes.span.bytes) }
+  public mutating func append(_ bytes: [UInt8]) { unsafe append(bytes.span.bytes) }
 
   /// Literals are static strings, which count no reference.
   @_disfavoredOverload
-  package mutating func append(_ text: String) {
+  public mutating func append(_ text: String) {
     var text = text
     text.withUTF8 { utf8 in
       guard let from = utf8.baseAddress else { return }
@@ -132,17 +124,17 @@ package struct ByteBuffer: ~Copyable {
     }
   }
 
-  package mutating func append(decimal value: UInt64) {
+  public mutating func append(decimal value: UInt64) {
     write(room: 20) { unsafe cwire_writer_put_u64(&$0, value) }
   }
 
-  package mutating func append(decimal value: Int) {
+  public mutating func append(decimal value: Int) {
     if value < 0 { append(byte: 0x2D) }
     append(decimal: UInt64(value.magnitude))
   }
 
   /// Lower-case hexadecimal of exactly `digits` digits.
-  package mutating func append(hex value: UInt64, digits: Int) {
+  public mutating func append(hex value: UInt64, digits: Int) {
     reserve(digits)
     for place in stride(from: digits - 1, through: 0, by: -1) {
       let digit = UInt8(truncatingIfNeeded: value >> UInt64(place * 4)) & 15
@@ -151,21 +143,21 @@ package struct ByteBuffer: ~Copyable {
   }
 
   /// A JSON string literal of UTF-8 text. Nothing but what JSON demands is escaped; the text must be valid UTF-8.
-  package mutating func append(quoted text: RawSpan) {
+  public mutating func append(quoted text: RawSpan) {
     reserve(text.byteCount + 2)
     append(byte: 0x22)
     append(escaped: text)
     append(byte: 0x22)
   }
 
-  package mutating func append(quoted text: String) {
+  public mutating func append(quoted text: String) {
     append(byte: 0x22)
     unsafe append(escaped: text.utf8Span.span.bytes)
     append(byte: 0x22)
   }
 
   /// The inside of a JSON string literal.
-  package mutating func append(escaped text: RawSpan) {
+  public mutating func append(escaped text: RawSpan) {
     var plain = 0
     for index in 0..<text.byteCount {
       let byte = text[byte: index]

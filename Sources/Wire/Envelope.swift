@@ -3,10 +3,10 @@ import CWire
 /// The scratch that one scan at a time writes into: 1.5 KB, one per worker and purpose. A scan invalidates the
 /// envelope before it: its accessors would then speak of the later message (within the bounds of their own).
 @safe
-package final class EnvelopeScanner {
+public final class EnvelopeScanner {
   fileprivate let raw: UnsafeMutablePointer<cwire_jsonrpc_envelope>
 
-  package init() {
+  public init() {
     unsafe raw = .allocate(capacity: 1)
     unsafe raw.initialize(to: cwire_jsonrpc_envelope())
   }
@@ -16,7 +16,7 @@ package final class EnvelopeScanner {
   /// Scans one whole message; a byte order mark before it is no part of it (RFC 8259 section 8.1). A message that is refused has `fault` set and kind `invalid`; its id and method are
   /// what was read of them.
   @_lifetime(copy message, borrow self)
-  package func scan(_ message: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
+  public func scan(_ message: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
     let message = message.withoutByteOrderMark
     let status = unsafe message.withC { unsafe cwire_jsonrpc_scan(raw, $0, UInt32(depth)) }
     return Envelope(message, self, status)
@@ -25,7 +25,7 @@ package final class EnvelopeScanner {
   /// Looks at the first part of a message whose rest has not arrived: the id and the method if their tokens are
   /// wholly there, and the kind as soon as the key that decides has come, else `invalid`.
   @_lifetime(copy part, borrow self)
-  package func peek(_ part: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
+  public func peek(_ part: RawSpan, depth: Int = JSON.defaultDepth) -> Envelope {
     let part = part.withoutByteOrderMark
     _ = unsafe part.withC { unsafe cwire_jsonrpc_peek(raw, $0, UInt32(depth)) }
     return Envelope(part, self, CWIRE_JSONRPC_OK)
@@ -34,26 +34,26 @@ package final class EnvelopeScanner {
 
 /// The JSON-RPC envelope of one message and the members that the gateway reads, by place.
 @safe
-package struct Envelope: ~Escapable {
-  package enum Kind: UInt8, Sendable {
+public struct Envelope: ~Escapable {
+  public enum Kind: UInt8, Sendable {
     case invalid, request, notification, result, error
     /// A top-level array, not descended into: step over it with `JSON.items(of:)`.
     case batch
   }
 
-  package enum IDKind: UInt8, Sendable { case absent, string, integer, null, other }
+  public enum IDKind: UInt8, Sendable { case absent, string, integer, null, other }
 
   /// Why a message was refused.
-  package struct Fault: Sendable, Equatable {
+  public struct Fault: Sendable, Equatable {
     /// -32700 or -32600.
-    package var code: Int
+    public var code: Int
     /// A short phrase for people.
-    package var text: String
+    public var text: String
     /// The offset that it is about.
-    package var offset: Int
+    public var offset: Int
   }
 
-  package let message: RawSpan
+  public let message: RawSpan
   private let raw: UnsafePointer<cwire_jsonrpc_envelope>
   private let status: cwire_jsonrpc_status
 
@@ -64,107 +64,107 @@ package struct Envelope: ~Escapable {
     self.status = status
   }
 
-  package var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: unsafe raw.pointee.kind.rawValue)) ?? .invalid }
+  public var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: unsafe raw.pointee.kind.rawValue)) ?? .invalid }
 
   /// -32700 or -32600 for a message that was refused.
-  package var faultCode: Int? { status == CWIRE_JSONRPC_OK ? nil : Int(status.rawValue) }
+  public var faultCode: Int? { status == CWIRE_JSONRPC_OK ? nil : Int(status.rawValue) }
 
   /// What is wrong with the message. Allocates.
-  package var fault: Fault? {
+  public var fault: Fault? {
     guard let code = faultCode else { return nil }
     let text = unsafe String(cString: cwire_jsonrpc_reason_text(raw.pointee.reason))
     return Fault(code: code, text: text, offset: unsafe raw.pointee.fault)
   }
 
-  package var method: Method { Method(unsafe raw.pointee.method_code) }
+  public var method: Method { Method(unsafe raw.pointee.method_code) }
 
   /// The method's raw contents, without quotes; empty when there is none.
-  package var methodName: RawSpan {
+  public var methodName: RawSpan {
     @_lifetime(copy self)
     get { unsafe bytes(unsafe raw.pointee.method) }
   }
 
   /// The method's text lies here, without quotes.
-  package var methodSlice: Slice? { unsafe slice(unsafe raw.pointee.method) }
+  public var methodSlice: Slice? { unsafe slice(unsafe raw.pointee.method) }
 
-  package var idKind: IDKind {
+  public var idKind: IDKind {
     IDKind(rawValue: UInt8(truncatingIfNeeded: unsafe raw.pointee.id_kind.rawValue)) ?? .other
   }
 
   /// The raw id token, a string's quotes included.
-  package var id: RawSpan? {
+  public var id: RawSpan? {
     @_lifetime(copy self)
     get { unsafe optional(unsafe raw.pointee.id) }
   }
-  package var idSlice: Slice? { unsafe slice(unsafe raw.pointee.id) }
+  public var idSlice: Slice? { unsafe slice(unsafe raw.pointee.id) }
 
-  package var params: RawSpan? {
+  public var params: RawSpan? {
     @_lifetime(copy self)
     get { unsafe optional(unsafe raw.pointee.params) }
   }
-  package var paramsSlice: Slice? { unsafe slice(unsafe raw.pointee.params) }
+  public var paramsSlice: Slice? { unsafe slice(unsafe raw.pointee.params) }
 
-  package var result: RawSpan? {
+  public var result: RawSpan? {
     @_lifetime(copy self)
     get { unsafe optional(unsafe raw.pointee.result) }
   }
-  package var resultSlice: Slice? { unsafe slice(unsafe raw.pointee.result) }
+  public var resultSlice: Slice? { unsafe slice(unsafe raw.pointee.result) }
 
-  package var error: RawSpan? {
+  public var error: RawSpan? {
     @_lifetime(copy self)
     get { unsafe optional(unsafe raw.pointee.error) }
   }
-  package var errorSlice: Slice? { unsafe slice(unsafe raw.pointee.error) }
+  public var errorSlice: Slice? { unsafe slice(unsafe raw.pointee.error) }
 
   /// A direct member of `params`, by its place in the message.
-  package func member(_ key: Param) -> Member? {
+  public func member(_ key: Param) -> Member? {
     unsafe member(cwire_jsonrpc_param(raw, cwire_mcp_param(rawValue: UInt32(key.rawValue))))
   }
 
   /// A direct member of the `_meta` in `params` or `result`, whichever the message has.
-  package func member(_ key: MetaKey) -> Member? {
+  public func member(_ key: MetaKey) -> Member? {
     unsafe member(cwire_jsonrpc_meta(raw, cwire_mcp_meta(rawValue: UInt32(key.rawValue))))
   }
 
   /// A direct member of `result`.
-  package func member(_ key: ResultKey) -> Member? {
+  public func member(_ key: ResultKey) -> Member? {
     unsafe member(cwire_jsonrpc_result(raw, cwire_mcp_result(rawValue: UInt32(key.rawValue))))
   }
 
   /// A direct member of `error`.
-  package func member(_ key: ErrorKey) -> Member? {
+  public func member(_ key: ErrorKey) -> Member? {
     unsafe member(cwire_jsonrpc_error(raw, cwire_mcp_error(rawValue: UInt32(key.rawValue))))
   }
 
   /// The value token of such a member.
   @_lifetime(copy self)
-  package func value(_ key: Param) -> RawSpan? {
+  public func value(_ key: Param) -> RawSpan? {
     guard let member = member(key) else { return nil }
     return message[member.value]
   }
 
   @_lifetime(copy self)
-  package func value(_ key: MetaKey) -> RawSpan? {
+  public func value(_ key: MetaKey) -> RawSpan? {
     guard let member = member(key) else { return nil }
     return message[member.value]
   }
 
   @_lifetime(copy self)
-  package func value(_ key: ResultKey) -> RawSpan? {
+  public func value(_ key: ResultKey) -> RawSpan? {
     guard let member = member(key) else { return nil }
     return message[member.value]
   }
 
   @_lifetime(copy self)
-  package func value(_ key: ErrorKey) -> RawSpan? {
+  public func value(_ key: ErrorKey) -> RawSpan? {
     guard let member = member(key) else { return nil }
     return message[member.value]
   }
 
   /// The members that the message has.
-  package var paramsFound: ParamSet { unsafe found(raw.pointee.params_found) }
-  package var metaFound: MetaSet { unsafe found(raw.pointee.meta_found) }
-  package var resultFound: ResultSet { unsafe found(raw.pointee.result_found) }
+  public var paramsFound: ParamSet { unsafe found(raw.pointee.params_found) }
+  public var metaFound: MetaSet { unsafe found(raw.pointee.meta_found) }
+  public var resultFound: ResultSet { unsafe found(raw.pointee.result_found) }
 
   private func found<Key>(_ bits: UInt32) -> KeySet<Key> {
     var set = KeySet<Key>()

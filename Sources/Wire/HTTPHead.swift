@@ -1,11 +1,11 @@
 import CWire
 
-package enum HTTPMethod: UInt8, Sendable {
+public enum HTTPMethod: UInt8, Sendable {
   case other, get, head, post, put, delete, options, patch, connect, trace
 }
 
 /// The header fields that the gateway acts on, in the order of `cwire_http1_field`.
-package enum HeaderField: UInt8, Sendable, CaseIterable {
+public enum HeaderField: UInt8, Sendable, CaseIterable {
   case accept, acceptEncoding, accessControlRequestHeaders, accessControlRequestMethod, allow, authorization, baggage
   case cacheControl, connection, contentEncoding, contentLength, contentType, date, expect, forwarded, host, keepAlive
   case lastEventID, location, mcpMethod, mcpName, mcpProtocolVersion, mcpSessionID, origin, retryAfter
@@ -17,7 +17,7 @@ package enum HeaderField: UInt8, Sendable, CaseIterable {
   var code: cwire_http1_field { cwire_http1_field(rawValue: UInt32(rawValue)) }
 
   /// The usual spelling of the name.
-  package var name: RawSpan {
+  public var name: RawSpan {
     @_lifetime(immortal)
     get { unsafe RawSpan(cwire_http1_field_name(code)) }
   }
@@ -25,84 +25,84 @@ package enum HeaderField: UInt8, Sendable, CaseIterable {
 
 /// A parsed request head. It points at the parser's scratch, so it dies with the callback that brought it.
 @safe
-package struct RequestHead: ~Escapable {
+public struct RequestHead: ~Escapable {
   let fields: HeadFields
 
   /// The head must stay where it is for as long as the view is used.
   @unsafe
   @_lifetime(borrow head)
-  package init(_ head: UnsafePointer<cwire_http1_head>) {
+  public init(_ head: UnsafePointer<cwire_http1_head>) {
     fields = unsafe HeadFields(head)
   }
 
-  package var method: HTTPMethod { HTTPMethod(rawValue: UInt8(unsafe fields.head.pointee.method.rawValue)) ?? .other }
+  public var method: HTTPMethod { HTTPMethod(rawValue: UInt8(unsafe fields.head.pointee.method.rawValue)) ?? .other }
 
   /// Not decoded; `*` for the asterisk form.
-  package var path: RawSpan {
+  public var path: RawSpan {
     @_lifetime(copy self)
     get { unsafe fields.bind(unsafe fields.head.pointee.path) }
   }
 
   /// What follows the question mark.
-  package var query: RawSpan? {
+  public var query: RawSpan? {
     @_lifetime(copy self)
     get { unsafe fields.optional(unsafe fields.head.pointee.query) }
   }
 
-  package var minorVersion: Int { Int(unsafe fields.head.pointee.minor) }
-  package var keepAlive: Bool { unsafe fields.head.pointee.keep_alive }
-  package var wantsUpgrade: Bool { unsafe fields.head.pointee.upgrade }
+  public var minorVersion: Int { Int(unsafe fields.head.pointee.minor) }
+  public var keepAlive: Bool { unsafe fields.head.pointee.keep_alive }
+  public var wantsUpgrade: Bool { unsafe fields.head.pointee.upgrade }
 
   /// As declared; nil without one.
-  package var contentLength: Int? { fields.contentLength }
+  public var contentLength: Int? { fields.contentLength }
 
   /// The first line of a field, trimmed.
   @_lifetime(copy self)
-  package func header(_ field: HeaderField) -> RawSpan? { fields.header(field) }
+  public func header(_ field: HeaderField) -> RawSpan? { fields.header(field) }
 
   /// Whether the field came on more than one line.
-  package func isRepeated(_ field: HeaderField) -> Bool { fields.isRepeated(field) }
+  public func isRepeated(_ field: HeaderField) -> Bool { fields.isRepeated(field) }
 
   /// The first line of a field that is not one of the known ones, whatever its case.
   @_lifetime(copy self)
-  package func header(named name: RawSpan) -> RawSpan? { fields.header(named: name) }
+  public func header(named name: RawSpan) -> RawSpan? { fields.header(named: name) }
 
   /// The header lines outside the known fields, and second and later lines of those.
-  package var others: HeaderLines {
+  public var others: HeaderLines {
     @_lifetime(copy self)
     get { HeaderLines(fields) }
   }
 
   /// The parser's own form of it, for calls into C.
-  package func withUnsafeHead<Result>(_ body: (UnsafePointer<cwire_http1_head>) -> Result) -> Result {
+  public func withUnsafeHead<Result>(_ body: (UnsafePointer<cwire_http1_head>) -> Result) -> Result {
     unsafe body(fields.head)
   }
 }
 
 /// A parsed response head from an upstream. It points at the parser's scratch.
 @safe
-package struct ResponseHead: ~Escapable {
+public struct ResponseHead: ~Escapable {
   let fields: HeadFields
 
   @unsafe
   @_lifetime(borrow head)
-  package init(_ head: UnsafePointer<cwire_http1_head>) {
+  public init(_ head: UnsafePointer<cwire_http1_head>) {
     fields = unsafe HeadFields(head)
   }
 
-  package var status: Int { Int(unsafe fields.head.pointee.status) }
-  package var keepAlive: Bool { unsafe fields.head.pointee.keep_alive }
+  public var status: Int { Int(unsafe fields.head.pointee.status) }
+  public var keepAlive: Bool { unsafe fields.head.pointee.keep_alive }
 
   /// As declared; nil without one.
-  package var contentLength: Int? { fields.contentLength }
+  public var contentLength: Int? { fields.contentLength }
 
   @_lifetime(copy self)
-  package func header(_ field: HeaderField) -> RawSpan? { fields.header(field) }
+  public func header(_ field: HeaderField) -> RawSpan? { fields.header(field) }
 
-  package func isRepeated(_ field: HeaderField) -> Bool { fields.isRepeated(field) }
+  public func isRepeated(_ field: HeaderField) -> Bool { fields.isRepeated(field) }
 
   /// Whether a field that is repeated comes with another value too.
-  package func hasOther(_ field: HeaderField, than value: RawSpan) -> Bool {
+  public func hasOther(_ field: HeaderField, than value: RawSpan) -> Bool {
     let lines = others
     for line in 0..<lines.count where lines.name(line).equalsIgnoringCase(field.name) {
       if !lines.value(line).equals(value) { return true }
@@ -111,31 +111,31 @@ package struct ResponseHead: ~Escapable {
   }
 
   /// Whether the media type of `Content-Type` is this one, parameters aside.
-  package func hasContentType(_ type: StaticString) -> Bool {
+  public func hasContentType(_ type: StaticString) -> Bool {
     guard let value = header(.contentType) else { return false }
     return MediaType.of(value).equalsIgnoringCase(type)
   }
 
-  package var others: HeaderLines {
+  public var others: HeaderLines {
     @_lifetime(copy self)
     get { HeaderLines(fields) }
   }
 }
 
 /// The header lines that have no place of their own in a head, in order.
-package struct HeaderLines: ~Escapable {
+public struct HeaderLines: ~Escapable {
   private let fields: HeadFields
 
   @_lifetime(copy fields)
   init(_ fields: HeadFields) { self.fields = fields }
 
-  package var count: Int { Int(unsafe fields.head.pointee.count) }
+  public var count: Int { Int(unsafe fields.head.pointee.count) }
 
   @_lifetime(copy self)
-  package func name(_ index: Int) -> RawSpan { unsafe fields.bind(unsafe line(index).name) }
+  public func name(_ index: Int) -> RawSpan { unsafe fields.bind(unsafe line(index).name) }
 
   @_lifetime(copy self)
-  package func value(_ index: Int) -> RawSpan { unsafe fields.bind(unsafe line(index).value) }
+  public func value(_ index: Int) -> RawSpan { unsafe fields.bind(unsafe line(index).value) }
 
   private func line(_ index: Int) -> cwire_http1_header {
     precondition(index >= 0 && index < count, "header index out of range")
@@ -187,10 +187,10 @@ struct HeadFields: ~Escapable {
   }
 }
 
-package enum MediaType {
+public enum MediaType {
   /// The type and subtype of a `Content-Type` or an element of `Accept`, without parameters.
   @_lifetime(copy value)
-  package static func of(_ value: RawSpan) -> RawSpan {
+  public static func of(_ value: RawSpan) -> RawSpan {
     guard let end = value.firstIndex(of: 0x3B) else { return value.trimmed }
     return value.extracting(0..<end).trimmed
   }

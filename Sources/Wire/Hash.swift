@@ -1,8 +1,8 @@
 import CWire
 
 /// A fast hash for tables whose keys the operator or an upstream chooses.
-package enum FastHash {
-  package static func hash(_ bytes: RawSpan) -> UInt64 {
+public enum FastHash {
+  public static func hash(_ bytes: RawSpan) -> UInt64 {
     unsafe bytes.withC { unsafe cwire_hash64($0) }
   }
 }
@@ -10,52 +10,47 @@ package enum FastHash {
 /// A dictionary key that is spread as it is: random bits, or numbers that were given out in turn. It is not mixed, so
 /// strangers must not be able to choose it.
 @frozen
-package struct PlainKey: Hashable, Sendable {
-  @usableFromInline package let value: UInt64
+public struct PlainKey: Hashable, Sendable {
+  public let value: UInt64
 
-  @inlinable
-  package init(_ value: UInt64) { self.value = value }
+  public init(_ value: UInt64) { self.value = value }
 
-  @inlinable
-  package init(_ value: Int) { self.value = UInt64(truncatingIfNeeded: value) }
+  public init(_ value: Int) { self.value = UInt64(truncatingIfNeeded: value) }
 
-  @inlinable
-  package static func == (a: PlainKey, b: PlainKey) -> Bool { a.value == b.value }
+  public static func == (a: PlainKey, b: PlainKey) -> Bool { a.value == b.value }
 
-  @inlinable
-  package func hash(into hasher: inout Hasher) { hasher.combine(value) }
+  public func hash(into hasher: inout Hasher) { hasher.combine(value) }
 
   /// What a dictionary asks; the default would run SipHash, which is dearer than all the rest of a look-up.
-  @inlinable
-  package func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: value) ^ seed }
+  public func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: value) ^ seed }
 }
 
 /// SipHash-2-4 under a secret key: a hash for what strangers choose, and a MAC for what comes back from them.
-package struct SipHash: Sendable {
+public struct SipHash: Sendable {
   private let key: InlineArray<16, UInt8>
 
-  package init(key: InlineArray<16, UInt8>) { self.key = key }
+  public init(key: InlineArray<16, UInt8>) { self.key = key }
 
   /// A key from the system's generator.
-  package init() {
+  public init() {
     var generator = SystemRandomNumberGenerator()
     self.init(using: &generator)
   }
 
-  package init(using generator: inout some RandomNumberGenerator) {
+  public init(using generator: inout some RandomNumberGenerator) {
     var key = InlineArray<16, UInt8>(repeating: 0)
     for index in 0..<16 { key[index] = UInt8.random(in: 0...255, using: &generator) }
     self.key = key
   }
 
-  package func hash64(_ bytes: RawSpan) -> UInt64 {
+  public func hash64(_ bytes: RawSpan) -> UInt64 {
     let key = key.span
     return unsafe key.withUnsafeBufferPointer { key in
       unsafe bytes.withC { unsafe cwire_siphash64(key.baseAddress!, $0) }
     }
   }
 
-  package func hash128(_ bytes: RawSpan) -> InlineArray<16, UInt8> {
+  public func hash128(_ bytes: RawSpan) -> InlineArray<16, UInt8> {
     var out = InlineArray<16, UInt8>(repeating: 0)
     var target = out.mutableSpan
     let key = key.span
@@ -70,7 +65,7 @@ package struct SipHash: Sendable {
 
 extension RawSpan {
   /// Equality in a time that depends on the lengths alone: for MACs and tokens.
-  package func equalsInConstantTime(_ other: RawSpan) -> Bool {
+  public func equalsInConstantTime(_ other: RawSpan) -> Bool {
     unsafe withC { mine in
       unsafe other.withC { unsafe cwire_equal_constant_time(mine, $0) }
     }

@@ -1,8 +1,8 @@
 import CWire
 
 /// Raw-slice JSON: values stay the bytes they were, found by span, never turned into a tree.
-package enum JSON {
-  package enum Kind: UInt8, Sendable {
+public enum JSON {
+  public enum Kind: UInt8, Sendable {
     /// An empty span, or bytes that begin no value.
     case none
     case object, array, string
@@ -13,34 +13,34 @@ package enum JSON {
   }
 
   /// The deepest nesting that is read unless a limit says otherwise.
-  package static let defaultDepth = 128
+  public static let defaultDepth = 128
 
   /// The kind of a value token, by its first byte. It does not validate.
-  package static func kind(of value: RawSpan) -> Kind {
+  public static func kind(of value: RawSpan) -> Kind {
     let code = unsafe value.withC { unsafe cwire_json_kind_of($0) }
     return Kind(rawValue: UInt8(truncatingIfNeeded: code.rawValue)) ?? .none
   }
 
   /// Whether the text is one value with nothing but whitespace around it.
-  package static func isValid(_ text: RawSpan, depth: Int = defaultDepth) -> Bool {
+  public static func isValid(_ text: RawSpan, depth: Int = defaultDepth) -> Bool {
     unsafe text.withC { unsafe cwire_json_validate($0, UInt32(depth), nil) } == CWIRE_JSON_OK
   }
 
   /// Steps over the members of an object or the elements of an array; empty for anything else.
   @_lifetime(copy container)
-  package static func items(of container: RawSpan, depth: Int = defaultDepth) -> Items {
+  public static func items(of container: RawSpan, depth: Int = defaultDepth) -> Items {
     Items(container, depth: depth)
   }
 
   /// The value of the first member with that name, once unescaped.
   @_lifetime(copy object)
-  package static func find(_ name: StaticString, in object: RawSpan) -> RawSpan? {
+  public static func find(_ name: StaticString, in object: RawSpan) -> RawSpan? {
     guard let member = findMember(name, in: object) else { return nil }
     return object[member.value]
   }
 
   /// The first member with that name, by its place in `object`.
-  package static func findMember(_ name: StaticString, in object: RawSpan) -> Member? {
+  public static func findMember(_ name: StaticString, in object: RawSpan) -> Member? {
     var member = unsafe cwire_json_member()
     let found = unsafe object.withC { object in
       let text = unsafe UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
@@ -52,7 +52,7 @@ package enum JSON {
 
   /// The `id` of a message of which only the last bytes are known, if it is its last member and a number, as servers
   /// write it that put the result first.
-  package static func closingID(_ tail: RawSpan) -> UInt64? {
+  public static func closingID(_ tail: RawSpan) -> UInt64? {
     var end = tail.byteCount
     func skipBlanks() {
       while end > 0, [0x20, 0x09, 0x0A, 0x0D].contains(tail[byte: end - 1]) { end -= 1 }
@@ -76,30 +76,30 @@ package enum JSON {
 
   /// The contents between the quotes of a string token, raw; nil for any other value.
   @_lifetime(copy value)
-  package static func contents(of value: RawSpan) -> RawSpan? {
+  public static func contents(of value: RawSpan) -> RawSpan? {
     guard value.byteCount >= 2, value[byte: 0] == 0x22 else { return nil }
     return value.extracting(1..<(value.byteCount - 1))
   }
 
   /// Whether raw string contents hold an escape.
-  package static func isEscaped(_ contents: RawSpan) -> Bool { contents.firstIndex(of: 0x5C) != nil }
+  public static func isEscaped(_ contents: RawSpan) -> Bool { contents.firstIndex(of: 0x5C) != nil }
 
   /// Whether raw string contents are this text once unescaped.
-  package static func equals(_ contents: RawSpan, _ text: RawSpan) -> Bool {
+  public static func equals(_ contents: RawSpan, _ text: RawSpan) -> Bool {
     unsafe contents.withC { contents in
       unsafe text.withC { unsafe cwire_json_key_equal(contents, true, $0) }
     }
   }
 
   /// Whether a value is a string token that stands for this text.
-  package static func isString(_ value: RawSpan?, _ text: StaticString) -> Bool {
+  public static func isString(_ value: RawSpan?, _ text: StaticString) -> Bool {
     guard let value, let contents = contents(of: value) else { return false }
     return equals(contents, text.bytes)
   }
 
   /// Appends the UTF-8 of raw string contents. False, and nothing appended, for a malformed escape.
   @discardableResult
-  package static func unescape(_ contents: RawSpan, into buffer: inout ByteBuffer) -> Bool {
+  public static func unescape(_ contents: RawSpan, into buffer: inout ByteBuffer) -> Bool {
     var good = true
     _ = unsafe buffer.fill(room: contents.byteCount) { out, room in
       let length = unsafe contents.withC { unsafe cwire_json_unescape($0, out, room) }
@@ -113,7 +113,7 @@ package enum JSON {
   }
 
   /// The text of a string token. Allocates: for the slow path.
-  package static func string(_ value: RawSpan) -> String? {
+  public static func string(_ value: RawSpan) -> String? {
     guard let contents = contents(of: value) else { return nil }
     guard isEscaped(contents) else { return contents.text }
     var buffer = ByteBuffer(capacity: contents.byteCount)
@@ -122,7 +122,7 @@ package enum JSON {
   }
 
   /// The bytes of the text of a string token. Allocates: for snapshots.
-  package static func bytes(_ value: RawSpan) -> [UInt8]? {
+  public static func bytes(_ value: RawSpan) -> [UInt8]? {
     guard let contents = contents(of: value) else { return nil }
     guard isEscaped(contents) else { return contents.array }
     var buffer = ByteBuffer(capacity: contents.byteCount)
@@ -131,12 +131,12 @@ package enum JSON {
   }
 
   /// The value of an integer token that fits.
-  package static func integer(_ value: RawSpan) -> Int64? {
+  public static func integer(_ value: RawSpan) -> Int64? {
     var number: Int64 = 0
     return unsafe value.withC { unsafe cwire_json_int64($0, &number) } ? number : nil
   }
 
-  package static func boolean(_ value: RawSpan) -> Bool? {
+  public static func boolean(_ value: RawSpan) -> Bool? {
     switch kind(of: value) {
     case .true: true
     case .false: false
@@ -146,24 +146,24 @@ package enum JSON {
 }
 
 /// A member of an object by the places of its parts in the message it was found in.
-package struct Member: Sendable, Equatable, BitwiseCopyable {
+public struct Member: Sendable, Equatable, BitwiseCopyable {
   /// The raw key, without its quotes.
-  package var key: Slice
+  public var key: Slice
   /// The whole value token.
-  package var value: Slice
-  package var keyIsEscaped: Bool
+  public var value: Slice
+  public var keyIsEscaped: Bool
 
   /// From the key's opening quote to the end of the value.
-  package var extent: Slice { Slice(offset: key.offset - 1, length: value.end - key.offset + 1) }
+  public var extent: Slice { Slice(offset: key.offset - 1, length: value.end - key.offset + 1) }
 
-  package init(key: Slice, value: Slice, keyIsEscaped: Bool) {
+  public init(key: Slice, value: Slice, keyIsEscaped: Bool) {
     self.key = key
     self.value = value
     self.keyIsEscaped = keyIsEscaped
   }
 
   /// The same member as seen from a message in which `base` bytes come before.
-  package func shifted(by base: Int) -> Member {
+  public func shifted(by base: Int) -> Member {
     Member(key: key.shifted(by: base), value: value.shifted(by: base), keyIsEscaped: keyIsEscaped)
   }
 
@@ -188,12 +188,12 @@ package struct Member: Sendable, Equatable, BitwiseCopyable {
 extension JSON {
   /// An iterator over a container. Offsets in the members it gives count from the container's first byte.
   @safe
-  package struct Items: ~Escapable {
-    package let container: RawSpan
+  public struct Items: ~Escapable {
+    public let container: RawSpan
     private var iterator: cwire_json_iterator
     private var isDone: Bool
     /// The text turned out malformed; what came before the fault has been given out.
-    package private(set) var isMalformed: Bool
+    public private(set) var isMalformed: Bool
 
     @_lifetime(copy container)
     init(_ container: RawSpan, depth: Int) {
@@ -207,7 +207,7 @@ extension JSON {
 
     /// The next member or element; nil at the end.
     @_lifetime(self: copy self)
-    package mutating func next() -> Member? {
+    public mutating func next() -> Member? {
       guard !isDone else { return nil }
       var item = unsafe cwire_json_member()
       var iterator = unsafe self.iterator
@@ -222,12 +222,12 @@ extension JSON {
     }
 
     /// Whether a member's key is this name once unescaped.
-    package func key(of member: Member, is name: StaticString) -> Bool {
+    public func key(of member: Member, is name: StaticString) -> Bool {
       member.keyIsEscaped
         ? JSON.equals(container[member.key], name.bytes) : container[member.key].equals(name)
     }
 
     @_lifetime(copy self)
-    package func value(of member: Member) -> RawSpan { container[member.value] }
+    public func value(of member: Member) -> RawSpan { container[member.value] }
   }
 }

@@ -8,27 +8,24 @@ import CWire
 
 extension RawSpan {
   /// The byte at an index, which is checked.
-  @inlinable
-  package subscript(byte index: Int) -> UInt8 {
+  public subscript(byte index: Int) -> UInt8 {
     precondition(index >= 0 && index < byteCount, "byte index out of range")
     return unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
   }
 
   /// The bytes that a slice of this message names. Traps if it lies outside.
-  @inlinable
-  package subscript(slice: Slice) -> RawSpan {
+  public subscript(slice: Slice) -> RawSpan {
     @_lifetime(copy self)
     get { extracting(slice.range) }
   }
 
   /// Where `part` lies within this span, if it points into it.
-  package func slice(of part: RawSpan) -> Slice? {
+  public func slice(of part: RawSpan) -> Slice? {
     guard let range = byteOffsets(of: part) else { return nil }
     return Slice(range)
   }
 
-  @inlinable
-  package func equals(_ other: RawSpan) -> Bool {
+  public func equals(_ other: RawSpan) -> Bool {
     guard byteCount == other.byteCount else { return false }
     return unsafe withUnsafeBytes { mine in
       unsafe other.withUnsafeBytes { theirs in
@@ -38,14 +35,12 @@ extension RawSpan {
     }
   }
 
-  @inlinable
-  package func equals(_ text: StaticString) -> Bool {
+  public func equals(_ text: StaticString) -> Bool {
     unsafe equals(bytes: text.utf8Start, count: text.utf8CodeUnitCount)
   }
 
   /// What follows a UTF-8 byte order mark at its beginning, all of it without one.
-  @inlinable
-  package var withoutByteOrderMark: RawSpan {
+  public var withoutByteOrderMark: RawSpan {
     @_lifetime(copy self)
     get {
       guard byteCount >= 3, self[byte: 0] == 0xEF, self[byte: 1] == 0xBB, self[byte: 2] == 0xBF else { return self }
@@ -53,29 +48,24 @@ extension RawSpan {
     }
   }
 
-  @inlinable
-  package func hasPrefix(_ text: StaticString) -> Bool {
+  public func hasPrefix(_ text: StaticString) -> Bool {
     let count = text.utf8CodeUnitCount
     return byteCount >= count && extracting(first: count).equals(text)
   }
 
-  @inlinable
-  package func hasSuffix(_ text: StaticString) -> Bool {
+  public func hasSuffix(_ text: StaticString) -> Bool {
     let count = text.utf8CodeUnitCount
     return byteCount >= count && extracting(last: count).equals(text)
   }
 
-  @inlinable
-  package func hasPrefix(_ other: RawSpan) -> Bool {
+  public func hasPrefix(_ other: RawSpan) -> Bool {
     byteCount >= other.byteCount && extracting(first: other.byteCount).equals(other)
   }
 
-  @inlinable
-  package func hasSuffix(_ other: RawSpan) -> Bool {
+  public func hasSuffix(_ other: RawSpan) -> Bool {
     byteCount >= other.byteCount && extracting(last: other.byteCount).equals(other)
   }
 
-  @usableFromInline
   @unsafe
   func equals(bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
     guard byteCount == count else { return false }
@@ -86,7 +76,7 @@ extension RawSpan {
   }
 
   /// Equality that folds ASCII letters and nothing else.
-  package func equalsIgnoringCase(_ text: StaticString) -> Bool {
+  public func equalsIgnoringCase(_ text: StaticString) -> Bool {
     guard byteCount == text.utf8CodeUnitCount else { return false }
     if equals(text) { return true }
     for index in 0..<byteCount {
@@ -97,7 +87,7 @@ extension RawSpan {
   }
 
   /// Equality that folds ASCII letters and nothing else.
-  package func equalsIgnoringCase(_ other: RawSpan) -> Bool {
+  public func equalsIgnoringCase(_ other: RawSpan) -> Bool {
     guard byteCount == other.byteCount else { return false }
     if equals(other) { return true }
     for index in 0..<byteCount {
@@ -111,8 +101,7 @@ extension RawSpan {
     byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
   }
 
-  @inlinable
-  package func firstIndex(of byte: UInt8) -> Int? {
+  public func firstIndex(of byte: UInt8) -> Int? {
     unsafe withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress, let hit = unsafe memchr(base, Int32(byte), bytes.count) else { return nil }
       return unsafe UnsafeRawPointer(hit) - base
@@ -120,7 +109,7 @@ extension RawSpan {
   }
 
   /// The offset of the first occurrence of `text`.
-  package func firstRange(of text: StaticString) -> Range<Int>? {
+  public func firstRange(of text: StaticString) -> Range<Int>? {
     let count = text.utf8CodeUnitCount
     guard count > 0 else { return 0..<0 }
     let first = unsafe text.utf8Start[0]
@@ -137,7 +126,7 @@ extension RawSpan {
   }
 
   /// Without spaces and tabs at either end (RFC 9110 section 5.6.3).
-  package var trimmed: RawSpan {
+  public var trimmed: RawSpan {
     @_lifetime(copy self)
     get {
       var start = 0
@@ -149,7 +138,7 @@ extension RawSpan {
   }
 
   /// A path without the slash that may be at its end; the root stays what it is.
-  package var withoutLastSlash: RawSpan {
+  public var withoutLastSlash: RawSpan {
     @_lifetime(copy self)
     get {
       guard byteCount > 1, self[byte: byteCount - 1] == UInt8(ascii: "/") else { return self }
@@ -158,7 +147,7 @@ extension RawSpan {
   }
 
   /// The value of a whole span of decimal digits that fits in 64 bits.
-  package var decimal: UInt64? {
+  public var decimal: UInt64? {
     guard byteCount > 0, byteCount <= 20 else { return nil }
     var value: UInt64 = 0
     for index in 0..<byteCount {
@@ -173,12 +162,12 @@ extension RawSpan {
   }
 
   /// A copy of the bytes. Allocates: for snapshots and the slow path.
-  package var array: [UInt8] {
+  public var array: [UInt8] {
     unsafe withUnsafeBytes { unsafe [UInt8]($0) }
   }
 
   /// The bytes as text, with what is no UTF-8 replaced. Allocates: for logs and the slow path.
-  package var text: String {
+  public var text: String {
     unsafe withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 
@@ -206,8 +195,7 @@ extension RawSpan {
 
 extension RawSpan {
   /// The bytes from a place on as a number, the most significant first.
-  @inlinable
-  package func number<Number: FixedWidthInteger & BitwiseCopyable>(at place: Int) -> Number {
+  public func number<Number: FixedWidthInteger & BitwiseCopyable>(at place: Int) -> Number {
     precondition(place >= 0 && place <= byteCount - MemoryLayout<Number>.size, "out of bounds")
     return unsafe Number(bigEndian: unsafeLoadUnaligned(fromByteOffset: place, as: Number.self))
   }
@@ -215,7 +203,7 @@ extension RawSpan {
 
 extension StaticString {
   /// The text's bytes, which live for ever.
-  package var bytes: RawSpan {
+  public var bytes: RawSpan {
     @_lifetime(immortal)
     get {
       let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(utf8Start), byteCount: utf8CodeUnitCount)
@@ -226,7 +214,7 @@ extension StaticString {
 
 extension Array where Element == UInt8 {
   /// The elements as raw bytes.
-  package var rawBytes: RawSpan {
+  public var rawBytes: RawSpan {
     @_lifetime(borrow self)
     get { unsafe span.bytes }
   }
@@ -234,7 +222,7 @@ extension Array where Element == UInt8 {
 
 extension InlineArray where Element == UInt8 {
   /// The elements as raw bytes.
-  package var rawBytes: RawSpan {
+  public var rawBytes: RawSpan {
     @_lifetime(borrow self)
     get { unsafe span.bytes }
   }
@@ -242,7 +230,7 @@ extension InlineArray where Element == UInt8 {
 
 extension Span where Element == UInt8 {
   /// The elements as raw bytes.
-  package var rawBytes: RawSpan {
+  public var rawBytes: RawSpan {
     @_lifetime(copy self)
     get { unsafe bytes }
   }

@@ -3,10 +3,10 @@ import CWire
 /// Parses one whole request head outside a connection: for tests and tools. The view that it gives is good until the
 /// next parse.
 @safe
-package final class RequestHeadParser {
+public final class RequestHeadParser {
   private let head: UnsafeMutablePointer<cwire_http1_head>
 
-  package init() {
+  public init() {
     unsafe head = .allocate(capacity: 1)
     unsafe head.initialize(to: cwire_http1_head())
   }
@@ -15,7 +15,7 @@ package final class RequestHeadParser {
 
   /// Nil for a head that is incomplete or refused.
   @_lifetime(borrow self, copy bytes)
-  package func parse(_ bytes: RawSpan) -> RequestHead? {
+  public func parse(_ bytes: RawSpan) -> RequestHead? {
     var limits = cwire_http1_default_limits()
     let taken = unsafe bytes.withC { unsafe cwire_http1_parse_request(head, &limits, $0, 0) }
     guard taken > 0 else { return nil }

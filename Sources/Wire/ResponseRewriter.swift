@@ -1,35 +1,35 @@
 import CWire
 
 /// What is to change in a response that streams through.
-package struct ResponseEdits: ~Copyable {
+public struct ResponseEdits: ~Copyable {
   /// The id token that replaces the response's own; empty keeps it.
-  package var id = ByteBuffer()
+  public var id = ByteBuffer()
   /// Direct members of `result` that are dropped.
-  package var removeFromResult = ResultSet()
+  public var removeFromResult = ResultSet()
   /// Direct members of `result._meta` that are dropped.
-  package var removeFromMeta = MetaSet()
+  public var removeFromMeta = MetaSet()
   /// Members put first into `result`, with commas between them, none around them.
-  package var insertIntoResult = ByteBuffer()
+  public var insertIntoResult = ByteBuffer()
   /// The same for `result._meta`, which is added if there is none.
-  package var insertIntoMeta = ByteBuffer()
+  public var insertIntoMeta = ByteBuffer()
   /// CR and LF outside strings become spaces.
-  package var flatten = false
+  public var flatten = false
   /// What `resultType` may say if it is there; with anything else the response is refused. Empty: it does not matter.
-  package var resultTypes: ResultTypes = []
+  public var resultTypes: ResultTypes = []
 
-  package struct ResultTypes: OptionSet, Sendable {
-    package let rawValue: UInt8
+  public struct ResultTypes: OptionSet, Sendable {
+    public let rawValue: UInt8
 
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    package static let complete = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_COMPLETE))
-    package static let inputRequired = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_INPUT_REQUIRED))
+    public static let complete = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_COMPLETE))
+    public static let inputRequired = ResultTypes(rawValue: UInt8(CWIRE_JSONRPC_INPUT_REQUIRED))
   }
 
-  package init() {}
+  public init() {}
 
   /// Nothing changes, keeping the memory.
-  package mutating func reset() {
+  public mutating func reset() {
     id.clear()
     removeFromResult = ResultSet()
     removeFromMeta = MetaSet()
@@ -43,8 +43,8 @@ package struct ResponseEdits: ~Copyable {
 /// Rewrites one response object that arrives in pieces, for results of many megabytes: bytes go through as they
 /// come, and what is held back is bounded. The output is the same however the input is cut.
 @safe
-package final class ResponseRewriter {
-  package enum Progress: Equatable, Sendable {
+public final class ResponseRewriter {
+  public enum Progress: Equatable, Sendable {
     /// All of the input is taken.
     case more
     /// The object is complete and wholly written. Only blanks may follow it.
@@ -57,7 +57,7 @@ package final class ResponseRewriter {
   // The C options point into this, and nothing touches it again.
   private let edits: ResponseEdits
 
-  package init(_ edits: consuming ResponseEdits, depth: Int = JSON.defaultDepth) {
+  public init(_ edits: consuming ResponseEdits, depth: Int = JSON.defaultDepth) {
     self.edits = edits
     unsafe rewrite = .allocate(capacity: 1)
     unsafe rewrite.initialize(to: cwire_jsonrpc_rewrite())
@@ -82,17 +82,17 @@ package final class ResponseRewriter {
   }
 
   /// What the message has turned out to be so far: `result`, `error`, `request` (refused), or `invalid`.
-  package var kind: Envelope.Kind {
+  public var kind: Envelope.Kind {
     Envelope.Kind(rawValue: UInt8(truncatingIfNeeded: unsafe rewrite.pointee.kind.rawValue)) ?? .invalid
   }
 
   /// Why it was refused.
-  package var reason: String {
+  public var reason: String {
     unsafe String(cString: cwire_jsonrpc_reason_text(rewrite.pointee.reason))
   }
 
   /// Takes all of `input` and appends what comes out of it.
-  package func feed(_ input: RawSpan, into output: inout ByteBuffer) -> Progress {
+  public func feed(_ input: RawSpan, into output: inout ByteBuffer) -> Progress {
     unsafe input.withC { input in
       var rest = unsafe input
       while true {

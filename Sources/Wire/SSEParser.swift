@@ -3,8 +3,8 @@ import CWire
 /// Server-sent events as they arrive. Data is handed through by its place in the input; only the short fields are
 /// kept. Belongs to one thread; 600 bytes, made when an upstream answers with a stream.
 @safe
-package final class SSEParser {
-  package enum Step: Equatable, Sendable {
+public final class SSEParser {
+  public enum Step: Equatable, Sendable {
     /// The input is used up.
     case more
     /// A piece of the event's data, as a place in the input; `newline`: a line feed stands before it.
@@ -15,23 +15,23 @@ package final class SSEParser {
     case comment
   }
 
-  package struct End: Equatable, Sendable {
+  public struct End: Equatable, Sendable {
     /// It has a data line; without one browsers dispatch nothing.
-    package var hasData: Bool
+    public var hasData: Bool
     /// All its data together is the empty text (a priming event, if it has an id).
-    package var isEmpty: Bool
+    public var isEmpty: Bool
     /// It has an `id` field of its own.
-    package var hasID: Bool
+    public var hasID: Bool
     /// Its id or type was longer than what is kept.
-    package var isTooLong: Bool
+    public var isTooLong: Bool
     /// The reconnection time in milliseconds.
-    package var retry: Int64?
+    public var retry: Int64?
   }
 
   private let parser: UnsafeMutablePointer<cwire_sse_parser>
   private let event: UnsafeMutablePointer<cwire_sse_event>
 
-  package init() {
+  public init() {
     unsafe parser = .allocate(capacity: 1)
     unsafe event = .allocate(capacity: 1)
     unsafe parser.initialize(to: cwire_sse_parser())
@@ -45,13 +45,13 @@ package final class SSEParser {
   }
 
   /// Ready for another stream.
-  package func reset() {
+  public func reset() {
     unsafe cwire_sse_init(parser)
     unsafe event.pointee = cwire_sse_event()
   }
 
   /// Takes from `input` at `offset`, which moves on, up to the next thing to report.
-  package func next(_ input: RawSpan, at offset: inout Int) -> Step {
+  public func next(_ input: RawSpan, at offset: inout Int) -> Step {
     let start = offset
     var taken = 0
     let step: Step = unsafe input.withUnsafeBytes { bytes in
@@ -81,13 +81,13 @@ package final class SSEParser {
   }
 
   /// The type of the event that has just ended; empty means `message`. Copy it before the next step.
-  package var type: RawSpan {
+  public var type: RawSpan {
     @_lifetime(borrow self)
     get { unsafe bind(unsafe event.pointee.type) }
   }
 
   /// The last event id in force when the event ended.
-  package var id: RawSpan {
+  public var id: RawSpan {
     @_lifetime(borrow self)
     get { unsafe bind(unsafe event.pointee.id) }
   }
@@ -103,7 +103,7 @@ extension ByteBuffer {
   /// One whole event. A line break in `data` begins a further data line. False, and nothing appended, when id or
   /// type holds a line break or NUL.
   @discardableResult
-  package mutating func append(
+  public mutating func append(
     event data: RawSpan, id: RawSpan? = nil, type: RawSpan? = nil, retry: Int64? = nil
   ) -> Bool {
     unsafe withFields(id: id, type: type, retry: retry) { buffer, fields in
@@ -120,7 +120,7 @@ extension ByteBuffer {
 
   /// An event without data: only `id` and `retry`.
   @discardableResult
-  package mutating func append(eventWithoutData id: RawSpan?, retry: Int64?) -> Bool {
+  public mutating func append(eventWithoutData id: RawSpan?, retry: Int64?) -> Bool {
     unsafe withFields(id: id, type: nil, retry: retry) { buffer, fields in
       unsafe buffer.write(room: (unsafe fields.id.length) + 64) { writer in
         unsafe withUnsafePointer(to: fields) { unsafe cwire_sse_put_event(&writer, $0, cwire_span()) }
@@ -130,7 +130,7 @@ extension ByteBuffer {
 
   /// The start of an event whose data follows on one line, and, below, its end.
   @discardableResult
-  package mutating func append(eventOpen id: RawSpan?, type: RawSpan? = nil) -> Bool {
+  public mutating func append(eventOpen id: RawSpan?, type: RawSpan? = nil) -> Bool {
     unsafe withFields(id: id, type: type, retry: nil) { buffer, fields in
       unsafe buffer.write(room: (unsafe fields.id.length) + (unsafe fields.type.length) + 64) { writer in
         unsafe withUnsafePointer(to: fields) { unsafe cwire_sse_put_open(&writer, $0) }
@@ -138,12 +138,12 @@ extension ByteBuffer {
     }
   }
 
-  package mutating func appendEventClose() {
+  public mutating func appendEventClose() {
     unsafe write(room: 8) { unsafe cwire_sse_put_close(&$0) }
   }
 
   /// A comment line that keeps an idle stream alive.
-  package mutating func append(comment text: StaticString) {
+  public mutating func append(comment text: StaticString) {
     unsafe write(room: text.utf8CodeUnitCount + 16) { writer in
       unsafe text.bytes.withC { unsafe cwire_sse_put_comment(&writer, $0) }
     }

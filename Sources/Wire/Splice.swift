@@ -4,7 +4,7 @@ import CWire
 /// when it is named, so nothing needs to outlive the call. One per worker, used again and again: it takes its memory
 /// once and grows where a message needs many edits.
 @safe
-package struct Splice: ~Copyable {
+public struct Splice: ~Copyable {
   private struct Operation: BitwiseCopyable {
     var place: Slice
     var text: Slice
@@ -20,7 +20,7 @@ package struct Splice: ~Copyable {
   private var edits: UnsafeMutableBufferPointer<cwire_edit>
   private var removed: UnsafeMutableBufferPointer<cwire_json_member>
 
-  package init() {
+  public init() {
     operations.reserveCapacity(16)
     members.reserveCapacity(16)
     unsafe edits = .allocate(capacity: 32)
@@ -32,50 +32,50 @@ package struct Splice: ~Copyable {
     unsafe removed.deallocate()
   }
 
-  package var isEmpty: Bool { operations.isEmpty }
+  public var isEmpty: Bool { operations.isEmpty }
 
   /// Forgets all edits.
-  package mutating func reset() {
+  public mutating func reset() {
     text.clear(keepingAtMost: 16384)
     operations.removeAll(keepingCapacity: true)
     members.removeAll(keepingCapacity: true)
   }
 
   /// The bytes at `place` become `replacement`. An empty place inserts, an empty replacement deletes.
-  package mutating func replace(_ place: Slice, with replacement: RawSpan) {
+  public mutating func replace(_ place: Slice, with replacement: RawSpan) {
     let start = text.count
     text.append(replacement)
     add(place, start: start)
   }
 
-  package mutating func replace(_ place: Slice, with replacement: StaticString) {
+  public mutating func replace(_ place: Slice, with replacement: StaticString) {
     replace(place, with: replacement.bytes)
   }
 
-  package mutating func replace(_ place: Slice, withDecimal value: UInt64) {
+  public mutating func replace(_ place: Slice, withDecimal value: UInt64) {
     let start = text.count
     text.append(decimal: value)
     add(place, start: start)
   }
 
   /// The bytes at `place` become what `encode` appends.
-  package mutating func replace(_ place: Slice, _ encode: (inout ByteBuffer) -> Void) {
+  public mutating func replace(_ place: Slice, _ encode: (inout ByteBuffer) -> Void) {
     let start = text.count
     encode(&text)
     add(place, start: start)
   }
 
-  package mutating func insert(at offset: Int, _ encode: (inout ByteBuffer) -> Void) {
+  public mutating func insert(at offset: Int, _ encode: (inout ByteBuffer) -> Void) {
     replace(Slice(offset: offset, length: 0), encode)
   }
 
-  package mutating func insert(at offset: Int, _ inserted: RawSpan) {
+  public mutating func insert(at offset: Int, _ inserted: RawSpan) {
     replace(Slice(offset: offset, length: 0), with: inserted)
   }
 
   /// Takes members out of the object at `object` and puts what `encode` appends (members with commas between them,
   /// none around) right after its opening brace. One call does all there is to do to one object.
-  package mutating func edit(
+  public mutating func edit(
     object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
   ) {
     let first = members.count
@@ -83,7 +83,7 @@ package struct Splice: ~Copyable {
     edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  package mutating func edit(
+  public mutating func edit(
     object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
   ) {
     let first = members.count
@@ -91,7 +91,7 @@ package struct Splice: ~Copyable {
     edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  package mutating func edit(
+  public mutating func edit(
     object: Slice, removing keys: ResultSet, of envelope: Envelope, inserting encode: (inout ByteBuffer) -> Void
   ) {
     let first = members.count
@@ -99,16 +99,16 @@ package struct Splice: ~Copyable {
     edit(object: object, removedFrom: first, inserting: encode)
   }
 
-  package mutating func edit(object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting text: RawSpan) {
+  public mutating func edit(object: Slice, removing keys: MetaSet, of envelope: Envelope, inserting text: RawSpan) {
     edit(object: object, removing: keys, of: envelope) { $0.append(text) }
   }
 
-  package mutating func edit(object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting text: RawSpan) {
+  public mutating func edit(object: Slice, removing keys: ParamSet, of envelope: Envelope, inserting text: RawSpan) {
     edit(object: object, removing: keys, of: envelope) { $0.append(text) }
   }
 
   /// The same for members found otherwise; their places count from the message's start.
-  package mutating func edit(
+  public mutating func edit(
     object: Slice, removing removed: Span<Member>, inserting encode: (inout ByteBuffer) -> Void
   ) {
     let first = members.count
@@ -117,7 +117,7 @@ package struct Splice: ~Copyable {
   }
 
   /// Puts members into an object and takes none out.
-  package mutating func edit(object: Slice, inserting encode: (inout ByteBuffer) -> Void) {
+  public mutating func edit(object: Slice, inserting encode: (inout ByteBuffer) -> Void) {
     edit(object: object, removedFrom: members.count, inserting: encode)
   }
 
@@ -140,7 +140,7 @@ package struct Splice: ~Copyable {
 
   /// Appends the edited message. With `flatten` every CR and LF of it becomes a space. False, and nothing appended,
   /// when the edits contradict each other or lie outside the message.
-  package mutating func write(_ message: RawSpan, into output: inout ByteBuffer, flatten: Bool = false) -> Bool {
+  public mutating func write(_ message: RawSpan, into output: inout ByteBuffer, flatten: Bool = false) -> Bool {
     for index in operations.indices where operations[index].place.end > message.byteCount { return false }
     for index in members.indices {
       guard members[index].value.end <= message.byteCount, members[index].key.offset != 0 else { return false }

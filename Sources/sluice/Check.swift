@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import ConfigurationSyntax
 import Gateway
 
 struct Check: ParsableCommand {

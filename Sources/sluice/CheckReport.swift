@@ -1,4 +1,5 @@
 import Configuration
+import ConfigurationSyntax
 import FoundationEssentials
 import Gateway
 

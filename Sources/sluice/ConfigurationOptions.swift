@@ -1,7 +1,8 @@
 import ArgumentParser
 import Configuration
-import Gateway
+import ConfigurationSyntax
 import Glibc
+import Lifecycle
 
 /// The flags that say what is served, the same for `serve`, `check` and `healthcheck`.
 struct ConfigurationOptions: ParsableArguments {

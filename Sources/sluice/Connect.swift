@@ -1,6 +1,6 @@
 import ArgumentParser
 import Bridge
-import Configuration
+import ConfigurationSyntax
 import Dispatch
 import Glibc
 import Reactor

@@ -1,4 +1,4 @@
-import Gateway
+import Lifecycle
 import Logging
 import Reactor
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bridge
 import Configuration
+import ConfigurationSyntax
 import Glibc
 import Reactor
 

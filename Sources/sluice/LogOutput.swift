@@ -1,5 +1,5 @@
 import Dispatch
-import Gateway
+import Lifecycle
 import Reactor
 import Synchronization
 

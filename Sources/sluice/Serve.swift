@@ -1,7 +1,9 @@
 import Admin
 import ArgumentParser
 import Configuration
+import ConfigurationSyntax
 import Gateway
+import Lifecycle
 import Logging
 import Reactor
 import Synchronization

@@ -1,4 +1,4 @@
-import Gateway
+import Lifecycle
 import Reactor
 
 #if canImport(Glibc)

@@ -1,5 +1,5 @@
 import Configuration
-import Gateway
+import Lifecycle
 import Logging
 import Reactor
 

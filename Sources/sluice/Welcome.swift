@@ -1,4 +1,5 @@
 import Configuration
+import ConfigurationSyntax
 
 /// What `serve` says once it listens: where, and how to try it.
 struct Welcome {

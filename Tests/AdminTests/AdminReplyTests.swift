@@ -1,4 +1,4 @@
-import Gateway
+import Front
 import Reactor
 import Testing
 import Wire

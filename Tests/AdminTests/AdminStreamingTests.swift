@@ -7,6 +7,7 @@ import Wire
 @testable import Admin
 @testable import Gateway
 @testable import Reactor
+@testable import Workers
 
 /// The time that making pieces takes.
 private final class WorkClock {

@@ -1,4 +1,4 @@
-import Configuration
+import ConfigurationSyntax
 import Dispatch
 import Glibc
 import Reactor

@@ -1,5 +1,5 @@
 import Bridge
-import Configuration
+import ConfigurationSyntax
 import Testing
 
 @Suite struct HTTPProbeTests {

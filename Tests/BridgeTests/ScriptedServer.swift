@@ -1,4 +1,4 @@
-import Configuration
+import ConfigurationSyntax
 import Glibc
 import Reactor
 import Synchronization

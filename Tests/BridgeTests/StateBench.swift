@@ -1,4 +1,4 @@
-import Configuration
+import ConfigurationSyntax
 import Wire
 
 @testable import Bridge

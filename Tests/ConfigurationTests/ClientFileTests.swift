@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 private func loadClient(
   _ json: String, environment: [String: String] = [:], path: String = "/srv/mcp.json", files: [String: String] = [:],

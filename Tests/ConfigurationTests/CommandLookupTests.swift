@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite struct CommandLookupTests {
   private let present: Set<String> = ["/usr/bin/npx", "/opt/x/server", "./here"]

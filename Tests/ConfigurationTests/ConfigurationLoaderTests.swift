@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 /// Loads one YAML text as `sluice.yaml`.
 func load(

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite("What may be reached from beyond this machine")
 struct ExposureTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite struct FormTests {
   @Test(
@@ -196,5 +197,14 @@ struct NetworkTests {
   @Test("hold what an address of this machine looks like")
   func loopback() {
     #expect(IPNetwork.loopback == [IPNetwork(parsing: "127.0.0.0/8")!, IPNetwork(parsing: "::1/128")!])
+  }
+
+  @Test("a mistake of an origin is told where it stands, and what may have been meant")
+  func originPlaces() {
+    let found = mistakes(
+      "listeners:\n  http:\n    allowed_origins: [https://ok.example, \"null\", https://a.example/]\n")
+    #expect(found.map(\.position.line) == [3, 3])
+    #expect(found[0].message.hasPrefix("`listeners.http.allowed_origins` has the wrong form: `null` is what any page"))
+    #expect(found[1].suggestion == "https://a.example")
   }
 }

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite struct ListenerTLSTests {
   private func load(_ tls: String, files names: [String] = ["a", "ka", "b", "kb", "ca"]) throws(ConfigurationError)

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite struct PublishedFilesTests {
   @Test("the schema has exactly the keys that the reader knows")

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationSyntax
 
 @Suite struct YAMLServerTests {
   @Test("paths are taken from the directory of the file that names them")

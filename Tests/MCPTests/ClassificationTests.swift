@@ -1,5 +1,6 @@
 import MCP
 import Testing
+import Translation
 import Wire
 
 /// MCP 2026-07-28, Basic, Versioning, and Basic/Transports, Streamable HTTP: what an endpoint of both eras answers to each

@@ -1,5 +1,6 @@
 import MCP
 import Testing
+import Translation
 import Wire
 
 /// A POST as a test writes it: header lines and a body.

@@ -1,5 +1,6 @@
 import MCP
 import Testing
+import Translation
 import Wire
 
 /// `x-mcp-header` (MCP 2026-07-28, Basic/Transports, Streamable HTTP; Server, Tools).
@@ -44,20 +45,6 @@ import Wire
   func invalid(_ schema: String) {
     guard case .valid = MirroredParameters(schema: Array(schema.utf8).rawBytes) else { return }
     Issue.record("taken: \(schema)")
-  }
-
-  @Test("a tool with a bad annotation is hidden from modern clients, and from all if its server is modern HTTP")
-  func hidden() {
-    let bad = CatalogueTests.tool("x").replacing("}}", with: #"},"x":1}"#)
-      .replacing(#"{"type":"object"}"#, with: #"{"type":"object","properties":{"r":{"x-mcp-header":""}}}"#)
-    for (revision, isHTTP, legacy) in [
-      (Revision.r20251125, true, true), (.r20260728, false, true), (.r20260728, true, false),
-    ] {
-      let catalogue = CatalogueTests.merge([CatalogueTests.lists("a", revision, isHTTP: isHTTP, tools: [bad])])
-      #expect(CatalogueTests.text(catalogue, .tools, .r20251125).contains("x-mcp-header") == legacy)
-      #expect(!CatalogueTests.text(catalogue, .tools, .r20260728).contains("x-mcp-header"))
-      #expect(catalogue.problems.count == 1)
-    }
   }
 
   static let schema =

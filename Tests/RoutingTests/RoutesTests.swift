@@ -1,6 +1,8 @@
+import Catalogue
 import MCP
 import Routing
 import Testing
+import Translation
 import Wire
 
 /// Which upstream answers.

@@ -1,4 +1,4 @@
-import Gateway
+import Lifecycle
 import Testing
 
 @testable import sluice

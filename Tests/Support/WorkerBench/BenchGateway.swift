@@ -3,8 +3,20 @@ import Configuration
 import Logging
 import Synchronization
 
+@testable import Calls
+@testable import Clusters
+@testable import Delivery
+@testable import Federation
 @testable import Gateway
+@testable import Lifecycle
+@testable import Links
+@testable import OpenCalls
 @testable import Reactor
+@testable import ServedCatalogue
+@testable import Sessions
+@testable import UpstreamClient
+@testable import UpstreamRequests
+@testable import Workers
 
 private final class Doors: Sendable {
   let areOpen = Atomic<Bool>(false)

@@ -1,0 +1,200 @@
+import Catalogue
+import Clusters
+import Links
+import MCP
+import OpenCalls
+import Reactor
+import Routing
+import ServedCatalogue
+import Sessions
+import Translation
+import UpstreamClient
+import UpstreamRequests
+import Wire
+import Workers
+
+/// Carries clients' requests to their upstreams' doors.
+final class Forwarding {
+  private let context: CallsContext
+  private let worker: WorkerContext
+  private let loop: EventLoop
+  private let head: Scratch
+  private let body: Scratch
+  private let sessions: SessionsShared
+  private let requests: Requests
+  private let conversations: Conversations
+  private let messages: UpstreamMessages
+  private let open: OpenCalls
+  private let faces: FaceWaits
+  /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
+  var clientParameters: [MirroredLine] = []
+
+  init(_ context: CallsContext, _ open: OpenCalls, _ faces: FaceWaits) {
+    self.context = context
+    worker = context.worker
+    loop = context.loop
+    head = context.head
+    body = context.body
+    sessions = context.sessions
+    requests = context.requests
+    conversations = context.upstream.conversations
+    messages = context.upstream.messages
+    self.open = open
+    self.faces = faces
+  }
+
+  private var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { body.bytes(of: self) }
+  }
+
+  /// Carries a client's request to its upstream. `plain` is the upstream's own name or URI, unescaped.
+  func forward(
+    _ call: Call, _ envelope: Envelope, _ target: CallTarget, _ cluster: Cluster, _ change: NameChange,
+    plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
+  ) {
+    call.server = cluster.number
+    guard let speech = speech(of: cluster, for: call) else { return }
+    let revision = speech.revision(for: call.clientRevision)
+    call.serverRevision = revision
+    call.marksResources = call.looksAtAll && routes.catalogue.upstreams[place].marksResources
+    let tool: Int? = if case .tools = kind { entry } else { nil }
+    if let tool { call.hasNonObjectOutput = routes.hasNonObjectOutput(tool: tool) }
+    var level: LogLevel?
+    if case .modern = call.clientRevision.era {
+      level = LogLevel(token: envelope.value(MetaKey.logLevel))
+      call.logLevel = level
+      if let object = envelope.value(MetaKey.clientCapabilities) {
+        call.abilities = ClientCapabilities(parsing: object)
+      }
+      call.lacking = ClientCapabilities()
+    } else if case .modern = revision.era {
+      if cluster.awaitsSecondFace, !call.hasAwaitedFace { return faces.hold(call, for: cluster, envelope) }
+      level = call.session?.withState { $0.logLevel }
+    }
+    guard let request = makeRequest(for: call, cluster, revision) else {
+      return open.fail(call, .busy(cluster, "\(worker.limits.callsPerUpstream) calls to it are in flight"))
+    }
+    worker.splice.reset()
+    let id = request.id.rawValue
+    RequestTranslation.request(
+      envelope, call.hop, id: id, progressToken: call.progressToken.isEmpty ? nil : id, name: change, target: target,
+      meta: sessions.upstream.requestMeta(level), splice: &worker.splice)
+    body.clear()
+    guard
+      worker.splice.write(envelope.message, into: &body.buffer, flatten: speech.transport == .stdio)
+    else {
+      return open.fail(call, .internalError("the request could not be rewritten"))
+    }
+    guard case .modern = revision.era else { return send(call, request, bodyBytes, cluster, speech) }
+    let reader = requests.takeReader()
+    request.reader = reader
+    requests.memory.keep(envelope.message, of: request, in: reader)
+    guard case .streamableHTTP = speech.transport else { return send(call, request, bodyBytes, cluster, speech) }
+    head.buffer.clear()
+    cluster.appendRequestHead(to: &head.buffer)
+    if !clientParameters.isEmpty { call.mirrored = clientParameters }
+    let parameters = tool.map { routes.parameters(ofTool: $0) } ?? []
+    head.buffer.append(
+      modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,
+      arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)
+    head.buffer.append(contentLength: body.count)
+    head.buffer.appendHeadEnd()
+    requests.post(request, bodyBytes, cluster)
+  }
+
+  /// The request that a call is carried by; nil if its upstream has as many as it may have.
+  private func makeRequest(for call: Call, _ cluster: Cluster, _ revision: Revision) -> UpstreamRequest? {
+    if let former = call.request {
+      // It goes out once more.
+      call.redirects = former.redirects
+      call.request = nil
+      requests.end(former)
+    }
+    guard let request = requests.make(.client(call.id.rawValue), cluster, as: .call) else { return nil }
+    request.method = call.method
+    request.revision = revision
+    request.deadline = call.deadline
+    request.logLevel = call.logLevel
+    request.redirects = call.redirects
+    if call.isRerouted { request.state = RequestState(isRepeated: true) }
+    call.request = request
+    return request
+  }
+
+  /// How an upstream is spoken to that may be called now; else the call is answered with what is wrong.
+  private func speech(of cluster: Cluster, for call: Call) -> Cluster.Speech? {
+    if let speech = cluster.speech { return speech }
+    switch cluster.health {
+    case .ready(let profile): return profile.speech
+    case .unknown:
+      open.fail(call, .unavailable(cluster, "has not answered yet", retryAfter: 1000))
+    case .down(let reason, let retryAt, _):
+      open.fail(call, .unavailable(cluster, reason, retryAfter: retryAt > loop.now ? retryAt - loop.now : 1000))
+    }
+    return nil
+  }
+
+  /// Sends a finished message through the conversation that the isolation asks for.
+  private func send(
+    _ call: Call, _ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster, _ speech: Cluster.Speech
+  ) {
+    if case .embedded = speech.transport {
+      return messages.sendEmbedded(request, message, abilities: call.session?.abilities ?? [])
+    }
+    let conversation = context.conversation(for: call, cluster)
+    request.session = conversation
+    conversations.send(
+      request, message, cluster, speech, in: conversation, of: conversation.owner == nil ? call.session?.id : nil)
+  }
+
+  // MARK: Notifications
+
+  /// Carries a notification that no revision has to the server that a client looks at. Nobody hears of it where there are several, or while
+  /// the server is away.
+  func notify(
+    _ session: Session?, _ view: CatalogueView, _ envelope: Envelope, _ client: Revision, from party: Party
+  ) {
+    let catalogue = sessions.catalogue(for: session)
+    guard let place = catalogue.onlyServer(in: view) else { return }
+    let cluster = catalogue.clusters[place]
+    guard case .ready(let profile) = cluster.health, !cluster.isEmbedded, Self.canCarry(envelope.methodName, profile),
+      let request = requests.make(.nobody, cluster, as: .call)
+    else { return }
+    session?.noteUse()
+    request.party = party
+    request.revision = profile.revision
+    request.deadline = loop.now + worker.limits.callTimeout
+    worker.splice.reset()
+    RequestTranslation.request(
+      envelope, Hop(envelope.method, client: client, upstream: profile.revision), id: request.id.rawValue,
+      progressToken: nil, name: .keep, target: .none, meta: sessions.upstream.meta, splice: &worker.splice)
+    body.clear()
+    guard worker.splice.write(envelope.message, into: &body.buffer, flatten: profile.transport == .stdio) else {
+      return requests.end(request)
+    }
+    guard profile.revision.era == .modern, profile.transport == .streamableHTTP else {
+      let conversation = context.conversation(with: cluster, for: session, party.principal)
+      request.session = conversation
+      return conversations.send(
+        request, bodyBytes, cluster, profile.speech, of: conversation.owner == nil ? session?.id : nil)
+    }
+    head.buffer.clear()
+    cluster.appendRequestHead(to: &head.buffer)
+    head.buffer.append(
+      modernHeaders: envelope.method, methodName: envelope.methodName, name: nil, arguments: nil,
+      parameters: [MirroredParameter]().span, client: clientParameters)
+    head.buffer.append(contentLength: body.count)
+    head.buffer.appendHeadEnd()
+    requests.post(request, bodyBytes, cluster)
+  }
+
+  /// Modern servers want the method in a header too, and only so much can stand there.
+  static func canCarry(_ name: RawSpan, _ profile: Cluster.Profile?) -> Bool {
+    guard let profile, profile.revision.era == .modern, profile.transport == .streamableHTTP else { return true }
+    var plain = ByteBuffer(capacity: name.byteCount)
+    guard JSON.unescape(name, into: &plain), (1...1024).contains(plain.count) else { return false }
+    let bytes = plain.bytes
+    return (0..<bytes.byteCount).allSatisfy { (0x21...0x7E).contains(bytes[byte: $0]) }
+  }
+}

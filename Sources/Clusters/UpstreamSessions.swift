@@ -1,0 +1,86 @@
+import Configuration
+import MCP
+import Synchronization
+import Workers
+
+/// The conversations with upstreams that no client session has to itself, as all workers know them.
+public final class UpstreamSessions: Sendable {
+  /// Whose a conversation is.
+  private struct Key: Hashable {
+    var cluster: Int
+    /// nil: everybody's, whoever they are.
+    var abilities: ClientCapabilities?
+    var principal = Principal.anonymous
+  }
+  public init() {}
+
+  private let table = Mutex<[Key: UpstreamSession]>([:])
+
+  /// Everybody's.
+  public func shared(_ cluster: Cluster) -> UpstreamSession {
+    session(Key(cluster: cluster.id, abilities: nil), cluster, .relayable)
+  }
+
+  /// Clients that are the same principal and can do the same share one.
+  public func session(_ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities) -> UpstreamSession {
+    session(Key(cluster: cluster.id, abilities: abilities, principal: principal), cluster, abilities)
+  }
+
+  /// That one, if there is one.
+  public func known(_ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities) -> UpstreamSession? {
+    table.withLock { $0[Key(cluster: cluster.id, abilities: abilities, principal: principal)] }
+  }
+
+  private func session(_ key: Key, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
+    table.withLock { table in
+      if let known = table[key] { return known }
+      let made = UpstreamSession(
+        cluster: cluster, owner: nil, abilities: abilities, isFollowed: key.abilities == nil)
+      // Who was subscribed before the server changed still is.
+      for (other, former) in table
+      where other.abilities == key.abilities && other.principal == key.principal
+        && cluster.takesOver(from: former.cluster)
+      {
+        made.inherit(from: former)
+      }
+      table[key] = made
+      return made
+    }
+  }
+
+  /// Whether the calls of a client that is this principal and can do that go through a conversation.
+  public func isShared(_ session: UpstreamSession, with principal: Principal, abilities: ClientCapabilities) -> Bool {
+    let cluster = session.cluster
+    let key: Key
+    switch cluster.isolation {
+    case .session: return false
+    case .shared: key = Key(cluster: cluster.id)
+    case .principal: key = Key(cluster: cluster.id, abilities: abilities, principal: principal)
+    }
+    return table.withLock { $0[key] === session }
+  }
+
+  /// Who shares a conversation.
+  public enum Sharing {
+    case nobody, everybody
+    case those(Principal, ClientCapabilities)
+  }
+
+  public func sharing(of session: UpstreamSession) -> Sharing {
+    if case .session = session.cluster.isolation { return .nobody }
+    guard let key = table.withLock({ $0.first { $0.value === session }?.key }) else { return .nobody }
+    return key.abilities.map { .those(key.principal, $0) } ?? .everybody
+  }
+
+  /// Takes out those of a cluster that is left: to be ended.
+  public func take(of cluster: Cluster) -> [UpstreamSession] {
+    table.withLock { table in
+      let taken = table.filter { $0.key.cluster == cluster.id }
+      for key in taken.keys { table[key] = nil }
+      return Array(taken.values)
+    }
+  }
+
+  /// All of them, for the end.
+  public var all: [UpstreamSession] { table.withLock { Array($0.values) } }
+}

@@ -1,0 +1,221 @@
+import Clusters
+import MCP
+import Reactor
+import Supervision
+import UpstreamClient
+import Workers
+
+/// Looks after clusters: finds out what each is, fetches its lists, hears of changes, and brings back what went away. No
+/// worker ever waits for it, though a list request may be parked until it has fetched what is stale.
+final class Supervisor: @unchecked Sendable {  // touched on the control loop alone
+  /// A legacy upstream that refuses calls is asked what it speaks no more often than this, in milliseconds.
+  private static let upgradeInterval: UInt64 = 5000
+
+  private let loop: ControlLoop
+  private let clusters: ClusterSet
+  private let supervised: SupervisedClusters
+  private let prober: Prober
+  private let discovery: Discovery
+  private let listens: GatewayListens
+  private let lists: ServerLists
+  private let refresher: ListRefresher
+  private let faces: SecondFaces
+  weak var delegate: (any SupervisionDelegate)?
+
+  init(
+    _ loop: ControlLoop, _ clusters: ClusterSet, _ supervised: SupervisedClusters, _ prober: Prober,
+    _ discovery: Discovery, _ listens: GatewayListens, _ lists: ServerLists, _ refresher: ListRefresher,
+    _ faces: SecondFaces
+  ) {
+    self.loop = loop
+    self.clusters = clusters
+    self.supervised = supervised
+    self.prober = prober
+    self.discovery = discovery
+    self.listens = listens
+    self.lists = lists
+    self.refresher = refresher
+    self.faces = faces
+  }
+
+  /// Starts to look after a cluster, unless somebody does.
+  func supervise(_ cluster: Cluster) {
+    guard !loop.isStopped, supervised[cluster] == nil else { return }
+    let server = supervised.add(cluster)
+    loop.begin { await self.supervise(server) }
+  }
+
+  func raise(_ event: SupervisedCluster.Event, _ cluster: Cluster) {
+    if let server = supervised[cluster] { return server.raise(event) }
+    // It was left meanwhile: nobody may wait for it.
+    var news = SupervisedCluster.News()
+    news.add(event)
+    news.settle()
+  }
+
+  /// What goes away from now on stays away.
+  func stop() {
+    for server in supervised.all {
+      listens.stop(server)
+      server.raise(.stop)
+    }
+  }
+
+  /// Says goodbye to the upstreams that the gateway talks to on its own behalf.
+  func endConversations() {
+    for server in supervised.all {
+      if let binding = server.binding { loop.upstream.end(binding) }
+    }
+  }
+
+  // MARK: One life
+
+  private func isOver(_ server: SupervisedCluster) -> Bool { loop.isStopped || server.isDismissed }
+
+  /// Probe, fetch, watch, and again after it went away.
+  private func supervise(_ server: SupervisedCluster) async {
+    defer {
+      if server.isDismissed { lists.forget(server.cluster) }
+      server.giveUpRefreshes()
+    }
+    while !isOver(server) {
+      do throws(UpstreamFailure) {
+        let profile = try await find(server)
+        defer { listens.stop(server) }
+        try await refresher.refresh(server, profile, .all)
+        isReady(server, profile)
+        try await watch(server, profile)
+      } catch {
+        guard !isOver(server), !isGivenUp(server, error) else { break }
+        let delay = server.backoff.failed()
+        isDown(server, error, for: delay)
+        await loop.pause(delay)
+      }
+    }
+    server.clear()
+    server.settleProbe()
+  }
+
+  /// What it turned out to be.
+  private func find(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
+    let profile = try await prober.probe(server)
+    if server.mayBeUpgraded {
+      server.mayBeUpgraded = false
+      lookForUpgrade(server.cluster)
+    }
+    faces.found(profile, of: server.cluster)
+    // Listened to before it is fetched, so that no change falls between the two.
+    await listens.start(server, profile)
+    return profile
+  }
+
+  private func isReady(_ server: SupervisedCluster, _ profile: Cluster.Profile) {
+    let cluster = server.cluster
+    let cameBack = cluster.profile == nil || server.backoff.failures > 0
+    server.backoff.succeeded()
+    cluster.update(.ready(profile))
+    faces.noteFare(of: cluster)
+    delegate?.promote(cluster)
+    if cameBack {
+      let how = "\(profile.transport), \(profile.revision.label)"
+      loop.logger.info(
+        "\(cluster.alias) is ready\(cluster.isSecondFace ? " in the legacy era too" : ""): \(how)",
+        metadata: ["server": "\(cluster.alias)"])
+    }
+    let isLast = clusters.served.allSatisfy(\.hasAnswered) && faces.areKnown
+    if isLast || !server.reprobed.isEmpty || cluster.isSecondFace { delegate?.merge() } else { delegate?.mergeSoon() }
+    server.settleProbe()
+    faces.answered(cluster)
+    delegate?.looked(at: cluster)
+    refresher.lookSoon(server)
+  }
+
+  private func isDown(_ server: SupervisedCluster, _ failure: UpstreamFailure, for delay: UInt64) {
+    let cluster = server.cluster
+    if server.backoff.failures == 1 { tellFailure(of: cluster, failure) }
+    cluster.update(.down(reason: failure.text, retryAt: loop.now + delay, cluster.profile))
+    faces.noteFare(of: cluster)
+    if lists.age(cluster) { delegate?.mergeSoon() }
+    server.clear()
+    server.settleProbe()
+    delegate?.promote(cluster)
+    faces.answered(cluster)
+    delegate?.looked(at: cluster)
+  }
+
+  /// Whether it is no second face of a server after all, and is looked after no longer.
+  private func isGivenUp(_ server: SupervisedCluster, _ failure: UpstreamFailure) -> Bool {
+    guard server.cluster.isSecondFace else { return false }
+    switch failure.meaning {
+    case .refusal:
+      faces.refused(server.cluster, failure.text)
+      return true
+    case .silence: return faces.fellSilent(server.cluster, failure.text)
+    case .unavailable, .passing: return false
+    }
+  }
+
+  private func tellFailure(of cluster: Cluster, _ failure: UpstreamFailure) {
+    var era = ""
+    if cluster.isSecondFace {
+      // That the server is gone is told once.
+      if let server = faces.server(of: cluster), case .down = server.health { return }
+      era = " in the legacy era"
+    }
+    loop.logger.warning(
+      "\(cluster.alias) is not available\(era): \(failure.text)", metadata: ["server": "\(cluster.alias)"])
+  }
+
+  // MARK: News
+
+  /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
+  /// throws when it went away.
+  private func watch(_ server: SupervisedCluster, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
+    while !isOver(server) {
+      let news = await server.next()
+      var unsettled = news.settled
+      server.reprobed += news.reprobed
+      defer { for settled in unsettled { settled() } }
+      if news.stops { return }
+      if let reason = news.suspicion { throw UpstreamFailure(reason) }
+      if !news.reprobed.isEmpty { return }
+      if news.isMisunderstood { isMisunderstood(server) }
+      if !unsettled.isEmpty {
+        await listens.settle(server, profile)
+        for settled in unsettled { settled() }
+        unsettled = []
+      }
+      if news.streamEnded {
+        // A modern upstream is listened to before it is looked at, so that no change falls between the two. A legacy one
+        // may have lost its session with the stream: looking at it opens another.
+        if profile.revision.era == .modern { await listens.startAgain(server, profile) }
+        // What was said while nobody listened is lost: look again.
+        try await refresher.refresh(server, profile, .all)
+        delegate?.mergeSoon()
+        if profile.revision.era == .legacy { await listens.startAgain(server, profile) }
+      }
+    }
+  }
+
+  /// It refused a call as a server of another era would.
+  private func isMisunderstood(_ server: SupervisedCluster) {
+    guard loop.now >= server.askedForUpgrade + Self.upgradeInterval else { return }
+    server.askedForUpgrade = loop.now
+    if server.cluster.isSecondFace {
+      faces.lookForRefusal(server.cluster)
+    } else {
+      lookForUpgrade(server.cluster)
+    }
+  }
+
+  /// Where a legacy server speaks the modern era too, what runs with it goes on: another cluster is looked at, and takes its
+  /// place for clients of the modern era.
+  private func lookForUpgrade(_ cluster: Cluster) {
+    loop.begin { [self] in
+      guard await discovery.isUpgraded(cluster), !loop.isStopped, let next = clusters.successor(of: cluster) else {
+        return
+      }
+      supervise(next)
+    }
+  }
+}

@@ -1,6 +1,0 @@
-import MCP
-
-extension Identity {
-  /// What the gateway calls itself.
-  static let gateway = Identity(name: "sluice", version: SluiceVersion.current)
-}

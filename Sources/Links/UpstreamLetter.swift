@@ -1,0 +1,58 @@
+import Clusters
+import MCP
+import Reactor
+
+/// Why a request on a link comes to nothing.
+public enum LinkFailure: Sendable {
+  /// It does not read what waits for it: nothing more is heaped up.
+  case busy
+  /// The link is gone.
+  case lost(String)
+  /// The answer is larger than a result may be; it was not kept.
+  case tooLarge
+  /// What came for it is no answer.
+  case malformed(String)
+  /// An HTTP+SSE server does not know the session any more. With the request's message, if it was kept.
+  case forgotten(status: Int, [UInt8]?)
+
+  public func error(_ cluster: Cluster, limit: Int) -> GatewayError {
+    switch self {
+    case .busy: .busy(cluster, "it does not read its input")
+    case .lost(let why): .lost(cluster, why)
+    case .tooLarge: .tooLarge(cluster, limit: limit)
+    case .malformed(let why): .malformed(cluster, why)
+    case .forgotten(let status, _): .forgotten(cluster, "HTTP \(status)")
+    }
+  }
+}
+
+/// What the upstream clients of two loops say to each other.
+public enum UpstreamLetter: Sendable {
+  // To the loop of a link.
+  case send([UInt8], over: LinkReference, RequestID?, LinkCalls.Caller)
+  case callEnded(RequestID, LinkReference)
+  /// The request that was asked is over: somebody else is to be.
+  case notAsked([UInt8], LinkReference, attempts: Int)
+  case linkStarted(LinkReference)
+  case closeLink(LinkReference)
+  /// Whether its child has read all that it was sent.
+  case isUnread(LinkReference, @Sendable (Bool) -> Void)
+  case shakeHands(UpstreamSession, LinkReference, Opening.Completion)
+
+  // To the loop of a request.
+  case brought([UInt8], RequestID, LinkReference, isOver: Bool)
+  case failed(RequestID, LinkReference, LinkFailure)
+  case asked([UInt8], RequestID, LinkReference, isGuess: Bool, attempts: Int)
+  /// The response to a request came on the stream of its session.
+  case beside([UInt8], RequestID, UpstreamSession.Open, Cluster)
+  /// Its conversation is open, or why not.
+  case resume(RequestID, failure: String?)
+
+  // To the loop of a connection, or to any.
+  case closeStream(ConnectionID)
+  case end(UpstreamSession.Open, Cluster)
+  case bringSubscriptions(UpstreamSession, [[UInt8]])
+  /// Nothing more goes to a cluster; with who hears that nothing of it is on its way any more.
+  case leave(Cluster, keepsStake: Bool, @Sendable () -> Void)
+  case establish(UpstreamSession, Era, isStarting: Bool, Opening.Completion)
+}

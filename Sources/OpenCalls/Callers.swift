@@ -1,0 +1,40 @@
+import Clusters
+import Configuration
+import Delivery
+import Links
+import Reactor
+import Sessions
+import Workers
+
+/// Whose a call is.
+extension CallsContext {
+  public func principal(of call: Call) -> Principal {
+    if let session = call.session { return session.principal }
+    return call.reply.connection.isNone ? .anonymous : worker.principal(of: call.reply.connection)
+  }
+
+  /// nil for the gateway's own.
+  public func party(of call: Call) -> Party? {
+    if let session = call.session { return session.party }
+    return call.reply.connection.isNone ? nil : worker.party(of: call.reply.connection)
+  }
+
+  /// The conversation with an upstream that a call belongs to.
+  public func conversation(for call: Call, _ cluster: Cluster) -> UpstreamSession {
+    switch cluster.isolation {
+    case .shared: return sessions.upstream.sessions.shared(cluster)
+    case .session:
+      if let own = call.withSession({ $0.upstream(cluster) }) { return own }
+    case .principal: break
+    }
+    return sessions.upstream.sessions.session(cluster, principal(of: call), abilities: call.session?.abilities ?? [])
+  }
+
+  /// The one that a client has: the session, or whoever asks without one.
+  public func conversation(with cluster: Cluster, for session: Session?, _ principal: Principal) -> UpstreamSession {
+    if let session { return sessions.conversation(with: cluster, of: session) }
+    let conversations = sessions.upstream.sessions
+    if case .shared = cluster.isolation { return conversations.shared(cluster) }
+    return conversations.session(cluster, principal, abilities: [])
+  }
+}

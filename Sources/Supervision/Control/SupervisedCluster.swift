@@ -1,0 +1,138 @@
+import Clusters
+import MCP
+import Workers
+
+/// A cluster that is supervised: what has happened to it, and who waits for that.
+public final class SupervisedCluster: @unchecked Sendable {  // touched on the control loop alone
+  public enum Event: Sendable {
+    /// Which resources somebody wants to hear of; who said so waits until the upstream knows.
+    case interestChanged(@Sendable () -> Void)
+    case streamEnded
+    /// It may speak another revision by now; who said so waits for another look.
+    case outOfDate(@Sendable () -> Void)
+    /// A legacy upstream did not understand a call.
+    case misunderstood
+    case suspect(String)
+    case stop
+  }
+
+  /// What has happened since the last look.
+  public struct News {
+    public var settled: [@Sendable () -> Void] = []
+    public var streamEnded = false
+    public var reprobed: [@Sendable () -> Void] = []
+    public var isMisunderstood = false
+    public var suspicion: String?
+    public var stops = false
+
+    public init() {}
+
+    /// Whoever waits for something of it goes on.
+    public func settle() {
+      for settled in settled + reprobed { settled() }
+    }
+
+    public mutating func add(_ event: Event) {
+      switch event {
+      case .interestChanged(let done): settled.append(done)
+      case .streamEnded: streamEnded = true
+      case .outOfDate(let done): reprobed.append(done)
+      case .misunderstood: isMisunderstood = true
+      case .suspect(let reason): suspicion = suspicion ?? reason
+      case .stop: stops = true
+      }
+    }
+  }
+
+  public let cluster: Cluster
+  /// The gateway's own conversation with it.
+  public var binding: UpstreamSession?
+  /// What the gateway hears of it outside of calls.
+  let listening = Listening()
+  public var backoff = Backoff()
+  /// The upstream is left: nothing is begun any more.
+  public private(set) var isDismissed = false
+  /// What was known as legacy may speak the modern era by now.
+  var isUpgraded = false
+  /// It was started again: it may be another version.
+  public var mayBeUpgraded = false
+  /// When it was last asked whether it does.
+  public var askedForUpgrade: UInt64 = 0
+  /// Its lists that are being fetched, and who waits for them.
+  public var refreshes = ListRefreshState<() -> Void>()
+  public var announcements = ListAnnouncements()
+  /// What was wrong with its lists, by kind, as they came last.
+  public var excesses: [ListKind: ListExcess] = [:]
+  /// Lists that could not be had when they were asked for last.
+  public var missing: ListKinds = []
+  /// Who waits for the next look at what it speaks.
+  public var reprobed: [@Sendable () -> Void] = []
+  private var news: News?
+  private var waiter: CheckedContinuation<Void, Never>?
+
+  init(_ cluster: Cluster) {
+    self.cluster = cluster
+  }
+
+  /// The profile of the last look, if that was good.
+  var readyProfile: Cluster.Profile? {
+    if case .ready(let profile) = cluster.health { profile } else { nil }
+  }
+
+  public func raise(_ event: Event) {
+    news = news ?? News()
+    news?.add(event)
+    waiter?.resume()
+    waiter = nil
+  }
+
+  /// The upstream is left.
+  public func dismiss() {
+    isDismissed = true
+    raise(.stop)
+  }
+
+  /// Forgets what has happened: the upstream is looked at afresh.
+  public func clear() {
+    news?.settle()
+    news = nil
+  }
+
+  public func settleProbe() {
+    for settled in reprobed { settled() }
+    reprobed = []
+  }
+
+  /// Who waits for a list goes on without it.
+  public func giveUpRefreshes() {
+    for goOn in refreshes.takeAll() { goOn() }
+  }
+
+  /// What has happened since the last call; waits for something to happen.
+  public func next() async -> News {
+    if news == nil {
+      await withCheckedContinuation { waiter = $0 }
+    }
+    defer { news = nil }
+    return news ?? News()
+  }
+}
+
+/// The clusters that are supervised, by their id.
+public final class SupervisedClusters: @unchecked Sendable {  // touched on the control loop alone
+  public init() {}
+
+  private var table: [Int: SupervisedCluster] = [:]
+
+  public subscript(cluster: Cluster) -> SupervisedCluster? { table[cluster.id] }
+
+  public var all: some Collection<SupervisedCluster> { table.values }
+
+  public func add(_ cluster: Cluster) -> SupervisedCluster {
+    let supervised = SupervisedCluster(cluster)
+    table[cluster.id] = supervised
+    return supervised
+  }
+
+  public func remove(_ cluster: Cluster) -> SupervisedCluster? { table.removeValue(forKey: cluster.id) }
+}

@@ -1,0 +1,409 @@
+import Clusters
+import Demonstration
+import Links
+import MCP
+import Reactor
+import Translation
+import Wire
+import Workers
+
+/// The requests of one worker on their way to upstreams: how they are made, what carries them, and how they end.
+public final class Requests {
+  public let context: WorkerContext
+  // Of the context, for the shortest way.
+  public let loop: EventLoop
+  public let head: Scratch
+  private let body: Scratch
+  public let links: Links
+  public let memory: RequestMemory
+  /// Whom requests of clients are for.
+  private unowned(unsafe) var listener: (any UpstreamDelegate)?
+  public var delegate: any UpstreamDelegate { unsafe listener! }
+  /// What answers where no server is configured.
+  public var demonstration: DemonstrationServer
+  private var table: RequestTable
+  /// What this worker has of each upstream, by the number of the stake, and of each cluster, by its id.
+  private var stakes: [PlainKey: UpstreamStake] = [:]
+  private var holds: [PlainKey: ClusterHold] = [:]
+  /// Those that were left, until nobody can be looking at them any more.
+  private var leftHolds: [ClusterHold] = []
+  private var readers: [ResponseReader] = []
+  /// Connections whose answer is known and whose end is awaited, with the time to give up.
+  private var lingering: [ConnectionID: (hold: ClusterHold, until: UInt64)] = [:]
+  private var armSweep: () -> Void = {}
+  /// An upstream does not fare as it is believed to; on any thread.
+  public let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
+
+  public init(
+    _ context: WorkerContext, _ links: Links, _ demonstration: DemonstrationServer,
+    doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void
+  ) {
+    self.doubt = doubt
+    self.context = context
+    loop = context.loop
+    head = context.head
+    body = context.body
+    self.links = links
+    memory = RequestMemory(context)
+    self.demonstration = demonstration
+    table = RequestTable(worker: context.index)
+  }
+
+  /// Before anything is asked. `armSweep` makes sure that `sweep` is called soon.
+  public func connect(to delegate: any UpstreamDelegate, armSweep: @escaping () -> Void) {
+    unsafe listener = delegate
+    memory.connect(to: delegate)
+    self.armSweep = armSweep
+  }
+
+  private var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
+  private var bodyBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { body.bytes(of: self) }
+  }
+
+  public var count: Int { table.count }
+  public func find(_ id: RequestID) -> UpstreamRequest? { table.find(id) }
+  /// The same for who looks at it within this turn of the loop.
+  public func lend(_ id: RequestID) -> Lent<UpstreamRequest>? { table.lend(id) }
+  public func contains(_ id: RequestID) -> Bool { table.contains(id) }
+  public func ids(where matches: (UpstreamRequest) -> Bool) -> [RequestID] { table.ids(where: matches) }
+  public func contains(where matches: (UpstreamRequest) -> Bool) -> Bool { table.contains(where: matches) }
+
+  // MARK: Making
+
+  /// nil if this worker holds as many requests as it can name, or the upstream has as many of that count as it may have in
+  /// flight: a server that asks much and takes no answers uses that up itself.
+  public func make(
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: RequestCount
+  ) -> UpstreamRequest? {
+    let hold = hold(on: cluster)
+    let isFull = hold.with { hold in
+      switch count {
+      case .call: hold.stake.callsInFlight >= context.limits.callsPerUpstream
+      case .aside: hold.stake.asidesInFlight >= context.limits.callsPerUpstream
+      case .none: false
+      }
+    }
+    guard !isFull, let request = table.make(owner, hold, count) else { return nil }
+    hold.with { $0.stake.count(1, as: count) }
+    request.startedAt = loop.now
+    if !request.isClients { armSweep() }
+    return request
+  }
+
+  /// A request whose answer the gateway itself awaits.
+  /// - Parameter timeout: nil for a listen, which has no end of its own.
+  public func make(_ call: LocalCall, _ cluster: Cluster, _ method: Method, timeout: UInt64?) -> UpstreamRequest? {
+    guard let request = make(.gateway(call), cluster, as: .none) else { return nil }
+    request.method = method
+    request.deadline = timeout.map { loop.now + $0 } ?? .max
+    return request
+  }
+
+  private func hold(on cluster: Cluster) -> Lent<ClusterHold> {
+    if let known = holds[cluster.key] { return Lent(known) }
+    let made = ClusterHold(cluster, stake(in: cluster), isLate: cluster.isRetired)
+    holds[cluster.key] = made
+    return Lent(made)
+  }
+
+  private func stake(in cluster: Cluster) -> UpstreamStake {
+    if let known = stakes[cluster.stakeKey] { return known }
+    let made = UpstreamStake(id: cluster.stakeID)
+    stakes[cluster.stakeKey] = made
+    return made
+  }
+
+  // MARK: Through a conversation
+
+  /// Sends a message through an open conversation.
+  public func carry(
+    _ request: UpstreamRequest, _ message: RawSpan, _ open: consuming UpstreamSession.Open, _ cluster: Cluster
+  ) {
+    if let link = open.link {
+      request.opened = open
+      if case .nobody = request.owner {
+        links.send(message, over: link)
+        return end(request)
+      }
+      let caller = request.isClients ? delegate.caller(of: request) : .gateway
+      request.carrier = .link(link)
+      request.state.sent()
+      return links.send(message, over: link, for: request.id, of: caller)
+    }
+    if open.http != nil {
+      if request.reader == nil { request.reader = takeReader() }
+      if let reader = request.reader { memory.keep(message, of: request, in: reader) }
+    }
+    writeHead(of: cluster, open, length: message.byteCount)
+    request.opened = open
+    post(request, message, cluster)
+  }
+
+  /// Keeps a request's message until it goes out. False, and the request has failed, where that can't be.
+  public func park(_ request: UpstreamRequest, _ message: RawSpan) -> Bool {
+    guard let error = memory.park(request, message) else { return true }
+    fail(request, error)
+    return false
+  }
+
+  // MARK: Over HTTP
+
+  /// The header lines that every request of an open legacy conversation carries.
+  public func appendSession(_ open: borrowing UpstreamSession.Open) {
+    if let id = open.http?.id { head.buffer.append(header: .mcpSessionID, id.rawBytes) }
+    if open.revision.hasVersionHeader { head.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
+  }
+
+  /// Writes the head of a POST to a cluster with a body of that length.
+  func writeHead(of cluster: Cluster, _ open: borrowing UpstreamSession.Open, length: Int) {
+    head.buffer.clear()
+    cluster.appendRequestHead(to: &head.buffer)
+    appendSession(open)
+    head.buffer.append(contentLength: length)
+    head.buffer.appendHeadEnd()
+  }
+
+  /// The same with what it begins with, and other lines.
+  public func writeHead(_ start: RawSpan, _ open: UpstreamSession.Open? = nil, lines: RawSpan = RawSpan(), length: Int)
+  {
+    head.buffer.clear()
+    head.buffer.append(start)
+    if let open { appendSession(open) }
+    head.buffer.append(lines)
+    head.buffer.append(contentLength: length)
+    head.buffer.appendHeadEnd()
+  }
+
+  /// Sends the head that was written, and a body, over an idle connection or a new one.
+  public func post(_ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster) {
+    if request.reader == nil { request.reader = takeReader() }
+    let tag = TagKind.request.tag(request.id.rawValue)
+    request.state.sent()
+    while let connection = request.hold?.with({ $0.stake.pool.take(now: loop.now) }) {
+      loop.setTag(connection, tag)
+      if case .stale = loop.send(connection, headBytes, message) {
+        // The upstream has ended it, which was seen before anything was sent.
+        loop.abort(connection)
+        continue
+      }
+      request.carrier = .connection(connection)
+      return
+    }
+    guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
+      return fail(request, .overloaded)
+    }
+    request.carrier = .connection(connection)
+    loop.send(connection, headBytes, message)
+  }
+
+  /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
+  public func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
+    if let link = open.link { return links.send(message, over: link) }
+    guard let request = make(.nobody, cluster, as: .aside) else { return }
+    request.deadline = loop.now + 10_000
+    writeHead(of: cluster, open, length: message.byteCount)
+    post(request, message, cluster)
+  }
+
+  /// Stops reading what comes for a request until the client has taken what there is. False if its source can't be paused.
+  public func pause(_ request: UpstreamRequest) -> Bool {
+    guard case .connection(let connection) = request.carrier else { return false }
+    request.isPaused = true
+    loop.pauseReading(connection)
+    return true
+  }
+
+  public func resume(_ request: UpstreamRequest) {
+    guard request.isPaused else { return }
+    request.isPaused = false
+    if case .connection(let connection) = request.carrier { loop.resumeReading(connection) }
+  }
+
+  /// A connection whose request is over: back to the pool, or closed.
+  public func release(_ connection: ConnectionID, _ hold: ClusterHold, reusable: Bool) {
+    // It may have been paused for a slow reader with its last bytes.
+    loop.resumeReading(connection)
+    guard reusable, !hold.cluster.isRetired, hold.stake.pool.give(connection, now: loop.now) else {
+      return loop.close(connection)
+    }
+    loop.setTag(connection, TagKind.idle.tag(UInt64(hold.stake.id)))
+  }
+
+  /// The answer came, the body has not ended: it should at once.
+  public func linger(_ connection: ConnectionID, _ hold: ClusterHold) {
+    lingering[connection] = (hold, loop.now + 1000)
+    loop.resumeReading(connection)
+    loop.setTag(connection, TagKind.lingering.tag())
+    armSweep()
+  }
+
+  public func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
+    guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
+    release(connection, entry.hold, reusable: reusable)
+  }
+
+  public func lingeringClosed(_ connection: ConnectionID) { lingering[connection] = nil }
+
+  /// The upstream ended an idle connection.
+  public func idleClosed(_ connection: ConnectionID, stake: UInt64) {
+    stakes[PlainKey(stake)]?.pool.ended(connection, now: loop.now)
+  }
+
+  // MARK: Ends
+
+  /// A request comes to nothing.
+  public func fail(_ request: UpstreamRequest, _ error: GatewayError) {
+    switch request.owner {
+    case .client:
+      delegate.failed(request, error)
+    case .gateway(let call):
+      end(request)
+      call.complete(.failed(error.cause ?? error.phrase))
+    case .message(let other, let link):
+      end(request)
+      links.failed(other, link, .lost(error.cause ?? error.phrase))
+    case .nobody:
+      end(request)
+    }
+  }
+
+  /// Frees a request. Nothing is told to the upstream.
+  public func end(_ request: UpstreamRequest) {
+    if let reader = request.reader.take() { giveBack(reader) }
+    switch request.carrier {
+    case .link(let link): links.callEnded(request.id, link)
+    case .embedded: demonstration.cancelled(request.id.rawValue)
+    case .none, .connection: break
+    }
+    request.hold?.with { $0.stake.count(-1, as: request.count) }
+    if request.parked != nil { _ = memory.unpark(request) }
+    table.release(request)
+  }
+
+  /// Tells the upstream that nobody waits for the answer any more. What ends the request comes after it.
+  public func cancel(_ request: UpstreamRequest, reason: StaticString) {
+    guard request.method != .initialize, request.state.isKnownUpstream else { return }
+    switch request.carrier {
+    case .link(let link):
+      writeCancellation(of: request, reason)
+      links.send(bodyBytes, over: link)
+      links.callEnded(request.id, link)
+    case .embedded:
+      demonstration.cancelled(request.id.rawValue)
+    case .connection(let connection):
+      loop.abort(connection)
+      if request.revision.era == .legacy, let open = request.opened, let cluster = request.cluster {
+        writeCancellation(of: request, reason)
+        postAside(bodyBytes, cluster, open)
+      }
+    case .none:
+      break
+    }
+    request.carrier = .none
+  }
+
+  /// Nobody waits for a request any more, if it is on its way yet.
+  public func withdraw(_ id: RequestID, reason: StaticString) {
+    guard let request = table.find(id) else { return }
+    cancel(request, reason: reason)
+    end(request)
+  }
+
+  /// The same where the upstream is not told.
+  public func giveUp(_ id: RequestID) {
+    if let request = table.find(id) { end(request) }
+  }
+
+  private func writeCancellation(of request: UpstreamRequest, _ reason: StaticString) {
+    body.clear()
+    body.buffer.append(cancelled: request.id.rawValue, reason: reason)
+  }
+
+  /// What is not answered in time, of requests that are no client's, and connections that do not end. True if there are
+  /// more to be looked at.
+  public func sweep() -> Bool {
+    let now = loop.now
+    for id in table.ids(where: { $0.deadline <= now && !$0.isClients }) {
+      guard let request = table.find(id) else { continue }
+      if case .nobody = request.owner {
+        if case .connection(let connection) = request.carrier { loop.abort(connection) }
+        end(request)
+        continue
+      }
+      cancel(request, reason: "timed out")
+      guard let cluster = request.cluster else { continue }
+      fail(request, .timedOut(cluster, milliseconds: now - request.startedAt))
+    }
+    for (connection, entry) in lingering where entry.until <= now {
+      lingering[connection] = nil
+      loop.abort(connection)
+    }
+    // A listen of the gateway's own has no deadline.
+    return !lingering.isEmpty || table.contains { $0.deadline != .max }
+  }
+
+  /// Closes what has been idle for long.
+  public func expireIdle() {
+    leftHolds = []
+    for hold in holds.values where hold.isLate && !isInUse(hold.cluster) { letGo(hold) }
+    for stake in stakes.values {
+      for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: loop.now) { loop.abort(connection) }
+    }
+  }
+
+  /// Nothing more goes to a cluster. False while requests of it are on their way.
+  /// - Parameter keepsStake: another cluster counts as the same server.
+  public func leave(_ cluster: Cluster, keepsStake: Bool) -> Bool {
+    if let stake = stakes[cluster.stakeKey], !keepsStake {
+      for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
+    }
+    guard !isInUse(cluster) else { return false }
+    if let hold = holds.removeValue(forKey: cluster.key) { leftHolds.append(hold) }
+    if !keepsStake { stakes[cluster.stakeKey] = nil }
+    return true
+  }
+
+  private func isInUse(_ cluster: Cluster) -> Bool {
+    table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
+  }
+
+  /// The same for one that something was sent to when it had left, or was about to: nobody says so of it.
+  private func letGo(_ hold: ClusterHold) {
+    holds[hold.cluster.key] = nil
+    leftHolds.append(hold)
+    // Another cluster that counts as the same server goes on with what it has.
+    guard !holds.values.contains(where: { $0.stake === hold.stake }) else { return }
+    for connection in hold.stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
+    stakes[hold.cluster.stakeKey] = nil
+  }
+
+  // MARK: What is open
+
+  var callsInFlight: Int { stakes.values.reduce(0) { $0 + $1.callsInFlight } }
+  var idleConnections: Int { stakes.values.reduce(0) { $0 + $1.pool.count } }
+  var lingeringConnections: Int { lingering.count }
+  var heldThatLeft: Int { holds.values.count(where: \.cluster.isRetired) }
+
+  // MARK: Stock
+
+  public func takeReader() -> ResponseReader { readers.popLast() ?? ResponseReader() }
+
+  func giveBack(_ reader: consuming ResponseReader) {
+    memory.uncover(reader)
+    reader.reset()
+    if readers.count < 256 { readers.append(reader) }
+  }
+
+  /// Memory is short: requests that are under way go out once, and nothing is kept for the next ones.
+  public func giveUpMessages() {
+    readers = []
+    for id in table.ids(where: { $0.reader?.cover.party != nil }) {
+      if let request = table.find(id) { memory.giveUpMessage(of: request) }
+    }
+  }
+}

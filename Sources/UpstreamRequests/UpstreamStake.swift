@@ -1,0 +1,40 @@
+import Clusters
+
+/// What a request counts as among those that one upstream may have in flight.
+public enum RequestCount {
+  case call, aside, none
+}
+
+/// What one worker has of one upstream, whichever face of it. An object: changing a value within a dictionary allocates.
+final class UpstreamStake {
+  let id: Int
+  var pool = ConnectionPool()
+  var callsInFlight = 0
+  /// Messages on their way that are no calls.
+  var asidesInFlight = 0
+
+  init(id: Int) { self.id = id }
+
+  func count(_ change: Int, as count: RequestCount) {
+    switch count {
+    case .call: callsInFlight += change
+    case .aside: asidesInFlight += change
+    case .none: break
+    }
+  }
+}
+
+/// A worker's own hold on a cluster, as long as requests of it may be under way. They refer to it without being counted: the
+/// cluster itself is every worker's, and whoever counts a reference to it takes its line of memory from the others.
+public final class ClusterHold {
+  public let cluster: Cluster
+  let stake: UpstreamStake
+  /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
+  let isLate: Bool
+
+  init(_ cluster: Cluster, _ stake: UpstreamStake, isLate: Bool) {
+    self.cluster = cluster
+    self.stake = stake
+    self.isLate = isLate
+  }
+}
