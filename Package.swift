@@ -8,7 +8,8 @@ let unchecked: SwiftSetting = .unsafeFlags(["-enforce-exclusivity=unchecked"], .
 /// What is small is inlined into other targets too: walls between targets cost a call nothing.
 let acrossModules: SwiftSetting = .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))
 
-/// Strict memory safety everywhere but the executable: only the two faces over C (`Wire`, `Reactor`) say `unsafe`.
+/// Strict memory safety everywhere but the executable: what is unsafe says so, most of it in the two faces over C (`Wire`,
+/// `Reactor`).
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .enableExperimentalFeature("Lifetimes"),
@@ -213,7 +214,7 @@ let package = Package(
       dependencies: [
         "CWire", "CReactor", "Reactor", "MCP", "Configuration", "Workers", "Clusters", "Links", "UpstreamRequests",
         "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Calls", "Federation", "Lifecycle",
-        "Gateway", logging,
+        "Gateway", "LogOfTest", logging,
       ],
       path: "Tests/Support/WorkerBench"),
     .testTarget(

@@ -250,13 +250,13 @@ struct WorkerHandle: Sendable {
 
   func post(_ job: @escaping @Sendable (Worker) -> Void) {
     // What a worker has not done when it ends comes back as its loop is destroyed, when nobody is left to do it.
-    loop.post { [place] in if let worker = place.worker { job(worker) } }
+    loop.post { [place] in if let worker = unsafe place.worker { job(worker) } }
   }
 
   func stop() { loop.stop() }
 
   /// Gives the worker's loop a thread.
   func run(name: String) -> Thread {
-    Thread(name: name) { [place] in place.worker?.loop.run() }
+    Thread(name: name) { [place] in unsafe place.worker?.loop.run() }
   }
 }

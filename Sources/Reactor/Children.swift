@@ -1,7 +1,8 @@
 import CReactor
-public import Wire
+internal import Wire
 
 /// The child processes of one loop.
+@safe
 public struct Children {
   /// The loop that they live on.
   let raw: OpaquePointer
@@ -31,12 +32,12 @@ public struct Children {
         var options = unsafe cr_child_options()
         unsafe options.arguments = arguments
         unsafe options.environment = environment
-        options.max_line = limits.maximumLine
-        options.max_log_line = limits.maximumLogLine
-        options.grace = limits.grace
-        options.descriptors = limits.descriptors
-        options.chatter_rate = UInt64(limits.chatterRate)
-        options.chatter_burst = UInt64(limits.chatterBurst)
+        unsafe options.max_line = limits.maximumLine
+        unsafe options.max_log_line = limits.maximumLogLine
+        unsafe options.grace = limits.grace
+        unsafe options.descriptors = limits.descriptors
+        unsafe options.chatter_rate = UInt64(limits.chatterRate)
+        unsafe options.chatter_burst = UInt64(limits.chatterBurst)
         guard let directory else { return unsafe cr_child_start(raw, &options, tag) }
         return unsafe directory.withCString { directory in
           unsafe options.directory = directory
@@ -51,7 +52,7 @@ public struct Children {
   public func write(
     _ child: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
-    withPieces(first, second, third) { pieces, count in
+    unsafe withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(cr_child_write(raw, child.rawValue, pieces, count))
     }
   }

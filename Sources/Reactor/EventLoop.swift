@@ -1,9 +1,10 @@
 import CReactor
-public import Wire
+internal import Wire
 
 /// One libuv loop and all that lives on it, with the handler that decides.
 ///
 /// Thread: everything but `handle` belongs to the thread that calls `run`.
+@safe
 public final class EventLoop {
   /// What a loop may be told at birth.
   public struct Options: Sendable {
@@ -26,12 +27,12 @@ public final class EventLoop {
 
     /// What a running loop can take over; the rest holds from birth to end.
     fileprivate func bounds(_ settings: inout cr_loop_options) {
-      settings.max_connections = maximumConnections
-      settings.write_high_water = writeHighWater
-      settings.write_low_water = writeLowWater
-      settings.answer_head = answerHead
-      settings.answer_headers = answerHeaders
-      settings.memory = memory
+      unsafe settings.max_connections = maximumConnections
+      unsafe settings.write_high_water = writeHighWater
+      unsafe settings.write_low_water = writeLowWater
+      unsafe settings.answer_head = answerHead
+      unsafe settings.answer_headers = answerHeaders
+      unsafe settings.memory = memory
     }
   }
 
@@ -45,10 +46,10 @@ public final class EventLoop {
   private let reaper: Reaper?
 
   public init(_ options: Options) throws(ReactorError) {
-    var settings = cr_loop_options()
-    settings.worker = options.worker
-    options.bounds(&settings)
-    settings.manual_clock = options.manualClock
+    var settings = unsafe cr_loop_options()
+    unsafe settings.worker = options.worker
+    unsafe options.bounds(&settings)
+    unsafe settings.manual_clock = options.manualClock
     unsafe settings.reaper = options.reaper?.raw
     var handlers = EventLoop.handlers
     var made: OpaquePointer?
@@ -89,8 +90,8 @@ public final class EventLoop {
 
   /// Takes over the bounds among the options: connections, water marks, heads of answers, memory.
   public func adopt(_ options: Options) {
-    var settings = cr_loop_options()
-    options.bounds(&settings)
+    var settings = unsafe cr_loop_options()
+    unsafe options.bounds(&settings)
     unsafe cr_loop_set_bounds(raw, &settings)
   }
 
@@ -244,7 +245,7 @@ public final class EventLoop {
     unsafe table.mail = { context, mail in
       unsafe EventLoop.with(context) { unsafe LoopHandle.open(mail!, on: $0.executor) }
     }
-    return unsafe table
+    return table
   }
 
   @inline(__always)

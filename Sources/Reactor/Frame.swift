@@ -1,6 +1,7 @@
 import CReactor
 
 /// An immutable, encoded piece of bytes that many connections on many threads may queue at once.
+@safe
 public final class Frame: @unchecked Sendable {  // immutable, and its count is atomic
   let raw: OpaquePointer
 
@@ -13,7 +14,7 @@ public final class Frame: @unchecked Sendable {  // immutable, and its count is 
   }
 
   public convenience init(_ text: StaticString) {
-    self.init(copying: Array(String(describing: text).utf8).span.bytes)
+    unsafe self.init(copying: Array(String(describing: text).utf8).span.bytes)
   }
 
   deinit { unsafe cr_frame_release(raw) }

@@ -18,7 +18,7 @@ extension EventLoop {
     _ connection: ConnectionID, _ first: RawSpan, _ second: RawSpan = RawSpan(), _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
     let raw = unsafe raw
-    return withPieces(first, second, third) { pieces, count in
+    return unsafe withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(cr_http_send(raw, connection.rawValue, pieces, count, false))
     }
   }

@@ -1,5 +1,5 @@
 import CReactor
-public import Wire
+internal import Wire
 
 /// Answers of the server side. Pieces are copied only if the kernel does not take them at once.
 extension EventLoop {
@@ -28,7 +28,7 @@ extension EventLoop {
     _ third: RawSpan = RawSpan()
   ) -> WriteOutcome {
     let raw = unsafe raw
-    return withPieces(first, second, third) { pieces, count in
+    return unsafe withPieces(first, second, third) { pieces, count in
       unsafe Self.withReply(head) { reply in
         unsafe reply.pointee.body = pieces
         unsafe reply.pointee.body_count = count
@@ -51,7 +51,7 @@ extension EventLoop {
     atOnce: Bool = false
   ) -> WriteOutcome {
     let raw = unsafe raw
-    return withPieces(first, second, third) { pieces, count in
+    return unsafe withPieces(first, second, third) { pieces, count in
       unsafe WriteOutcome(
         cr_http_stream_write(raw, connection.rawValue, pieces, count, atOnce ? CR_AT_ONCE : CR_GATHERED))
     }
@@ -62,7 +62,7 @@ extension EventLoop {
   public func writeStream(
     _ connection: ConnectionID, _ frame: Frame, after line: RawSpan = RawSpan(), atOnce: Bool = false
   ) -> WriteOutcome {
-    line.withUnsafeBytes { line in
+    unsafe line.withUnsafeBytes { line in
       unsafe WriteOutcome(
         cr_http_stream_write_frame(
           raw, connection.rawValue, cwire_span(line), frame.raw, atOnce ? CR_AT_ONCE : CR_GATHERED))
@@ -97,7 +97,7 @@ extension EventLoop {
   public func clientAddress(of connection: ConnectionID) -> ClientAddress? {
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { bytes in
       guard unsafe cr_connection_client(raw, connection.rawValue, bytes.baseAddress) else { return nil }
-      let words = unsafe UnsafeRawBufferPointer(bytes)
+      let words = UnsafeRawBufferPointer(bytes)
       return unsafe ClientAddress(
         high: UInt64(bigEndian: words.loadUnaligned(as: UInt64.self)),
         low: UInt64(bigEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
@@ -113,7 +113,7 @@ extension EventLoop {
     if let type = head.contentType {
       unsafe reply.content_type = cwire_span(base: type.utf8Start, length: type.utf8CodeUnitCount)
     }
-    return head.headers.withUnsafeBytes { headers in
+    return unsafe head.headers.withUnsafeBytes { headers in
       unsafe reply.headers = cwire_span(headers)
       return unsafe body(&reply)
     }

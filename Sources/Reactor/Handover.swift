@@ -51,7 +51,7 @@ public final class HandoverSocket: Sendable {
 
   public func send(_ text: String, _ descriptors: [Int32] = []) throws(ReactorError) {
     var text = text
-    let status = unsafe text.withUTF8 { text in
+    let status = text.withUTF8 { text in
       unsafe text.withMemoryRebound(to: CChar.self) { text in
         unsafe descriptors.withUnsafeBufferPointer { descriptors in
           unsafe cr_handover_send(descriptor, text.baseAddress, text.count, descriptors.baseAddress, descriptors.count)

@@ -70,7 +70,7 @@ public final class HandoverStream: Sendable {
     var status = 0
     let received = unsafe [UInt8](unsafeUninitializedCapacity: count) { room, used in
       status = unsafe cr_handover_stream_receive(descriptor, room.baseAddress, count)
-      unsafe used = max(status, 0)
+      used = max(status, 0)
     }
     return status > 0 || status == -Int(EAGAIN) ? received : nil
   }

@@ -34,6 +34,7 @@ public struct HTTPLimits: Sendable {
 }
 
 /// Loops that share listening addresses, so that crowded ones pass connections on.
+@safe
 public final class ListenerGroup: @unchecked Sendable {  // joined before the loops run; atomic counts afterwards
   let raw: OpaquePointer
 
@@ -48,6 +49,7 @@ public final class ListenerGroup: @unchecked Sendable {  // joined before the lo
 }
 
 /// A listening socket of one loop.
+@safe
 public struct Listener {
   let raw: OpaquePointer
 

@@ -3,6 +3,7 @@ import CReactor
 /// An event loop as other threads know it: a place to post work to.
 ///
 /// Thread: any. The loop outlives its handles' use: it is destroyed only after every thread that posts was joined.
+@safe
 public struct LoopHandle: @unchecked Sendable {
   // Sendable because the pointer is only given to calls that CReactor declares for any thread.
   let loop: OpaquePointer

@@ -2,6 +2,7 @@ import CReactor
 import Synchronization
 
 /// The tiny process that ends our children when we are gone, however we went.
+@safe
 public final class Reaper: @unchecked Sendable {  // loops add to a list of atomics; the rest is the main thread's
   let raw: OpaquePointer
   private let count = Atomic<UInt64>(0)

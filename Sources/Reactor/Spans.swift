@@ -19,7 +19,7 @@ extension cwire_span {
   var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get {
-      guard let base = unsafe self.base else { return _overrideLifetime(RawSpan(), borrowing: self) }
+      guard let base = unsafe self.base else { return unsafe _overrideLifetime(RawSpan(), borrowing: self) }
       return unsafe _overrideLifetime(RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: length), borrowing: self)
     }
   }
@@ -29,13 +29,13 @@ extension cwire_span {
 func withPieces<Result>(
   _ first: RawSpan, _ second: RawSpan, _ third: RawSpan, _ body: (UnsafePointer<cwire_span>, Int) -> Result
 ) -> Result {
-  first.withUnsafeBytes { first in
-    second.withUnsafeBytes { second in
-      third.withUnsafeBytes { third in
+  unsafe first.withUnsafeBytes { first in
+    unsafe second.withUnsafeBytes { second in
+      unsafe third.withUnsafeBytes { third in
         unsafe withUnsafeTemporaryAllocation(of: cwire_span.self, capacity: 3) { pieces in
           var count = 0
           func add(_ piece: UnsafeRawBufferPointer) {
-            guard unsafe piece.count > 0 else { return }
+            guard piece.count > 0 else { return }
             unsafe pieces.initializeElement(at: count, to: cwire_span(piece))
             count += 1
           }

@@ -13,7 +13,7 @@ public final class StateClaim: Sendable {
   /// Nil where there can be none: whoever uses the files says why.
   public init?(_ name: String, at address: String, in directory: String) {
     let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
-    let descriptor = open("\(directory)/\(name)", flags, 0o600)
+    let descriptor = unsafe open("\(directory)/\(name)", flags, 0o600)
     guard descriptor >= 0 else { return nil }
     self.descriptor = descriptor
     let digest = address.utf8.reduce(0x811C_9DC5 as UInt32) { ($0 ^ UInt32($1)) &* 0x0100_0193 }

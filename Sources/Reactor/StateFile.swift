@@ -49,7 +49,7 @@ public struct StateFile: Sendable {
   public func read(
     from start: Int = 0, of known: UInt64 = 0, most: Int, isSecret: Bool = false
   ) throws(Fault) -> Contents {
-    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       if errno == ENOENT { return Contents(start: start) }
       throw .system(path)
@@ -111,7 +111,7 @@ public struct StateFile: Sendable {
   /// Opens it for appending once no other process changes it. Gives its size too.
   private func openAlone() throws(Fault) -> (descriptor: Int32, size: Int) {
     for _ in 0..<Self.attempts {
-      let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
+      let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
       guard descriptor >= 0 else { throw .system(path) }
       do throws(Fault) {
         try check(descriptor, path, isDirectory: false)
@@ -142,10 +142,10 @@ public struct StateFile: Sendable {
   private func replace(with bytes: [UInt8]) throws(Fault) {
     try makeDirectory()
     let draft = "\(path).\(getpid())"
-    unlink(draft)
-    defer { unlink(draft) }
+    unsafe unlink(draft)
+    defer { unsafe unlink(draft) }
     try write(bytes, toNew: draft)
-    guard rename(draft, path) == 0 else { throw .system(path) }
+    guard unsafe rename(draft, path) == 0 else { throw .system(path) }
   }
 
   /// Makes it with these contents, for its owner alone, unless there is one: then that stays, whoever made it at the same
@@ -154,16 +154,16 @@ public struct StateFile: Sendable {
     try makeDirectory()
     // Of its own, as processes that share a directory may have the same number in different containers.
     let draft = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
-    defer { unlink(draft) }
+    defer { unsafe unlink(draft) }
     try write(bytes, toNew: draft, lasting: true)
-    guard link(draft, path) == 0 || errno == EEXIST else { throw .system(path) }
+    guard unsafe link(draft, path) == 0 || errno == EEXIST else { throw .system(path) }
   }
 
   /// Does what no other process shall do with files of the same directory at the same time. Where the file system knows no
   /// such locks nobody waits.
   public func alone<Result>(_ body: () throws(Fault) -> Result) throws(Fault) -> Result {
     try makeDirectory()
-    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system(directory) }
     defer { close(descriptor) }
     for _ in 0..<Self.attempts {
@@ -176,12 +176,12 @@ public struct StateFile: Sendable {
   /// Takes what is there out of the way, whatever it is, in place of what was set aside before. Gives its new path.
   public func setAside() throws(Fault) -> String {
     let aside = "\(path).spoilt"
-    guard rename(path, aside) == 0 else { throw .system(path) }
+    guard unsafe rename(path, aside) == 0 else { throw .system(path) }
     return aside
   }
 
   private func write(_ bytes: [UInt8], toNew path: String, lasting: Bool = false) throws(Fault) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system(path) }
     defer { close(descriptor) }
     try write(bytes, to: descriptor, path)
@@ -222,9 +222,9 @@ public struct StateFile: Sendable {
     for part in directory.split(separator: "/") {
       made += "/\(part)"
       // Those above may be anybody's, and may be unreadable.
-      guard mkdir(made, 0o700) == 0 || errno == EEXIST || made != directory else { throw .system(made) }
+      guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST || made != directory else { throw .system(made) }
     }
-    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system(directory) }
     defer { close(descriptor) }
     try check(descriptor, directory, isDirectory: true)

@@ -1,6 +1,7 @@
 import CReactor
 
 /// Trust and identity of connections over TLS, shared by all loops.
+@safe
 public final class TLSContext: @unchecked Sendable {  // OpenSSL counts its references atomically
   let raw: OpaquePointer
 
@@ -79,7 +80,7 @@ public final class TLSContext: @unchecked Sendable {  // OpenSSL counts its refe
   private static func withOptionalCString<Result>(
     _ text: String?, _ body: (UnsafePointer<CChar>?) -> Result
   ) -> Result {
-    guard let text else { return unsafe body(nil) }
+    guard let text else { return body(nil) }
     return unsafe text.withCString { unsafe body($0) }
   }
 

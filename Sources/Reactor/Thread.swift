@@ -33,7 +33,7 @@ public final class Thread: Sendable {
     handle = UInt(thread)
   }
 
-  public func join() { unsafe pthread_join(pthread_t(handle), nil) }
+  public func join() { pthread_join(pthread_t(handle), nil) }
 }
 
 /// What the process runs on.

@@ -5,6 +5,7 @@ public import Wire
 /// What the WebSockets of one place have in common; see `cr_websocket_settings`. Times are milliseconds.
 ///
 /// Connections refer to it for as long as they live, so each is made once and kept.
+@safe
 public final class WebSocketSettings: @unchecked Sendable {  // immutable
   private static let made = Mutex<[Options: WebSocketSettings]>([:])
   /// Bytes of an incoming message, inflated.
@@ -50,6 +51,7 @@ public final class WebSocketSettings: @unchecked Sendable {  // immutable
 }
 
 /// One text that many connections of one loop get: encoded once.
+@safe
 public final class Broadcast {
   let raw: OpaquePointer
 
@@ -64,6 +66,7 @@ public final class Broadcast {
 }
 
 /// The WebSockets of one loop, of either side.
+@safe
 public struct WebSockets {
   /// The loop that they live on.
   let raw: OpaquePointer
@@ -89,9 +92,9 @@ public struct WebSockets {
     let id = unsafe endpoint.host.withCString { host in
       var place = unsafe cr_endpoint(
         host: host, port: endpoint.port, tls: endpoint.tls?.raw, connect_timeout: endpoint.connectTimeout)
-      return target.withUnsafeBytes { target in
-        authority.withUnsafeBytes { authority in
-          headers.withUnsafeBytes { headers in
+      return unsafe target.withUnsafeBytes { target in
+        unsafe authority.withUnsafeBytes { authority in
+          unsafe headers.withUnsafeBytes { headers in
             unsafe cr_websocket_connect(
               raw, &place, settings.raw, cwire_span(target), cwire_span(authority),
               cwire_span(base: subprotocol.utf8Start, length: subprotocol.utf8CodeUnitCount), cwire_span(headers), tag)
@@ -105,7 +108,7 @@ public struct WebSockets {
   /// Sends one message.
   @discardableResult
   public func send(_ connection: ConnectionID, _ message: RawSpan, binary: Bool = false) -> WriteOutcome {
-    message.withUnsafeBytes { bytes in
+    unsafe message.withUnsafeBytes { bytes in
       var piece = unsafe cwire_span(bytes)
       return unsafe WriteOutcome(
         cr_websocket_send(raw, connection.rawValue, binary ? CR_WEBSOCKET_BINARY : CR_WEBSOCKET_TEXT, &piece, 1))

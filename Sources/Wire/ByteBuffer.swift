@@ -125,7 +125,7 @@ public struct ByteBuffer: ~Copyable {
   }
 
   public mutating func append(decimal value: UInt64) {
-    write(room: 20) { unsafe cwire_writer_put_u64(&$0, value) }
+    unsafe write(room: 20) { unsafe cwire_writer_put_u64(&$0, value) }
   }
 
   public mutating func append(decimal value: Int) {

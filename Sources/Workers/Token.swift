@@ -24,7 +24,7 @@ public struct Token: Sendable {
     @_lifetime(borrow self)
     get {
       if !long.isEmpty { return long.rawBytes }
-      return inline.span.bytes.extracting(first: Int(inlineCount))
+      return unsafe inline.span.bytes.extracting(first: Int(inlineCount))
     }
   }
 

@@ -126,7 +126,7 @@ final class EndedJournalTests {
   func tooLarge() async throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try lines(1...1).write(to: URL(fileURLWithPath: file))
-    #expect(truncate(file, 65 << 20) == 0)
+    #expect(unsafe truncate(file, 65 << 20) == 0)
     let handle = try #require(FileHandle(forWritingAtPath: file))
     try handle.seekToEnd()
     try handle.write(contentsOf: Data([0x0A]) + lines(2...3))

@@ -24,7 +24,8 @@ struct ReplayTests {
     #expect(call.result["content"][0]["text"] == "kept")
     #expect(stream.isOver && !stream.isBroken)
     // It was taken: nothing follows it.
-    let again = client.listen(after: try #require(stream.eventIDs.last))
+    let taken: String = try #require(stream.eventIDs.last)
+    let again = client.listen(after: taken)
     #expect(again.status == 400 || again.status == 404 || again.messages == [])
     #expect(bench.leftovers() == [])
   }

@@ -149,7 +149,7 @@ final class ModernListens: @unchecked Sendable {  // touched on the control loop
         self.endAll(supervised)
         if mayAgain { self.restart.schedule(supervised) }
       }
-      call.onNotification = { [weak supervised, weak delegate, loop] message in
+      call.onNotification = { [weak supervised, weak delegate] message in
         guard let supervised, supervised.listening.listens === listens else { return }
         let scanner = EnvelopeScanner()
         let envelope = scanner.scan(message.rawBytes)

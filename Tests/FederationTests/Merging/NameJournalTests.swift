@@ -200,7 +200,7 @@ import Wire
     #expect(linked.names.isEmpty)
     linked.keep(names(["x"]), of: "a")
     try FileManager.default.removeItem(atPath: path)
-    #expect(mkfifo(path, 0o600) == 0)
+    #expect(unsafe mkfifo(path, 0o600) == 0)
     #expect(journal().names.isEmpty)
     #expect(said.lines.count == 3)
     #expect(!FileManager.default.fileExists(atPath: target))

@@ -1,9 +1,9 @@
 import Configuration
 import Foundation
-import Logging
 import MCP
 import Synchronization
 
+@testable import LogOfTest
 @testable import Reactor
 
 /// Whole workers on a bench: what clients and servers send goes in, what they get comes out, and the clock is in the
@@ -21,7 +21,7 @@ final class WorkerBench {
   private var configuration: GatewayConfiguration
   private var upstreams: [BenchUpstream]
   private(set) var clients: [BenchClient] = []
-  private let records: BenchLog
+  private let records: LogOfTest
   private var isBusy = false
   /// Milliseconds since the gateway has let clients in.
   private(set) var now: UInt64 = 0
@@ -34,7 +34,7 @@ final class WorkerBench {
     _ configure: (inout GatewayConfiguration) -> Void = { _ in }
   ) throws {
     self.upstreams = upstreams
-    records = BenchLog()
+    records = LogOfTest(from: .info)
     configuration = try Self.configuration(of: upstreams, configure)
     gateway = try BenchGateway(
       configuration, workers: workers,
@@ -217,30 +217,4 @@ final class WorkerBench {
 
   /// What was logged, each line with its level.
   var log: [String] { records.lines }
-}
-
-/// What a gateway logs.
-private final class BenchLog: Sendable {
-  private let records = Mutex<[String]>([])
-
-  var lines: [String] { records.withLock { $0 } }
-  var logger: Logger { Logger(label: "bench") { _ in Handler(log: self) } }
-
-  private struct Handler: LogHandler {
-    let log: BenchLog
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-      get { metadata[key] }
-      set { metadata[key] = newValue }
-    }
-
-    func log(
-      level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-      function: String, line: UInt
-    ) {
-      log.records.withLock { $0.append("\(level): \(message)") }
-    }
-  }
 }
