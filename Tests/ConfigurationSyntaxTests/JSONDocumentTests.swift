@@ -44,7 +44,12 @@ import Testing
   }
 
   @Test("a document too deep is refused, not recursed into")
-  func depth() {
+  func depth() throws {
+    func nested(_ levels: Int) -> String {
+      String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
+    }
+    _ = try JSONDocument.parse(nested(256), file: "f")
+    #expect(throws: ConfigurationError.self) { try JSONDocument.parse(nested(257), file: "f") }
     #expect(throws: ConfigurationError.self) {
       try JSONDocument.parse(String(repeating: "[", count: 100_000), file: "f")
     }

@@ -106,6 +106,8 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(try load("sessions: {secret_file: auto}").configuration.sessions.secretFile == nil)
     let said = mistakes("sessions: {secret: [\(new), hunter2]}")
     #expect(said.count == 1 && !"\(said)".contains("hunter2") && !"\(said)".contains("nnn"))
+    #expect(mistakes("sessions: {secret: \(old.dropLast())}").count == 1)
+    #expect(mistakes("sessions: {secret: \"\(old) \(new)\"}").count == 1)
   }
 
   @Test("a flag wins over a variable, a variable over the file, the file over the default")

@@ -28,6 +28,7 @@ struct SecretFileTests {
     arguments: [
       ("", "/run/secret is empty"), ("\n \r\n", "/run/secret holds blank lines only"),
       ("short\n", "/run/secret, line 1, is too short for a secret"),
+      ("\(first.dropLast())\n", "/run/secret, line 1, is too short for a secret"),
       ("\(first)\nshort", "/run/secret, line 2, is too short for a secret"),
       ("\(first) \n", "/run/secret, line 1, has a blank in a secret or beside it"),
       ("\n\(first) \(second)", "/run/secret, line 2, has a blank in a secret or beside it"),
