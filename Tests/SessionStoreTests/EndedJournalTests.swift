@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MCP
 import Reactor
+import Synchronization
 import Testing
 import Wire
 
@@ -83,8 +84,10 @@ final class EndedJournalTests {
     let one = journal()
     await withCheckedContinuation { said in one.end(ticket(1), oldest: 0) { said.resume() } }
     #expect(try await comes { log.lines.contains { $0.contains("it is tried again") } })
-    // Nobody waits for a disk that is full.
-    await withCheckedContinuation { said in one.end(ticket(2), oldest: 0) { said.resume() } }
+    // Nobody waits for a disk that is full, not even until the next try.
+    let isSaid = Mutex(false)
+    one.end(ticket(2), oldest: 0) { isSaid.withLock { $0 = true } }
+    #expect(isSaid.withLock { $0 })
     try clear()
     #expect(try await comes { log.lines.contains { $0.contains("kept again") } })
     let two = journal()
@@ -120,6 +123,21 @@ final class EndedJournalTests {
 
   private func lines(_ numbers: ClosedRange<UInt64>, minute: UInt32 = 100) -> Data {
     Data(numbers.flatMap { EndedSessions.line(of: ticket($0).id, opened: minute, share: 0) })
+  }
+
+  @Test("of which another process is writing the line just now are read once it is whole")
+  func half() throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let second = lines(2...2)
+    try (lines(1...1) + second.prefix(20)).write(to: URL(fileURLWithPath: file))
+    let one = journal()
+    #expect(one.contains(ticket(1)) && !one.contains(ticket(2)))
+    let handle = try #require(FileHandle(forWritingAtPath: file))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: second.dropFirst(20) + lines(3...3))
+    try handle.close()
+    one.readOn()
+    #expect(one.contains(ticket(2)) && one.contains(ticket(3)))
   }
 
   @Test("of a file that is too large are read from its end, with a word, and it is written afresh")

@@ -242,6 +242,8 @@ struct EventLogTests {
     let listening = log.open(.standalone, one)
     let answer = log.open(.answer, two)
     _ = append("1", to: answer, in: &log)
+    log.expire(now: 1000)
+    #expect(log.standalone == listening && log.attachedCount == 2, "what is read is not broken")
     _ = log.detach(one, now: 0)
     _ = log.detach(two, now: 0)
     log.expire(now: 99)

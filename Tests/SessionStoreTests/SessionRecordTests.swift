@@ -88,6 +88,19 @@ struct SessionRecordTests {
     }
   }
 
+  @Test("a record of a length that none has is refused before the rest of it has come")
+  func length() throws {
+    func next(_ length: UInt32) throws -> Bool {
+      var reader = SessionRecordReader(greeted: true)
+      reader.feed([24, 16, 8, 0].map { UInt8(truncatingIfNeeded: length >> $0) })
+      return try reader.next() != nil
+    }
+    for length in [0, 20, UInt32(SessionRecord.largestEvent) + 1025, .max] {
+      #expect(throws: SessionRecordReader.Failure.broken, "\(length)") { try next(length) }
+    }
+    for length in [21, UInt32(SessionRecord.largestEvent) + 1024] { #expect(try !next(length)) }
+  }
+
   @Test("contents that can't be meant are refused though their checksum is right")
   func meaning() {
     var random = Seeded(state: 13)
