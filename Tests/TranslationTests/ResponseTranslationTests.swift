@@ -90,6 +90,10 @@ import Wire
     #expect(
       read.result(#"{"contents":[]}"#)
         == #"{"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{\#(Translator.stamp)},"contents":[]}"#)
+    // Of one without a type no hint counts, and none comes twice.
+    #expect(
+      read.result(#"{"ttlMs":9,"contents":[],"cacheScope":"public"}"#)
+        == #"{"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{\#(Translator.stamp)},"contents":[]}"#)
   }
 
   @Test("input_required passes between modern peers, and is a clear error for a legacy client")
