@@ -113,6 +113,24 @@ struct CallEndTests {
     #expect(scene.server.calls.count == 1)
   }
 
+  @Test(
+    "Its client says nothing more: a legacy one may still read its answer, a modern one has cancelled",
+    arguments: [Revision.r20241105, .newestLegacy, .newest])
+  func halfClosed(_ revision: Revision) throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(revision)
+    let call = client.call("a__echo")
+    let request = try server.next()
+    client.leave()
+    #expect(request.isWithdrawn == (revision.era == .modern))
+    if revision.era == .legacy {
+      request.answer(["content": []])
+      #expect(call.result["content"] == [])
+    }
+    #expect(bench.unfinished == [])
+  }
+
   @Test("Its client cancels it, of which its server hears", arguments: pairs)
   func cancelled(_ pair: Pair) throws {
     let scene = try Scene(pair)
