@@ -83,6 +83,20 @@ struct CataloguesTests {
     #expect(again.modern.changes(since: modern).isEmpty)
   }
 
+  @Test("where two become one, or one two, clients of each era hear of what they see differently, and of nothing else")
+  func joining() {
+    let configuration = GatewayConfiguration()
+    let modern = ServedCatalogue.merge([Self.lists(.newest, ["m"])], [first], configuration)
+    let legacy = ServedCatalogue.merge([Self.lists(.newestLegacy, ["l"])], [face], configuration)
+    let (one, two) = (Catalogues(modern), Catalogues(legacy: legacy, modern: modern))
+    for changes in [Catalogues.Changes(one, since: two), Catalogues.Changes(two, since: one)] {
+      #expect(changes.legacy[.all] == .tools && changes.modern.isEmpty)
+    }
+    let gone = Catalogues.Changes(Catalogues(legacy), since: two)
+    #expect(gone.legacy.isEmpty && gone.modern[.all] == .tools)
+    #expect(Catalogues.Changes(two, since: two).isEmpty)
+  }
+
   @Test("what a face that has not answered may bring is promised, besides what is known")
   func promises() {
     func offer(_ promising: Set<Int>) -> ServerCapabilities {

@@ -70,6 +70,36 @@ struct ServedCatalogueTests {
     #expect(Self.merge(clusters).hasAnswers)
   }
 
+  @Test("one whose servers offer something else is another, though it lists the same")
+  func offers() throws {
+    let clusters = try Self.clusters("a")
+    Self.ready(clusters[0], .tools)
+    let (old, same) = (Self.merge(clusters), Self.merge(clusters))
+    Self.ready(clusters[0], [.tools, .prompts])
+    let new = Self.merge(clusters)
+    #expect(same.isSame(as: old) && !new.isSame(as: old) && new.changes(since: old).isEmpty)
+  }
+
+  @Test("a URI that no list explains goes to the only server that has resources, or had some when it was last there")
+  func resourceServers() throws {
+    let clusters = try Self.clusters("a", "b")
+    Self.ready(clusters[0], .tools)
+    let known = KnownNames(
+      of: UpstreamLists(
+        alias: "b", revision: .newestLegacy, isHTTP: false,
+        pages: [.resources: [Array(#"{"resources":[{"uri":"r://b","name":"b"}]}"#.utf8)]]))
+    let uri = Array("z://other".utf8)
+    func owner(_ known: [String: KnownNames]) -> Int? {
+      let catalogue = ServedCatalogue.merge([nil, nil], clusters, GatewayConfiguration(), known: known)
+      return try? catalogue.routes.route(resource: uri.rawBytes, view: .all).get().upstream
+    }
+    #expect(owner(["b": known]) == 1)
+    #expect(owner([:]) == nil)
+    // What it offers once it is there counts alone.
+    Self.ready(clusters[1], .tools)
+    #expect(owner(["b": known]) == nil)
+  }
+
   @Test("a client is promised the changes of the lists that there are")
   func announced() {
     #expect(ListKinds(announcedBy: []) == [])
