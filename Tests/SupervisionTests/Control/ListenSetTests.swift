@@ -119,6 +119,31 @@ struct ListenSetTests {
     #expect(change.opened.map(\.uris.count).max() == 512, "others are asked for as many at a time as before")
   }
 
+  @Test("what is refused is asked for again in two parts, however many it asked for", arguments: [2, 3, 5, 511])
+  func halves(_ count: Int) {
+    var set = ListenSet()
+    var before: Set<[UInt8]> = []
+    for (number, _) in settle(uris(0..<count), &set, &before).opened { set.refuse(number) }
+    let again = set.settle(Interests.Changes()).opened.map(\.uris.count)
+    #expect(again == [(count + 1) / 2, count / 2])
+  }
+
+  @Test("an upstream that takes less is asked for more again once it has taken eight of the largest, and not sooner")
+  func patience() {
+    var set = ListenSet()
+    var before: Set<[UInt8]> = []
+    // The second of the halves is the first of that size.
+    _ = persist(uris(0..<512), &set, &before) { $0.count <= 300 }
+    for taken in 2...8 {
+      #expect(set.most == 256, "\(taken)")
+      let change = settle(uris(0..<(256 * (taken + 1))), &set, &before)
+      #expect(change.opened.map(\.uris.count) == [256])
+      for (number, _) in change.opened { set.acknowledged(number) }
+      for number in change.replaced + change.ended { set.end(number) }
+    }
+    #expect(set.most == 512)
+  }
+
   @Test("a resource that is unwanted before it is found does not count against the others")
   func withdrawn() {
     var set = ListenSet()

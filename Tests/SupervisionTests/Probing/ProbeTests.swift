@@ -5,12 +5,14 @@ import Testing
 
 @Suite("Finding out what a server speaks")
 struct ProbeTests {
-  @Test("A server that has no time to say what it speaks is not taken for a legacy one", arguments: [429, 500, 503])
-  func busy(_ status: Int) throws {
+  @Test(
+    "A server that has no time to say what it speaks is not taken for a legacy one, in JSON or without a word",
+    arguments: [429, 500, 503], [true, false])
+  func busy(_ status: Int, inJSON: Bool) throws {
     let server = BenchUpstream("a", .newest)
     server.on("server/discover") { request in
       server.on("server/discover", nil)
-      request.refuse(status)
+      if inJSON { request.fail(-32603, "later", status: status) } else { request.refuse(status) }
     }
     let bench = try WorkerBench(server)
     bench.advance(milliseconds: 2000)
