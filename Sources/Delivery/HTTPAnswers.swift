@@ -41,8 +41,11 @@ public final class HTTPAnswers {
   }
 
   /// A whole answer.
-  public func respond(_ connection: ConnectionID, _ head: borrowing EventLoop.ReplyHead, _ body: RawSpan) {
-    tallies.count(.sentStreamableHTTP, body.byteCount)
+  public func respond(
+    _ connection: ConnectionID, _ head: borrowing EventLoop.ReplyHead, _ body: RawSpan,
+    as tally: Tally = .sentStreamableHTTP
+  ) {
+    tallies.count(tally, body.byteCount)
     guard !pages.isEmpty, let lines = readableHeaders(connection, after: head.headers) else {
       loop.reply(connection, head, body)
       return
@@ -106,7 +109,9 @@ public final class HTTPAnswers {
 
   /// An error.
   /// - Parameter id: under which it is answered, a raw token; nil: null.
-  public func refuse(_ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era) {
+  public func refuse(
+    _ connection: ConnectionID, _ error: GatewayError, id: RawSpan?, _ era: Era, as tally: Tally = .sentStreamableHTTP
+  ) {
     let answer = error.answer(to: era)
     body.clear()
     body.buffer.append(error, id: id, to: era)
@@ -123,7 +128,7 @@ public final class HTTPAnswers {
     }
     respond(
       connection, EventLoop.ReplyHead(UInt16(answer.status), "application/json", headers: head.bytes(of: self)),
-      body.bytes(of: self))
+      body.bytes(of: self), as: tally)
   }
 
   /// 202 without a body: a notification or a response was taken.

@@ -28,16 +28,18 @@ final class EventStreamFront {
   /// `GET /mcp/sse`: opens the stream and names where to POST.
   func open(_ connection: ConnectionID, _ head: RequestHead) {
     guard head.method == .get else {
-      return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern)
+      return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern, as: .sentEventStream)
     }
     guard Accept(head).contains(.eventStream) || head.header(.accept) == nil else {
-      return answers.refuse(connection, GatewayError(.notAcceptable), id: nil, .legacy)
+      return answers.refuse(connection, GatewayError(.notAcceptable), id: nil, .legacy, as: .sentEventStream)
     }
     guard context.admits(.opening, .post(connection), .eventStream, nil, id: nil, .legacy) else { return }
     let session = Session(
       id: SessionID(worker: UInt8(context.worker.index)), party: context.worker.party(of: connection), view: .all,
       handshake: Session.Handshake(.r20241105), .eventStream, replay: 0, resumeWindow: 0, now: loop.now)
-    guard openings.takeIn(session) else { return answers.refuse(connection, Admission.sessionLimit, id: nil, .legacy) }
+    guard openings.takeIn(session) else {
+      return answers.refuse(connection, Admission.sessionLimit, id: nil, .legacy, as: .sentEventStream)
+    }
     _ = session.withState { $0.log.open(.standalone, connection) }
     context.delivery.streams.beginReading(connection, session)
     var event = ByteBuffer(capacity: 128)
@@ -53,29 +55,33 @@ final class EventStreamFront {
   /// `POST /mcp/messages?session_id=…`: taken with 202, answered on the stream.
   func receive(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {
     guard head.method == .post else {
-      return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern)
+      return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .modern, as: .sentEventStream)
     }
     guard let query = head.query, query.hasPrefix("session_id=") else {
       return answers.refuse(
-        connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy)
+        connection, GatewayError(.sessionMissing, message: "session_id is missing"), id: nil, .legacy,
+        as: .sentEventStream)
     }
     guard let session = tickets.boundSession(query.extracting(11..<query.byteCount), of: connection) else {
-      return answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy)
+      return answers.refuse(connection, GatewayError(.sessionUnknown), id: nil, .legacy, as: .sentEventStream)
     }
     session.touch(now: loop.now)
     let envelopes = context.scanner
     let envelope = envelopes.scan(body, depth: context.settings.depth)
-    if let fault = GatewayError(fault: envelope) { return answers.refuse(connection, fault, id: envelope.id, .legacy) }
+    if let fault = GatewayError(fault: envelope) {
+      return answers.refuse(connection, fault, id: envelope.id, .legacy, as: .sentEventStream)
+    }
     let kind = Arrival.Kind(envelope)
     let arrival = Arrival(kind: kind, transport: .eventStream, connection: connection, session: session)
     var isParked = false
     switch context.calls.judge(arrival, session.view) {
     case .admit: break
     case .park: isParked = true
-    case .refuse(let error): return answers.refuse(connection, error, id: envelope.id, .legacy)
+    case .refuse(let error): return answers.refuse(connection, error, id: envelope.id, .legacy, as: .sentEventStream)
     }
     answers.respond(
-      connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes)
+      connection, EventLoop.ReplyHead(202, "text/plain", headers: RawSpan()), ("Accepted" as StaticString).bytes,
+      as: .sentEventStream)
     switch envelope.kind {
     case .request where envelope.method == .initialize:
       initialize(session, envelope, isParked: isParked)
