@@ -53,10 +53,11 @@ public final class Calls: LetterReader {
     renewals = Renewals(context, methods, upstreams)
     reverse = ReverseRequests(context, open)
     outside = OutsideRequests(context, open, reverse)
-    messages = ClientMessages(context, clients, methods, forwarding, reverse)
+    messages = ClientMessages(context, clients, answers, methods, forwarding, reverse)
     news = UpstreamNews(context)
     voices = ServerVoices(context, open, answers, Responses(context, open, links), reverse, outside, news)
     upstream.connect(to: voices, armSweep: sweep.arm)
+    messages.judge = { [unowned self] arrival in judge(arrival, arrival.session?.view) }
     delivery.begin(for: self)
     shared.mail.open(context.index, for: self)
   }

@@ -13,23 +13,27 @@ import Workers
 public final class ClientMessages {
   private let context: CallsContext
   private let clients: ClientCalls
+  private let answers: Answers
   private let methods: Methods
   private let forwarding: Forwarding
   private let reverse: ReverseRequests
+  /// Whether a message of a batch may begin what it is.
+  var judge: (Arrival) -> Admission.Decision = { _ in .admit }
 
   init(
-    _ context: CallsContext, _ clients: ClientCalls, _ methods: Methods, _ forwarding: Forwarding,
+    _ context: CallsContext, _ clients: ClientCalls, _ answers: Answers, _ methods: Methods, _ forwarding: Forwarding,
     _ reverse: ReverseRequests
   ) {
     self.context = context
     self.clients = clients
+    self.answers = answers
     self.methods = methods
     self.forwarding = forwarding
     self.reverse = reverse
   }
 
-  /// A JSON-RPC batch, which only a session of 2025-03-26 may send.
-  public func serveBatch(_ reply: ReplyTo, _ session: Session, _ message: RawSpan) {
+  /// A JSON-RPC batch, which only a session of 2025-03-26 may send. Each of its messages is begun, or refused, by itself.
+  public func serveBatch(_ reply: ReplyTo, _ session: Session, _ message: RawSpan, over transport: TransportKind) {
     guard session.revision.hasBatches else { return refuse(reply, GatewayError(.batchNotAllowed)) }
     let elements = JSON.elements(of: message)
     let most = context.settings.configuration.limits.batch
@@ -38,26 +42,41 @@ public final class ClientMessages {
         reply, GatewayError(.invalidRequest, message: "Invalid request: more than \(most) messages in a batch"))
     }
     let envelopes = context.worker.requestScanner
+    func refusal(of envelope: Envelope) -> GatewayError? {
+      let arrival = Arrival(
+        kind: Arrival.Kind(envelope), transport: transport, connection: reply.connection, session: session)
+      if case .refuse(let error) = judge(arrival) { return error }
+      return nil
+    }
     switch MCP.Batch.classify(message, scanner: envelopes) {
     case .reject(let error):
       refuse(reply, error)
     case .responses:
-      transport(reply).accept(reply)
-      for element in elements { reverse.clientResponded(session, envelopes.scan(element.rawBytes)) }
+      self.transport(reply).accept(reply)
+      for element in elements {
+        let envelope = envelopes.scan(element.rawBytes)
+        if refusal(of: envelope) == nil { reverse.clientResponded(session, envelope) }
+      }
     case .calls(let requests):
-      if requests == 0 { transport(reply).accept(reply) }
+      if requests == 0 { self.transport(reply).accept(reply) }
       let batch = AnswerBatch(
-        reply, session, transport(reply), limit: context.settings.resultLimit, requests: requests)
+        reply, session, self.transport(reply), limit: context.settings.resultLimit, requests: requests)
       var position = 0
       for element in elements {
         let envelopes = context.worker.requestScanner
         let envelope = envelopes.scan(element.rawBytes, depth: context.settings.depth)
+        let refusal = refusal(of: envelope)
         guard envelope.kind == .request else {
-          notified(session, envelope)
+          if refusal == nil { notified(session, envelope) }
           continue
         }
-        methods.serve(reply.element(position), session, session.view, envelope, session.revision, batch: batch)
+        let element = reply.element(position)
         position += 1
+        if let refusal {
+          answers.refuse(element, session, refusal, envelope, .legacy, batch)
+        } else {
+          methods.serve(element, session, session.view, envelope, session.revision, batch: batch)
+        }
       }
     }
   }

@@ -43,7 +43,8 @@ final class Methods {
     batch: AnswerBatch? = nil, own: OwnCall? = nil
   ) {
     guard let call = open.begin(reply, session, envelope, client: revision, batch, own) else {
-      return answers.refuse(reply, session, envelope, revision.era, batch)
+      // This worker holds as many calls as it can name.
+      return answers.refuse(reply, session, .overloaded, envelope, revision.era, batch)
     }
     guard envelope.method.isRequest(in: revision) else {
       return open.fail(call, GatewayError(.methodNotFound, message: "Method not found: \(envelope.methodName.text)"))

@@ -135,7 +135,7 @@ final class StreamableHTTPFront {
       answers.accept(connection)
       calls.reverse.clientResponded(session, envelope)
     case .batch:
-      calls.messages.serveBatch(.post(connection), session, envelope.message)
+      calls.messages.serveBatch(.post(connection), session, envelope.message, over: .streamableHTTP)
     case .invalid:
       break
     }

@@ -64,7 +64,7 @@ final class WebSocketFront {
       if let session = socket.session { calls.reverse.clientResponded(session, envelope) }
     case .legacyBatch:
       guard let session = socket.session else { return refuseEarly(reply, nil) }
-      calls.messages.serveBatch(reply, session, envelope.message)
+      calls.messages.serveBatch(reply, session, envelope.message, over: .webSocket)
     case .reject(let error):
       let modern = envelope.value(MetaKey.protocolVersion) != nil
       context.refuse(reply, error, id: envelope.answerableID(error), modern ? .modern : .legacy)

@@ -120,14 +120,17 @@ public final class Answers {
     }
   }
 
-  /// This worker holds as many calls as it can name.
+  /// A request that no call is begun for.
   /// - Parameter batch: where it would be one of several.
-  public func refuse(_ reply: ReplyTo, _ session: Session?, _ envelope: Envelope, _ era: Era, _ batch: AnswerBatch?) {
+  public func refuse(
+    _ reply: ReplyTo, _ session: Session?, _ error: GatewayError, _ envelope: Envelope, _ era: Era,
+    _ batch: AnswerBatch?
+  ) {
     guard let batch, let place = reply.place else {
-      return delivery.transport(reply).refuse(reply, .overloaded, id: envelope.id, era, of: session)
+      return delivery.transport(reply).refuse(reply, error, id: envelope.id, era, of: session)
     }
     var message = ByteBuffer()
-    message.append(.overloaded, id: envelope.id, to: era)
+    message.append(error, id: envelope.id, to: era)
     _ = batch.complete(place, message.bytes.array)
   }
 

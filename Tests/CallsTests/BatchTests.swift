@@ -2,6 +2,7 @@ import Configuration
 import MCP
 import Testing
 
+@testable import Calls
 @testable import WorkerBench
 
 /// Arrays of messages, which revision 2025-03-26 has.
@@ -37,6 +38,32 @@ struct BatchTests {
     #expect(batch.isOver)
     #expect(Set(batch.messages.compactMap { $0["id"].string }) == ["one", "two"])
     for answer in batch.messages { #expect(answer["result"]["of"] == answer["id"]) }
+    #expect(bench.unfinished == [])
+  }
+
+  @Test(
+    "Each message of a batch is begun or refused by itself, over HTTP and over a WebSocket", arguments: [false, true])
+  func admission(overSocket: Bool) throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client(.r20250326, over: overSocket ? .webSocket : .http)
+    var asked: [Arrival.Kind] = []
+    for calls in bench.gateway.calls {
+      calls.messages.judge = { arrival in
+        #expect(arrival.transport == (overSocket ? .webSocket : .streamableHTTP) && arrival.session != nil)
+        asked.append(arrival.kind)
+        guard case .request = arrival.kind else { return .refuse(.overloaded) }
+        return asked.count > 2 ? .refuse(.overloaded) : .admit
+      }
+    }
+    let batch = client.batch([call("one"), ["jsonrpc": "2.0", "method": "notifications/own"], call("two")])
+    try server.next().answer(["content": [], "of": "one"])
+    let answers = overSocket ? client.heard : batch.messages
+    #expect(answers.count == 2)
+    #expect(answers.first { $0["id"] == "one" }?["result"]["of"] == "one")
+    #expect(answers.first { $0["id"] == "two" }?["error"]["data"]["reason"] == "overloaded")
+    #expect(asked == [.request(.toolsCall), .notification, .request(.toolsCall)])
+    #expect(server.calls.count == 1 && server.requests("notifications/own").isEmpty)
     #expect(bench.unfinished == [])
   }
 

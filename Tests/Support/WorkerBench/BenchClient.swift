@@ -278,6 +278,7 @@ final class BenchClient {
       let asker = waiting.removeValue(forKey: message["id"].description)
       asker?.take(message)
       if call !== asker { call?.messages.append(message) }
+      if call == nil, asker == nil { heard.append(message) }
     }
   }
 }

@@ -61,6 +61,8 @@ final class BenchGateway {
 
   // MARK: Turns and time
 
+  /// What the workers do with what clients say.
+  var calls: [Calls] { workers.map(\.calls) }
   var workerCount: Int { workers.count }
   /// The workers' loops and, as the last, the control loop.
   var loops: [EventLoop] { (workers + [controlWorker]).map(\.loop) }

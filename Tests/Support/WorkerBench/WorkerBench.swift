@@ -17,7 +17,7 @@ import Synchronization
 ///
 /// After each act of a test everything comes to rest before the next line runs; `atOnce` puts several acts into one.
 final class WorkerBench {
-  private let gateway: BenchGateway
+  let gateway: BenchGateway
   private var configuration: GatewayConfiguration
   private var upstreams: [BenchUpstream]
   private(set) var clients: [BenchClient] = []
