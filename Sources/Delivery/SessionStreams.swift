@@ -168,11 +168,7 @@ public final class SessionStreams {
     let (sessions, shared, index) = (sessions, context.shared, index)
     var isHeld = false
     let taken: (delivery: EventLog.Delivery?, isKept: Bool) = session.withState { state in
-      if state.isLeft || sessions.hasLeft.load(ordering: .acquiring), let relay = sessions.successor.relay,
-        isKnown || relay.add(SessionRecord(session.id, .message(frame)))
-      {
-        return (nil, true)
-      }
+      if sessions.leave(frame, to: state, session, isKnown: isKnown) { return (nil, true) }
       guard let stream = state.log.standalone else { return (nil, false) }
       isHeld = state.log.isForeign(stream)
       guard !isHeld, let delivery = state.log.append(frame, to: stream) else { return (nil, isHeld) }

@@ -129,22 +129,36 @@ extension SessionsShared {
   public func tell(
     of stream: EventLog.StreamNumber, _ frame: Frame? = nil, in state: borrowing Session.State, _ session: Session
   ) {
-    guard let relay = successor.relay, session.transport == .streamableHTTP,
-      var piece = state.log.latestPiece(of: stream)
-    else { return }
+    guard let relay = heir(of: session), var piece = state.log.latestPiece(of: stream) else { return }
     piece.frame = frame
     relay.add(SessionRecord(session.id, .piece(piece)))
   }
 
+  /// The process that takes this one's place, for a session that it can go on with: another ends with its connection, which
+  /// stays here.
+  private func heir(of session: Session) -> SessionRelay? {
+    session.transport == .streamableHTTP ? successor.relay : nil
+  }
+
+  /// Leaves to the process that takes this one's place what goes on a stream of no call, once those are its. False if it is
+  /// this one's still. Within the session's lock.
+  /// - Parameter isKnown: whether that process comes to know of it by itself.
+  public func leave(_ frame: Frame, to state: borrowing Session.State, _ session: Session, isKnown: Bool = false)
+    -> Bool
+  {
+    guard state.isLeft || hasLeft.load(ordering: .acquiring), let relay = heir(of: session) else { return false }
+    return isKnown || relay.add(SessionRecord(session.id, .message(frame)))
+  }
+
   /// The same of what its client has settled.
   public func tell(_ state: borrowing Session.State, of session: Session) {
-    guard let relay = successor.relay, session.transport == .streamableHTTP else { return }
+    guard let relay = heir(of: session) else { return }
     relay.add(SessionRecord(session.id, .settled(session.settled(state))))
   }
 
   /// And of what it subscribes to.
   public func tell(_ uri: [UInt8], isWanted: Bool, of session: Session) {
-    guard let relay = successor.relay, session.transport == .streamableHTTP else { return }
+    guard let relay = heir(of: session) else { return }
     relay.add(SessionRecord(session.id, .subscription(uri, isWanted: isWanted)))
   }
 }

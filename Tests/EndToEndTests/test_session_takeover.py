@@ -24,6 +24,7 @@ from harness.tickets import Ticket
 from harness.upstreams import HTTPUpstream, reference_command, stdio_entry
 from harness.wire import Connection, LegacySession, Response, notification, request, rpc
 from test_sessions import SECRET, named
+from test_wire_sse import StreamSession
 
 Make = Callable[..., Gateway]
 CLOCK = "ref://clock"
@@ -181,6 +182,20 @@ def running(gateway: Gateway, server: StepServer) -> Iterator[Stream]:
     assert server.begun.wait(10)
     yield stream
     stream.cut()
+
+
+def test_a_call_over_http_and_sse_is_answered_on_its_stream_by_the_process_that_has_it(
+    gateway: Gateway, server: StepServer
+) -> None:
+    with StreamSession(gateway.port) as session:
+        assert session.post(rpc("tools/call", {"name": "steps", "arguments": {}}, 1)).status == 202
+        assert server.begun.wait(10)
+        takeover = Takeover(gateway)
+        server.say("later")
+        server.finish()
+        assert session.message()["params"]["data"] == "later"
+        assert session.message()["result"]["content"][0]["text"] == "done"
+    takeover.ends()
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

@@ -84,11 +84,7 @@ public final class PredecessorService: Sendable {
   private func deliver(_ frame: Frame, _ id: SessionID) {
     guard let session = sessions.table.find(id) else { return }
     session.withState { state in
-      if state.isLeft || sessions.hasLeft.load(ordering: .acquiring), let relay = sessions.successor.relay,
-        relay.add(SessionRecord(id, .message(frame)))
-      {
-        return
-      }
+      if sessions.leave(frame, to: state, session) { return }
       guard let stream = state.log.standalone, let delivery = state.log.append(frame, to: stream) else { return }
       sessions.tell(of: stream, frame, in: state, session)
       if let reader = delivery.reader { send(delivery.event, to: reader, in: &state, session) }
