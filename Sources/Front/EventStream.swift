@@ -71,6 +71,9 @@ final class EventStreamFront {
     if let fault = GatewayError(fault: envelope) {
       return answers.refuse(connection, fault, id: envelope.id, .legacy, as: .sentEventStream)
     }
+    guard envelope.kind != .batch else {
+      return answers.refuse(connection, GatewayError(.batchNotAllowed), id: nil, .legacy, as: .sentEventStream)
+    }
     let kind = Arrival.Kind(envelope)
     let arrival = Arrival(kind: kind, transport: .eventStream, connection: connection, session: session)
     var isParked = false

@@ -123,6 +123,14 @@ def test_the_first_event_names_a_path_to_post_to(port: int) -> None:
         assert session.ask(rpc("no/such", None, 3))["error"]["code"] == -32601
 
 
+@pytest.mark.parametrize("batch", [[], [1], [rpc("ping", None, 1), rpc("ping", None, 2)]])
+def test_a_batch_is_refused_as_there_are_none_on_this_transport(port: int, batch: list[Any]) -> None:
+    with StreamSession(port) as session:
+        refused = session.post(batch)
+        assert refused.status == 400 and refused.message["error"]["code"] == -32600
+        assert session.ask(rpc("ping", None, 3))["id"] == 3
+
+
 def test_calls_from_every_connection_are_answered_on_the_one_stream(port: int) -> None:
     """Whichever worker takes the POST."""
     with StreamSession(port) as session:
