@@ -393,9 +393,11 @@ private struct Assembly {
     }
     guard !diagnostics.contains(where: { $0.severity == .error }) else { return }
     guard draft.servers.isEmpty, !running.servers.isEmpty else { return }
+    // Any of them could have named the servers.
+    let asked = read.isEmpty ? "servers" : read.map(\.file).joined(separator: ", ")
     diagnostics.append(
       Diagnostic(
-        .error, at: SourcePosition(file: read.first?.file ?? "servers"),
+        .error, at: SourcePosition(file: asked),
         "no server is named, where there were \(Reading.list(running.servers.map(\.alias)))",
         expected: "a SIGHUP once there are servers, or a restart to serve the built-in demonstration"))
   }

@@ -46,6 +46,12 @@ struct ReplacementTests {
     #expect(mistakes.first?.expected?.contains("a restart to serve the built-in demonstration") == true)
   }
 
+  @Test("is told with every file that could have named servers")
+  func serverlessFiles() {
+    let clients = ["mcp.json": #"{"mcpServers": {}}"#]
+    #expect(reload("workers: 2", replacing: Self.served, clients).map(\.position.file) == ["sluice.yaml, mcp.json"])
+  }
+
   @Test("has other mistakes told, and not what they lead to")
   func broken() {
     #expect(reload("servers: [", replacing: Self.served).count == 1)
