@@ -94,7 +94,7 @@ struct PartyMemoryTests {
   func madeRoom() {
     _ = memory.take(600, for: party, on: 0)
     var asked = 0
-    memory.makeRoom = { [memory, party] in
+    memory.makeRoom = { [unowned memory, party] in
       asked += 1
       memory.giveBack(100, of: party, on: 0)
     }
