@@ -53,6 +53,7 @@ let package = Package(
     .target(name: "Catalogue", dependencies: ["Wire", "MCP"], swiftSettings: strict),
     .target(name: "Translation", dependencies: ["Wire", "MCP"], swiftSettings: strict),
     .target(name: "Routing", dependencies: ["Wire", "MCP", "Catalogue", "Translation"], swiftSettings: strict),
+    .target(name: "Upstream", dependencies: ["Wire", "MCP"], swiftSettings: strict),
     .target(
       name: "ConfigurationSyntax",
       dependencies: [.product(name: "Yams", package: "Yams")],
@@ -71,7 +72,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Clusters",
-      dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Demonstration", "Workers"],
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Upstream", "ConfigurationSyntax", "Configuration", "Demonstration", "Workers",
+      ],
       swiftSettings: strict),
     .target(
       name: "Links",
@@ -135,8 +138,8 @@ let package = Package(
     .target(
       name: "Supervision",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Configuration", "Workers", "Clusters", "Links",
-        "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Upstream", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
       ],
       swiftSettings: strict),
     .target(
@@ -197,6 +200,7 @@ let package = Package(
       name: "RoutingTests",
       dependencies: ["Wire", "MCP", "Catalogue", "Translation", "Routing"],
       swiftSettings: strict),
+    .testTarget(name: "UpstreamTests", dependencies: ["Wire", "MCP", "Upstream"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Wire", "MCP", "Demonstration"], swiftSettings: strict),
     .testTarget(name: "ConfigurationSyntaxTests", dependencies: ["ConfigurationSyntax"]),
     .testTarget(name: "ConfigurationTests", dependencies: ["ConfigurationSyntax", "Configuration"]),

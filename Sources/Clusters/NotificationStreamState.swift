@@ -1,4 +1,4 @@
-import Workers
+import Upstream
 
 /// The GET stream of one legacy upstream session: whether it is there, who waits for it, and what is done when it ends.
 /// What a server asks or tells outside of calls comes on it and is lost without one, so a call waits until it is open.

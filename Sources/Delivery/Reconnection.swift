@@ -1,4 +1,4 @@
-import Workers
+import Wire
 
 /// When clients are to come back to an event stream that breaks or is closed (its `retry` field): spread over as much time as
 /// their number needs, so that no second brings all of them. A value without I/O: the same seed gives the same times.

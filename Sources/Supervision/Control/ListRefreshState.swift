@@ -1,5 +1,5 @@
 import MCP
-import Workers
+import Upstream
 
 /// The fetches of one upstream's lists by the control loop, and who waits for them. At most one fetch of a list is under way.
 /// Who asks meanwhile waits for the next, which all of them share: what the one under way brings may be older than the

@@ -1,4 +1,5 @@
 import Reactor
+import Upstream
 import UpstreamRequests
 import Workers
 

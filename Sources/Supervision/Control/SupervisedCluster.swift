@@ -1,5 +1,6 @@
 import Clusters
 import MCP
+import Upstream
 import Workers
 
 /// A cluster that is supervised: what has happened to it, and who waits for that.

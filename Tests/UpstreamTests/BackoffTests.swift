@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Workers
+@testable import Upstream
 
 @Suite("Back-off")
 struct BackoffTests {

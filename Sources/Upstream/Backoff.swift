@@ -1,3 +1,5 @@
+import Wire
+
 /// When something that failed is tried again: twice as long after each failure in a row, up to a longest delay, and spread, so
 /// that what failed together does not come back together. A value without I/O: the same seed gives the same delays.
 public struct Backoff: Sendable {
