@@ -91,8 +91,7 @@ final class Forwarding {
     request.reader = reader
     requests.memory.keep(envelope.message, of: request, in: reader)
     guard case .streamableHTTP = speech.transport else { return send(call, request, bodyBytes, cluster, speech) }
-    head.buffer.clear()
-    cluster.appendRequestHead(to: &head.buffer)
+    requests.beginHead(of: request)
     if !clientParameters.isEmpty { call.mirrored = clientParameters }
     let parameters = tool.map { routes.parameters(ofTool: $0) } ?? []
     head.buffer.append(
@@ -100,7 +99,7 @@ final class Forwarding {
       arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)
     head.buffer.append(contentLength: body.count)
     head.buffer.appendHeadEnd()
-    requests.post(request, bodyBytes, cluster)
+    requests.post(request, bodyBytes)
   }
 
   /// The request that a call is carried by; nil if its upstream has as many as it may have.
@@ -179,14 +178,13 @@ final class Forwarding {
       return conversations.send(
         request, bodyBytes, cluster, profile.speech, of: conversation.owner == nil ? session?.id : nil)
     }
-    head.buffer.clear()
-    cluster.appendRequestHead(to: &head.buffer)
+    requests.beginHead(of: request)
     head.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: nil, arguments: nil,
       parameters: [MirroredParameter]().span, client: clientParameters)
     head.buffer.append(contentLength: body.count)
     head.buffer.appendHeadEnd()
-    requests.post(request, bodyBytes, cluster)
+    requests.post(request, bodyBytes)
   }
 
   /// Modern servers want the method in a header too, and only so much can stand there.

@@ -92,38 +92,33 @@ public final class Cluster: Sendable {
   public let number: Int
   public let id: Int
   public var key: PlainKey { PlainKey(id) }
-  /// Calls in flight and connections are counted under it: those of both faces of a server are one server's.
+  /// What workers have of it and of one of its endpoints is known by this.
+  public func key(at endpoint: Int) -> PlainKey { PlainKey(id * UpstreamEndpoint.most + endpoint) }
+  /// The first cluster of the server: faces of it have the same endpoints.
   public let stakeID: Int
-  public var stakeKey: PlainKey { PlainKey(stakeID) }
   public let alias: String
   let aliasBytes: [UInt8]
   public let server: GatewayConfiguration.Server?
-  /// Request line and the fields that never change, for POSTs to the first endpoint; empty for children.
-  public var requestHead: [UInt8] {
-    guard hasMoved.load(ordering: .relaxed) else { return configuredHead }
-    return place.withLock { $0?.requestHead } ?? configuredHead
+  /// Where it is: at least one.
+  public let endpoints: [UpstreamEndpoint]
+  /// The first of them, and mostly the only one.
+  public let first: UpstreamEndpoint
+  /// Another configuration of the server may have had more.
+  public func endpoint(_ index: Int) -> UpstreamEndpoint { index < endpoints.count ? endpoints[index] : first }
+  /// A call has a choice.
+  public let hasSeveralEndpoints: Bool
+  /// Which of them the gateway speaks to on its own behalf.
+  private let leaderIndex = Atomic<Int>(0)
+  public var leader: Int {
+    get { leaderIndex.load(ordering: .relaxed) }
+    set { leaderIndex.store(newValue, ordering: .relaxed) }
   }
-  public func appendRequestHead(to buffer: inout ByteBuffer) {
-    if hasMoved.load(ordering: .relaxed) { buffer.append(requestHead) } else { buffer.append(configuredHead) }
-  }
-  private let configuredHead: [UInt8]
-  public let endpoint: Endpoint?
-  /// The path and query of the first endpoint's URL.
-  public let target: String
   private let connectTimeout: UInt32
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
   /// How it is spoken to while it is ready, else 0.
   private let speechWord = Atomic<UInt32>(0)
-  /// Where redirects have led.
-  private struct Place {
-    var target: String
-    var requestHead: [UInt8]
-    var isPermanent: Bool
-  }
-  private let place = Mutex<Place?>(nil)
-  private let hasMoved = Atomic<Bool>(false)
   /// Of both faces of a server.
   public let droppedLog: DroppedLog
   private let retired = Atomic<Bool>(false)
@@ -146,22 +141,24 @@ public final class Cluster: Sendable {
     alias = server.alias
     aliasBytes = Array(server.alias.utf8)
     self.server = server
-    guard case .url(let remote) = server.kind else {
-      endpoint = nil
-      target = ""
-      configuredHead = []
-      return
-    }
-    let url = remote.endpoints[0].url
-    let tls: TLSContext? =
-      if url.scheme.isEncrypted {
-        try remote.tls.context()
-      } else {
-        nil
+    endpoints = try Self.endpoints(of: server, id: name.id, connectTimeout: connectTimeout)
+    first = endpoints[0]
+    hasSeveralEndpoints = endpoints.count > 1
+  }
+
+  private static func endpoints(
+    of server: GatewayConfiguration.Server, id: Int, connectTimeout: UInt32
+  ) throws(TLSContext.Failure) -> [UpstreamEndpoint] {
+    var made: [UpstreamEndpoint] = []
+    switch server.kind {
+    case .command:
+      for index in 0..<server.replicas { made.append(UpstreamEndpoint(index, of: id, alias: server.alias)) }
+    case .url(let remote):
+      for (index, configured) in remote.endpoints.enumerated() {
+        made.append(try UpstreamEndpoint(index, of: id, configured, remote, connectTimeout: connectTimeout))
       }
-    endpoint = Endpoint(host: url.host, port: UInt16(url.port), tls: tls, connectTimeout: connectTimeout)
-    target = url.target
-    configuredHead = Self.head("POST", target: url.target, url.authority, remote.headers, accept: Self.bothTypes)
+    }
+    return made
   }
 
   /// Another face of the same server.
@@ -176,9 +173,9 @@ public final class Cluster: Sendable {
     alias = other.alias
     aliasBytes = other.aliasBytes
     server = other.server
-    endpoint = other.endpoint
-    target = other.target
-    configuredHead = other.configuredHead
+    endpoints = other.endpoints
+    first = other.first
+    hasSeveralEndpoints = other.hasSeveralEndpoints
   }
 
   /// The demonstration server.
@@ -193,14 +190,14 @@ public final class Cluster: Sendable {
     self.alias = alias
     aliasBytes = Array(alias.utf8)
     server = nil
-    endpoint = nil
-    target = ""
-    configuredHead = []
+    first = UpstreamEndpoint(0, of: name.id, alias: alias)
+    endpoints = [first]
+    hasSeveralEndpoints = false
   }
 
   public var isEmbedded: Bool { server == nil }
   /// Other processes may speak to the same server.
-  public var isAtURL: Bool { endpoint != nil }
+  public var isAtURL: Bool { first.address != nil }
 
   // MARK: Faces
 
@@ -304,81 +301,10 @@ public final class Cluster: Sendable {
 
   // MARK: Redirects
 
-  /// What is asked now: the first endpoint's URL, or where it has redirected to.
-  public var currentURL: EndpointURL? {
-    guard case .url(let remote) = server?.kind else { return nil }
-    var url = remote.endpoints[0].url
-    if let target = place.withLock({ $0?.target }) { url.target = target }
-    return url
-  }
-
-  /// A redirect leads to another target of the same origin. Remembered until the next look at the server, a permanent one
-  /// for as long as the server answers there.
-  public func move(to target: String, isPermanent: Bool) {
-    let moved = Place(target: target, requestHead: head("POST", target: target), isPermanent: isPermanent)
-    place.withLock { $0 = moved }
-    hasMoved.store(true, ordering: .relaxed)
-  }
-
   /// The server is looked at afresh.
-  public func forgetMove() {
+  public func forgetMoves() {
     let isLost = if case .down = health { true } else { false }
-    place.withLock { place in
-      guard let known = place, isLost || !known.isPermanent else { return }
-      place = nil
-      hasMoved.store(false, ordering: .relaxed)
-    }
-  }
-
-  // MARK: Request heads
-
-  public static let bothTypes = "application/json, text/event-stream"
-
-  /// The head of a request without its length, its session and its end.
-  public func head(_ method: String, target other: String? = nil, accept: String = bothTypes) -> [UInt8] {
-    guard case .url(let remote) = server?.kind else { return [] }
-    let url = remote.endpoints[0].url
-    let target = other ?? currentURL?.target ?? url.target
-    return Self.head(method, target: target, url.authority, remote.headers, accept: accept)
-  }
-
-  /// The configured header lines, for the opening of a WebSocket, and whom they go to.
-  public var openingLines: (authority: [UInt8], headers: [UInt8])? {
-    guard case .url(let remote) = server?.kind else { return nil }
-    let lines = remote.headers.map { "\($0.name): \($0.value)\r\n" }.joined()
-    return (Array(remote.endpoints[0].url.authority.utf8), Array(lines.utf8))
-  }
-
-  /// The path and query of an HTTP+SSE endpoint; nil if it lies on another origin, where messages must not go, or could not
-  /// stand in a request line.
-  /// - Parameter place: the path and query of what named it.
-  public func resolve(endpoint: String, at place: String? = nil) -> String? {
-    resolvePath(endpoint: endpoint, at: place).map(DotSegments.removed)
-  }
-
-  private func resolvePath(endpoint: String, at place: String?) -> String? {
-    // A blank would end the target, and what follows it would be read as something else.
-    guard endpoint.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
-    guard case .url(let remote) = server?.kind else { return nil }
-    let url = remote.endpoints[0].url
-    if endpoint.hasPrefix("/"), !endpoint.hasPrefix("//") { return endpoint }
-    for origin in ["\(url.scheme.rawValue)://\(url.authority)", "\(url.scheme.rawValue)://\(url.host):\(url.port)"]
-    where endpoint.hasPrefix(origin + "/") {
-      return String(endpoint.dropFirst(origin.count))
-    }
-    guard !DotSegments.hasScheme(endpoint), !endpoint.hasPrefix("//") else { return nil }
-    let directory = (place ?? currentURL?.target ?? url.target).prefix { $0 != "?" }
-    guard let slash = directory.lastIndex(of: "/") else { return "/" + endpoint }
-    return String(directory[...slash]) + endpoint
-  }
-
-  private static func head(
-    _ method: String, target: String, _ authority: String, _ headers: [GatewayConfiguration.Header], accept: String
-  ) -> [UInt8] {
-    var text = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nAccept: \(accept)\r\n"
-    if method == "POST" { text += "Content-Type: application/json\r\n" }
-    for header in headers { text += "\(header.name): \(header.value)\r\n" }
-    return Array(text.utf8)
+    for endpoint in endpoints { endpoint.forgetMove(isLost: isLost) }
   }
 }
 

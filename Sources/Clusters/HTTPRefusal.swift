@@ -62,10 +62,7 @@ public struct HTTPRefusal: Sendable {
 
 extension Cluster {
   /// Whether the configuration has headers for it, where credentials go.
-  public var hasHeaders: Bool {
-    guard case .url(let remote) = server?.kind else { return false }
-    return !remote.headers.isEmpty
-  }
+  public var hasHeaders: Bool { first.hasHeaders }
 
   public func refusal(_ head: ResponseHead) -> HTTPRefusal {
     var refusal = HTTPRefusal(head)

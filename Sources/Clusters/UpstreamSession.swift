@@ -12,12 +12,15 @@ public final class UpstreamSession: Sendable {
     public var http: HTTPSession?
     /// The worker's link that carries it, for children and HTTP+SSE.
     public var link: LinkReference?
+    /// The endpoint that it is open with, among those of its cluster.
+    public let endpoint: Int
 
     /// - Parameter httpSession: the `Mcp-Session-Id`; empty without one.
-    public init(revision: Revision, httpSession: [UInt8], link: LinkReference?) {
+    public init(revision: Revision, httpSession: [UInt8], link: LinkReference?, endpoint: Int = 0) {
       self.revision = revision
       http = httpSession.isEmpty ? nil : HTTPSession(httpSession)
       self.link = link
+      self.endpoint = endpoint
     }
   }
 
@@ -74,6 +77,8 @@ public final class UpstreamSession: Sendable {
   }
 
   public let cluster: Cluster
+  /// The endpoint that it is with, whenever it opens; nil: chosen when it does.
+  public let endpoint: Int?
   /// The client session it belongs to, with `isolation: session`. Its name alone: a weak reference would make every
   /// retain of the session take the slow way.
   public let owner: SessionID?
@@ -83,8 +88,11 @@ public final class UpstreamSession: Sendable {
   public let ownLists = OwnLists()
   private let conversation: Mutex<Conversation>
 
-  public init(cluster: Cluster, owner: SessionID?, abilities: ClientCapabilities, isFollowed: Bool = false) {
+  public init(
+    cluster: Cluster, endpoint: Int? = nil, owner: SessionID?, abilities: ClientCapabilities, isFollowed: Bool = false
+  ) {
     self.cluster = cluster
+    self.endpoint = endpoint
     self.owner = owner
     self.isFollowed = isFollowed
     conversation = Mutex(Conversation(abilities: abilities.intersection(.relayable)))

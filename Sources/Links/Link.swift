@@ -36,12 +36,15 @@ public final class Link {
   public let reference: LinkReference
   public let cluster: Cluster
   public let session: UpstreamSession
+  /// Which of the cluster's it leads to.
+  public let endpoint: UpstreamEndpoint
   private unowned(unsafe) let keeper: any LinkKeeper
   private var home: any LinkKeeper { unsafe keeper }
   private let loop: EventLoop
   public var medium: Medium
-  /// The path and query of the endpoint of an HTTP+SSE server, and the head of a POST to it; nil and empty until that is known.
-  public private(set) var endpoint: String?
+  /// The path and query where an HTTP+SSE server takes messages, and the head of a POST to it; nil and empty until that is
+  /// known.
+  public private(set) var postTarget: String?
   public private(set) var requestHead: [UInt8] = []
   /// Its server has forgotten it: nothing new goes over it, and it is closed once its calls have ended.
   private var isLeft = false
@@ -66,9 +69,13 @@ public final class Link {
   /// Nothing is to be learnt any more from the message that is too large to be kept.
   private var overlongIsSettled = false
 
-  init(_ reference: LinkReference, _ session: UpstreamSession, _ keeper: any LinkKeeper, _ medium: Medium) {
+  init(
+    _ reference: LinkReference, _ session: UpstreamSession, _ endpoint: UpstreamEndpoint, _ keeper: any LinkKeeper,
+    _ medium: Medium
+  ) {
     self.reference = reference
     self.session = session
+    self.endpoint = endpoint
     cluster = session.cluster
     unsafe self.keeper = keeper
     loop = keeper.context.loop
@@ -87,7 +94,8 @@ public final class Link {
   /// while it answers `initialize`.
   public var open: UpstreamSession.Open {
     if let open = session.current, open.link == reference { return open }
-    return UpstreamSession.Open(revision: .newestLegacy, httpSession: [], link: reference)
+    return UpstreamSession.Open(
+      revision: .newestLegacy, httpSession: [], link: reference, endpoint: endpoint.index)
   }
 
   // MARK: Toward the upstream
@@ -237,7 +245,7 @@ public final class Link {
   /// - Parameter place: the path and query where the stream is; nil for where the server is.
   public func endpointKnown(_ text: RawSpan, at place: String?) {
     guard requestHead.isEmpty else { return }
-    guard let target = cluster.resolve(endpoint: text.trimmed.text, at: place) else {
+    guard let target = endpoint.resolve(endpoint: text.trimmed.text, at: place) else {
       logger.warning(
         "\(cluster.alias) named an endpoint on another origin, or no URL: \(text.extracting(first: min(text.byteCount, 120)).text)"
       )
@@ -250,8 +258,8 @@ public final class Link {
 
   /// Messages are POSTed there from now on.
   public func move(to target: String) {
-    endpoint = target
-    requestHead = cluster.head("POST", target: target)
+    postTarget = target
+    requestHead = endpoint.head("POST", target: target)
   }
 
   private func route(_ envelope: Envelope) {

@@ -124,39 +124,40 @@ public final class Links: LinkKeeper {
 
   // MARK: Making
 
-  public func make(_ session: UpstreamSession, _ medium: (UInt32) -> Link.Medium?) -> Link? {
+  public func make(
+    _ session: UpstreamSession, _ endpoint: UpstreamEndpoint, _ medium: (UInt32) -> Link.Medium?
+  ) -> Link? {
     guard !isClosing else { return nil }
     let number = nextLink
     nextLink += 1
     guard let medium = medium(number) else { return nil }
-    let link = Link(LinkReference(worker: context.index, number: number), session, self, medium)
+    let link = Link(LinkReference(worker: context.index, number: number), session, endpoint, self, medium)
     links[number] = link
     census.live.add(1, ordering: .relaxed)
     return link
   }
 
   /// Opens what carries the messages of a child or of a WebSocket. What is sent at once waits until it is open.
-  public func start(_ session: UpstreamSession) -> Link? {
-    if case .url = session.cluster.server?.kind { return openWebSocket(session) }
-    return startChild(session)
+  public func start(_ session: UpstreamSession, _ endpoint: UpstreamEndpoint) -> Link? {
+    if case .url = session.cluster.server?.kind { return openWebSocket(session, endpoint) }
+    return startChild(session, endpoint)
   }
 
-  private func openWebSocket(_ session: UpstreamSession) -> Link? {
-    let cluster = session.cluster
-    guard let endpoint = cluster.endpoint, let lines = cluster.openingLines else { return nil }
-    let target = Array(cluster.target.utf8)
-    return make(session) { number in
+  private func openWebSocket(_ session: UpstreamSession, _ endpoint: UpstreamEndpoint) -> Link? {
+    guard let address = endpoint.address, let lines = endpoint.openingLines else { return nil }
+    let target = Array(endpoint.target.utf8)
+    return make(session, endpoint) { number in
       loop.webSockets.connect(
-        endpoint, context.settings.upstreamSocketSettings, target: target.rawBytes,
+        address, context.settings.upstreamSocketSettings, target: target.rawBytes,
         authority: lines.authority.rawBytes, subprotocol: "mcp", headers: lines.headers.rawBytes,
         tag: TagKind.link.tag(UInt64(number))
       ).map { .webSocket($0) }
     }
   }
 
-  private func startChild(_ session: UpstreamSession) -> Link? {
+  private func startChild(_ session: UpstreamSession, _ endpoint: UpstreamEndpoint) -> Link? {
     guard case .command(let command) = session.cluster.server?.kind else { return nil }
-    return make(session) { number in
+    return make(session, endpoint) { number in
       loop.children.start(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),

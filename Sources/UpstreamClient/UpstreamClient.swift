@@ -222,8 +222,8 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
       client.conversations.shakeHands(session, over: link, completion)
     case .bringSubscriptions(let session, let uris): client.conversations.bringSubscriptions(session, uris)
     case .leave(let cluster, let keepsStake, let done): client.leave(cluster, keepsStake: keepsStake, done)
-    case .establish(let session, let era, let isStarting, let completion):
-      client.conversations.establishLink(session, era, isStarting: isStarting, completion)
+    case .establish(let session, let endpoint, let era, let isStarting, let completion):
+      client.conversations.establishLink(session, at: endpoint, era, isStarting: isStarting, completion)
     }
   }
 }

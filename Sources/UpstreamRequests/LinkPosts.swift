@@ -19,7 +19,8 @@ public final class LinkPosts {
 
   public func post(_ message: RawSpan, _ call: RequestID?, to link: Link) {
     let owner = UpstreamRequest.Owner.message(of: call ?? .none, link.reference)
-    guard let request = requests.make(owner, link.cluster, as: call == nil ? .aside : .none) else { return }
+    let count: RequestCount = call == nil ? .aside : .none
+    guard let request = requests.make(owner, link.cluster, at: link.endpoint.index, as: count) else { return }
     request.deadline = context.now + context.settings.callTimeout
     post(request, message, to: link)
   }
@@ -30,7 +31,7 @@ public final class LinkPosts {
     memory.keep(message, of: request, in: reader)
     let start = link.requestHead
     requests.writeHead(start.rawBytes, length: message.byteCount)
-    requests.post(request, message, link.cluster)
+    requests.post(request, message)
   }
 
   /// What an HTTP+SSE server said to the POST of a message, which is of no interest unless it did not take it: then no
@@ -40,7 +41,7 @@ public final class LinkPosts {
     guard status >= 300, case .message(let call, let reference) = request.owner,
       let link = requests.links.find(reference)
     else { return requests.end(request) }
-    if var url = cluster.currentURL, let target = link.endpoint {
+    if var url = link.endpoint.currentURL, let target = link.postTarget {
       url.target = target
       let location = String(decoding: reader.location, as: UTF8.self)
       switch Redirect.of(status: status, location: location, from: url, followed: request.redirects) {

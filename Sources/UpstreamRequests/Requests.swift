@@ -77,10 +77,11 @@ public final class Requests {
 
   /// nil if this worker holds as many requests as it can name, or the upstream has as many of that count as it may have in
   /// flight: a server that asks much and takes no answers uses that up itself.
+  /// - Parameter endpoint: of the cluster's.
   public func make(
-    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, as count: RequestCount
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, at endpoint: Int = 0, as count: RequestCount
   ) -> UpstreamRequest? {
-    let hold = hold(on: cluster)
+    let hold = hold(on: cluster, endpoint)
     let isFull = hold.with { hold in
       switch count {
       case .call: hold.stake.callsInFlight >= context.limits.callsPerUpstream
@@ -97,25 +98,38 @@ public final class Requests {
 
   /// A request whose answer the gateway itself awaits.
   /// - Parameter timeout: nil for a listen, which has no end of its own.
-  public func make(_ call: LocalCall, _ cluster: Cluster, _ method: Method, timeout: UInt64?) -> UpstreamRequest? {
-    guard let request = make(.gateway(call), cluster, as: .none) else { return nil }
+  public func make(
+    _ call: LocalCall, _ cluster: Cluster, at endpoint: Int = 0, _ method: Method, timeout: UInt64?
+  ) -> UpstreamRequest? {
+    guard let request = make(.gateway(call), cluster, at: endpoint, as: .none) else { return nil }
     request.method = method
     request.deadline = timeout.map { loop.now + $0 } ?? .max
     return request
   }
 
-  private func hold(on cluster: Cluster) -> Lent<ClusterHold> {
-    if let known = holds[cluster.key] { return Lent(known) }
-    let made = ClusterHold(cluster, stake(in: cluster), isLate: cluster.isRetired)
-    holds[cluster.key] = made
+  private func hold(on cluster: Cluster, _ index: Int) -> Lent<ClusterHold> {
+    let key = cluster.key(at: index)
+    if let known = holds[key] { return Lent(known) }
+    let endpoint = cluster.endpoint(index)
+    let made = ClusterHold(cluster, endpoint, stake(in: endpoint), isLate: cluster.isRetired)
+    holds[key] = made
     return Lent(made)
   }
 
-  private func stake(in cluster: Cluster) -> UpstreamStake {
-    if let known = stakes[cluster.stakeKey] { return known }
-    let made = UpstreamStake(id: cluster.stakeID)
-    stakes[cluster.stakeKey] = made
+  private func stake(in endpoint: UpstreamEndpoint) -> UpstreamStake {
+    if let known = stakes[endpoint.key] { return known }
+    let made = UpstreamStake(id: endpoint.id)
+    stakes[endpoint.key] = made
     return made
+  }
+
+  /// A request that was made for one endpoint goes to another of the same cluster.
+  public func direct(_ request: UpstreamRequest, to endpoint: Int) {
+    guard let hold = request.hold, hold.with({ $0.endpoint.index != endpoint }) else { return }
+    let other = hold.with { self.hold(on: $0.cluster, endpoint) }
+    hold.with { $0.stake.count(-1, as: request.count) }
+    other.with { $0.stake.count(1, as: request.count) }
+    request.direct(to: other)
   }
 
   // MARK: Through a conversation
@@ -124,6 +138,7 @@ public final class Requests {
   public func carry(
     _ request: UpstreamRequest, _ message: RawSpan, _ open: consuming UpstreamSession.Open, _ cluster: Cluster
   ) {
+    if cluster.hasSeveralEndpoints { direct(request, to: open.endpoint) }
     if let link = open.link {
       request.opened = open
       if case .nobody = request.owner {
@@ -139,9 +154,9 @@ public final class Requests {
       if request.reader == nil { request.reader = takeReader() }
       if let reader = request.reader { memory.keep(message, of: request, in: reader) }
     }
-    writeHead(of: cluster, open, length: message.byteCount)
+    writeHead(of: request, open, length: message.byteCount)
     request.opened = open
-    post(request, message, cluster)
+    post(request, message)
   }
 
   /// Keeps a request's message until it goes out. False, and the request has failed, where that can't be.
@@ -159,28 +174,41 @@ public final class Requests {
     if open.revision.hasVersionHeader { head.buffer.append(header: .mcpProtocolVersion, open.revision.label) }
   }
 
-  /// Writes the head of a POST to a cluster with a body of that length.
-  func writeHead(of cluster: Cluster, _ open: borrowing UpstreamSession.Open, length: Int) {
-    head.buffer.clear()
-    cluster.appendRequestHead(to: &head.buffer)
+  /// Writes the head of a POST to the endpoint of a request with a body of that length.
+  func writeHead(of request: UpstreamRequest, _ open: borrowing UpstreamSession.Open, length: Int) {
+    beginHead(of: request)
     appendSession(open)
     head.buffer.append(contentLength: length)
     head.buffer.appendHeadEnd()
   }
 
-  /// The same with what it begins with, and other lines.
-  public func writeHead(_ start: RawSpan, _ open: UpstreamSession.Open? = nil, lines: RawSpan = RawSpan(), length: Int)
-  {
+  /// Begins the head of a POST to the endpoint of a request.
+  public func beginHead(of request: UpstreamRequest) {
     head.buffer.clear()
-    head.buffer.append(start)
+    request.hold?.with { $0.endpoint.appendRequestHead(to: &head.buffer) }
+  }
+
+  /// The same with other lines.
+  public func writeHead(
+    of request: UpstreamRequest, _ open: UpstreamSession.Open? = nil, lines: RawSpan, length: Int
+  ) {
+    beginHead(of: request)
     if let open { appendSession(open) }
     head.buffer.append(lines)
     head.buffer.append(contentLength: length)
     head.buffer.appendHeadEnd()
   }
 
+  /// The same with what it begins with.
+  func writeHead(_ start: RawSpan, length: Int) {
+    head.buffer.clear()
+    head.buffer.append(start)
+    head.buffer.append(contentLength: length)
+    head.buffer.appendHeadEnd()
+  }
+
   /// Sends the head that was written, and a body, over an idle connection or a new one.
-  public func post(_ request: UpstreamRequest, _ message: RawSpan, _ cluster: Cluster) {
+  public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
     let tag = TagKind.request.tag(request.id.rawValue)
     request.state.sent()
@@ -194,7 +222,7 @@ public final class Requests {
       request.carrier = .connection(connection)
       return
     }
-    guard let endpoint = cluster.endpoint, let connection = loop.connect(endpoint, tag: tag) else {
+    guard let connection = request.hold?.with({ $0.connect(loop, tag: tag) }) else {
       return fail(request, .overloaded)
     }
     request.carrier = .connection(connection)
@@ -204,10 +232,10 @@ public final class Requests {
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
   public func postAside(_ message: RawSpan, _ cluster: Cluster, _ open: UpstreamSession.Open) {
     if let link = open.link { return links.send(message, over: link) }
-    guard let request = make(.nobody, cluster, as: .aside) else { return }
+    guard let request = make(.nobody, cluster, at: open.endpoint, as: .aside) else { return }
     request.deadline = loop.now + 10_000
-    writeHead(of: cluster, open, length: message.byteCount)
-    post(request, message, cluster)
+    writeHead(of: request, open, length: message.byteCount)
+    post(request, message)
   }
 
   /// Stops reading what comes for a request until the client has taken what there is. False if its source can't be paused.
@@ -359,12 +387,15 @@ public final class Requests {
   /// Nothing more goes to a cluster. False while requests of it are on their way.
   /// - Parameter keepsStake: another cluster counts as the same server.
   public func leave(_ cluster: Cluster, keepsStake: Bool) -> Bool {
-    if let stake = stakes[cluster.stakeKey], !keepsStake {
+    for endpoint in cluster.endpoints where !keepsStake {
+      guard let stake = stakes[endpoint.key] else { continue }
       for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
     }
     guard !isInUse(cluster) else { return false }
-    if let hold = holds.removeValue(forKey: cluster.key) { leftHolds.append(hold) }
-    if !keepsStake { stakes[cluster.stakeKey] = nil }
+    for endpoint in cluster.endpoints {
+      if let hold = holds.removeValue(forKey: cluster.key(at: endpoint.index)) { leftHolds.append(hold) }
+      if !keepsStake { stakes[endpoint.key] = nil }
+    }
     return true
   }
 
@@ -374,12 +405,12 @@ public final class Requests {
 
   /// The same for one that something was sent to when it had left, or was about to: nobody says so of it.
   private func letGo(_ hold: ClusterHold) {
-    holds[hold.cluster.key] = nil
+    holds[hold.cluster.key(at: hold.endpoint.index)] = nil
     leftHolds.append(hold)
     // Another cluster that counts as the same server goes on with what it has.
     guard !holds.values.contains(where: { $0.stake === hold.stake }) else { return }
     for connection in hold.stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
-    stakes[hold.cluster.stakeKey] = nil
+    stakes[hold.endpoint.key] = nil
   }
 
   // MARK: What is open

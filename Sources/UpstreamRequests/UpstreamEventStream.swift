@@ -52,9 +52,15 @@ public final class UpstreamStream {
     self.open = open
   }
 
+  /// The endpoint that it comes from.
+  var endpoint: UpstreamEndpoint {
+    if case .link(let link) = role { return link.endpoint }
+    return cluster.endpoint(open?.endpoint ?? 0)
+  }
+
   /// Where a redirect leads it to; nil if the answer is none that is followed.
   fileprivate func redirected(_ head: ResponseHead) -> String? {
-    guard var url = cluster.currentURL else { return nil }
+    guard var url = endpoint.currentURL else { return nil }
     if let target { url.target = target }
     switch Redirect.of(
       status: head.status, location: head.header(.location)?.text ?? "", from: url, followed: redirects)
@@ -114,7 +120,7 @@ public final class EventStreams {
   public func open(_ stream: UpstreamStream) -> ConnectionID? {
     guard let open = stream.open else { return nil }
     head.buffer.clear()
-    head.buffer.append(stream.cluster.head("GET", target: stream.target, accept: "text/event-stream"))
+    head.buffer.append(stream.endpoint.head("GET", target: stream.target, accept: "text/event-stream"))
     requests.appendSession(open)
     let lastEventID = stream.lastEventID
     if !lastEventID.isEmpty { head.buffer.append(header: .lastEventID, lastEventID.rawBytes) }
@@ -123,32 +129,31 @@ public final class EventStreams {
   }
 
   /// Opens the stream of an HTTP+SSE server, which carries a link.
-  public func openLink(_ session: UpstreamSession) -> (Link, UpstreamStream)? {
-    let cluster = session.cluster
-    let link = requests.links.make(session) { _ in
-      guard let endpoint = cluster.endpoint,
-        let connection = loop.connect(endpoint, tag: TagKind.upstreamStream.tag())
+  public func openLink(_ session: UpstreamSession, _ endpoint: UpstreamEndpoint) -> (Link, UpstreamStream)? {
+    let link = requests.links.make(session, endpoint) { _ in
+      guard let address = endpoint.address,
+        let connection = loop.connect(address, tag: TagKind.upstreamStream.tag())
       else { return nil }
-      loop.send(connection, Self.linkHead(cluster).rawBytes)
+      loop.send(connection, Self.linkHead(endpoint).rawBytes)
       return .eventStream(connection)
     }
     guard let link, case .eventStream(let connection) = link.medium else { return nil }
-    let stream = UpstreamStream(cluster, .link(link), session: session, open: nil)
+    let stream = UpstreamStream(session.cluster, .link(link), session: session, open: nil)
     streams[connection] = stream
     return (link, stream)
   }
 
   private func ask(for stream: UpstreamStream, head: RawSpan) -> ConnectionID? {
-    guard let endpoint = stream.cluster.endpoint,
-      let connection = loop.connect(endpoint, tag: TagKind.upstreamStream.tag())
+    guard let address = stream.endpoint.address,
+      let connection = loop.connect(address, tag: TagKind.upstreamStream.tag())
     else { return nil }
     streams[connection] = stream
     loop.send(connection, head)
     return connection
   }
 
-  private static func linkHead(_ cluster: Cluster, target: String? = nil) -> [UInt8] {
-    cluster.head("GET", target: target, accept: "text/event-stream") + Array("\r\n".utf8)
+  private static func linkHead(_ endpoint: UpstreamEndpoint, target: String? = nil) -> [UInt8] {
+    endpoint.head("GET", target: target, accept: "text/event-stream") + Array("\r\n".utf8)
   }
 
   // MARK: Reading
@@ -176,7 +181,7 @@ public final class EventStreams {
     case .notifications:
       moved = open(stream)
     case .link(let link):
-      moved = ask(for: stream, head: Self.linkHead(stream.cluster, target: stream.target).rawBytes)
+      moved = ask(for: stream, head: Self.linkHead(stream.endpoint, target: stream.target).rawBytes)
       if let moved { link.medium = .eventStream(moved) }
     }
     guard let moved else {

@@ -33,7 +33,7 @@ public final class UpstreamRequest {
   public var method = Method.other
   /// That of the upstream.
   public var revision = Revision.r20251125
-  /// What its worker has of its upstream.
+  /// What its worker has of the endpoint that it goes to.
   public fileprivate(set) var hold: Lent<ClusterHold>?
   fileprivate(set) var count = RequestCount.none
   /// The conversation that it belongs to, and as what it was open when the message went out.
@@ -56,6 +56,7 @@ public final class UpstreamRequest {
   var isPaused = false
 
   public var cluster: Cluster? { hold?.with { $0.cluster } }
+  public var endpoint: UpstreamEndpoint? { hold?.with { $0.endpoint } }
 
   public var isClients: Bool { if case .client = owner { true } else { false } }
 
@@ -68,6 +69,8 @@ public final class UpstreamRequest {
     self.hold = hold
     self.count = count
   }
+
+  func direct(to hold: Lent<ClusterHold>) { self.hold = hold }
 
   /// Ready for another, under another name.
   fileprivate func reset() {

@@ -1,11 +1,12 @@
 import Clusters
+import Reactor
 
 /// What a request counts as among those that one upstream may have in flight.
 public enum RequestCount {
   case call, aside, none
 }
 
-/// What one worker has of one upstream, whichever face of it. An object: changing a value within a dictionary allocates.
+/// What one worker has of one endpoint, whichever face of its server asks. An object: changing a value within a dictionary allocates.
 final class UpstreamStake {
   let id: Int
   var pool = ConnectionPool()
@@ -24,17 +25,24 @@ final class UpstreamStake {
   }
 }
 
-/// A worker's own hold on a cluster, as long as requests of it may be under way. They refer to it without being counted: the
+/// A worker's own hold on an endpoint of a cluster, as long as requests of it may be under way. They refer to it without being counted: the
 /// cluster itself is every worker's, and whoever counts a reference to it takes its line of memory from the others.
 public final class ClusterHold {
   public let cluster: Cluster
+  public let endpoint: UpstreamEndpoint
   let stake: UpstreamStake
   /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
   let isLate: Bool
 
-  init(_ cluster: Cluster, _ stake: UpstreamStake, isLate: Bool) {
+  init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, isLate: Bool) {
     self.cluster = cluster
+    self.endpoint = endpoint
     self.stake = stake
     self.isLate = isLate
+  }
+
+  /// A new connection to it; nil where the loop has no room for one.
+  func connect(_ loop: EventLoop, tag: UInt64) -> ConnectionID? {
+    endpoint.address.flatMap { loop.connect($0, tag: tag) }
   }
 }

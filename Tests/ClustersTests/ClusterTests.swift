@@ -19,18 +19,19 @@ struct ClusterTests {
   @Test("a place that it has moved to for good is asked until it does not answer, another one until the next look")
   func moves() throws {
     let cluster = try cluster()
-    let configured = cluster.requestHead
-    cluster.move(to: "/elsewhere", isPermanent: false)
-    #expect(cluster.currentURL?.target == "/elsewhere")
-    #expect(String(decoding: cluster.requestHead, as: UTF8.self).hasPrefix("POST /elsewhere HTTP/1.1\r\n"))
-    cluster.forgetMove()
-    #expect(cluster.currentURL?.target == "/mcp" && cluster.requestHead == configured)
-    cluster.move(to: "/for-good", isPermanent: true)
-    cluster.forgetMove()
-    #expect(cluster.currentURL?.target == "/for-good" && cluster.requestHead != configured)
+    let endpoint = cluster.first
+    let configured = endpoint.requestHead
+    endpoint.move(to: "/elsewhere", isPermanent: false)
+    #expect(endpoint.currentURL?.target == "/elsewhere")
+    #expect(String(decoding: endpoint.requestHead, as: UTF8.self).hasPrefix("POST /elsewhere HTTP/1.1\r\n"))
+    cluster.forgetMoves()
+    #expect(endpoint.currentURL?.target == "/mcp" && endpoint.requestHead == configured)
+    endpoint.move(to: "/for-good", isPermanent: true)
+    cluster.forgetMoves()
+    #expect(endpoint.currentURL?.target == "/for-good" && endpoint.requestHead != configured)
     down(cluster)
-    cluster.forgetMove()
-    #expect(cluster.currentURL?.target == "/mcp" && cluster.requestHead == configured)
+    cluster.forgetMoves()
+    #expect(endpoint.currentURL?.target == "/mcp" && endpoint.requestHead == configured)
   }
 
   @Test("that it has no streams is taken from a refusal, but what it gave once is refused for the moment")
@@ -58,7 +59,9 @@ struct ClusterTests {
     let face = Cluster(faceOf: next, id: 4, isSecond: true)
     #expect(face.takesOver(from: former) && face.takesOver(from: Cluster(faceOf: former, id: 5, isSecond: true)))
     #expect(!next.takesOver(from: face), "the modern era knows nothing of what the legacy one had")
-    #expect(face.stakeID == next.stakeID && face.droppedLog === next.droppedLog && face.id != next.id)
+    #expect(
+      face.stakeID == next.stakeID && face.first === next.first && face.droppedLog === next.droppedLog
+        && face.id != next.id)
   }
 
   @Test("the same server is the same wherever it stands in a file, and another with another time to connect")

@@ -39,7 +39,7 @@ struct CataloguesTests {
 
   @Test("a face has the number, the alias and the stake of its server, and an id of its own")
   func shared() {
-    #expect(face.number == first.number && face.alias == first.alias && face.stakeKey == first.stakeKey)
+    #expect(face.number == first.number && face.alias == first.alias && face.first === first.first)
     #expect(face.id != first.id && face.key != first.key && face.isSecondFace && !first.isSecondFace)
     #expect(face.droppedLog === first.droppedLog)
     #expect(face.health.profile == nil, "it fares by itself")

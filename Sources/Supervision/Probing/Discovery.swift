@@ -50,7 +50,7 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
     let upstream = loop.upstream
     let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
     _ = binding.access(RequestID.none)
-    guard let link = upstream.links.start(binding) else {
+    guard let link = upstream.links.start(binding, cluster.endpoint(cluster.leader)) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }
     link.isProbe = true

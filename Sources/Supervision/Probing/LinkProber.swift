@@ -132,7 +132,7 @@ public final class LinkProber: @unchecked Sendable {  // touched on the control 
       throw UpstreamFailure("its conversation is being opened")
     }
     let result = await withCheckedContinuation { continuation in
-      upstream.conversations.establish(binding, transport, .modern, isStarting: true) {
+      upstream.conversations.establish(binding, at: cluster.leader, transport, .modern, isStarting: true) {
         continuation.resume(returning: $0)
       }
     }

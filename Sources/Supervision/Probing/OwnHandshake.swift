@@ -39,7 +39,9 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
       switch binding.access(RequestID.none) {
       case .yours, .open, .unheard:
         // A second face may turn out to be none, which is no news.
-        upstream.conversations.establish(binding, transport, .legacy, isStarting: cluster.isSecondFace) {
+        upstream.conversations.establish(
+          binding, at: cluster.leader, transport, .legacy, isStarting: cluster.isSecondFace
+        ) {
           continuation.resume(returning: $0)
         }
       case .waiting, .closed:
@@ -111,7 +113,9 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
     let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
     _ = binding.access(RequestID.none)
     let result = await withCheckedContinuation { continuation in
-      upstream.conversations.establish(binding, .streamableHTTP, .legacy) { continuation.resume(returning: $0) }
+      upstream.conversations.establish(binding, at: face.leader, .streamableHTTP, .legacy) {
+        continuation.resume(returning: $0)
+      }
     }
     switch result {
     case .success(let established):

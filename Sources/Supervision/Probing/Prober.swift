@@ -39,14 +39,14 @@ public final class Prober: @unchecked Sendable {  // touched on the control loop
       case .url(let remote): remote.transport == .webSocket ? .webSocket : .streamableHTTP
       case .command: .stdio
       }
-    supervised.cluster.forgetMove()
+    supervised.cluster.forgetMoves()
     return try await handshake.introduce(supervised, transport)
   }
 
   private func probeURL(
     _ supervised: SupervisedCluster, _ server: GatewayConfiguration.Server, _ remote: GatewayConfiguration.Remote
   ) async throws(UpstreamFailure) -> Cluster.Profile {
-    supervised.cluster.forgetMove()
+    supervised.cluster.forgetMoves()
     if remote.transport == .webSocket { return try await links.probe(supervised, server, .webSocket) }
     if remote.transport == .sse { return try await handshake.introduce(supervised, .eventStream) }
     if server.era != .legacy, let profile = try await discovery.discover(supervised.cluster) { return profile }

@@ -94,6 +94,9 @@ public final class Conversations: NotificationStreamsDelegate {
     send(request, message.rawBytes, cluster, speech)
   }
 
+  /// The endpoint that a conversation is opened with.
+  private func endpoint(for session: UpstreamSession) -> Int { session.endpoint ?? 0 }
+
   /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
   public func hear(_ session: UpstreamSession, _ open: UpstreamSession.Open) { notifications.hear(session, open) }
 
@@ -109,7 +112,7 @@ public final class Conversations: NotificationStreamsDelegate {
   /// Opens a conversation for the calls that wait on it.
   func open(_ session: UpstreamSession, _ speech: Cluster.Speech) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
-    establish(session, speech.transport, speech.revision.era) { result in
+    establish(session, at: endpoint(for: session), speech.transport, speech.revision.era) { result in
       let waiters: [RequestID]
       var failure: String?
       switch result {
@@ -138,23 +141,26 @@ public final class Conversations: NotificationStreamsDelegate {
   }
 
   /// Opens a conversation on the worker where it belongs. `completion` may run on another thread.
-  /// - Parameter isStarting: it is still to be found out what the process speaks.
+  /// - Parameters:
+  ///   - endpoint: of the session's cluster.
+  ///   - isStarting: it is still to be found out what the process speaks.
   public func establish(
-    _ session: UpstreamSession, _ transport: Cluster.Transport, _ era: Era, isStarting: Bool = false,
+    _ session: UpstreamSession, at endpoint: Int, _ transport: Cluster.Transport, _ era: Era, isStarting: Bool = false,
     _ completion: @escaping Opening.Completion
   ) {
     switch transport {
     case .streamableHTTP:
-      handshake.begin(session, over: nil, completion)
+      handshake.begin(session, at: endpoint, over: nil, completion)
     case .stdio, .webSocket:
       // What all share is kept by one worker, whichever needs it first.
-      let home = session.owner == nil ? session.cluster.number % context.group.workerCount : context.index
+      let shared = (session.cluster.number + endpoint) % context.group.workerCount
+      let home = session.owner == nil ? shared : context.index
       guard home == context.index else {
-        return mail.send(.establish(session, era, isStarting: isStarting, completion), to: home)
+        return mail.send(.establish(session, at: endpoint, era, isStarting: isStarting, completion), to: home)
       }
-      establishLink(session, era, isStarting: isStarting, completion)
+      establishLink(session, at: endpoint, era, isStarting: isStarting, completion)
     case .eventStream:
-      handshake.openEventStreamLink(session, completion)
+      handshake.openEventStreamLink(session, at: endpoint, completion)
     case .embedded:
       completion(.failure(.failed("the embedded server needs no conversation")))
     }
@@ -162,17 +168,19 @@ public final class Conversations: NotificationStreamsDelegate {
 
   /// The same over a link of this worker.
   func establishLink(
-    _ session: UpstreamSession, _ era: Era, isStarting: Bool, _ completion: @escaping Opening.Completion
+    _ session: UpstreamSession, at endpoint: Int, _ era: Era, isStarting: Bool,
+    _ completion: @escaping Opening.Completion
   ) {
-    guard let link = requests.links.start(session) else {
+    guard let link = requests.links.start(session, session.cluster.endpoint(endpoint)) else {
       return completion(.failure(.unable("the gateway has too many connections open")))
     }
     link.isStarting = isStarting
     guard era == .legacy else {
-      let open = UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference)
+      let open = UpstreamSession.Open(
+        revision: .newest, httpSession: [], link: link.reference, endpoint: endpoint)
       return completion(.success(Opening.Established(open: open, offer: nil)))
     }
-    handshake.begin(session, over: link, completion)
+    handshake.begin(session, at: endpoint, over: link, completion)
   }
 
   /// The handshake over a link that was started for somebody to find out what it speaks, and that is theirs to close.
@@ -184,7 +192,7 @@ public final class Conversations: NotificationStreamsDelegate {
       return mail.send(.shakeHands(session, link, completion), to: link.worker)
     }
     guard let link = requests.links.find(link) else { return completion(.failure(.failed("it has ended"))) }
-    handshake.begin(session, over: link, keeping: true, completion)
+    handshake.begin(session, at: link.endpoint.index, over: link, keeping: true, completion)
   }
 
   // MARK: Ending
@@ -197,12 +205,12 @@ public final class Conversations: NotificationStreamsDelegate {
   func end(_ open: UpstreamSession.Open, _ cluster: Cluster) {
     if let link = open.link { return requests.links.close(link) }
     streams.close(streamOf: open)
-    guard open.http != nil, let request = requests.make(.nobody, cluster, as: .none) else { return }
+    guard open.http != nil, let request = requests.make(.nobody, cluster, at: open.endpoint, as: .none) else { return }
     request.deadline = loop.now + 5000
     head.buffer.clear()
-    head.buffer.append(cluster.head("DELETE"))
+    head.buffer.append(cluster.endpoint(open.endpoint).head("DELETE"))
     requests.appendSession(open)
     head.buffer.appendHeadEnd()
-    requests.post(request, RawSpan(), cluster)
+    requests.post(request, RawSpan())
   }
 }

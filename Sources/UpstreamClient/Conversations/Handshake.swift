@@ -46,9 +46,12 @@ final class Handshake {
   }
 
   /// `initialize`, then `notifications/initialized`.
-  /// - Parameter keeping: the link is the caller's to close, whatever comes of it.
+  /// - Parameters:
+  ///   - endpoint: of the session's cluster; where the link leads, if there is one.
+  ///   - keeping: the link is the caller's to close, whatever comes of it.
   func begin(
-    _ session: UpstreamSession, over link: Link?, keeping: Bool = false, _ completion: @escaping Opening.Completion
+    _ session: UpstreamSession, at endpoint: Int, over link: Link?, keeping: Bool = false,
+    _ completion: @escaping Opening.Completion
   ) {
     let reference = link?.reference
     let call = LocalCall { [unowned self] outcome in
@@ -56,7 +59,7 @@ final class Handshake {
       case .message(_, let status, _) where session.cluster.isSecondFace && (status == 429 || status >= 500):
         completion(.failure(.status(HTTPRefusal(status: status), retryAfter: nil)))
       case .message(let bytes, _, let httpSession):
-        initialized(session, reference, bytes, httpSession) { [unowned self] result in
+        initialized(session, endpoint, reference, bytes, httpSession) { [unowned self] result in
           if case .failure = result, !keeping, let reference { requests.links.find(reference)?.close() }
           completion(result)
         }
@@ -67,7 +70,8 @@ final class Handshake {
         completion(.failure(.failed(why)))
       }
     }
-    guard let request = requests.make(call, session.cluster, .initialize, timeout: time(session, link)) else {
+    let timeout = time(session, link)
+    guard let request = requests.make(call, session.cluster, at: endpoint, .initialize, timeout: timeout) else {
       return completion(.failure(.unable("the gateway has too many calls in flight")))
     }
     request.session = session
@@ -84,12 +88,12 @@ final class Handshake {
     reader.keepsHTTPSession = true
     request.reader = reader
     call.request = ([], message.bytes.array)
-    requests.writeHead(session.cluster.requestHead.rawBytes, length: message.count)
-    requests.post(request, message.bytes, session.cluster)
+    requests.writeHead(of: request, lines: RawSpan(), length: message.count)
+    requests.post(request, message.bytes)
   }
 
   private func initialized(
-    _ session: UpstreamSession, _ link: LinkReference?, _ answer: [UInt8], _ httpSession: [UInt8],
+    _ session: UpstreamSession, _ endpoint: Int, _ link: LinkReference?, _ answer: [UInt8], _ httpSession: [UInt8],
     _ completion: @escaping (Result<Opening.Established, Opening.Failure>) -> Void
   ) {
     let envelopes = context.answerScanner
@@ -100,7 +104,8 @@ final class Handshake {
       let why = envelope.errorMessage ?? "it speaks no revision known here"
       return completion(.failure(.refused(why)))
     }
-    let open = UpstreamSession.Open(revision: revision, httpSession: httpSession, link: link)
+    let open = UpstreamSession.Open(
+      revision: revision, httpSession: httpSession, link: link, endpoint: endpoint)
     let established = Opening.Established(
       open: open, offer: ServerOffer(alias: session.cluster.alias, answer: envelope, revision: revision))
     var notification = ByteBuffer(capacity: 64)
@@ -115,20 +120,22 @@ final class Handshake {
         mirror.restore(session, established) { completion(.success(established)) }
       }
     }
-    guard let request = requests.make(call, session.cluster, .notifyInitialized, timeout: 5000) else {
+    guard let request = requests.make(call, session.cluster, at: endpoint, .notifyInitialized, timeout: 5000) else {
       return completion(.failure(.failed("the gateway has too many calls in flight")))
     }
     head.buffer.clear()
     requests.appendSession(open)
     call.request = (headBytes.array, notification.bytes.array)
-    requests.writeHead(session.cluster.requestHead.rawBytes, open, length: notification.count)
-    requests.post(request, notification.bytes, session.cluster)
+    requests.writeHead(of: request, open, lines: RawSpan(), length: notification.count)
+    requests.post(request, notification.bytes)
   }
 
   // MARK: HTTP+SSE
 
-  func openEventStreamLink(_ session: UpstreamSession, _ completion: @escaping Opening.Completion) {
-    guard let (link, stream) = streams.openLink(session) else {
+  func openEventStreamLink(
+    _ session: UpstreamSession, at endpoint: Int, _ completion: @escaping Opening.Completion
+  ) {
+    guard let (link, stream) = streams.openLink(session, session.cluster.endpoint(endpoint)) else {
       return completion(.failure(.failed("the gateway has too many connections open")))
     }
     stream.ended = { [unowned stream] status in
@@ -137,7 +144,7 @@ final class Handshake {
       guard status != 0 else { return completion(.failure(.failed("the connection failed"))) }
       completion(.failure(.status(stream.unfit ?? HTTPRefusal(status: status), retryAfter: nil)))
     }
-    link.whenEndpointIsKnown = { [unowned self] in begin(session, over: link, completion) }
+    link.whenEndpointIsKnown = { [unowned self] in begin(session, at: endpoint, over: link, completion) }
     context.timers.after(milliseconds: context.settings.configuration.limits.probeTimeout.milliseconds) {
       [unowned self] in
       guard link.requestHead.isEmpty, !link.isDead, case .eventStream(let connection) = link.medium else { return }

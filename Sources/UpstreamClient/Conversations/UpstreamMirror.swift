@@ -90,7 +90,7 @@ public final class UpstreamMirror {
   ) {
     countdown.add()
     let call = LocalCall { _ in countdown.done() }
-    guard let request = requests.make(call, session.cluster, method, timeout: Self.patience) else {
+    guard let request = requests.make(call, session.cluster, at: open.endpoint, method, timeout: Self.patience) else {
       return countdown.done()
     }
     var message = ByteBuffer(capacity: params.byteCount + 96)

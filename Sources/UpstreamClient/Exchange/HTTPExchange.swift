@@ -329,7 +329,7 @@ public final class HTTPExchange {
 
   /// Follows a redirect, or says why not. False if the answer is none.
   private func redirected(_ request: UpstreamRequest, _ reader: ResponseReader, _ cluster: Cluster) -> Bool {
-    guard let url = cluster.currentURL,
+    guard let endpoint = request.endpoint, let url = endpoint.currentURL,
       let redirect = Redirect.of(
         status: reader.status, location: String(decoding: reader.location, as: UTF8.self), from: url,
         followed: request.redirects)
@@ -338,7 +338,7 @@ public final class HTTPExchange {
     case .refuse(let why):
       requests.fail(request, .refused(cluster, why))
     case .follow(let target):
-      cluster.move(to: target, isPermanent: reader.status == 308)
+      endpoint.move(to: target, isPermanent: reader.status == 308)
       request.redirects += 1
       follow(request, reader, cluster)
     }
@@ -355,8 +355,8 @@ public final class HTTPExchange {
       let fresh = requests.takeReader()
       fresh.keepsHTTPSession = reader.keepsHTTPSession
       request.reader = fresh
-      requests.writeHead(cluster.requestHead.rawBytes, lines: sent.lines.rawBytes, length: sent.body.count)
-      return requests.post(request, sent.body.rawBytes, cluster)
+      requests.writeHead(of: request, lines: sent.lines.rawBytes, length: sent.body.count)
+      return requests.post(request, sent.body.rawBytes)
     }
     guard let kept = reader.kept else { return requests.fail(request, .moved(cluster)) }
     if request.revision.era == .legacy, let open = request.opened {
@@ -434,7 +434,9 @@ public final class HTTPExchange {
   private func resume(_ id: RequestID, _ reader: ResponseReader, _ cluster: Cluster, after delay: UInt64) {
     let lastEventID = reader.lastEventID
     context.timers.after(milliseconds: delay) { [unowned self] in
-      guard let request = requests.find(id), let open = request.opened, let endpoint = cluster.endpoint else { return }
+      guard let request = requests.find(id), let open = request.opened, let endpoint = request.endpoint,
+        let address = endpoint.address
+      else { return }
       let fresh = requests.takeReader()
       fresh.lastEventID = lastEventID
       // It holds until the server names another.
@@ -442,11 +444,11 @@ public final class HTTPExchange {
       memory.uncover(reader)
       request.reader = fresh
       head.buffer.clear()
-      head.buffer.append(cluster.head("GET", accept: "text/event-stream"))
+      head.buffer.append(endpoint.head("GET", accept: "text/event-stream"))
       requests.appendSession(open)
       head.buffer.append(header: .lastEventID, lastEventID.rawBytes)
       head.buffer.appendHeadEnd()
-      guard let connection = loop.connect(endpoint, tag: TagKind.request.tag(id.rawValue)) else {
+      guard let connection = loop.connect(address, tag: TagKind.request.tag(id.rawValue)) else {
         return requests.fail(request, .overloaded)
       }
       request.carrier = .connection(connection)

@@ -16,7 +16,8 @@ extension UpstreamMessages {
     _ cluster: Cluster, _ profile: Cluster.Profile, _ session: UpstreamSession?, _ method: Method,
     members: [UInt8], timeout: UInt64?, _ call: LocalCall
   ) -> RequestID? {
-    guard let request = requests.make(call, cluster, method, timeout: timeout) else {
+    let endpoint = session?.current?.endpoint ?? cluster.leader
+    guard let request = requests.make(call, cluster, at: endpoint, method, timeout: timeout) else {
       call.complete(.failed("the gateway has too many calls in flight"))
       return nil
     }
@@ -40,8 +41,8 @@ extension UpstreamMessages {
       lines.append(header: .mcpProtocolVersion, profile.revision.label)
       lines.append(header: .mcpMethod, method.name)
       call.request = (lines.bytes.array, message.bytes.array)
-      requests.writeHead(cluster.requestHead.rawBytes, lines: lines.bytes, length: message.count)
-      requests.post(request, message.bytes, cluster)
+      requests.writeHead(of: request, lines: lines.bytes, length: message.count)
+      requests.post(request, message.bytes)
       return id
     }
     if profile.transport == .embedded {

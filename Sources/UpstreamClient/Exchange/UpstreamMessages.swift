@@ -122,7 +122,8 @@ public final class UpstreamMessages {
   private func conversation(of request: UpstreamRequest) -> UpstreamSession.Open? {
     if let open = request.opened { return open }
     guard request.method == .initialize, let reader = request.reader else { return nil }
-    return UpstreamSession.Open(revision: .r20250326, httpSession: reader.httpSession, link: nil)
+    return UpstreamSession.Open(
+      revision: .r20250326, httpSession: reader.httpSession, link: nil, endpoint: request.endpoint?.index ?? 0)
   }
 
   /// A notification or a response of ours, of no request.
