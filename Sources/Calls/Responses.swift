@@ -84,7 +84,7 @@ final class Responses {
     return translate(uri: uri.isEmpty ? nil : uri.rawBytes, identity.rawBytes)
   }
 
-  private static func ending(of response: Envelope) -> CallOutcome.Ending {
+  private static func ending(of response: Envelope) -> CallReport.Ending {
     guard case .result = response.kind else { return .refused(code: response.errorCode ?? 0) }
     return isFailure(response) ? .toolFailed : .answered
   }

@@ -140,7 +140,7 @@ public final class OpenCalls {
   }
 
   /// Sends the response and ends the call.
-  public func answer(_ call: Call, status: UInt16, _ message: RawSpan, _ ending: CallOutcome.Ending) {
+  public func answer(_ call: Call, status: UInt16, _ message: RawSpan, _ ending: CallReport.Ending) {
     if call.batch != nil || call.own != nil { return answerInside(call, message, ending) }
     answers.answer(call, status: status, message)
     let socket = call.socket
@@ -149,7 +149,7 @@ public final class OpenCalls {
   }
 
   /// The same for a call that is one of a batch, or the gateway's own.
-  private func answerInside(_ call: Call, _ message: RawSpan, _ ending: CallOutcome.Ending) {
+  private func answerInside(_ call: Call, _ message: RawSpan, _ ending: CallReport.Ending) {
     let (batch, reply, own) = (call.batch, call.reply, call.own)
     let bytes = batch == nil ? [] : message.array
     end(call, ending)
@@ -159,7 +159,7 @@ public final class OpenCalls {
   }
 
   /// Frees a call, with what it has under way upstream and what was asked in its course. Every call ends here.
-  public func end(_ call: Call, _ ending: CallOutcome.Ending) {
+  public func end(_ call: Call, _ ending: CallReport.Ending) {
     if case .answered = ending {} else { note(ending, of: call) }
     call.withSession { $0.callEnded() }
     if let request = call.lentRequest {
@@ -172,13 +172,13 @@ public final class OpenCalls {
   }
 
   /// A call came to nothing.
-  private func note(_ ending: CallOutcome.Ending, of call: Call) {
+  private func note(_ ending: CallReport.Ending, of call: Call) {
     if !call.subscribing.isEmpty { subscriptions.forget(call) }
     guard worker.logger.logLevel <= .debug else { return }
-    let outcome = CallOutcome(
+    let report = CallReport(
       ending: ending, method: call.method, server: call.request?.cluster?.alias,
       wasSent: call.request?.state.isKnownUpstream ?? false, milliseconds: loop.now - call.startedAt)
-    worker.logger.debug("\(outcome)")
+    worker.logger.debug("\(report)")
   }
 
   /// The client need not answer any more what was asked for the call.

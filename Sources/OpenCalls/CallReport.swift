@@ -2,7 +2,7 @@ import MCP
 import Wire
 
 /// How a client's call ended: what whoever logs, counts or limits calls has to know of each. Every call has one.
-public struct CallOutcome {
+public struct CallReport {
   public enum Ending {
     /// With a result.
     case answered
@@ -27,7 +27,7 @@ public struct CallOutcome {
   var milliseconds: UInt64
 }
 
-extension CallOutcome: CustomStringConvertible {
+extension CallReport: CustomStringConvertible {
   /// For people.
   public var description: String {
     let end =
