@@ -11,7 +11,9 @@ public enum CallOutcome: Equatable, Sendable {
   case neutral(answered: Bool)
 
   public enum Failure: UInt8, Sendable, CaseIterable {
-    /// No connection, or one that broke before the whole answer had come.
+    /// Nobody listens there: the connection was refused, or the process is gone. What restarts looks like that.
+    case refused
+    /// No connection for another reason, or one that broke before the whole answer had come.
     case transport
     case timeout
     /// HTTP 5xx.
@@ -76,6 +78,7 @@ extension CallOutcome {
   /// An error of the gateway's own. Those about requests and clients say nothing of any server.
   public init(_ kind: GatewayError.Kind) {
     switch kind {
+    // Whoever knows that a connection was refused says so.
     case .upstreamUnreachable, .upstreamClosed: self = .failure(.transport)
     case .upstreamTimeout: self = .failure(.timeout)
     case .upstreamInvalid: self = .failure(.garbage)
@@ -117,6 +120,7 @@ extension CallOutcome.Failure {
 
   public var label: StaticString {
     switch self {
+    case .refused: "refused"
     case .transport: "transport"
     case .timeout: "timeout"
     case .serverError: "server_error"

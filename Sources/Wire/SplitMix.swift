@@ -1,5 +1,5 @@
 /// A small generator: for what need not be secret, and is to be the same for the same seed.
-public struct SplitMix: RandomNumberGenerator {
+public struct SplitMix: RandomNumberGenerator, Sendable {
   public var state: UInt64
 
   public init(state: UInt64) {

@@ -70,7 +70,7 @@ struct CallOutcomeTests {
   @Test("A server that answers lives, whatever it says; one that is silent, or whose gate answers, does not")
   func life() {
     #expect(CallOutcome.success.provesLife && CallOutcome(error: -32603).provesLife)
-    for failure in [CallOutcome.Failure.transport, .timeout, .serverError, .garbage] {
+    for failure in [CallOutcome.Failure.refused, .transport, .timeout, .serverError, .garbage] {
       #expect(!CallOutcome.failure(failure).provesLife, "\(failure)")
     }
   }
