@@ -1,7 +1,8 @@
 import Wire
 
-/// When something that failed is tried again: twice as long after each failure in a row, up to a longest delay, and spread, so
-/// that what failed together does not come back together. A value without I/O: the same seed gives the same delays.
+/// When something that failed is tried again: twice as long after each failure in a row, up to a longest delay, and
+/// spread, so that what failed together does not come back together. A value without I/O: the same seed gives the same
+/// delays.
 public struct Backoff: Sendable {
   /// The bounds of a delay before it is spread, in milliseconds.
   static let shortest: UInt64 = 500

@@ -1,8 +1,8 @@
 import MCP
 
-/// What the end of a call says of the endpoint that was asked: the one judgement that breakers, health, outliers, metrics and
-/// retries go by. A failure is what asking elsewhere may mend; what is wrong with the call itself, or with who made it, is
-/// none of the endpoint's.
+/// What the end of a call says of the endpoint that was asked: the one judgement that breakers, health, outliers,
+/// metrics and retries go by. A failure is what asking elsewhere may mend; what is wrong with the call itself, or with
+/// who made it, is none of the endpoint's.
 public enum CallOutcome: Equatable, Sendable {
   /// It did what it was asked, or said in a message of its own why not.
   case success
@@ -33,8 +33,8 @@ public enum CallOutcome: Equatable, Sendable {
 // MARK: What happened
 
 extension CallOutcome {
-  /// An HTTP answer without a message. 401, 403 and 429 are policy, of the server or of what stands before it; other 4xx and
-  /// redirects concern the request.
+  /// An HTTP answer without a message. 401, 403 and 429 are policy, of the server or of what stands before it; other
+  /// 4xx and redirects concern the request.
   public init(status: Int) {
     switch status {
     case 500...: self = .failure(.serverError)
@@ -48,7 +48,8 @@ extension CallOutcome {
 
   /// A JSON-RPC result.
   /// - Parameters:
-  ///   - isError: it is a tool's that came to nothing. Most are about arguments (MCP 2025-11-25, Server/Tools, Error Handling).
+  ///   - isError: it is a tool's that came to nothing. Most are about arguments (MCP 2025-11-25, Server/Tools, Error
+  ///     Handling).
   ///   - counts: whether that is to count against the server (`tool_errors`).
   public init(resultIsError isError: Bool, counts: Bool = false) {
     self = isError && counts ? .failure(.toolError) : .success
@@ -65,10 +66,11 @@ extension CallOutcome {
     }
     switch code {
     case -32603: self = .failure(.internalError)
-    // Parse error, invalid request; header mismatch, missing capability, unsupported version: about the hop or the client.
-    // Cancelled (a private code of SDKs).
+    // Parse error, invalid request; header mismatch, missing capability, unsupported version: about the hop or the
+    // client. Cancelled (a private code of SDKs).
     case -32700, -32600, -32022 ... -32020, -32800: self = .neutral(answered: true)
-    // Private to SDKs, and without a common meaning: requests that time out, sessions and credentials that are not known.
+    // Private to SDKs, and without a common meaning: requests that time out, sessions and credentials that are not
+    // known.
     case -32019 ... -32000: self = code == -32002 ? .success : .neutral(answered: true)
     // Unknown methods, tools, resources; URL elicitation; what the application says.
     default: self = .success

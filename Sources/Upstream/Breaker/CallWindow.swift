@@ -1,5 +1,5 @@
-/// How many calls ended within the last so many milliseconds, and how many of them failed: tenths of the window, the oldest of
-/// which is forgotten as a whole.
+/// How many calls ended within the last so many milliseconds, and how many of them failed: tenths of the window, the
+/// oldest of which is forgotten as a whole.
 struct CallWindow {
   private struct Tenth {
     var calls: UInt32 = 0

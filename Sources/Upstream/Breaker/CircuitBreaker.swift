@@ -1,12 +1,12 @@
 import Synchronization
 
-/// A circuit breaker that all workers go by. While all goes well a call reads one word that nobody writes; the lock is taken
-/// where something failed, and where the word says that something has.
+/// A circuit breaker that all workers go by. While all goes well a call reads one word that nobody writes; the lock is
+/// taken where something failed, and where the word says that something has.
 ///
-/// What is exact: a call that ends well on a worker after a failure there ends the row of failures, and of several workers'
-/// failures each counts. There is at most one probe. What is not: a success that another worker sees in the very moment of a
-/// failure may not end the row; and of successes each worker may hold back up to 31, or those of a 32nd of the window, so
-/// that the share of failures is taken for a little more than it is where there are few calls.
+/// What is exact: a call that ends well on a worker after a failure there ends the row of failures, and of several
+/// workers' failures each counts. There is at most one probe. What is not: a success that another worker sees in the
+/// very moment of a failure may not end the row; and of successes each worker may hold back up to 31, or those of a
+/// 32nd of the window, so that the share of failures is taken for a little more than it is where there are few calls.
 public final class CircuitBreaker: Sendable {
   public let policy: BreakerPolicy
   private let word = Atomic<UInt64>(0)

@@ -8,12 +8,13 @@ import Wire
 ///       └─refused─▶ coming back ──answer──▶ closed
 ///                        └──the grace is over──▶ half-open
 ///
-/// In the two states in which it is not known how things are one call at a time may find out: the probe. Whoever is told
-/// nothing of its end waits no longer than a lease. A refused connection is what a restart looks like, and most are over within
-/// a second: while its grace lasts a probe may go every 10, 20, 40, then 50 ms, and a connection that is made is enough.
+/// In the two states in which it is not known how things are one call at a time may find out: the probe. Whoever is
+/// told nothing of its end waits no longer than a lease. A refused connection is what a restart looks like, and most
+/// are over within a second: while its grace lasts a probe may go every 10, 20, 40, then 50 ms, and a connection that
+/// is made is enough.
 ///
-/// Failures of one tool alone, which the server itself tells, do not open it by their number: a breaker of that tool's is
-/// there for them.
+/// Failures of one tool alone, which the server itself tells, do not open it by their number: a breaker of that tool's
+/// is there for them.
 public struct CircuitBreakerState: Sendable {
   public enum Phase: Equatable, Sendable {
     case closed
@@ -31,8 +32,8 @@ public struct CircuitBreakerState: Sendable {
   private var window: CallWindow
   /// How often it has opened since it was closed.
   private var openings: UInt32 = 0
-  /// When it closed, or opened for the first time after that: what began earlier says nothing.
-  private var turnedAt: UInt64 = 0
+  /// When it closed after it had not been: what began earlier says nothing.
+  private var closedAt: UInt64 = 0
 
   /// The number of the call that probes; 0: none does.
   private var probe: UInt32 = 0
@@ -106,7 +107,7 @@ public struct CircuitBreakerState: Sendable {
       return .none
     case .failure(let failure):
       // Whatever began before it closed may fail for what is over.
-      guard pass.begunAt >= turnedAt else { return .none }
+      guard pass.begunAt >= closedAt else { return .none }
       return failed(failure, tool: failure.isAnswer ? tool : 0, now)
     }
   }
@@ -126,7 +127,7 @@ public struct CircuitBreakerState: Sendable {
   }
 
   private mutating func probeEnded(_ pass: BreakerPass, _ outcome: CallOutcome, _ now: UInt64) -> BreakerChange {
-    guard pass.isProbe, pass.begunAt >= turnedAt else { return .none }
+    guard pass.isProbe, pass.begunAt >= closedAt else { return .none }
     // Good news is welcome from a probe whose lease is over, too: some servers take longer for a call.
     switch outcome {
     case .success: return close(now)
@@ -144,11 +145,11 @@ public struct CircuitBreakerState: Sendable {
     }
   }
 
-  /// The connection of a probe was made: what restarted is there again, however long it takes for the call. Where it is not
-  /// a restart, a connection shows little.
+  /// The connection of a probe was made: what restarted is there again, however long it takes for the call. Where it is
+  /// not a restart, a connection shows little.
   public mutating func connected(_ pass: BreakerPass, now: UInt64) -> BreakerChange {
     tick(now: now)
-    guard case .comingBack = phase, pass.isProbe, pass.begunAt >= turnedAt else { return .none }
+    guard case .comingBack = phase, pass.isProbe, pass.begunAt >= closedAt else { return .none }
     return close(now)
   }
 
@@ -165,7 +166,7 @@ public struct CircuitBreakerState: Sendable {
   // MARK: Changes
 
   private mutating func open(_ now: UInt64) -> BreakerChange {
-    turn(now)
+    probe = 0
     openings += openings < .max ? 1 : 0
     let longest = policy.openTime(openings)
     let time = longest - UInt64.random(in: 0...longest / 5, using: &random)
@@ -174,7 +175,7 @@ public struct CircuitBreakerState: Sendable {
   }
 
   private mutating func comeBack(_ now: UInt64) -> BreakerChange {
-    turn(now)
+    probe = 0
     phase = .comingBack(since: now)
     refusals = 1
     nextProbe = now + Self.pause(after: 0)
@@ -183,18 +184,12 @@ public struct CircuitBreakerState: Sendable {
 
   private mutating func close(_ now: UInt64) -> BreakerChange {
     phase = .closed
-    turnedAt = now
+    closedAt = now
     probe = 0
     streak = 0
     openings = 0
     window.clear()
     return .closed
-  }
-
-  /// It is closed no more.
-  private mutating func turn(_ now: UInt64) {
-    if phase == .closed { turnedAt = now }
-    probe = 0
   }
 
   /// Between probes while it comes back, in milliseconds.

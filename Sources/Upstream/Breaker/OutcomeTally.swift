@@ -1,6 +1,6 @@
-/// The calls that ended well at one endpoint on one worker, for the share of those that fail: no other worker touches this, and a
-/// breaker hears of it only while calls fail. It holds those of the last half of a window or two, as a share of failures
-/// without those that went well before is none.
+/// The calls that ended well at one endpoint on one worker, for the share of those that fail: no other worker touches
+/// this, and a breaker hears of it only while calls fail. It holds those of the last half of a window or two, as a
+/// share of failures without those that went well before is none.
 public struct OutcomeTally: Sendable {
   /// So many are handed in at once, and so often in a window.
   private static let batch: UInt32 = 32

@@ -104,10 +104,11 @@ struct CircuitBreakerTests {
       var ends: UInt64
       var outcome: CallOutcome?
       var worker: Int
+      var episode: Int
     }
 
     static let policy = BreakerPolicy(
-      failureRate: 50, window: 1000, openTime: 100, longestOpenTime: 1000, restartGrace: 200, probeLease: 300)
+      failureRate: 50, window: 1000, openTime: 100, longestOpenTime: 1000, restartGrace: 300, probeLease: 300)
     let breaker: CircuitBreaker
     var random: SplitMix
     var now: UInt64 = 1000
@@ -115,6 +116,8 @@ struct CircuitBreakerTests {
     var calls: [Call] = []
     var isUp = true
     var openings: UInt32 = 0
+    /// How often it has closed: what probed before is a call like others.
+    var episode = 0
     var faults: [String] = []
 
     init(_ seed: UInt64) {
@@ -124,7 +127,7 @@ struct CircuitBreakerTests {
 
     mutating func chance(_ percent: UInt64) -> Bool { random.next() % 100 < percent }
 
-    var probes: Int { calls.count { $0.pass.isProbe && now < $0.pass.begunAt + 300 } }
+    var probes: Int { calls.count { $0.pass.isProbe && $0.episode == episode && now < $0.pass.begunAt + 300 } }
 
     mutating func step() {
       now += random.next() % 40
@@ -139,7 +142,9 @@ struct CircuitBreakerTests {
       case .admitted(let pass):
         if pass.isProbe == wasClosed { faults.append("a call that is \(pass) where it was closed: \(wasClosed)") }
         calls.append(
-          Call(pass: pass, ends: now + random.next() % 500, outcome: makeOutcome(), worker: Int(random.next() % 4)))
+          Call(
+            pass: pass, ends: now + random.next() % 500, outcome: makeOutcome(), worker: Int(random.next() % 4),
+            episode: episode))
         if probes > 1 { faults.append("\(probes) probes at once") }
       case .refused(let time) where time == 0 || time > 1000, .comingBack(let time) where time == 0 || time > 50:
         faults.append("come again after \(time)")
@@ -172,7 +177,9 @@ struct CircuitBreakerTests {
 
     mutating func note(_ change: BreakerChange) {
       switch change {
-      case .closed: openings = 0
+      case .closed:
+        openings = 0
+        episode += 1
       case .opened(let time):
         openings += 1
         let longest = min(100 << UInt64(min(openings - 1, 10)), 1000)
