@@ -58,9 +58,10 @@ let package = Package(
       name: "ConfigurationSyntax",
       dependencies: [.product(name: "Yams", package: "Yams")],
       swiftSettings: [acrossModules]),
+    .target(name: "Configuration", dependencies: ["ConfigurationSyntax"], swiftSettings: [acrossModules]),
     .target(
-      name: "Configuration",
-      dependencies: ["ConfigurationSyntax"],
+      name: "ConfigurationLoading",
+      dependencies: ["ConfigurationSyntax", "Configuration"],
       resources: [.embedInCode("Resources/sluice.schema.json"), .embedInCode("Resources/sluice.example.yaml")],
       swiftSettings: [acrossModules]),
     .target(name: "Demonstration", dependencies: ["MCP", "Wire"], swiftSettings: strict),
@@ -159,9 +160,9 @@ let package = Package(
     .target(
       name: "Lifecycle",
       dependencies: [
-        "Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters", "Links",
-        "UpstreamRequests", "UpstreamClient", "SessionStore", "Sessions", "Delivery", "OpenCalls", "Calls",
-        "Federation", "Front", logging,
+        "Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Workers",
+        "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "SessionStore", "Sessions", "Delivery", "OpenCalls",
+        "Calls", "Federation", "Front", logging,
       ],
       swiftSettings: strict),
     .target(
@@ -182,8 +183,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Lifecycle", "Gateway", "Admin", "Bridge", logging,
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Lifecycle", "Gateway",
+        "Admin", "Bridge", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests mirror their targets.
@@ -203,22 +204,27 @@ let package = Package(
     .testTarget(name: "UpstreamTests", dependencies: ["Wire", "MCP", "Upstream"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Wire", "MCP", "Demonstration"], swiftSettings: strict),
     .testTarget(name: "ConfigurationSyntaxTests", dependencies: ["ConfigurationSyntax"]),
-    .testTarget(name: "ConfigurationTests", dependencies: ["ConfigurationSyntax", "Configuration"]),
+    .testTarget(
+      name: "ConfigurationLoadingTests",
+      dependencies: ["ConfigurationSyntax", "Configuration", "ConfigurationLoading"]),
     .testTarget(
       name: "AdminTests",
-      dependencies: ["CReactor", "Wire", "Reactor", "Configuration", "Workers", "Front", "Gateway", "Admin", logging]),
+      dependencies: [
+        "CReactor", "Wire", "Reactor", "Configuration", "ConfigurationLoading", "Workers", "Front", "Gateway", "Admin",
+        logging,
+      ]),
     .testTarget(
       name: "BridgeTests",
       dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Bridge"],
       resources: [.copy("../Fuzz/corpus/bridge")]),
-    .testTarget(name: "SluiceTests", dependencies: ["Configuration", "Lifecycle", "sluice"]),
+    .testTarget(name: "SluiceTests", dependencies: ["Configuration", "ConfigurationLoading", "Lifecycle", "sluice"]),
     .testTarget(name: "LogOfTest", dependencies: [logging], path: "Tests/Support/LogOfTest"),
     .testTarget(
       name: "WorkerBench",
       dependencies: [
-        "CWire", "CReactor", "Reactor", "MCP", "Configuration", "Workers", "Clusters", "Links", "UpstreamRequests",
-        "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Calls", "Federation", "Lifecycle",
-        "Gateway", "LogOfTest", logging,
+        "CWire", "CReactor", "Reactor", "MCP", "Configuration", "ConfigurationLoading", "Workers", "Clusters", "Links",
+        "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Calls",
+        "Federation", "Lifecycle", "Gateway", "LogOfTest", logging,
       ],
       path: "Tests/Support/WorkerBench"),
     .testTarget(
@@ -291,13 +297,15 @@ let package = Package(
     .testTarget(
       name: "LifecycleTests",
       dependencies: [
-        "Reactor", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Workers", "SessionStore", "Sessions",
-        "Front", "Lifecycle", "LogOfTest",
+        "Reactor", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Workers",
+        "SessionStore", "Sessions", "Front", "Lifecycle", "LogOfTest",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["CWire", "CReactor", "CReactorPeers", "Reactor", "Configuration", "WorkerBench"]),
+      dependencies: [
+        "CWire", "CReactor", "CReactorPeers", "Reactor", "Configuration", "ConfigurationLoading", "WorkerBench",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

@@ -90,7 +90,7 @@ public struct ConfigurationFiles: Sendable {
   }
 
   /// Why what is at a path can't be read as a file; nil if it may be.
-  func obstacle(toReading path: String) -> String? {
+  public func obstacle(toReading path: String) -> String? {
     switch kind(path) {
     case nil: "there is no file \(path)"
     case .directory: "\(path) is a directory, not a file"

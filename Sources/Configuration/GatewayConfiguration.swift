@@ -16,9 +16,9 @@ public struct GatewayConfiguration: Sendable, Equatable {
   public var limits = Limits()
   /// Sessions of legacy clients (`sessions`).
   public var sessions = Sessions()
-  /// Connections to one endpoint (`pool`, not active yet).
+  /// Connections to one endpoint, where a server says nothing else (`pool`).
   public var pool = Pool()
-  /// Choice among endpoints (`routing`, not active yet).
+  /// Choice among endpoints, where a server says nothing else (`routing`).
   public var routing = Routing()
   /// Requests per principal (`rate_limiting`, not active yet).
   public var rateLimiting = RateLimiting()
@@ -92,10 +92,6 @@ public struct GatewayConfiguration: Sendable, Equatable {
     case loopback
     case network(IPNetwork)
 
-    init(reading text: String) throws(Unfit) {
-      self = text == "loopback" ? .loopback : .network(try IPNetwork(reading: text))
-    }
-
     public var networks: [IPNetwork] {
       switch self {
       case .loopback: IPNetwork.loopback
@@ -148,47 +144,6 @@ public struct GatewayConfiguration: Sendable, Equatable {
     public static let shortestSecret = 32
 
     public init() {}
-  }
-
-  /// Connections of all workers to one endpoint.
-  public struct Pool: Sendable, Equatable {
-    /// Connections kept (`pool.size`). Default: 100.
-    public var size = 100
-    /// Connections beyond `size` for a burst, closed after use (`pool.overflow`). Default: 50.
-    public var overflow = 50
-    /// Which idle connection is taken (`pool.strategy`). Default: fifo.
-    public var strategy = Strategy.fifo
-    /// How long a request waits for a connection (`pool.checkout_timeout`). Default: 5 s.
-    public var checkoutTimeout = Duration.seconds(5)
-    /// An idle connection is closed after this long (`pool.idle_timeout`). Default: 5 min.
-    public var idleTimeout = Duration.seconds(300)
-
-    public init() {}
-
-    public enum Strategy: String, Sendable, CaseIterable {
-      case fifo, lifo
-    }
-  }
-
-  /// Choice among the endpoints of one server.
-  public struct Routing: Sendable, Equatable {
-    /// `routing.algorithm`. Default: consistent hash.
-    public var algorithm = Algorithm.consistentHash
-    /// Points on the ring per unit of weight (`routing.vnodes`). Default: 150.
-    public var virtualNodes = 150
-    /// Failures in a row that open an endpoint's circuit breaker (`routing.failover_threshold`). Default: 3.
-    public var failoverThreshold = 3
-    /// `routing.health_check_interval`. Default: 10 s.
-    public var healthCheckInterval = Duration.seconds(10)
-
-    public init() {}
-
-    public enum Algorithm: String, Sendable, CaseIterable {
-      case consistentHash = "consistent_hash"
-      case roundRobin = "round_robin"
-      case leastConnections = "least_connections"
-      case random
-    }
   }
 
   /// The token bucket of one principal.

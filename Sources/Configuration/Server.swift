@@ -13,8 +13,24 @@ extension GatewayConfiguration {
     public var isolation: Isolation
     /// Which revisions the upstream speaks (`era`). Default: auto, find out.
     public var era = Era.automatic
-    /// Children started for a command (`replicas`, not active yet). Default: 1.
+    /// Connections to one endpoint of it: the general `pool` with what its own says instead.
+    public var pool = Pool()
+    /// Choice among its endpoints: the general `routing` with what its own says instead.
+    public var routing = Routing()
+    /// Endpoints of a command, each with a child of its own for whoever shares one (`replicas`). Default: 1.
     public var replicas = 1
+    /// Of which addresses of an endpoint's name an endpoint is made (`resolve`). Default: first.
+    public var resolve = Resolve.first
+    /// Whether the hints of its tools (`readOnlyHint`, `idempotentHint`) are taken for true, so that a call of one may be
+    /// repeated (`trust_hints`). Default: false.
+    public var trustHints = false
+    /// How often a child of it that dies is started again (`restarts`).
+    public var restarts = Restarts()
+    /// A shared child without a call for so long is stopped until the next one (`idle_stop`); nil, written `off`: it stays.
+    /// Default: off.
+    public var idleStop: Duration?
+    /// What each child of it may take (`limits`).
+    public var childLimits = ChildLimits()
     /// Where the server is configured.
     public var position: SourcePosition
 
@@ -38,10 +54,44 @@ extension GatewayConfiguration {
       case shared, principal, session
     }
 
+    public enum Resolve: String, Sendable, CaseIterable {
+      /// The name is one endpoint, at the first address that answers.
+      case first
+      /// Each address is an endpoint.
+      case all
+    }
+
     public enum Era: String, Sendable, CaseIterable {
       case automatic = "auto"
       case legacy, modern
     }
+  }
+
+  /// How often a child that dies is started again before its server counts as failed.
+  public struct Restarts: Sendable, Equatable {
+    /// Deaths within `window` after which no other child is started until a reload (`restarts.limit`); 0: the first death
+    /// is enough. Default: 10.
+    public var limit = 10
+    /// `restarts.window`. Default: 1 min.
+    public var window = Duration.seconds(60)
+
+    public init() {}
+  }
+
+  /// What one child may take; nil: as much as the gateway itself.
+  public struct ChildLimits: Sendable, Equatable {
+    /// Bytes of memory (`limits.memory`).
+    public var memory: Int?
+    /// Time of CPUs, in thousandths of one (`limits.cpu`, which counts CPUs: 0.5).
+    public var milliCPUs: Int?
+    /// Files and connections that it may have open (`limits.descriptors`).
+    public var descriptors: Int?
+    /// Processes and threads, of everything that its user runs (`limits.processes`).
+    public var processes: Int?
+
+    public init() {}
+
+    public var areNone: Bool { self == ChildLimits() }
   }
 
   /// A server that is started as a child process and speaks over its standard streams.

@@ -33,5 +33,8 @@ public struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
     port == scheme.defaultPort ? Authority.bracketed(host) : Authority.text(host, port)
   }
 
+  /// Whether there is no name to look up.
+  public var isAddress: Bool { host.contains(":") || IPNetwork(parsing: host) != nil }
+
   public var description: String { "\(scheme.rawValue)://\(authority)\(target)" }
 }

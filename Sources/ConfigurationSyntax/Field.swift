@@ -76,6 +76,36 @@ extension Field {
     }
   }
 
+  /// A value that `parse` understands, or `off`, which is nil.
+  public static func orOff<Value>(
+    _ name: String, _ target: WritableKeyPath<Root, Value?>, expected: String,
+    parse: @escaping (String) -> Value?
+  ) -> Field {
+    value(name, target, expected: "`off` or \(expected)", choices: ["off"]) { text in
+      text == "off" ? .some(nil) : parse(text).map { .some($0) }
+    }
+  }
+
+  /// A duration, or `off`, which is nil.
+  public static func durationOrOff(
+    _ name: String, _ target: WritableKeyPath<Root, Duration?>, in range: ClosedRange<Duration>
+  ) -> Field {
+    let bounds = "from \(Quantity.describe(range.lowerBound)) to \(Quantity.describe(range.upperBound))"
+    return orOff(name, target, expected: "\(Quantity.durationForm), \(bounds)") { text in
+      Quantity.duration(text).flatMap { range.contains($0) ? $0 : nil }
+    }
+  }
+
+  /// A choice that is nil until it is made.
+  public static func choice<Value: CaseIterable & RawRepresentable>(
+    _ name: String, _ target: WritableKeyPath<Root, Value?>
+  ) -> Field where Value.RawValue == String {
+    let names = Value.allCases.map(\.rawValue)
+    return value(name, target, expected: "one of \(Reading.list(names))", choices: names) { text in
+      Value(rawValue: text).map { .some($0) }
+    }
+  }
+
   public static func choice<Value: CaseIterable & RawRepresentable>(
     _ name: String, _ target: WritableKeyPath<Root, Value>
   ) -> Field where Value.RawValue == String {

@@ -37,6 +37,22 @@ public enum Quantity {
     return Int(text)
   }
 
+  /// `2` is 2,000 thousandths, `0.5` is 500; at most three places behind the point.
+  public static func thousandths(_ text: String) -> Int? {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count <= 2, let ones = whole(parts[0]), ones <= 1_000_000_000 else { return nil }
+    guard parts.count == 2 else { return ones * 1000 }
+    guard parts[1].count <= 3, let rest = whole(parts[1]) else { return nil }
+    return ones * 1000 + rest * [100, 10, 1][parts[1].count - 1]
+  }
+
+  /// `2` or `0.5`, of thousandths.
+  public static func describe(thousandths: Int) -> String {
+    var rest = String(thousandths % 1000 + 1000).dropFirst()
+    while rest.last == "0" { rest.removeLast() }
+    return "\(thousandths / 1000)" + (rest.isEmpty ? "" : ".\(rest)")
+  }
+
   /// The shortest of the forms above that means exactly this.
   public static func describe(_ duration: Duration) -> String {
     let parts = duration.components

@@ -5,7 +5,7 @@ public struct Unfit: Error, Equatable {
   /// What was probably meant.
   var suggestion: String?
 
-  init(_ reason: String, suggestion: String? = nil) {
+  public init(_ reason: String, suggestion: String? = nil) {
     self.reason = reason
     self.suggestion = suggestion
   }

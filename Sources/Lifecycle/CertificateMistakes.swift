@@ -1,5 +1,6 @@
 import Clusters
 import Configuration
+import ConfigurationLoading
 import ConfigurationSyntax
 import Reactor
 

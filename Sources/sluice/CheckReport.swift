@@ -1,4 +1,5 @@
 import Configuration
+import ConfigurationLoading
 import ConfigurationSyntax
 import FoundationEssentials
 import Gateway
@@ -21,14 +22,27 @@ struct CheckReport: Encodable {
     /// The name in the file, where it differs from the alias.
     var name: String?
     var transport: String
-    /// The command line, or the URL.
+    /// The command line, or the URLs.
     var target: String
+    var endpoints: [Endpoint]?
+    /// Endpoints of a command.
+    var replicas: Int?
+    /// How one of several endpoints is chosen, and what calls are kept together by.
+    var algorithm: String
+    var key: String
     var environment: [String]?
     var headers: [String]?
+    /// What a child may take, of what is limited.
+    var limits: [String]?
     var isolation: String
     var era: String
     var path: String
     var origin: String
+  }
+
+  struct Endpoint: Encodable {
+    var url: String
+    var weight: Int
   }
 
   struct Disabled: Encodable {
@@ -131,6 +145,8 @@ extension CheckReport.Upstream {
   init(_ server: GatewayConfiguration.Server) {
     alias = server.alias
     name = server.displayName == server.alias ? nil : server.displayName
+    algorithm = server.routing.algorithm.rawValue
+    key = server.routing.key.description
     isolation = server.isolation.rawValue
     era = server.era.rawValue
     path = "/mcp/\(server.alias)"
@@ -140,11 +156,24 @@ extension CheckReport.Upstream {
       transport = "stdio"
       target = ([command.command] + SecretMask.masked(command.shownArguments)).joined(separator: " ")
       environment = command.environment.keys.sorted()
+      replicas = server.replicas
+      limits = server.childLimits.lines
     case .url(let remote):
       transport = remote.transport.rawValue
       target = remote.endpoints.map(\.shown).joined(separator: ", ")
+      endpoints = remote.endpoints.map { CheckReport.Endpoint(url: $0.shown, weight: $0.weight) }
       headers = remote.headers.map(\.name)
     }
+  }
+
+  /// The endpoints, where there are several.
+  private var choice: String? {
+    let shares = endpoints.map { $0.map { "\($0.weight)" }.joined(separator: ":") }
+    let count = endpoints?.count ?? replicas ?? 1
+    guard count > 1 else { return nil }
+    let keeping = algorithm == GatewayConfiguration.Routing.Algorithm.consistentHash.rawValue ? " by \(key)" : ""
+    return "\(count)\(endpoints == nil ? " replicas" : ""), \(algorithm)\(keeping)"
+      + (shares.map { ", weights \($0)" } ?? "")
   }
 
   fileprivate var lines: [String] {
@@ -152,39 +181,19 @@ extension CheckReport.Upstream {
     lines.append("    \(transport): \(target)")
     if let environment, !environment.isEmpty { lines.append("    env: \(environment.joined(separator: ", "))") }
     if let headers, !headers.isEmpty { lines.append("    headers: \(headers.joined(separator: ", "))") }
+    if let limits, !limits.isEmpty { lines.append("    limits: \(limits.joined(separator: ", "))") }
+    if let choice { lines.append("    endpoints: \(choice)") }
     lines.append("    isolation \(isolation), era \(era), alone at \(path), from \(origin)")
     return lines
   }
 }
 
-/// Hides what looks like a secret in what is printed of a server.
-enum SecretMask {
-  private static let names = ["key", "token", "secret", "passw", "auth", "credential"]
-
-  /// `--api-key x` and `--token=x` without the x, and addresses without what may be a key in them.
-  static func masked(_ arguments: [String]) -> [String] {
-    var hideNext = false
-    return arguments.map { argument in
-      let isFlag = argument.hasPrefix("-")
-      defer { hideNext = isFlag && !argument.contains("=") && isSecret(argument) }
-      if hideNext && !isFlag { return "***" }
-      guard let equals = argument.firstIndex(of: "=") else { return address(argument) }
-      let name = argument[...equals]
-      // The first sign of equality may be that of a query.
-      if name.contains("://") { return address(argument) }
-      return name + (isSecret(String(name)) ? "***" : address(String(argument[argument.index(after: equals)...])))
-    }
-  }
-
-  /// What follows the scheme of `postgres://user:password@host/name` is the business of who is started.
-  private static func address(_ text: String) -> String {
-    guard let separator = text.firstRange(of: "://") else { return text }
-    if let url = try? EndpointURL(parsing: text) { return url.masked() }
-    return text[..<separator.upperBound] + "***"
-  }
-
-  private static func isSecret(_ name: String) -> Bool {
-    let lower = name.lowercased()
-    return names.contains { lower.contains($0) }
+extension GatewayConfiguration.ChildLimits {
+  fileprivate var lines: [String] {
+    [
+      memory.map { "memory \(Quantity.describe(size: $0))" },
+      milliCPUs.map { "cpu \(Quantity.describe(thousandths: $0))" }, descriptors.map { "descriptors \($0)" },
+      processes.map { "processes \($0)" },
+    ].compactMap { $0 }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import ConfigurationLoading
 import ConfigurationSyntax
 import Glibc
 import Lifecycle

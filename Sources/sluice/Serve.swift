@@ -1,6 +1,7 @@
 import Admin
 import ArgumentParser
 import Configuration
+import ConfigurationLoading
 import ConfigurationSyntax
 import Gateway
 import Lifecycle

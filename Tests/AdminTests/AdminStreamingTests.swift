@@ -1,5 +1,6 @@
 import CReactor
 import Configuration
+import ConfigurationLoading
 import Logging
 import Testing
 import Wire

@@ -1,4 +1,5 @@
 import Configuration
+import ConfigurationLoading
 import ConfigurationSyntax
 import Reactor
 import Testing

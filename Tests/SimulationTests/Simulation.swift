@@ -1,6 +1,7 @@
 import CReactor
 import CWire
 import Configuration
+import ConfigurationLoading
 import Foundation
 
 @testable import Reactor

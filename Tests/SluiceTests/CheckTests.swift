@@ -1,3 +1,5 @@
+import Configuration
+import ConfigurationLoading
 import Foundation
 import Testing
 
@@ -27,6 +29,29 @@ struct CheckTests {
   func well() throws {
     let (answer, isServable) = try check("workers: 2\n")
     #expect(answer.ok && isServable)
+  }
+
+  @Test("is how one of several endpoints is chosen, and what children may take")
+  func endpoints() throws {
+    var inputs = ConfigurationInputs()
+    inputs.file = "sluice.yaml"
+    let configuration = try ConfigurationLoader.load(
+      inputs, environment: [:],
+      files: .inMemory([
+        "sluice.yaml": """
+        servers:
+          a: {url: "http://h/mcp", endpoints: [{url: "http://i/mcp", weight: 2}], routing: {key: principal}}
+          b: {command: run, replicas: 3, routing: {algorithm: round_robin}, limits: {memory: 1GiB, cpu: 0.5}}
+          c: {command: run}
+        """
+      ])
+    ).configuration
+    let lines = CheckReport(configuration).text.split(separator: "\n").map { $0.drop { $0 == " " } }
+    #expect(lines.contains("auto: http://h/mcp, http://i/mcp"))
+    #expect(lines.filter { $0.hasPrefix("endpoints: ") }.count == 2)
+    #expect(lines.contains("endpoints: 2, consistent_hash by principal, weights 1:2"))
+    #expect(lines.contains("endpoints: 3 replicas, round_robin"))
+    #expect(lines.filter { $0.hasPrefix("limits: ") } == ["limits: memory 1GiB, cpu 0.5"])
   }
 
   @Test("is a mistake in the file, and no success")

@@ -1,4 +1,5 @@
 import Configuration
+import ConfigurationLoading
 import Foundation
 import MCP
 import Synchronization

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationLoading
 @testable import ConfigurationSyntax
 
 @Suite("What may be reached from beyond this machine")

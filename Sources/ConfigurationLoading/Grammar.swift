@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 /// The keys of the YAML file. Adding a setting means adding its property, its line here, and its lines in the schema and
@@ -22,8 +23,8 @@ enum Grammar {
       .choice("prefix", \.configuration.prefix),
       .section("limits", \.configuration.limits, limits),
       .section("sessions", \.configuration.sessions, sessions),
-      .section("pool", \.configuration.pool, pool).inactive,
-      .section("routing", \.configuration.routing, routing).inactive,
+      .section("pool", \.configuration.pool, EndpointGrammar.pool),
+      .section("routing", \.configuration.routing, EndpointGrammar.routing),
       .section("rate_limiting", \.configuration.rateLimiting, rateLimiting).inactive,
       .duration("drain_timeout", \.configuration.drainTimeout, in: .zero ... .seconds(86_400)),
       .duration("call_timeout", \.configuration.callTimeout),
@@ -44,7 +45,7 @@ enum Grammar {
       },
       .list(
         "trusted_proxies", \.configuration.trustedProxies, expected: IPNetwork.form,
-        parse: GatewayConfiguration.TrustedProxy.init(reading:)),
+        parse: trustedProxy),
       .value("state_dir", \.configuration.stateDirectory, expected: "`auto`, `off` or an absolute path") {
         text throws(Unfit) in
         switch text {
@@ -158,23 +159,8 @@ enum Grammar {
     ]
   }
 
-  private static var pool: [Field<GatewayConfiguration.Pool>] {
-    [
-      .integer("size", \.size, in: 1...100_000),
-      .integer("overflow", \.overflow, in: 0...100_000),
-      .choice("strategy", \.strategy),
-      .duration("checkout_timeout", \.checkoutTimeout),
-      .duration("idle_timeout", \.idleTimeout),
-    ]
-  }
-
-  private static var routing: [Field<GatewayConfiguration.Routing>] {
-    [
-      .choice("algorithm", \.algorithm),
-      .integer("vnodes", \.virtualNodes, in: 1...10_000),
-      .integer("failover_threshold", \.failoverThreshold, in: 1...1000),
-      .duration("health_check_interval", \.healthCheckInterval, in: .milliseconds(100) ... .seconds(86_400)),
-    ]
+  private static func trustedProxy(_ text: String) throws(Unfit) -> GatewayConfiguration.TrustedProxy {
+    text == "loopback" ? .loopback : .network(try IPNetwork(reading: text))
   }
 
   private static var rateLimiting: [Field<GatewayConfiguration.RateLimiting>] {

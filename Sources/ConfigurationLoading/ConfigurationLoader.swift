@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 /// What the operator gave on the command line.
@@ -257,22 +258,8 @@ private struct Assembly {
 
   mutating func checkAcrossKeys() {
     let configuration = draft.configuration
-    let limits = configuration.limits
-    if limits.writeLowWater >= limits.writeHighWater {
-      clash(
-        "limits.write_low_water", Quantity.describe(size: limits.writeLowWater), "must be below",
-        "limits.write_high_water", Quantity.describe(size: limits.writeHighWater))
-    }
-    if limits.target > limits.head {
-      clash(
-        "limits.target", Quantity.describe(size: limits.target), "can't be larger than", "limits.head",
-        Quantity.describe(size: limits.head))
-    }
-    if configuration.callTimeoutCeiling < configuration.callTimeout {
-      clash(
-        "call_timeout_ceiling", Quantity.describe(configuration.callTimeoutCeiling), "can't be shorter than",
-        "call_timeout", Quantity.describe(configuration.callTimeout))
-    }
+    report(configuration.clashes)
+    report(configuration.clashes(configuration.pool, configuration.routing))
     let listeners = configuration.listeners
     checkPorts("http", listeners.http.host, listeners.http.port, "admin", listeners.admin.host, listeners.admin.port)
     checkPorts(
@@ -318,21 +305,17 @@ private struct Assembly {
     }
   }
 
-  private mutating func check(_ holds: Bool, _ complaint: String, _ keys: String...) {
-    if !holds { remark([Remark(.error, keys, complaint)]) }
+  /// - Parameter server: the path of the server whose sections these are of; only what its own say is told again.
+  private mutating func report(_ clashes: [Clash], of server: String? = nil) {
+    for clash in clashes where server.map({ clash.concerns($0, settings) }) ?? true {
+      // A default that does not fit what was set gives way without a word.
+      if clash.severity == .warning, !clash.isSet(settings, of: server) { continue }
+      remark([clash.remark(settings, of: server)])
+    }
   }
 
-  /// Two values that don't go together, of which one may be a default that nobody sees in the file.
-  private mutating func clash(_ key: String, _ value: String, _ relation: String, _ other: String, _ otherValue: String)
-  {
-    func named(_ key: String, _ value: String) -> String {
-      "`\(key)` (\(value)\(settings[key] == nil ? ", the default" : ""))"
-    }
-    let complaint = "\(named(key, value)) \(relation) \(named(other, otherValue))"
-    let unset = [key, other].first { settings[$0] == nil }
-    remark([
-      Remark(.error, [key, other], complaint, expected: unset.map { "a `\($0)` beside it that fits" })
-    ])
+  private mutating func check(_ holds: Bool, _ complaint: String, _ keys: String...) {
+    if !holds { remark([Remark(.error, keys, complaint)]) }
   }
 
   /// Places each remark at the first of its keys that was set at all: one of them was, for the defaults agree.
@@ -345,6 +328,7 @@ private struct Assembly {
 
   mutating func freezeServers() {
     var reading = Reading(substitution: Substitution(syntax: .verbatim, environment: environment))
+    reading.settings = settings
     var owners: [String: SourcePosition] = [:]
     for var server in draft.servers {
       if owners[server.alias] != nil, let spare = server.spareAlias { server.alias = spare }
@@ -370,14 +354,28 @@ private struct Assembly {
           .note, at: server.position, "the server `\(server.displayName)` goes by the alias `\(server.alias)`")
       }
       let tellsClientsApart = draft.configuration.listeners.tellClientsApart
-      if let frozen = server.freeze(files: files, tellsClientsApart: tellsClientsApart, into: &reading) {
+      if var frozen = server.freeze(files: files, tellsClientsApart: tellsClientsApart, into: &reading) {
+        settle(&frozen, as: server, &reading)
         draft.configuration.servers.append(frozen)
       }
     }
+    draft.configuration.routing = draft.configuration.routing.settled
     if draft.configuration.servers.isEmpty, let first = disabled.first {
       reading.report(.warning, at: first.position, "every server is disabled: the built-in demonstration is served")
     }
     diagnostics += reading.diagnostics
+  }
+
+  /// What a server says of its own pool and routing goes before what is said for all.
+  private mutating func settle(
+    _ server: inout GatewayConfiguration.Server, as own: ServerDraft, _ reading: inout Reading
+  ) {
+    let general = draft.configuration
+    server.pool = own.pool?.applied(to: general.pool) ?? general.pool
+    server.routing = own.routing?.applied(to: general.routing) ?? general.routing
+    report(general.clashes(server.pool, server.routing), of: "servers.\(server.alias)")
+    server.routing = server.routing.settled
+    own.checkEndpoints(of: server, into: &reading)
   }
 
   /// Who empties a file in order to write it must not have all servers replaced by the demonstration. That every server is

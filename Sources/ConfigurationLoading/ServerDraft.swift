@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 /// A server while it is read: every value with its place, nothing yet checked against anything else.
@@ -33,7 +34,15 @@ struct ServerDraft {
 
   var isolation: GatewayConfiguration.Server.Isolation?
   var era = GatewayConfiguration.Server.Era.automatic
+
+  var pool: SectionOverride<GatewayConfiguration.Pool>?
+  var routing: SectionOverride<GatewayConfiguration.Routing>?
   var replicas = 1
+  var resolve = GatewayConfiguration.Server.Resolve.first
+  var trustHints = false
+  var restarts = GatewayConfiguration.Restarts()
+  var idleStop: Duration?
+  var childLimits = GatewayConfiguration.ChildLimits()
 
   /// What a file may say under `type`.
   enum TransportName: Equatable {
@@ -73,10 +82,48 @@ struct ServerDraft {
         "type", \.transport, expected: "one of \(Reading.list(TransportName.choices))", choices: TransportName.choices
       ) { text in TransportName(spelling: text).map { .some($0) } },
       .section("tls", \.tlsOrEmpty, UpstreamTLSDraft.fields),
-      .optionalChoice("isolation", \.isolation),
+      .choice("isolation", \.isolation),
       .choice("era", \.era),
-      .integer("replicas", \.replicas, in: 1...1000).inactive,
+      .custom("pool", members: EndpointGrammar.pool.map(\.outline)) { node, draft, reading in
+        draft.pool = SectionOverride(node, EndpointGrammar.pool, over: .init(), &reading)
+      },
+      .custom("routing", members: EndpointGrammar.routing.map(\.outline)) { node, draft, reading in
+        draft.routing = SectionOverride(node, EndpointGrammar.routing, over: .init(), &reading)
+      },
+      .integer("replicas", \.replicas, in: 1...1000),
+      .choice("resolve", \.resolve),
+      .flag("trust_hints", \.trustHints),
+      .section("restarts", \.restarts, restarts),
+      .durationOrOff("idle_stop", \.idleStop, in: .seconds(1) ... .seconds(366 * 86_400)),
+      .section("limits", \.childLimits, childLimits),
       .flag("disabled", \.isDisabled),
+    ]
+  }
+
+  private static var restarts: [Field<GatewayConfiguration.Restarts>] {
+    [
+      .integer("limit", \.limit, in: 0...1000),
+      .duration("window", \.window, in: .seconds(1) ... .seconds(86_400)),
+    ]
+  }
+
+  private static var childLimits: [Field<GatewayConfiguration.ChildLimits>] {
+    func count(
+      _ name: String, _ target: WritableKeyPath<GatewayConfiguration.ChildLimits, Int?>, _ range: ClosedRange<Int>
+    ) -> Field<GatewayConfiguration.ChildLimits> {
+      .orOff(name, target, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)") { text in
+        Quantity.whole(text[...]).flatMap { range.contains($0) ? $0 : nil }
+      }
+    }
+    return [
+      .orOff("memory", \.memory, expected: "\(Quantity.sizeForm), at least 1MiB") { text in
+        Quantity.size(text).flatMap { (1 << 20...1 << 40).contains($0) ? $0 : nil }
+      },
+      .orOff("cpu", \.milliCPUs, expected: "a number of CPUs from 0.01 to 1024, such as `0.5` or `2`") { text in
+        Quantity.thousandths(text).flatMap { (10...1_024_000).contains($0) ? $0 : nil }
+      },
+      count("descriptors", \.descriptors, 16...1_000_000_000),
+      count("processes", \.processes, 1...4_194_304),
     ]
   }
 
@@ -103,17 +150,6 @@ struct EndpointDraft {
 
   static var fields: [Field<EndpointDraft>] {
     [.text("url", \.url), .integer("weight", \.weight, in: 1...1000)]
-  }
-}
-
-extension Field {
-  fileprivate static func optionalChoice<Value: CaseIterable & RawRepresentable>(
-    _ name: String, _ target: WritableKeyPath<Root, Value?>
-  ) -> Field where Value.RawValue == String {
-    let names = Value.allCases.map(\.rawValue)
-    return value(name, target, expected: "one of \(Reading.list(names))", choices: names) { text in
-      Value(rawValue: text).map { .some($0) }
-    }
   }
 }
 

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationLoading
 @testable import ConfigurationSyntax
 
 @Suite("A file of secrets")

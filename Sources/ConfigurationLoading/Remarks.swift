@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 /// What there is to say about settings that are well-formed each.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import sluice
+@testable import ConfigurationSyntax
 
 @Suite struct SecretMaskTests {
   @Test("what looks like a secret is not printed")

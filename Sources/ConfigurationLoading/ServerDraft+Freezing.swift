@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 extension ServerDraft {
@@ -15,6 +16,11 @@ extension ServerDraft {
     if let isolation { server.isolation = isolation }
     server.era = era
     server.replicas = replicas
+    server.resolve = resolve
+    server.trustHints = trustHints
+    server.restarts = restarts
+    server.idleStop = idleStop
+    server.childLimits = childLimits
     return server
   }
 
@@ -54,7 +60,7 @@ extension ServerDraft {
       reading.report(
         at: places["type"] ?? position, "server `\(alias)` has a command, so its type can only be `stdio`")
     }
-    misplaced(["headers", "tls"], instead: "a server with a `url`", into: &reading)
+    misplaced(["headers", "tls", "resolve"], instead: "a server with a `url`", into: &reading)
     if command.value.isEmpty { reading.report(at: command.position, "the command of `\(alias)` is empty") }
     for text in [command] + arguments + environment.map(\.value) where text.value.utf8.contains(0) {
       reading.report(at: text.position, "no argument or variable of a process can hold a NUL character")
@@ -91,11 +97,19 @@ extension ServerDraft {
   private func remote(
     files: ConfigurationFiles, into reading: inout Reading
   ) -> GatewayConfiguration.Remote? {
-    misplaced(["args", "env", "env_file", "cwd"], instead: "a server with a `command`", into: &reading)
+    misplaced(
+      ["args", "env", "env_file", "cwd", "replicas", "restarts", "idle_stop", "limits"],
+      instead: "a server with a `command`", into: &reading)
     var parsed: [GatewayConfiguration.Endpoint] = []
     for (text, weight) in [url.map { ($0, 1) }].compactMap({ $0 }) + endpoints.map({ ($0.url, $0.weight) }) {
       do throws(EndpointURL.Problem) {
         let url = try EndpointURL(parsing: text.value)
+        if parsed.contains(where: { $0.url == url }) {
+          reading.report(
+            at: text.position, "`\(alias)` has the same endpoint twice",
+            expected: "each URL once; more `weight` gives one a larger share")
+          continue
+        }
         parsed.append(GatewayConfiguration.Endpoint(url: url, weight: weight, template: text.template))
       } catch {
         reading.report(
@@ -103,11 +117,6 @@ extension ServerDraft {
       }
     }
     guard !parsed.isEmpty else { return nil }
-    if parsed.count > 1 {
-      reading.report(
-        .warning, at: places["endpoints"] ?? position,
-        "more than one endpoint of a server is not active yet; only \(parsed[0].shown) is used")
-    }
     return GatewayConfiguration.Remote(
       endpoints: parsed, headers: checkedHeaders(into: &reading), transport: transport(of: parsed, into: &reading),
       tls: checkedTLS(of: parsed, files: files, into: &reading))

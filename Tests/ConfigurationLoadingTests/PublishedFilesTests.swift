@@ -1,19 +1,20 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationLoading
 @testable import ConfigurationSyntax
 
 @Suite struct PublishedFilesTests {
   @Test("the schema has exactly the keys that the reader knows")
   func schemaKeys() throws {
     let schema = try JSONDocument.parse(PublishedFiles.schema, file: "schema")
-    #expect(sorted(outline(of: schema)) == sorted(ConfigurationLoader.outline))
+    #expect(sorted(outline(of: schema, in: schema)) == sorted(ConfigurationLoader.outline))
   }
 
   @Test("the defaults in the schema are the defaults of the gateway")
   func schemaDefaults() throws {
     let schema = try JSONDocument.parse(PublishedFiles.schema, file: "schema")
-    let yaml = defaults(of: schema)
+    let yaml = defaults(of: schema, in: schema)
     #expect(yaml.contains("\"write_low_water\": \"16KiB\""))
     #expect(try load(yaml).configuration == GatewayConfiguration())
   }
@@ -42,17 +43,17 @@ import Testing
   }
 
   /// The keys that a schema allows: `*` for names of the operator's choice, `[]` for items.
-  private func outline(of schema: SourceNode) -> [KeyOutline] {
+  private func outline(of schema: SourceNode, in root: SourceNode) -> [KeyOutline] {
     var result: [KeyOutline] = []
-    for entry in schema.member("properties")?.entries ?? [] {
-      result.append(KeyOutline(name: entry.key, members: outline(of: entry.value)))
+    for entry in schema.properties(in: root) {
+      result.append(KeyOutline(name: entry.key, members: outline(of: entry.value, in: root)))
     }
     if let any = schema.member("additionalProperties") {
-      let members = outline(of: any)
+      let members = outline(of: any, in: root)
       if !members.isEmpty { result.append(KeyOutline(name: "*", members: members)) }
     }
     if let items = schema.member("items"), case .sequence(let forms) = items.member("anyOf")?.content {
-      result.append(KeyOutline(name: "[]", members: forms.flatMap { outline(of: $0) }))
+      result.append(KeyOutline(name: "[]", members: forms.flatMap { outline(of: $0, in: root) }))
     }
     return result
   }
@@ -62,7 +63,7 @@ import Testing
   }
 
   /// A document that spells out every default; servers and TLS have none.
-  private func defaults(of schema: SourceNode) -> String {
+  private func defaults(of schema: SourceNode, in root: SourceNode) -> String {
     switch schema.member("default")?.content {
     case .scalar(let text): return "\"\(text)\""
     case .sequence(let items):
@@ -70,17 +71,26 @@ import Testing
       return "[\(texts.joined(separator: ", "))]"
     default: break
     }
-    let members = (schema.member("properties")?.entries ?? []).filter { $0.key != "servers" && $0.key != "tls" }
-    return "{" + members.map { "\"\($0.key)\": \(defaults(of: $0.value))" }.joined(separator: ", ") + "}"
+    let members = schema.properties(in: root).filter { $0.key != "servers" && $0.key != "tls" }
+    return "{" + members.map { "\"\($0.key)\": \(defaults(of: $0.value, in: root))" }.joined(separator: ", ") + "}"
   }
 }
 
 extension SourceNode {
-  fileprivate var entries: [Entry] {
+  private var entries: [Entry] {
     if case .mapping(let entries) = content { entries } else { [] }
   }
 
   fileprivate func member(_ key: String) -> SourceNode? {
     entries.first { $0.key == key }?.value
+  }
+
+  /// Its own, or those of what it refers to (`#/$defs/pool`).
+  fileprivate func properties(in root: SourceNode) -> [Entry] {
+    if let properties = member("properties") { return properties.entries }
+    guard case .scalar(let reference) = member("$ref")?.content,
+      let definition = root.member("$defs")?.member(String(reference.dropFirst("#/$defs/".count)))
+    else { return [] }
+    return definition.properties(in: root)
   }
 }

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationLoading
 @testable import ConfigurationSyntax
 
 @Suite struct FormTests {
@@ -38,6 +39,17 @@ import Testing
   @Test("what is no size", arguments: ["", "KiB", "-1", "1.5MiB", "5X", "9999999999999GiB", "１KB"])
   func noSizes(text: String) {
     #expect(Quantity.size(text) == nil)
+  }
+
+  @Test("numbers with places behind the point", arguments: [("2", 2000), ("0.5", 500), ("1.25", 1250), ("0.005", 5)])
+  func thousandths(text: String, count: Int) {
+    #expect(Quantity.thousandths(text) == count)
+    #expect(Quantity.describe(thousandths: count) == text)
+  }
+
+  @Test("what is no such number", arguments: ["", ".", "1.", ".5", "-1", "0.0005", "1.2.3", "x", "9999999999"])
+  func noThousandths(text: String) {
+    #expect(Quantity.thousandths(text) == nil)
   }
 
   @Test("durations and sizes are described in their largest unit")

@@ -1,3 +1,4 @@
+import Configuration
 import ConfigurationSyntax
 
 /// Reads the servers out of a client's own file, in the spellings of Claude Desktop, Claude Code, VS Code and Cursor.

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Configuration
+@testable import ConfigurationLoading
 @testable import ConfigurationSyntax
 
 /// Loads one YAML text as `sluice.yaml`.
@@ -188,20 +189,10 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
 
   @Test("keys of planned features are checked and warn")
   func inactiveKeys() throws {
-    let loaded = try load(
-      """
-      pool: {size: 3}
-      routing: {algorithm: round_robin}
-      rate_limiting: {default_limit: 5}
-      servers: {a: {command: x, replicas: 2}}
-      """)
-    let warned = loaded.diagnostics.filter { $0.severity == .warning }.map(\.message)
-    #expect(
-      warned
-        == ["pool", "routing", "rate_limiting", "servers.a.replicas"]
-        .map { "`\($0)` is not active yet" })
-    #expect(loaded.configuration.pool.size == 3)
-    #expect(mistakes("pool: {strategy: lifoo}")[0].suggestion == "lifo")
+    let loaded = try load("rate_limiting: {default_limit: 5}")
+    #expect(loaded.diagnostics.map(\.message) == ["`rate_limiting` is not active yet"])
+    #expect(loaded.configuration.rateLimiting.defaultLimit == 5)
+    #expect(mistakes("rate_limiting: {default_limit: 0}").count == 1)
   }
 
   @Test("a repeated key is a mistake that names both lines")
