@@ -28,8 +28,13 @@ public struct Backoff: Sendable {
   public mutating func delay() -> UInt64 { spread(Self.delay(after: failures)) }
 
   /// The delay after so many failures in a row, before it is spread.
-  static func delay(after failures: UInt32) -> UInt64 {
-    min(shortest << UInt64(min(max(failures, 1) - 1, 6)), longest)
+  static func delay(after failures: UInt32) -> UInt64 { delay(after: failures, within: shortest...longest) }
+
+  /// The same within other bounds.
+  static func delay(after failures: UInt32, within bounds: ClosedRange<UInt64>) -> UInt64 {
+    let doublings = UInt64(min(max(failures, 1) - 1, 32))
+    let (delay, overflows) = bounds.lowerBound.multipliedReportingOverflow(by: 1 << doublings)
+    return overflows ? bounds.upperBound : min(delay, bounds.upperBound)
   }
 
   /// Between half of a delay and all of it.

@@ -31,9 +31,5 @@ public struct BreakerPolicy: Equatable, Sendable {
   }
 
   /// How long it stays open the n-th time in a row, before that is spread.
-  func openTime(_ opening: UInt32) -> UInt64 {
-    let doublings = UInt64(min(max(opening, 1) - 1, 32))
-    let (time, overflows) = openTime.multipliedReportingOverflow(by: 1 << doublings)
-    return overflows ? longestOpenTime : min(time, longestOpenTime)
-  }
+  func openTime(_ opening: UInt32) -> UInt64 { Backoff.delay(after: opening, within: openTime...longestOpenTime) }
 }

@@ -31,9 +31,7 @@ public struct RetryPolicy: Equatable, Sendable {
 
   /// The longest pause after so many attempts, of which as much is taken as chance says.
   func longestPause(after attempts: UInt8) -> UInt64 {
-    let doublings = UInt64(min(max(attempts, 1) - 1, 20))
-    let (pause, overflows) = backoff.multipliedReportingOverflow(by: 1 << doublings)
-    return overflows ? longestBackoff : min(pause, longestBackoff)
+    Backoff.delay(after: UInt32(attempts), within: backoff...longestBackoff)
   }
 }
 
