@@ -96,8 +96,8 @@ extension GatewayConfiguration {
       public var attempts = 3
       /// Percent of the calls that retries may add (`budget`); 0: no retry. Default: 20.
       public var budget = 20
-      /// Before the first retry, at most: half of it and more by chance; twice that before the next (`backoff`).
-      /// Default: 25 ms.
+      /// Before the first retry, at most: as much of it as chance says; twice that before the next (`backoff`). None where
+      /// the first retry goes to another endpoint. Default: 25 ms.
       public var backoff = Duration.milliseconds(25)
       /// At most (`backoff_max`). Default: 1 s.
       public var backoffMaximum = Duration.seconds(1)

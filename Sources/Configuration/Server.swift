@@ -69,8 +69,8 @@ extension GatewayConfiguration {
 
   /// How often a child that dies is started again before its server counts as failed.
   public struct Restarts: Sendable, Equatable {
-    /// Deaths within `window` after which no other child is started until a reload (`restarts.limit`); 0: the first death
-    /// is enough. Default: 10.
+    /// Restarts within `window` after which the next death is the last until a reload (`restarts.limit`); 0: the first
+    /// death is. Default: 10.
     public var limit = 10
     /// `restarts.window`. Default: 1 min.
     public var window = Duration.seconds(60)
