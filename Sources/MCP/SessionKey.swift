@@ -37,7 +37,8 @@ public struct SessionKey: Sendable {
   /// address, in two words, from which the session was opened.
   public func nobody(at address: (high: UInt64, low: UInt64)) -> UInt64 {
     let words: InlineArray<2, UInt64> = [address.high, address.low]
-    return principal("") & ~0xFFFF | principals.hash64(words.span.bytes) & 0xFFFF
+    let bits = unsafe principals.hash64(words.span.bytes)
+    return principal("") & ~0xFFFF | bits & 0xFFFF
   }
 
   func isOf(_ principal: UInt64, _ subject: String) -> Bool {
