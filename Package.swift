@@ -54,6 +54,7 @@ let package = Package(
     .target(name: "Translation", dependencies: ["Wire", "MCP"], swiftSettings: strict),
     .target(name: "Routing", dependencies: ["Wire", "MCP", "Catalogue", "Translation"], swiftSettings: strict),
     .target(name: "Upstream", dependencies: ["Wire", "MCP"], swiftSettings: strict),
+    .target(name: "UpstreamHealth", dependencies: ["Wire", "Upstream"], swiftSettings: strict),
     .target(
       name: "ConfigurationSyntax",
       dependencies: [.product(name: "Yams", package: "Yams")],
@@ -202,6 +203,8 @@ let package = Package(
       dependencies: ["Wire", "MCP", "Catalogue", "Translation", "Routing"],
       swiftSettings: strict),
     .testTarget(name: "UpstreamTests", dependencies: ["Wire", "MCP", "Upstream"], swiftSettings: strict),
+    .testTarget(
+      name: "UpstreamHealthTests", dependencies: ["Wire", "Upstream", "UpstreamHealth"], swiftSettings: strict),
     .testTarget(name: "DemonstrationTests", dependencies: ["Wire", "MCP", "Demonstration"], swiftSettings: strict),
     .testTarget(name: "ConfigurationSyntaxTests", dependencies: ["ConfigurationSyntax"]),
     .testTarget(

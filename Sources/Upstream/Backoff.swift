@@ -31,7 +31,7 @@ public struct Backoff: Sendable {
   static func delay(after failures: UInt32) -> UInt64 { delay(after: failures, within: shortest...longest) }
 
   /// The same within other bounds.
-  static func delay(after failures: UInt32, within bounds: ClosedRange<UInt64>) -> UInt64 {
+  public static func delay(after failures: UInt32, within bounds: ClosedRange<UInt64>) -> UInt64 {
     let doublings = UInt64(min(max(failures, 1) - 1, 32))
     let (delay, overflows) = bounds.lowerBound.multipliedReportingOverflow(by: 1 << doublings)
     return overflows ? bounds.upperBound : min(delay, bounds.upperBound)

@@ -1,3 +1,4 @@
+import Upstream
 import Wire
 
 /// How often a process is started again, and when it is stopped. Times in milliseconds.

@@ -1,7 +1,8 @@
 import Testing
+import Upstream
 import Wire
 
-@testable import Upstream
+@testable import UpstreamHealth
 
 @Suite("Outliers among endpoints")
 struct OutlierDetectorTests {

@@ -1,3 +1,4 @@
+import Upstream
 import Wire
 
 /// When an endpoint is checked, and what that says of it. Times in milliseconds.

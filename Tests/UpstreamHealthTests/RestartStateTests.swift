@@ -1,6 +1,7 @@
 import Testing
+import Upstream
 
-@testable import Upstream
+@testable import UpstreamHealth
 
 @Suite("Restarts of a process")
 struct RestartStateTests {

@@ -1,3 +1,5 @@
+import Upstream
+
 /// Which endpoints of one cluster get no calls because they do worse than the others. A value without I/O.
 ///
 /// One is out after so many failures in a row, or when far more of its calls fail than of the others'; longer each
