@@ -61,6 +61,8 @@ public final class Link {
   public var isStarting = false
   /// We end it.
   public private(set) var isClosing = false
+  /// The cgroup of the child, if it has one.
+  var group: ChildGroup?
   /// Why the child could not even be started.
   public var startFailure: String?
   private let scanner = EnvelopeScanner()

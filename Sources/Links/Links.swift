@@ -156,14 +156,27 @@ public final class Links: LinkKeeper {
   }
 
   private func startChild(_ session: UpstreamSession, _ endpoint: UpstreamEndpoint) -> Link? {
-    guard case .command(let command) = session.cluster.server?.kind else { return nil }
-    return make(session, endpoint) { number in
+    guard let server = session.cluster.server, case .command(let command) = server.kind else { return nil }
+    let groups = ChildGroups.ofThisProcess
+    let group = groups.make(server.alias, server.childLimits)
+    var options = context.settings.childOptions
+    let weaker = options.bound(server.childLimits, group)
+    if !weaker.isEmpty, let reason = groups.explanation(for: server.alias) {
+      context.logger.warning(
+        "limits of \(server.alias): \(weaker.joined(separator: "; ")), as \(reason)",
+        metadata: ["server": "\(server.alias)"])
+    }
+    let link = make(session, endpoint) { number in
       loop.children.start(
         arguments: [command.command] + command.arguments,
         environment: ChildEnvironment.make(adding: command.environment),
-        directory: command.workingDirectory, context.settings.childOptions, tag: TagKind.link.tag(UInt64(number))
+        directory: command.workingDirectory, options, tag: TagKind.link.tag(UInt64(number))
       ).map { .child($0) }
     }
+    guard let group else { return link }
+    groups.started(group)
+    if let link { link.group = group } else { _ = groups.ended(group) }
+    return link
   }
 
   // MARK: The end
@@ -186,6 +199,9 @@ public final class Links: LinkKeeper {
 
   public func childExited(_ number: UInt32, _ error: ReactorError, status: Int64, signal: Int32) {
     guard let link = links[number] else { return }
+    if let group = link.group, ChildGroups.ofThisProcess.ended(group) {
+      return link.died("used more than its `limits.memory`, and was ended")
+    }
     if error.isLineTooLong { return link.died("wrote a line without an end") }
     if error.isFailure { link.startFailure = "could not be started: \(error)" }
     link.died(

@@ -16,6 +16,14 @@ public struct Children {
     public var grace: UInt32 = 2000
     /// Its soft limit on descriptors; 0: ours.
     public var descriptors: UInt64 = 0
+    /// How many it may have at all; 0: as many as we.
+    public var mostDescriptors: UInt64 = 0
+    /// Bytes of data of each of its processes (`RLIMIT_DATA`); 0: as many as ours.
+    public var data: UInt64 = 0
+    /// Processes and threads of all that its user runs (`RLIMIT_NPROC`); 0: as many as we.
+    public var processes: UInt64 = 0
+    /// An open `cgroup.procs`: of the cgroup that it is to be in; 0: ours.
+    public var group: Int32 = 0
     /// Bytes per second that it may say beside messages, 0: any number; and how many of them at once.
     public var chatterRate = 0
     public var chatterBurst = 0
@@ -36,6 +44,10 @@ public struct Children {
         unsafe options.max_log_line = limits.maximumLogLine
         unsafe options.grace = limits.grace
         unsafe options.descriptors = limits.descriptors
+        unsafe options.files = limits.mostDescriptors
+        unsafe options.data = limits.data
+        unsafe options.processes = limits.processes
+        unsafe options.group = limits.group
         unsafe options.chatter_rate = UInt64(limits.chatterRate)
         unsafe options.chatter_burst = UInt64(limits.chatterBurst)
         guard let directory else { return unsafe cr_child_start(raw, &options, tag) }

@@ -13,6 +13,8 @@ public struct ControlGroups {
   private let read: Reader
   private var memory: [Hierarchy] = []
   private var processor: [Hierarchy] = []
+  /// The process's own group in the hierarchy of version 2, then those above it; empty if there is none.
+  private(set) var unified: [String] = []
 
   public init(_ read: @escaping Reader) {
     self.read = read
@@ -20,6 +22,7 @@ public struct ControlGroups {
     for line in (read("/proc/self/mountinfo") ?? "").split(separator: "\n") {
       guard let mount = Mount(line), let found = places.first(where: { mount.holds($0) }) else { continue }
       let hierarchy = Hierarchy(isUnified: mount.isUnified, folders: mount.folders(of: found.path))
+      if mount.isUnified, unified.isEmpty { unified = hierarchy.folders }
       // Both are looked for in a unified hierarchy: a controller that works in version 1 has no files there.
       if mount.isUnified || found.controllers.contains("memory") { memory.append(hierarchy) }
       if mount.isUnified || found.controllers.contains("cpu") { processor.append(hierarchy) }

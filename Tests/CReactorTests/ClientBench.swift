@@ -103,15 +103,22 @@ final class ClientBench {
 
   func start(
     _ arguments: [String], environment: [String] = ["PATH=/usr/bin:/bin"], directory: String? = nil,
-    maxLine: Int = 1 << 20, grace: UInt32 = 2000, chatter: (rate: UInt64, burst: UInt64) = (0, 0), tag: UInt64 = 1
+    maxLine: Int = 1 << 20, grace: UInt32 = 2000, chatter: (rate: UInt64, burst: UInt64) = (0, 0), tag: UInt64 = 1,
+    _ more: (inout cr_child_options) -> Void = { _ in }
   ) -> cr_id {
     withCStrings(arguments) { arguments in
       withCStrings(environment) { environment in
         let directory = directory.map { strdup($0)! }
         defer { free(directory) }
-        var options = cr_child_options(
-          arguments: arguments, environment: environment, directory: directory, max_line: maxLine, max_log_line: 0,
-          grace: grace, descriptors: 0, chatter_rate: chatter.rate, chatter_burst: chatter.burst)
+        var options = cr_child_options()
+        options.arguments = arguments
+        options.environment = environment
+        options.directory = UnsafePointer(directory)
+        options.max_line = maxLine
+        options.grace = grace
+        options.chatter_rate = chatter.rate
+        options.chatter_burst = chatter.burst
+        more(&options)
         return cr_child_start(loop, &options, tag)
       }
     }

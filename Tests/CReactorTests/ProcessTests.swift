@@ -96,6 +96,44 @@ struct ProcessTests {
     #expect(lines.dropLast().last == "\(pid) \(pid)")
   }
 
+  @Test("may use no more than it is given, and never more than we may")
+  func limits() throws {
+    let bench = ClientBench()
+    let script =
+      "grep -e 'Max data' -e 'Max processes' -e 'Max open' /proc/self/limits | tr -s ' ' | sed 's, $,,' | sort"
+    _ = bench.start(["sh", "-c", script]) {
+      $0.files = 40
+      $0.data = 64 << 20
+      $0.processes = 4000
+    }
+    _ = bench.start(["sh", "-c", script], tag: 2) { $0.files = 1 << 40 }
+    _ = bench.start(["sh", "-c", script], tag: 3)
+    bench.run { bench.ends.count == 3 }
+    #expect(
+      bench.lines[1] == [
+        "Max data size 67108864 67108864 bytes", "Max open files 40 40 files", "Max processes 4000 4000 processes",
+      ])
+    #expect(bench.lines[2] == bench.lines[3])
+  }
+
+  @Test("enters the group that it is given before it runs, and runs where it can't")
+  func group() throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)").path
+    let descriptor = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    let unwritable = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    defer {
+      close(descriptor)
+      close(unwritable)
+      unlink(file)
+    }
+    let bench = ClientBench()
+    _ = bench.start(["sh", "-c", "cat \(file); ls /proc/$$/fd"]) { $0.group = descriptor }
+    _ = bench.start(["echo", "there"], tag: 2) { $0.group = unwritable }
+    bench.run { bench.ends.count == 2 }
+    #expect(bench.lines[1] == ["00", "1", "2"], "the kernel takes 0 for whoever writes it")
+    #expect(bench.lines[2] == ["there"])
+  }
+
   @Test("runs a script without an interpreter line by the shell, found in the child's own PATH")
   func script() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")

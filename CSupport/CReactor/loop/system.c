@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int cr_system_processors(void) {
@@ -29,6 +30,11 @@ uint64_t cr_system_raise_descriptors(uint64_t *before) {
   *before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : *before;
+}
+
+bool cr_system_is_marked(const char *path, const char *attribute) {
+  char value = 0;
+  return getxattr(path, attribute, &value, sizeof value) == 1 && value == '1';
 }
 
 uint64_t cr_system_machine_memory(void) {

@@ -66,6 +66,22 @@ static void limit_descriptors(uint64_t most) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* So much and no more, unless it is less already. */
+static void limit(__rlimit_resource_t resource, uint64_t most) {
+  struct rlimit limit;
+  if (most == 0 || getrlimit(resource, &limit) != 0) return;
+  if (limit.rlim_max > most) limit.rlim_max = most;
+  if (limit.rlim_cur > limit.rlim_max) limit.rlim_cur = limit.rlim_max;
+  setrlimit(resource, &limit);
+}
+
+/* 0 stands for whoever writes it (cgroups(7)). */
+static void enter_group(int group) {
+  if (group <= 0) return;
+  while (write(group, "0", 1) < 0 && errno == EINTR) {
+  }
+}
+
 static void reset_signals(void) {
   /* By hand, as the C library does not let its own two signals be set. All zero is SIG_DFL for the
    * kernel, whatever the layout of its sigaction. */
@@ -136,8 +152,12 @@ static void become_program(const plan *plan) {
     fail(plan, errno == ENOENT || errno == ENOTDIR ? CR_DOMAIN_REACTOR : CR_DOMAIN_UV,
          errno == ENOENT || errno == ENOTDIR ? CR_REASON_NO_DIRECTORY : -errno);
   }
+  enter_group(plan->options->group);
   mark_descriptors_close_on_exec();
   limit_descriptors(plan->options->descriptors);
+  limit(RLIMIT_NOFILE, plan->options->files);
+  limit(RLIMIT_DATA, plan->options->data);
+  limit(RLIMIT_NPROC, plan->options->processes);
   reset_signals();
   execute_by_name(plan);
   fail(plan, errno == ENOENT ? CR_DOMAIN_REACTOR : CR_DOMAIN_UV,

@@ -27,6 +27,11 @@ typedef struct cr_child_options {
   size_t max_log_line;    /* bytes of one line of errors; the rest is cut. 0: 8 KiB */
   uint32_t grace;         /* ms of each step of an orderly end */
   uint64_t descriptors;   /* soft limit for it; 0: ours */
+  uint64_t files;         /* hard limit on descriptors; 0: ours. No limit is ever raised */
+  uint64_t data;          /* bytes of data of each of its processes (RLIMIT_DATA); 0: ours */
+  uint64_t processes;     /* of all that its user runs (RLIMIT_NPROC); 0: ours */
+  int group;              /* `cgroup.procs` of the cgroup that it enters, open; 0: ours. It
+                             starts even if it can't enter that */
   uint64_t chatter_rate;  /* bytes per second that it may say beside messages; 0: any number */
   uint64_t chatter_burst; /* bytes of that at once */
 } cr_child_options;

@@ -1,6 +1,7 @@
 #ifndef CREACTOR_SYSTEM_H
 #define CREACTOR_SYSTEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ cr_memory_sizes cr_system_memory_use(void);
 /* Reads a small file, such as those below /proc and /sys. Its length; -1 if it can't be read, or
    has `capacity` bytes or more. */
 ptrdiff_t cr_system_read(const char *path, char *out, size_t capacity);
+
+/* Whether an extended attribute of a file is "1". */
+bool cr_system_is_marked(const char *path, const char *attribute);
 
 /* Bytes of our own that are in memory and not in use by whoever asked the allocator, apart from a
    constant: stacks and such are among them, and what was never touched is taken off. For
