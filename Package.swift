@@ -75,7 +75,8 @@ let package = Package(
     .target(
       name: "Clusters",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Upstream", "ConfigurationSyntax", "Configuration", "Demonstration", "Workers",
+        "Wire", "Reactor", "MCP", "Routing", "Upstream", "ConfigurationSyntax", "Configuration", "Demonstration",
+        "Workers",
       ],
       swiftSettings: strict),
     .target(
@@ -87,14 +88,14 @@ let package = Package(
     .target(
       name: "UpstreamRequests",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Translation", "ConfigurationSyntax", "Demonstration", "Workers", "Clusters",
+        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "ConfigurationSyntax", "Demonstration", "Workers", "Clusters",
         "Links",
       ],
       swiftSettings: strict),
     .target(
       name: "UpstreamClient",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Translation", "Configuration", "Demonstration", "Workers", "Clusters", "Links",
+        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "Configuration", "Demonstration", "Workers", "Clusters", "Links",
         "UpstreamRequests", logging,
       ],
       swiftSettings: strict),

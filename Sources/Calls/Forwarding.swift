@@ -8,6 +8,7 @@ import Routing
 import ServedCatalogue
 import Sessions
 import Translation
+import Upstream
 import UpstreamClient
 import UpstreamRequests
 import Wire
@@ -26,6 +27,7 @@ final class Forwarding {
   private let messages: UpstreamMessages
   private let open: OpenCalls
   private let faces: FaceWaits
+  private let returns: ReturnWaits
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
 
@@ -41,6 +43,7 @@ final class Forwarding {
     messages = context.upstream.messages
     self.open = open
     self.faces = faces
+    returns = ReturnWaits(context, open)
   }
 
   private var bodyBytes: RawSpan {
@@ -54,7 +57,7 @@ final class Forwarding {
     plain: RawSpan, _ routes: Routes, _ place: Int, _ kind: ListKind, _ entry: Int?
   ) {
     call.server = cluster.number
-    guard let speech = speech(of: cluster, for: call) else { return }
+    guard let speech = speech(of: cluster, for: call, envelope) else { return }
     let revision = speech.revision(for: call.clientRevision)
     call.serverRevision = revision
     call.marksResources = call.looksAtAll && routes.catalogue.upstreams[place].marksResources
@@ -72,8 +75,13 @@ final class Forwarding {
       if cluster.awaitsSecondFace, !call.hasAwaitedFace { return faces.hold(call, for: cluster, envelope) }
       level = call.session?.withState { $0.logLevel }
     }
-    guard let request = makeRequest(for: call, cluster, revision) else {
+    let isModern = if case .modern = revision.era { speech.transport == .streamableHTTP } else { false }
+    let endpoint = isModern ? context.endpoint(for: call, of: cluster) : 0
+    guard let request = makeRequest(for: call, cluster, at: endpoint, revision) else {
       return open.fail(call, .busy(cluster, "\(worker.limits.callsPerUpstream) calls to it are in flight"))
+    }
+    if request.retries.attempts == 0 {
+      request.retries = RetryState(isRepeatable: isRepeatable(call.method, tool, cluster, routes))
     }
     worker.splice.reset()
     let id = request.id.rawValue
@@ -102,15 +110,28 @@ final class Forwarding {
     requests.post(request, bodyBytes)
   }
 
+  /// Whether a request may be carried out twice: where it only asks for something, or its tool says so and is believed.
+  private func isRepeatable(_ method: Method, _ tool: Int?, _ cluster: Cluster, _ routes: Routes) -> Bool {
+    guard case .toolsCall = method else { return method.isRepeatable() }
+    return cluster.trustsHints && tool.map { routes.isRepeatable(tool: $0) } == true
+  }
+
   /// The request that a call is carried by; nil if its upstream has as many as it may have.
-  private func makeRequest(for call: Call, _ cluster: Cluster, _ revision: Revision) -> UpstreamRequest? {
+  private func makeRequest(
+    for call: Call, _ cluster: Cluster, at endpoint: Int, _ revision: Revision
+  ) -> UpstreamRequest? {
+    var past: (RetryState, waitsUntil: UInt64)?
     if let former = call.request {
       // It goes out once more.
       call.redirects = former.redirects
+      past = (former.retries, former.waitsUntil)
       call.request = nil
       requests.end(former)
     }
-    guard let request = requests.make(.client(call.id.rawValue), cluster, as: .call) else { return nil }
+    var endpoint = endpoint
+    if let past, let other = requests.other(for: past.0, nil, in: cluster) { endpoint = other }
+    guard let request = requests.make(.client(call.id.rawValue), cluster, at: endpoint, as: .call) else { return nil }
+    if let past { (request.retries, request.waitsUntil) = past }
     request.method = call.method
     request.revision = revision
     request.deadline = call.deadline
@@ -122,12 +143,16 @@ final class Forwarding {
   }
 
   /// How an upstream is spoken to that may be called now; else the call is answered with what is wrong.
-  private func speech(of cluster: Cluster, for call: Call) -> Cluster.Speech? {
+  private func speech(of cluster: Cluster, for call: Call, _ envelope: Envelope) -> Cluster.Speech? {
     if let speech = cluster.speech { return speech }
     switch cluster.health {
     case .ready(let profile): return profile.speech
     case .unknown:
+      if returns.hold(call, for: cluster, envelope) { break }
       open.fail(call, .unavailable(cluster, "has not answered yet", retryAfter: 1000))
+    case .comingBack(let reason, _):
+      if returns.hold(call, for: cluster, envelope) { break }
+      open.fail(call, .unavailable(cluster, reason, retryAfter: 1000))
     case .down(let reason, let retryAt, _):
       open.fail(call, .unavailable(cluster, reason, retryAfter: retryAt > loop.now ? retryAt - loop.now : 1000))
     }

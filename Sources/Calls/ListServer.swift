@@ -129,7 +129,10 @@ final class ListServer {
     if let known = own[cluster.key] { return known }
     let session = call.session
     guard cluster.isolation == .principal || cluster.isolation == .session && session == nil else { return nil }
-    return sessions.upstream.sessions.known(cluster, context.principal(of: call), abilities: session?.abilities ?? [])
+    let principal = context.principal(of: call)
+    return sessions.upstream.sessions.known(
+      cluster, at: cluster.home(of: principal.routingKey, now: context.now), principal,
+      abilities: session?.abilities ?? [])
   }
 
   /// Answers once whoever looks after the servers has seen to it.

@@ -14,6 +14,9 @@ public struct CatalogueEntry: Sendable, Equatable {
   public var parameters: [MirroredParameter]
   /// Its structured results may be other than objects.
   public var hasNonObjectOutput: Bool
+  /// The server says of a tool that a call of it changes nothing, or that a second one changes nothing more (`readOnlyHint`,
+  /// `idempotentHint`).
+  public var isRepeatable = false
 }
 
 /// Which lists a client sees: those of all servers, or of one of them under its own names.

@@ -171,7 +171,7 @@ public struct CatalogueBuilder {
     entries[Int(kind.rawValue)].append(
       CatalogueEntry(
         upstream: upstream, exposed: exposed, own: name, ownToken: raw[entry.identity].array, parameters: parameters,
-        hasNonObjectOutput: entry.hasNonObjectOutput(raw)))
+        hasNonObjectOutput: entry.hasNonObjectOutput(raw), isRepeatable: entry.isRepeatable(raw)))
     sources[Int(kind.rawValue)].append(source)
   }
 

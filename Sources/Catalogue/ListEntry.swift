@@ -45,6 +45,17 @@ struct ListEntry {
     return !JSON.isString(JSON.find("type", in: raw[outputSchema.value]), "object")
   }
 
+  /// Whether the tool's own hints say that a call of it may be carried out twice (MCP 2025-11-25, schema: `ToolAnnotations`).
+  func isRepeatable(_ raw: RawSpan) -> Bool {
+    guard let annotations else { return false }
+    return says("readOnlyHint", raw[annotations.value]) || says("idempotentHint", raw[annotations.value])
+  }
+
+  private func says(_ hint: StaticString, _ annotations: RawSpan) -> Bool {
+    guard let value = JSON.find(hint, in: annotations) else { return false }
+    return JSON.boolean(value) == true
+  }
+
   /// Appends the entry in the shape of a revision class, under another identity if one is given (raw string contents). Line breaks between its members become spaces.
   func write(
     _ raw: RawSpan, kind: ListKind, for revisions: RevisionClass, identity renamed: RawSpan?, splice: inout Splice,

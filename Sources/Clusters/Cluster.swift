@@ -2,7 +2,9 @@ import Configuration
 import ConfigurationSyntax
 import MCP
 import Reactor
+import Routing
 import Synchronization
+import Upstream
 import Wire
 
 /// One configured upstream as all workers see it: where it is, how it speaks, and how it fares. A server that a reload
@@ -65,6 +67,8 @@ public final class Cluster: Sendable {
     /// No probe has ended yet.
     case unknown
     case ready(Profile)
+    /// It went away a moment ago and is being brought back: calls wait for that.
+    case comingBack(reason: String, Profile?)
     /// The last probe failed; the profile is that of the last good one.
     case down(reason: String, retryAt: UInt64, Profile?)
 
@@ -72,6 +76,7 @@ public final class Cluster: Sendable {
       switch self {
       case .unknown: nil
       case .ready(let profile): profile
+      case .comingBack(_, let profile): profile
       case .down(_, _, let profile): profile
       }
     }
@@ -114,6 +119,17 @@ public final class Cluster: Sendable {
     set { leaderIndex.store(newValue, ordering: .relaxed) }
   }
   private let connectTimeout: UInt32
+  /// Which of several a call goes to; each worker makes a choice of its own of it.
+  public let algorithm: EndpointChoice.Algorithm
+  private let ring: Ring
+  public var retryPolicy: RetryPolicy { RetryPolicy(routing) }
+  public var routing: GatewayConfiguration.Routing { server?.routing ?? GatewayConfiguration.Routing() }
+  /// What its tools say of being called twice is believed.
+  public let trustsHints: Bool
+  /// A tool's result that says `isError` counts against the endpoint that gave it.
+  public let countsToolErrors: Bool
+  /// How long a call may wait to get through to it, in milliseconds.
+  public let checkoutTimeout: UInt64
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
@@ -144,6 +160,54 @@ public final class Cluster: Sendable {
     endpoints = try Self.endpoints(of: server, id: name.id, connectTimeout: connectTimeout)
     first = endpoints[0]
     hasSeveralEndpoints = endpoints.count > 1
+    checkoutTimeout = server.pool.checkoutTimeout.milliseconds
+    countsToolErrors = server.routing.breaker.toolErrors
+    trustsHints = server.trustHints
+    (ring, algorithm) = Self.choice(among: endpoints, server.routing)
+  }
+
+  private static func choice(
+    among endpoints: [UpstreamEndpoint], _ routing: GatewayConfiguration.Routing
+  ) -> (Ring, EndpointChoice.Algorithm) {
+    guard endpoints.count > 1 else { return (Ring([]), .roundRobin(weights: [1])) }
+    let weights = endpoints.map(\.weight)
+    let members = endpoints.map { Ring.Member(identity: $0.identity, weight: $0.weight) }
+    let ring = Ring(members, virtualNodes: routing.virtualNodes)
+    switch routing.algorithm {
+    case .consistentHash: return (ring, .consistentHash(ring))
+    case .leastRequest: return (ring, .leastRequest(weights: weights))
+    case .roundRobin: return (ring, .roundRobin(weights: weights))
+    }
+  }
+
+  /// The endpoint where somebody's calls belong who has a conversation of their own, or settles something: the same for
+  /// whoever asks, as long as the endpoints fare alike.
+  public func home(of key: @autoclosure () -> RoutingKey, now: UInt64) -> Int {
+    guard hasSeveralEndpoints else { return 0 }
+    return home(of: key(), on: ring, now: now)
+  }
+
+  /// Its endpoints in the order in which they may be of use, the one that leads first of its like.
+  public func candidates(now: UInt64) -> [Int] {
+    let leader = leader
+    return endpoints.map { (standing: $0.standing.condition(now: now).standing.rawValue, index: $0.index) }
+      .sorted {
+        ($0.standing, $0.index == leader ? 0 : 1, $0.index) < ($1.standing, $1.index == leader ? 0 : 1, $1.index)
+      }
+      .map(\.index)
+  }
+
+  private func home(of key: RoutingKey, on ring: Ring, now: UInt64) -> Int {
+    var ejected: Int?
+    var walk = ring.walk(from: key)
+    while let index = walk.next() {
+      switch endpoints[index].standing.condition(now: now).standing {
+      case .usable: return index
+      case .ejected: ejected = ejected ?? index
+      case .down: continue
+      }
+    }
+    return ejected ?? ring.member(of: key) ?? 0
   }
 
   private static func endpoints(
@@ -152,10 +216,13 @@ public final class Cluster: Sendable {
     var made: [UpstreamEndpoint] = []
     switch server.kind {
     case .command:
-      for index in 0..<server.replicas { made.append(UpstreamEndpoint(index, of: id, alias: server.alias)) }
+      for index in 0..<server.replicas {
+        made.append(UpstreamEndpoint(index, of: id, alias: server.alias, server.routing))
+      }
     case .url(let remote):
       for (index, configured) in remote.endpoints.enumerated() {
-        made.append(try UpstreamEndpoint(index, of: id, configured, remote, connectTimeout: connectTimeout))
+        made.append(
+          try UpstreamEndpoint(index, of: id, configured, remote, server.routing, connectTimeout: connectTimeout))
       }
     }
     return made
@@ -176,6 +243,8 @@ public final class Cluster: Sendable {
     endpoints = other.endpoints
     first = other.first
     hasSeveralEndpoints = other.hasSeveralEndpoints
+    (ring, algorithm, checkoutTimeout) = (other.ring, other.algorithm, other.checkoutTimeout)
+    (countsToolErrors, trustsHints) = (other.countsToolErrors, other.trustsHints)
   }
 
   /// The demonstration server.
@@ -190,9 +259,12 @@ public final class Cluster: Sendable {
     self.alias = alias
     aliasBytes = Array(alias.utf8)
     server = nil
-    first = UpstreamEndpoint(0, of: name.id, alias: alias)
+    first = UpstreamEndpoint(0, of: name.id, alias: alias, GatewayConfiguration.Routing())
     endpoints = [first]
     hasSeveralEndpoints = false
+    (ring, algorithm) = Self.choice(among: endpoints, GatewayConfiguration.Routing())
+    checkoutTimeout = 0
+    (countsToolErrors, trustsHints) = (false, false)
   }
 
   public var isEmbedded: Bool { server == nil }

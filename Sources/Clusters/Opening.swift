@@ -33,3 +33,16 @@ public enum Opening {
 
   public typealias Completion = @Sendable (Result<Established, Failure>) -> Void
 }
+
+/// Why requests that waited for a conversation can't go on.
+public struct Unopened: Sendable {
+  /// For people.
+  public let text: String
+  /// With which endpoint of its cluster it was to be opened.
+  public let endpoint: Int
+
+  public init(_ text: String, at endpoint: Int) {
+    self.text = text
+    self.endpoint = endpoint
+  }
+}

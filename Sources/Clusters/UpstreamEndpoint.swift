@@ -2,6 +2,7 @@ import Configuration
 import ConfigurationSyntax
 import Reactor
 import Synchronization
+import Upstream
 import Wire
 import Workers
 
@@ -22,6 +23,7 @@ public final class UpstreamEndpoint: Sendable {
   public let identity: [UInt8]
   /// Share of the calls relative to the others.
   public let weight: Int
+  public let standing: EndpointStanding
   /// Where connections go; nil for processes.
   public let address: Endpoint?
   private let url: EndpointURL?
@@ -38,8 +40,9 @@ public final class UpstreamEndpoint: Sendable {
   private let hasMoved = Atomic<Bool>(false)
 
   /// One of the processes of a command, or the demonstration server.
-  init(_ index: Int, of server: Int, alias: String) {
+  init(_ index: Int, of server: Int, alias: String, _ routing: GatewayConfiguration.Routing) {
     self.index = index
+    standing = EndpointStanding(BreakerPolicy(routing))
     id = Self.id(index, of: server)
     shown = "\(alias)#\(index + 1)"
     identity = Array(shown.utf8)
@@ -53,10 +56,11 @@ public final class UpstreamEndpoint: Sendable {
   /// - Parameter server: what tells the servers of the process apart.
   init(
     _ index: Int, of server: Int, _ configured: GatewayConfiguration.Endpoint, _ remote: GatewayConfiguration.Remote,
-    connectTimeout: UInt32
+    _ routing: GatewayConfiguration.Routing, connectTimeout: UInt32
   ) throws(TLSContext.Failure) {
     let url = configured.url
     self.index = index
+    standing = EndpointStanding(BreakerPolicy(routing))
     id = Self.id(index, of: server)
     shown = configured.shown
     identity = Array("\(url.scheme.rawValue)://\(url.host):\(url.port)\(url.target)".utf8)

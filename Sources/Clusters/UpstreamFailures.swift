@@ -35,6 +35,12 @@ extension GatewayError {
       "HTTP \(status): the gateway's own credentials were not accepted")
   }
 
+  /// Nothing of the call was sent: calls of the endpoint fail, and it is given time.
+  public static func circuitOpen(_ cluster: Cluster, retryAfter: UInt64) -> GatewayError {
+    GatewayError(
+      .circuitOpen, of: cluster, "is not called now", "its last calls have failed", retryAfter: max(retryAfter, 1))
+  }
+
   /// Nothing of the call was sent: as many are in flight as may be, or it does not read what was sent before.
   public static func busy(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(.upstreamBusy, of: cluster, "is busy", why, retryAfter: 1000)

@@ -83,7 +83,11 @@ public final class UpstreamSession: Sendable {
   /// retain of the session take the slow way.
   public let owner: SessionID?
   /// The control loop listens to what it says outside of calls.
-  public let isFollowed: Bool
+  public var isFollowed: Bool {
+    get { followed.load(ordering: .relaxed) }
+    set { followed.store(newValue, ordering: .relaxed) }
+  }
+  private let followed: Atomic<Bool>
   /// Its lists, where a client has it to itself.
   public let ownLists = OwnLists()
   private let conversation: Mutex<Conversation>
@@ -94,7 +98,7 @@ public final class UpstreamSession: Sendable {
     self.cluster = cluster
     self.endpoint = endpoint
     self.owner = owner
-    self.isFollowed = isFollowed
+    followed = Atomic(isFollowed)
     conversation = Mutex(Conversation(abilities: abilities.intersection(.relayable)))
   }
 

@@ -8,6 +8,8 @@ public final class UpstreamSessions: Sendable {
   /// Whose a conversation is.
   private struct Key: Hashable {
     var cluster: Int
+    /// Which of the cluster's: whose calls are spread over several has a conversation with each.
+    var endpoint: Int
     /// nil: everybody's, whoever they are.
     var abilities: ClientCapabilities?
     var principal = Principal.anonymous
@@ -17,29 +19,36 @@ public final class UpstreamSessions: Sendable {
   private let table = Mutex<[Key: UpstreamSession]>([:])
 
   /// Everybody's.
-  public func shared(_ cluster: Cluster) -> UpstreamSession {
-    session(Key(cluster: cluster.id, abilities: nil), cluster, .relayable)
+  public func shared(_ cluster: Cluster, at endpoint: Int) -> UpstreamSession {
+    session(Key(cluster: cluster.id, endpoint: endpoint, abilities: nil), cluster, .relayable)
   }
 
   /// Clients that are the same principal and can do the same share one.
-  public func session(_ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities) -> UpstreamSession {
-    session(Key(cluster: cluster.id, abilities: abilities, principal: principal), cluster, abilities)
+  public func session(
+    _ cluster: Cluster, at endpoint: Int, _ principal: Principal, abilities: ClientCapabilities
+  ) -> UpstreamSession {
+    session(
+      Key(cluster: cluster.id, endpoint: endpoint, abilities: abilities, principal: principal), cluster, abilities)
   }
 
   /// That one, if there is one.
-  public func known(_ cluster: Cluster, _ principal: Principal, abilities: ClientCapabilities) -> UpstreamSession? {
-    table.withLock { $0[Key(cluster: cluster.id, abilities: abilities, principal: principal)] }
+  public func known(
+    _ cluster: Cluster, at endpoint: Int, _ principal: Principal, abilities: ClientCapabilities
+  ) -> UpstreamSession? {
+    let key = Key(cluster: cluster.id, endpoint: endpoint, abilities: abilities, principal: principal)
+    return table.withLock { $0[key] }
   }
 
   private func session(_ key: Key, _ cluster: Cluster, _ abilities: ClientCapabilities) -> UpstreamSession {
     table.withLock { table in
       if let known = table[key] { return known }
       let made = UpstreamSession(
-        cluster: cluster, owner: nil, abilities: abilities, isFollowed: key.abilities == nil)
+        cluster: cluster, endpoint: key.endpoint, owner: nil, abilities: abilities,
+        isFollowed: key.abilities == nil && key.endpoint == cluster.leader)
       // Who was subscribed before the server changed still is.
       for (other, former) in table
-      where other.abilities == key.abilities && other.principal == key.principal
-        && cluster.takesOver(from: former.cluster)
+      where other.abilities == key.abilities && other.principal == key.principal && other.endpoint == key.endpoint
+        && former.cluster !== cluster && cluster.takesOver(from: former.cluster)
       {
         made.inherit(from: former)
       }
@@ -48,14 +57,22 @@ public final class UpstreamSessions: Sendable {
     }
   }
 
+  /// The conversation with another endpoint of those who share that one.
+  public func sibling(of session: UpstreamSession, at endpoint: Int) -> UpstreamSession? {
+    guard var key = table.withLock({ $0.first { $0.value === session }?.key }) else { return nil }
+    key.endpoint = endpoint
+    return self.session(key, session.cluster, session.abilities)
+  }
+
   /// Whether the calls of a client that is this principal and can do that go through a conversation.
   public func isShared(_ session: UpstreamSession, with principal: Principal, abilities: ClientCapabilities) -> Bool {
     let cluster = session.cluster
+    guard let endpoint = session.endpoint else { return false }
     let key: Key
     switch cluster.isolation {
     case .session: return false
-    case .shared: key = Key(cluster: cluster.id)
-    case .principal: key = Key(cluster: cluster.id, abilities: abilities, principal: principal)
+    case .shared: key = Key(cluster: cluster.id, endpoint: endpoint)
+    case .principal: key = Key(cluster: cluster.id, endpoint: endpoint, abilities: abilities, principal: principal)
     }
     return table.withLock { $0[key] === session }
   }

@@ -113,10 +113,17 @@ extension Federation {
     }
   }
 
-  /// An upstream did not take a connection, or ended one: worth a look.
-  public func suspect(_ cluster: Cluster, _ reason: String) { raise(.suspect(reason), cluster) }
+  /// An endpoint of an upstream did not take a connection, or ended one: worth a look.
+  public func suspect(_ cluster: Cluster, _ endpoint: Int, _ reason: String) {
+    post { $0.supervisor.doubted(cluster, endpoint, reason) }
+  }
 
-  public func linkDied(_ cluster: Cluster, _ reason: String) { raise(.suspect(reason), cluster) }
+  /// The circuit breaker of an endpoint has opened.
+  public func opened(_ cluster: Cluster, _ endpoint: Int) { post { $0.supervisor.opened(cluster, endpoint) } }
+
+  public func linkDied(_ cluster: Cluster, _ endpoint: Int, _ reason: String) {
+    post { $0.supervisor.doubted(cluster, endpoint, reason) }
+  }
 
   /// A legacy upstream refused a call as it would one of another era.
   public func misunderstood(_ cluster: Cluster) { raise(.misunderstood, cluster) }
@@ -142,6 +149,11 @@ extension Federation: CallsDelegate {
       freshen(ListWish(kind: .tools, clusters: [cluster]), mended)
     case .rediscover: raise(.outOfDate(mended), cluster)
     }
+  }
+
+  /// Calls `done` when a server that starts or has just gone away can be called, or is not expected to be soon.
+  public func awaitReturn(of cluster: Cluster, _ done: @escaping @Sendable () -> Void) {
+    post { $0.supervisor.awaitReturn(of: cluster, done) }
   }
 
   /// Calls `done` when these lists are as fresh as they can be had in bounded time.

@@ -81,12 +81,22 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     while !isOver(server) {
       do throws(UpstreamFailure) {
         let profile = try await find(server)
-        defer { listens.stop(server) }
+        defer {
+          listens.stop(server)
+          server.stopWatch()
+        }
+        isBack(server, profile)
+        server.startWatch(loop)
         try await refresher.refresh(server, profile, .all)
         isReady(server, profile)
         try await watch(server, profile)
       } catch {
         guard !isOver(server), !isGivenUp(server, error) else { break }
+        if case .lookAgain(let pause) = server.absence.isGone(grace: grace(of: server.cluster), now: loop.now) {
+          isAway(server, error)
+          await loop.pause(pause)
+          continue
+        }
         let delay = server.backoff.failed()
         isDown(server, error, for: delay)
         await loop.pause(delay)
@@ -94,11 +104,26 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     }
     server.clear()
     server.settleProbe()
+    server.settleReturn()
   }
+
+  /// Calls have found that an endpoint can't be reached.
+  func doubted(_ cluster: Cluster, _ endpoint: Int, _ reason: String) { supervised[cluster]?.doubted(endpoint, reason) }
+
+  func opened(_ cluster: Cluster, _ endpoint: Int) { supervised[cluster]?.opened(endpoint) }
+
+  /// Calls `done` as soon as it is known whether a cluster can be called.
+  func awaitReturn(of cluster: Cluster, _ done: @escaping @Sendable () -> Void) {
+    guard let server = supervised[cluster] else { return done() }
+    server.awaitReturn(done)
+  }
+
+  /// How long calls wait for it when it goes away, in milliseconds.
+  private func grace(of cluster: Cluster) -> UInt64 { loop.configuration.routing.restartGrace.milliseconds }
 
   /// What it turned out to be.
   private func find(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
-    let profile = try await prober.probe(server)
+    let profile = try await probe(server)
     if server.mayBeUpgraded {
       server.mayBeUpgraded = false
       lookForUpgrade(server.cluster)
@@ -109,11 +134,59 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     return profile
   }
 
+  /// It went away and speaks again as it did: calls need not wait for its lists, which may have changed or not.
+  private func isBack(_ server: SupervisedCluster, _ profile: Cluster.Profile) {
+    let cluster = server.cluster
+    guard case .comingBack(_, let former?) = cluster.health, former.transport == profile.transport,
+      former.revision == profile.revision
+    else { return }
+    cluster.update(.ready(profile))
+    server.settleReturn()
+  }
+
+  /// It went away a moment ago.
+  private func isAway(_ server: SupervisedCluster, _ failure: UpstreamFailure) {
+    let cluster = server.cluster
+    if case .comingBack = cluster.health {
+    } else {
+      loop.logger.info(
+        "\(cluster.alias) went away and is awaited: \(failure.text)", metadata: ["server": "\(cluster.alias)"])
+    }
+    cluster.update(.comingBack(reason: failure.text, cluster.profile))
+    server.clear()
+    server.settleProbe()
+  }
+
+  /// Looks at one endpoint after the other until one answers: that one leads from then on.
+  private func probe(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
+    let cluster = server.cluster
+    guard cluster.hasSeveralEndpoints else {
+      let profile = try await prober.probe(server)
+      _ = cluster.first.standing.breaker.reset(now: loop.now)
+      return profile
+    }
+    var failure: UpstreamFailure?
+    for index in cluster.candidates(now: loop.now) {
+      cluster.leader = index
+      do throws(UpstreamFailure) {
+        let profile = try await prober.probe(server)
+        _ = cluster.endpoints[index].standing.breaker.reset(now: loop.now)
+        return profile
+      } catch {
+        failure = failure ?? error
+        guard !isOver(server) else { break }
+      }
+    }
+    throw failure ?? UpstreamFailure("it has no endpoint")
+  }
+
   private func isReady(_ server: SupervisedCluster, _ profile: Cluster.Profile) {
     let cluster = server.cluster
-    let cameBack = cluster.profile == nil || server.backoff.failures > 0
+    let cameBack = cluster.profile == nil || server.backoff.failures > 0 || server.absence.isAwaited
     server.backoff.succeeded()
+    server.absence.isUseful(now: loop.now)
     cluster.update(.ready(profile))
+    server.settleReturn()
     faces.noteFare(of: cluster)
     delegate?.promote(cluster)
     if cameBack {
@@ -134,6 +207,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     let cluster = server.cluster
     if server.backoff.failures == 1 { tellFailure(of: cluster, failure) }
     cluster.update(.down(reason: failure.text, retryAt: loop.now + delay, cluster.profile))
+    server.settleReturn()
     faces.noteFare(of: cluster)
     if lists.age(cluster) { delegate?.mergeSoon() }
     server.clear()
@@ -178,6 +252,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
       defer { for settled in unsettled { settled() } }
       if news.stops { return }
       if let reason = news.suspicion { throw UpstreamFailure(reason) }
+      if news.isLeaderLost { return }
       if !news.reprobed.isEmpty { return }
       if news.isMisunderstood { isMisunderstood(server) }
       if !unsettled.isEmpty {

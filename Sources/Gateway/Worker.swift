@@ -85,9 +85,11 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
   /// An upstream does not fare as the control loop believes.
   private static func look(at cluster: Cluster, _ doubt: UpstreamDoubt, _ control: Federation?) {
     switch doubt {
-    case .unreachable(let why): control?.suspect(cluster, why)
-    case .linkDied(let why): control?.linkDied(cluster, why)
+    case .unreachable(let why, let endpoint): control?.suspect(cluster, endpoint, why)
+    case .linkDied(let why, let endpoint): control?.linkDied(cluster, endpoint, why)
+    case .opened(let endpoint): control?.opened(cluster, endpoint)
     case .misunderstood: control?.misunderstood(cluster)
+    case .awaited(let done): if let control { control.awaitReturn(of: cluster, done) } else { done() }
     }
   }
 

@@ -46,9 +46,13 @@ public enum UpstreamLetter: Sendable {
   /// The response to a request came on the stream of its session.
   case beside([UInt8], RequestID, UpstreamSession.Open, Cluster)
   /// Its conversation is open, or why not.
-  case resume(RequestID, failure: String?)
+  case resume(RequestID, failure: Unopened?)
+  /// What was waited for is there, or its time is up.
+  case goOn(UInt64)
 
   // To the loop of a connection, or to any.
+  /// An endpoint of a cluster does not answer any more.
+  case endpointLost(Cluster, Int)
   case closeStream(ConnectionID)
   case end(UpstreamSession.Open, Cluster)
   case bringSubscriptions(UpstreamSession, [[UInt8]])

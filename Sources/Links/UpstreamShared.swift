@@ -32,7 +32,7 @@ public final class UpstreamShared: Sendable {
   public func requestMeta(_ level: LogLevel?) -> RequestMeta { level.map { leveledMeta[Int($0.rawValue)] } ?? meta }
 
   /// Requests that waited for a conversation go on, or fail.
-  public func resume(_ waiters: [RequestID], failure: String?) {
+  public func resume(_ waiters: [RequestID], failure: Unopened?) {
     for waiter in waiters where waiter != .none {
       mail.send(.resume(waiter, failure: failure), to: waiter.worker)
     }

@@ -53,6 +53,9 @@ public final class Call {
   /// It has waited until it was known what its server is in the legacy era.
   public var hasAwaitedFace = false
 
+  /// Until when it waits to get through to its server, once it does; 0 before.
+  public var waitsUntil: UInt64 = 0
+
   /// The number of the server that it was routed to, and how many redirects of that it has followed.
   public var server = 0
   public var redirects = 0
@@ -135,6 +138,7 @@ public final class Call {
     lentRequest = nil
     isRerouted = false
     hasAwaitedFace = false
+    waitsUntil = 0
     redirects = 0
     if !requestedURI.isEmpty { requestedURI = [] }
     if !subscribing.isEmpty { subscribing = [] }

@@ -9,6 +9,8 @@ import Translation
 public protocol CallsDelegate: AnyObject, Sendable {
   /// What is known of an upstream holds no more; `done` is called when it has been looked at again.
   func mend(_ cluster: Cluster, _ recovery: Recovery, _ done: @escaping @Sendable () -> Void)
+  /// Calls `done` when a server that starts or has just gone away can be called, or is not expected to be soon.
+  func awaitReturn(of cluster: Cluster, _ done: @escaping @Sendable () -> Void)
   /// Calls `done` when these lists are as fresh as they can be had in bounded time.
   func freshen(_ wish: ListWish, _ done: @escaping @Sendable () -> Void)
   /// A client of the legacy era looks at these servers. `done` is called once it is known what each of them is in that era;

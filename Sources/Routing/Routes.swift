@@ -30,11 +30,13 @@ public final class Routes: Sendable {
     var upstream: UInt16
     var isRenamed: Bool
     var hasNonObjectOutput: Bool
+    var isRepeatable: Bool
 
     init(_ entry: CatalogueEntry) {
       upstream = UInt16(entry.upstream)
       isRenamed = entry.own != entry.exposed
       hasNonObjectOutput = entry.hasNonObjectOutput
+      isRepeatable = entry.isRepeatable
     }
 
     func route(_ place: Int) -> Route {
@@ -101,6 +103,9 @@ public final class Routes: Sendable {
 
   /// Whether results of a listed tool may be other than objects.
   public func hasNonObjectOutput(tool place: Int) -> Bool { toolPlaces[place].hasNonObjectOutput }
+
+  /// Whether a listed tool says of itself that a call of it may be carried out twice.
+  public func isRepeatable(tool place: Int) -> Bool { toolPlaces[place].isRepeatable }
 
   /// The parameters of a listed tool that are mirrored in headers.
   public func parameters(ofTool place: Int) -> [MirroredParameter] { toolParameters[place] }

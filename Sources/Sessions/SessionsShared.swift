@@ -76,8 +76,11 @@ extension SessionsShared {
   /// The one that carries a session's calls.
   public func conversation(with cluster: Cluster, of session: Session) -> UpstreamSession {
     switch cluster.isolation {
-    case .shared: upstream.sessions.shared(cluster)
-    case .principal: upstream.sessions.session(cluster, session.principal, abilities: session.abilities)
+    case .shared: upstream.sessions.shared(cluster, at: cluster.home(of: session.id.routingKey, now: System.uptime))
+    case .principal:
+      upstream.sessions.session(
+        cluster, at: cluster.home(of: session.principal.routingKey, now: System.uptime), session.principal,
+        abilities: session.abilities)
     case .session: session.upstream(cluster)
     }
   }

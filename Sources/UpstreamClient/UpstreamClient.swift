@@ -22,6 +22,7 @@ public final class UpstreamClient {
   public let messages: UpstreamMessages
   fileprivate let posts: LinkPosts
   public let http: HTTPExchange
+  fileprivate let recoveries: Recoveries
   private let relay: UpstreamRelay
   public let shared: UpstreamShared
 
@@ -41,6 +42,8 @@ public final class UpstreamClient {
     messages = UpstreamMessages(requests, conversations)
     posts = LinkPosts(requests)
     http = HTTPExchange(requests, conversations, messages, posts)
+    recoveries = Recoveries(requests, conversations)
+    requests.connect(to: recoveries)
     self.shared = shared
     relay.enter(self)
     shared.mail.open(context.index, for: relay)
@@ -163,8 +166,10 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     context.logger.warning("\(link.cluster.alias) \(reason)", metadata: metadata)
     guard link.session.owner == nil else { return }
     // At once, so that no call starts a child of its own before the control loop does.
-    link.cluster.update(.down(reason: reason, retryAt: context.now + 500, link.cluster.profile))
-    client.requests.doubt(link.cluster, .linkDied(reason))
+    if !link.cluster.hasSeveralEndpoints {
+      link.cluster.update(.comingBack(reason: reason, link.cluster.profile))
+    }
+    client.requests.doubt(link.cluster, .linkDied(reason, endpoint: link.endpoint.index))
   }
 
   // MARK: Streams
@@ -215,6 +220,8 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     case .beside(let message, let request, let open, let cluster):
       client.http.receive(message.rawBytes, request, beside: open, cluster)
     case .resume(let request, let failure): client.conversations.resume(request, failure: failure)
+    case .endpointLost(let cluster, let endpoint): client.recoveries.leave(endpoint, of: cluster)
+    case .goOn(let number): client.recoveries.later.goOn(number)
     case .closeStream(let connection): client.streams.close(connection)
     case .end(let open, let cluster): client.conversations.end(open, cluster)
     case .isUnread(let link, let reply): client.links.isUnread(link, reply)

@@ -79,6 +79,9 @@ public struct RequestState: Equatable {
   /// It waits again for another reason than a failure: a redirect, say, of which only so many are followed.
   public mutating func waits() { phase = .waiting }
 
+  /// Nothing of an answer has come.
+  public var isUnanswered: Bool { phase == .waiting || phase == .sent }
+
   /// Whether the upstream has to be told that nobody waits for the answer any more.
   public var isKnownUpstream: Bool { phase != .waiting }
 }

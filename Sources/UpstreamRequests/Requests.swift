@@ -4,6 +4,7 @@ import Links
 import MCP
 import Reactor
 import Translation
+import Upstream
 import Wire
 import Workers
 
@@ -24,6 +25,7 @@ public final class Requests {
   private var table: RequestTable
   /// What this worker has of each upstream, by the number of the stake, and of each cluster, by its id.
   private var stakes: [PlainKey: UpstreamStake] = [:]
+  private var servers: [PlainKey: ServerStake] = [:]
   private var holds: [PlainKey: ClusterHold] = [:]
   /// Those that were left, until nobody can be looking at them any more.
   private var leftHolds: [ClusterHold] = []
@@ -31,6 +33,8 @@ public final class Requests {
   /// Connections whose answer is known and whose end is awaited, with the time to give up.
   private var lingering: [ConnectionID: (hold: ClusterHold, until: UInt64)] = [:]
   private var armSweep: () -> Void = {}
+  /// What sees to it that requests of clients which came to nothing go out once more.
+  private unowned(unsafe) var recoverer: (any RequestRecovery)?
   /// An upstream does not fare as it is believed to; on any thread.
   public let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
 
@@ -55,6 +59,9 @@ public final class Requests {
     memory.connect(to: delegate)
     self.armSweep = armSweep
   }
+
+  /// Before anything is asked.
+  public func connect(to recovery: any RequestRecovery) { unsafe recoverer = recovery }
 
   private var headBytes: RawSpan {
     @_lifetime(borrow self)
@@ -111,7 +118,7 @@ public final class Requests {
     let key = cluster.key(at: index)
     if let known = holds[key] { return Lent(known) }
     let endpoint = cluster.endpoint(index)
-    let made = ClusterHold(cluster, endpoint, stake(in: endpoint), isLate: cluster.isRetired)
+    let made = ClusterHold(cluster, endpoint, stake(in: endpoint), server(cluster), isLate: cluster.isRetired)
     holds[key] = made
     return Lent(made)
   }
@@ -120,6 +127,13 @@ public final class Requests {
     if let known = stakes[endpoint.key] { return known }
     let made = UpstreamStake(id: endpoint.id)
     stakes[endpoint.key] = made
+    return made
+  }
+
+  func server(_ cluster: Cluster) -> ServerStake {
+    if let known = servers[PlainKey(cluster.stakeID)] { return known }
+    let made = ServerStake(cluster, worker: context.index)
+    servers[PlainKey(cluster.stakeID)] = made
     return made
   }
 
@@ -146,11 +160,12 @@ public final class Requests {
         return end(request)
       }
       let caller = request.isClients ? delegate.caller(of: request) : .gateway
+      if let refusal = request.hold.flatMap({ $0.with { admit(request, $0) } }) { return fail(request, refusal) }
       request.carrier = .link(link)
       request.state.sent()
       return links.send(message, over: link, for: request.id, of: caller)
     }
-    if open.http != nil {
+    if request.isClients || open.http != nil {
       if request.reader == nil { request.reader = takeReader() }
       if let reader = request.reader { memory.keep(message, of: request, in: reader) }
     }
@@ -211,8 +226,12 @@ public final class Requests {
   public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
     let tag = TagKind.request.tag(request.id.rawValue)
+    if let refusal = request.hold.flatMap({ $0.with { admit(request, $0) } }) { return fail(request, refusal) }
     request.state.sent()
-    while let connection = request.hold?.with({ $0.stake.pool.take(now: loop.now) }) {
+    // What goes out again goes over a fresh one: another that was idle may have been closed with the first.
+    while request.retries.attempts <= 1,
+      let connection = request.hold?.with({ $0.stake.pool.take(now: loop.now) })
+    {
       loop.setTag(connection, tag)
       if case .stale = loop.send(connection, headBytes, message) {
         // The upstream has ended it, which was seen before anything was sent.
@@ -220,12 +239,14 @@ public final class Requests {
         continue
       }
       request.carrier = .connection(connection)
+      request.reusedAt = loop.now
       return
     }
     guard let connection = request.hold?.with({ $0.connect(loop, tag: tag) }) else {
       return fail(request, .overloaded)
     }
     request.carrier = .connection(connection)
+    request.reusedAt = nil
     loop.send(connection, headBytes, message)
   }
 
@@ -284,10 +305,19 @@ public final class Requests {
 
   // MARK: Ends
 
+  /// Whether a client's request goes out once more after this.
+  public func recovers(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]? = nil) -> Bool {
+    guard request.isClients, let recoverer = unsafe recoverer else { return false }
+    return recoverer.recovers(request, error, message)
+  }
+
   /// A request comes to nothing.
-  public func fail(_ request: UpstreamRequest, _ error: GatewayError) {
+  /// - Parameter message: as it was to go out, where it waited for that until now.
+  public func fail(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]? = nil) {
     switch request.owner {
     case .client:
+      note(CallOutcome(error.kind), of: request)
+      if recovers(request, error, message) { return }
       delegate.failed(request, error)
     case .gateway(let call):
       end(request)
@@ -302,6 +332,7 @@ public final class Requests {
 
   /// Frees a request. Nothing is told to the upstream.
   public func end(_ request: UpstreamRequest) {
+    if request.pass != nil { release(request) }
     if let reader = request.reader.take() { giveBack(reader) }
     switch request.carrier {
     case .link(let link): links.callEnded(request.id, link)
@@ -392,6 +423,7 @@ public final class Requests {
       for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
     }
     guard !isInUse(cluster) else { return false }
+    if !keepsStake { servers[PlainKey(cluster.stakeID)] = nil }
     for endpoint in cluster.endpoints {
       if let hold = holds.removeValue(forKey: cluster.key(at: endpoint.index)) { leftHolds.append(hold) }
       if !keepsStake { stakes[endpoint.key] = nil }
@@ -415,6 +447,7 @@ public final class Requests {
 
   // MARK: What is open
 
+  func callsInFlight(at endpoint: UpstreamEndpoint) -> Int { stakes[endpoint.key]?.callsInFlight ?? 0 }
   var callsInFlight: Int { stakes.values.reduce(0) { $0 + $1.callsInFlight } }
   var idleConnections: Int { stakes.values.reduce(0) { $0 + $1.pool.count } }
   var lingeringConnections: Int { lingering.count }

@@ -66,6 +66,13 @@ public protocol UpstreamDelegate: AnyObject {
   func isHeard(_ session: UpstreamSession) -> Bool
 }
 
+/// Who sees to it that a request of a client's goes out once more after it came to nothing, where it may.
+public protocol RequestRecovery: AnyObject {
+  /// False if it may not, or it is of no use: the client gets the error.
+  /// - Parameter message: as it was to go out, where it is not kept with the request any more.
+  func recovers(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]?) -> Bool
+}
+
 /// How a large result reaches its client.
 public enum ResultPassage {
   /// It is collected, and asked about again once so many bytes are there.
@@ -75,10 +82,14 @@ public enum ResultPassage {
 
 /// Why an upstream is to be looked at again.
 public enum UpstreamDoubt {
-  /// It can't be reached.
-  case unreachable(String)
-  /// What carried everybody's messages to it is gone.
-  case linkDied(String)
+  /// An endpoint of it can't be reached.
+  case unreachable(String, endpoint: Int)
+  /// Calls of an endpoint of it fail, and none goes there for a while.
+  case opened(endpoint: Int)
+  /// What carried everybody's messages to an endpoint of it is gone.
+  case linkDied(String, endpoint: Int)
   /// It answers as if it spoke the other era.
   case misunderstood
+  /// Requests wait for it: called, on any thread, once it is back or is not expected to be soon.
+  case awaited(@Sendable () -> Void)
 }

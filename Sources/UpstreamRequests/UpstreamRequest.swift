@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Reactor
+import Upstream
 import Wire
 import Workers
 
@@ -52,6 +53,14 @@ public final class UpstreamRequest {
   public var logLevel: LogLevel?
   /// How many redirects it has followed.
   public var redirects = 0
+  /// With what its endpoint's circuit breaker has let it through; nil before that, and once it has heard of the end.
+  var pass: BreakerPass?
+  /// When it went out over a connection that had been used before; nil for a fresh one.
+  public var reusedAt: UInt64?
+  /// Where it has failed already, how often, and whether it may be carried out twice.
+  public var retries = RetryState(isRepeatable: false)
+  /// Until when it waits for a connection or for its server to come back, once it does; 0 before.
+  public var waitsUntil: UInt64 = 0
   /// Its connection is not read until the client has taken what there is.
   var isPaused = false
 
@@ -87,6 +96,10 @@ public final class UpstreamRequest {
     deadline = .max
     logLevel = nil
     redirects = 0
+    reusedAt = nil
+    pass = nil
+    retries = RetryState(isRepeatable: false)
+    waitsUntil = 0
     isPaused = false
   }
 }

@@ -1,5 +1,6 @@
 import Clusters
 import Reactor
+import Upstream
 
 /// What a request counts as among those that one upstream may have in flight.
 public enum RequestCount {
@@ -10,6 +11,8 @@ public enum RequestCount {
 final class UpstreamStake {
   let id: Int
   var pool = ConnectionPool()
+  /// What its circuit breaker has not heard of yet.
+  var tally = OutcomeTally()
   var callsInFlight = 0
   /// Messages on their way that are no calls.
   var asidesInFlight = 0
@@ -31,13 +34,15 @@ public final class ClusterHold {
   public let cluster: Cluster
   public let endpoint: UpstreamEndpoint
   let stake: UpstreamStake
+  let server: ServerStake
   /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
   let isLate: Bool
 
-  init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, isLate: Bool) {
+  init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, _ server: ServerStake, isLate: Bool) {
     self.cluster = cluster
     self.endpoint = endpoint
     self.stake = stake
+    self.server = server
     self.isLate = isLate
   }
 

@@ -20,6 +20,11 @@ final class ScriptedUpstream {
     var plan: [(due: Int, action: Action)] = []
     var isListening = false
     var isDone = false
+    /// It has carried an answer.
+    var wasUsed = false
+    /// What the call on it is to say, as long as no byte of an answer has been read: a reset takes back what was sent with it.
+    var unanswered: String?
+    var answeredAt = Int.max
 
     init(_ peer: MemoryPeer) { self.peer = peer }
   }
@@ -59,6 +64,7 @@ final class ScriptedUpstream {
       moved = true
     }
     for connection in connections {
+      if connection.answeredAt < tick { connection.unanswered = nil }
       let bytes = connection.peer.take()
       if !bytes.isEmpty {
         moved = true
@@ -70,7 +76,11 @@ final class ScriptedUpstream {
         connection.plan.removeFirst()
         moved = true
         switch next.action {
-        case .send(let bytes): connection.peer.send(bytes)
+        case .send(let bytes):
+          connection.peer.send(bytes)
+          guard !bytes.isEmpty else { continue }
+          connection.wasUsed = true
+          connection.answeredAt = tick
         case .end:
           connection.peer.end()
           connection.isDone = true
@@ -81,6 +91,10 @@ final class ScriptedUpstream {
       }
     }
     for connection in connections where connection.peer.isEnded { connection.isDone = true }
+    for connection in connections where connection.isDone && connection.wasUsed {
+      // It looks like a server that has closed an idle connection, unread: such a call goes out again.
+      if let text = connection.unanswered { arrived.remove(text) }
+    }
     connections.removeAll { $0.isDone }
     return moved || connections.contains { !$0.plan.isEmpty }
   }
@@ -154,6 +168,8 @@ final class ScriptedUpstream {
     let parameters = message["params"] as? [String: Any]
     let text = (parameters?["arguments"] as? [String: Any])?["text"] as? String ?? ""
     if !arrived.insert(text).inserted { problems.append("a call that it had been sent before: \(text.prefix(20))") }
+    connection.unanswered = text
+    connection.answeredAt = .max
     let done = echo(id, text)
     switch misbehaves ? random.below(20) : 0 {
     case 0...3: reply(connection, 200, done)

@@ -13,11 +13,12 @@ struct SentOnceTests {
     let server = BenchUpstream(kind)
     let bench = try WorkerBench(server)
     let client = try bench.client()
-    // Over a connection that was used before, which the server might just have closed.
     client.call("a__echo")
     try server.next().answer(["content": []])
     let call = client.call("a__echo")
     let request = try server.next()
+    // Longer than a server may take to see that it has closed a connection that was used before.
+    bench.advance(milliseconds: 300)
     switch end {
     case .reset: request.reset()
     case .hangUp: request.hangUp()
@@ -28,6 +29,28 @@ struct SentOnceTests {
     bench.advance(milliseconds: 10_000)
     #expect(call.error["code"] == -32603)
     #expect(server.calls.count == 2)
+    #expect(bench.unfinished == [])
+  }
+
+  @Test(
+    "is sent again, once, when a connection that was used before ends at once without a word: the server had closed it",
+    arguments: [Break.reset, .hangUp])
+  func keepAliveRace(_ end: Break) throws {
+    let server = BenchUpstream()
+    let bench = try WorkerBench(server)
+    let client = try bench.client()
+    client.call("a__echo")
+    try server.next().answer(["content": []])
+    let call = client.call("a__echo", ["text": "again"])
+    let request = try server.next()
+    if case .reset = end { request.reset() } else { request.hangUp() }
+    let second = try server.next()
+    #expect(second.params["arguments"] == ["text": "again"] && call.responses.isEmpty)
+    // Over a fresh one: that it breaks says nothing of whether it was read.
+    if case .reset = end { second.reset() } else { second.hangUp() }
+    bench.advance(milliseconds: 10_000)
+    #expect(call.error["code"] == -32603 && call.responses.count == 1)
+    #expect(server.calls.count == 3)
     #expect(bench.unfinished == [])
   }
 

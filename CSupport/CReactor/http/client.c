@@ -247,6 +247,11 @@ static void on_closed(cr_connection *connection, cr_error error) {
   connection->state = NULL;
   /* Closed by policy, or after an answer that said so: nobody waits to hear of it. */
   bool expected = error.domain == CR_DOMAIN_REACTOR && error.code == CR_REASON_LOCAL;
+  /* A server that has begun to answer has read the request. */
+  bool answering =
+      client->outstanding && !client->upgrade && (client->seen > 0 || client->interim > 0);
+  if (answering && error.domain != CR_DOMAIN_HTTP)
+    error = (cr_error){CR_DOMAIN_HTTP, CWIRE_HTTP1_TRUNCATED};
   if (!expected) {
     cr_loop_event(loop);
     loop->handlers.upstream_closed(loop->context, cr_connection_id(connection), connection->tag,

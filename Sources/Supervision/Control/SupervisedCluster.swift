@@ -14,6 +14,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     /// A legacy upstream did not understand a call.
     case misunderstood
     case suspect(String)
+    /// The endpoint that the gateway itself speaks to is gone, but not all others.
+    case leaderLost
     case stop
   }
 
@@ -24,6 +26,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     public var reprobed: [@Sendable () -> Void] = []
     public var isMisunderstood = false
     public var suspicion: String?
+    public var isLeaderLost = false
     public var stops = false
 
     public init() {}
@@ -40,6 +43,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
       case .outOfDate(let done): reprobed.append(done)
       case .misunderstood: isMisunderstood = true
       case .suspect(let reason): suspicion = suspicion ?? reason
+      case .leaderLost: isLeaderLost = true
       case .stop: stops = true
       }
     }
@@ -51,6 +55,12 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   /// What the gateway hears of it outside of calls.
   let listening = Listening()
   public var backoff = Backoff()
+  /// How its endpoints fare, while it is ready.
+  private var watch: EndpointWatch?
+  /// Whether calls wait for it while it is away.
+  public var absence = AbsenceState()
+  /// Who waits for it to come back.
+  private var awaiting: [@Sendable () -> Void] = []
   /// The upstream is left: nothing is begun any more.
   public private(set) var isDismissed = false
   /// What was known as legacy may speak the modern era by now.
@@ -91,6 +101,49 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   public func dismiss() {
     isDismissed = true
     raise(.stop)
+  }
+
+  /// It is ready: its endpoints are watched from now on.
+  public func startWatch(_ loop: ControlLoop) {
+    stopWatch()
+    watch = EndpointWatch(loop, cluster, binding) { [weak self] reason in self?.lost(reason) }
+  }
+
+  public func stopWatch() {
+    watch?.end()
+    watch = nil
+  }
+
+  /// Calls have found that an endpoint takes no connections, or that what it had is broken.
+  public func doubted(_ endpoint: Int, _ reason: String) {
+    guard let watch, cluster.hasSeveralEndpoints else { return raise(.suspect(reason)) }
+    watch.doubted(endpoint)
+    if endpoint == cluster.leader { lost(reason) }
+  }
+
+  public func opened(_ endpoint: Int) { watch?.opened(endpoint) }
+
+  /// What the gateway itself speaks to is gone.
+  private func lost(_ reason: String) {
+    let now = cluster.endpoints.contains { $0.index != cluster.leader && $0.standing.health == .usable }
+    raise(now ? .leaderLost : .suspect(reason))
+  }
+
+  /// Calls `done` as soon as it is known whether it can be called.
+  public func awaitReturn(_ done: @escaping @Sendable () -> Void) {
+    // What may have gone a moment ago is looked at first.
+    if news?.suspicion != nil { return awaiting.append(done) }
+    switch cluster.health {
+    case .unknown, .comingBack: awaiting.append(done)
+    case .ready, .down: done()
+    }
+  }
+
+  /// It is known.
+  public func settleReturn() {
+    let waiting = awaiting
+    awaiting = []
+    for done in waiting { done() }
   }
 
   /// Forgets what has happened: the upstream is looked at afresh.

@@ -48,7 +48,7 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
     _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let upstream = loop.upstream
-    let binding = UpstreamSession(cluster: cluster, owner: nil, abilities: [])
+    let binding = UpstreamSession(cluster: cluster, endpoint: cluster.leader, owner: nil, abilities: [])
     _ = binding.access(RequestID.none)
     guard let link = upstream.links.start(binding, cluster.endpoint(cluster.leader)) else {
       throw UpstreamFailure("the gateway has too many connections open")

@@ -58,7 +58,7 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
       loop.upstream.shared.resume(waiters, failure: nil)
       return .success(Self.profile(established, of: cluster, transport))
     case .failure(let error):
-      loop.upstream.shared.resume(binding.failed(), failure: error.text)
+      loop.upstream.shared.resume(binding.failed(), failure: Unopened(error.text, at: cluster.leader))
       var failure = Failure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
       if case .status(let refusal, _) = error {
         failure.isWrongTransport = [400, 404, 405].contains(refusal.status)
@@ -73,6 +73,8 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
     let cluster = supervised.cluster
     if let open = supervised.binding?.takeOpen() { loop.upstream.end(open, cluster) }
     let binding = binding(of: cluster)
+    // Another endpoint leads: to what the former one tells its conversation listens itself.
+    if let former = supervised.binding, former !== binding { former.isFollowed = false }
     supervised.binding = binding
     if let open = binding.takeOpen() { loop.upstream.end(open, cluster) }
     return binding
@@ -80,8 +82,13 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
 
   /// With `isolation: shared` the gateway uses the conversation that everybody uses; else one of its own.
   func binding(of cluster: Cluster) -> UpstreamSession {
-    if cluster.isolation == .shared { return loop.upstream.shared.sessions.shared(cluster) }
-    return UpstreamSession(cluster: cluster, owner: nil, abilities: [], isFollowed: true)
+    let leader = cluster.leader
+    guard cluster.isolation == .shared else {
+      return UpstreamSession(cluster: cluster, endpoint: leader, owner: nil, abilities: [], isFollowed: true)
+    }
+    let binding = loop.upstream.shared.sessions.shared(cluster, at: leader)
+    binding.isFollowed = true
+    return binding
   }
 
   static func profile(
@@ -110,7 +117,7 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
   /// What becomes of `initialize` in another conversation, which is not kept. nil if the server takes it.
   public func trial(of face: Cluster) async -> (meaning: UpstreamFailure.Meaning, text: String)? {
     let upstream = loop.upstream
-    let binding = UpstreamSession(cluster: face, owner: nil, abilities: [], isFollowed: true)
+    let binding = UpstreamSession(cluster: face, endpoint: face.leader, owner: nil, abilities: [], isFollowed: true)
     _ = binding.access(RequestID.none)
     let result = await withCheckedContinuation { continuation in
       upstream.conversations.establish(binding, at: face.leader, .streamableHTTP, .legacy) {

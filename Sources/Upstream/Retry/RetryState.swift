@@ -31,7 +31,8 @@ public struct RetryState: Equatable, Sendable {
 
   /// Those that have begun.
   public private(set) var attempts: UInt8 = 0
-  private let isRepeatable: Bool
+  /// It may be carried out twice.
+  public let isRepeatable: Bool
   private var isPassed = false
   private var current: UInt8 = 0
   /// The endpoints that have failed, by the last six bits of their index: of more than 64, some are excluded with

@@ -2,6 +2,7 @@ import Clusters
 import Links
 import MCP
 import Reactor
+import Upstream
 import UpstreamRequests
 import Wire
 import Workers
@@ -71,19 +72,22 @@ public final class Conversations: NotificationStreamsDelegate {
     case .yours:
       _ = requests.park(request, message)
       // Others may wait for it by now.
-      open(session, speech)
+      open(session, speech, avoiding: request.retries)
     case .closed:
       requests.fail(request, GatewayError(.sessionUnknown))
     }
   }
 
   /// The conversation is open (or could not be opened): the request that waited goes on.
-  func resume(_ id: RequestID, failure: String?) {
+  func resume(_ id: RequestID, failure: Unopened?) {
     guard let request = requests.find(id), let cluster = request.cluster, let message = requests.memory.unpark(request)
     else {
       return
     }
-    if let failure { return requests.fail(request, .unavailable(cluster, failure, retryAfter: 1000)) }
+    if let failure {
+      request.retries.began(at: failure.endpoint)
+      return requests.fail(request, .unavailable(cluster, failure.text, retryAfter: 1000), message)
+    }
     guard let speech = cluster.profile?.speech else {
       // The gateway's own questions come before it has said what the upstream is.
       if request.isGatewaysOwn, let open = request.session?.current {
@@ -95,7 +99,12 @@ public final class Conversations: NotificationStreamsDelegate {
   }
 
   /// The endpoint that a conversation is opened with.
-  private func endpoint(for session: UpstreamSession) -> Int { session.endpoint ?? 0 }
+  private func endpoint(for session: UpstreamSession, avoiding failed: RetryState?) -> Int {
+    if let settled = session.endpoint { return settled }
+    let key = session.owner?.routingKey ?? Principal.anonymous.routingKey
+    if let failed, let other = requests.other(for: failed, key, in: session.cluster) { return other }
+    return requests.choose(session.cluster, key)
+  }
 
   /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
   public func hear(_ session: UpstreamSession, _ open: UpstreamSession.Open) { notifications.hear(session, open) }
@@ -110,11 +119,13 @@ public final class Conversations: NotificationStreamsDelegate {
   // MARK: Opening
 
   /// Opens a conversation for the calls that wait on it.
-  func open(_ session: UpstreamSession, _ speech: Cluster.Speech) {
+  /// - Parameter failed: the request for which it is opened has been there.
+  func open(_ session: UpstreamSession, _ speech: Cluster.Speech, avoiding failed: RetryState? = nil) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
-    establish(session, at: endpoint(for: session), speech.transport, speech.revision.era) { result in
+    let endpoint = endpoint(for: session, avoiding: failed)
+    establish(session, at: endpoint, speech.transport, speech.revision.era) { result in
       let waiters: [RequestID]
-      var failure: String?
+      var failure: Unopened?
       switch result {
       case .success(let established):
         let open = established.open
@@ -125,8 +136,8 @@ public final class Conversations: NotificationStreamsDelegate {
         waiters = found
       case .failure(let error):
         waiters = session.failed()
-        failure = error.text
-        doubt(session.cluster, .unreachable(error.text))
+        failure = Unopened(error.text, at: endpoint)
+        doubt(session.cluster, .unreachable(error.text, endpoint: endpoint))
       }
       shared.resume(waiters, failure: failure)
     }

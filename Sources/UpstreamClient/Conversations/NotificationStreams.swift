@@ -9,7 +9,7 @@ import Workers
 /// What the streams of conversations leave to who opens those.
 protocol NotificationStreamsDelegate: AnyObject {
   /// A request that waited for a stream goes on, with it or without.
-  func resume(_ request: RequestID, failure: String?)
+  func resume(_ request: RequestID, failure: Unopened?)
   /// A conversation was lost with its stream, and somebody listens.
   func reopen(_ session: UpstreamSession)
 }

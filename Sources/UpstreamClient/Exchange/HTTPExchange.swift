@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Reactor
+import Upstream
 import UpstreamRequests
 import Wire
 import Workers
@@ -284,6 +285,8 @@ public final class HTTPExchange {
       }
       requests.doubt(cluster, .misunderstood)
     }
+    requests.note(CallOutcome(status: reader.status), of: request)
+    if reader.status >= 500, requests.recovers(request, refusal(reader, cluster)) { return }
     if reader.mode == .json, reader.collected.buffer.count > 0 {
       // The error object of a 4xx body belongs to this request, whatever id it carries.
       var isError = false
@@ -411,7 +414,12 @@ public final class HTTPExchange {
     guard let cluster = request.cluster, let reader = request.reader else { return requests.end(request) }
     if reader.rewriter != nil { return requests.fail(request, .lost(cluster, "\(error)")) }
     if case .gateway = request.owner { return requests.fail(request, .lost(cluster, "\(error)")) }
-    if !sent { requests.doubt(cluster, .unreachable("\(error)")) }
+    if !sent, let endpoint = request.endpoint {
+      if error.isRefused { requests.noteRefused(request) }
+      requests.doubt(cluster, .unreachable("\(error)", endpoint: endpoint.index))
+    }
+    // It has begun to answer: whatever that was to be, it has read the request.
+    if case .http = error.speaker { request.reusedAt = nil }
     lose(request, reader, cluster, "\(error)", sent: sent)
   }
 

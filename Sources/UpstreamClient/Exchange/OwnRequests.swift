@@ -10,13 +10,15 @@ import Workers
 
 extension UpstreamMessages {
   /// Asks an upstream something on the gateway's own behalf, over an open legacy conversation or in the modern era.
-  /// - Parameter timeout: nil for a listen, which has no end of its own.
+  /// - Parameters:
+  ///   - endpoint: of the cluster's; nil for that of the session, or the one that leads.
+  ///   - timeout: nil for a listen, which has no end of its own.
   @discardableResult
   public func ask(
     _ cluster: Cluster, _ profile: Cluster.Profile, _ session: UpstreamSession?, _ method: Method,
-    members: [UInt8], timeout: UInt64?, _ call: LocalCall
+    at endpoint: Int? = nil, members: [UInt8], timeout: UInt64?, _ call: LocalCall
   ) -> RequestID? {
-    let endpoint = session?.current?.endpoint ?? cluster.leader
+    let endpoint = endpoint ?? session?.current?.endpoint ?? session?.endpoint ?? cluster.leader
     guard let request = requests.make(call, cluster, at: endpoint, method, timeout: timeout) else {
       call.complete(.failed("the gateway has too many calls in flight"))
       return nil
@@ -53,7 +55,8 @@ extension UpstreamMessages {
       let sessions = conversations.shared.sessions
       request.session =
         cluster.isolation == .shared
-        ? sessions.shared(cluster) : sessions.session(cluster, .anonymous, abilities: [])
+        ? sessions.shared(cluster, at: endpoint)
+        : sessions.session(cluster, at: endpoint, .anonymous, abilities: [])
     }
     conversations.send(request, message.bytes, cluster, profile.speech)
     return id

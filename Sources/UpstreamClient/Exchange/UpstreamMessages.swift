@@ -3,6 +3,7 @@ import Demonstration
 import MCP
 import Reactor
 import Translation
+import Upstream
 import UpstreamRequests
 import Wire
 import Workers
@@ -35,6 +36,7 @@ public final class UpstreamMessages {
       return
     case .result, .error:
       guard belongs(envelope, to: request) else { return }
+      requests.note(outcome(of: envelope, request), of: request)
       requests.delegate.answered(request, envelope)
     case .notification, .request:
       requests.delegate.said(envelope, .request(request))
@@ -49,6 +51,18 @@ public final class UpstreamMessages {
       guard let cluster = request.cluster else { return }
       requests.fail(request, .malformed(cluster, envelope.fault?.text ?? "no JSON-RPC message"))
     }
+  }
+
+  /// What a response says of the endpoint that gave it.
+  func outcome(of response: Envelope, _ request: UpstreamRequest) -> CallOutcome {
+    guard case .result = response.kind else {
+      return CallOutcome(error: response.errorCode ?? 0, status: request.reader?.status ?? 200)
+    }
+    guard request.method == .toolsCall, request.hold?.with({ $0.cluster.countsToolErrors }) == true else {
+      return .success
+    }
+    guard let flag = response.value(ResultKey.isError) else { return .success }
+    return CallOutcome(resultIsError: JSON.boolean(flag) == true, counts: true)
   }
 
   /// On HTTP the exchange says whose the response is; an id of another request is a mistake of the upstream's.

@@ -1,0 +1,190 @@
+import Clusters
+import Configuration
+import Logging
+import MCP
+import Routing
+import Upstream
+import UpstreamClient
+import UpstreamRequests
+import Wire
+import Workers
+
+/// How the endpoints of one cluster fare: each is checked at intervals and as soon as a call finds that something is wrong
+/// with it, and what does worse than the others is taken out. Workers read what comes of that with each call.
+final class EndpointWatch: @unchecked Sendable {  // touched on the control loop alone
+  private let loop: ControlLoop
+  private let cluster: Cluster
+  /// Nothing of it can be called, or what the gateway itself speaks to can't.
+  private let lost: (String) -> Void
+  private var health: [HealthState]
+  private var outliers: OutlierDetector
+  /// Conversations to check endpoints in that the gateway has no other with.
+  private var sessions: [Int: UpstreamSession] = [:]
+  /// The gateway's own conversation, with the leader.
+  private var binding: UpstreamSession?
+  private var isOver = false
+  private var wakesAt = UInt64.max
+
+  init(_ loop: ControlLoop, _ cluster: Cluster, _ binding: UpstreamSession?, lost: @escaping (String) -> Void) {
+    self.loop = loop
+    self.cluster = cluster
+    self.binding = binding
+    self.lost = lost
+    let policy = HealthPolicy(cluster.routing)
+    health = cluster.endpoints.map { HealthState(policy, seed: UInt64($0.id) &* 0x9E37_79B9_7F4A_7C15 ^ loop.now) }
+    outliers = OutlierDetector(OutlierPolicy(cluster.routing), endpoints: cluster.endpoints.count, now: loop.now)
+    // The leader has just answered.
+    _ = health[cluster.leader].ended(.success, now: loop.now)
+    wake(at: loop.now)
+  }
+
+  /// It is watched no more, or by another.
+  func end() {
+    isOver = true
+    for session in sessions.values { loop.upstream.end(session) }
+    sessions = [:]
+  }
+
+  // MARK: What calls find out
+
+  /// An endpoint took no connection, or one that it had broke.
+  func doubted(_ endpoint: Int) {
+    guard health.indices.contains(endpoint) else { return }
+    perform(health[endpoint].ended(.failure(.refused), now: loop.now), endpoint)
+    wake(at: loop.now)
+  }
+
+  /// The circuit breaker of an endpoint has opened.
+  func opened(_ endpoint: Int) {
+    guard health.indices.contains(endpoint), health[endpoint].status.isUsable else { return }
+    if let change = outliers.opened(endpoint, now: loop.now) { note(change) }
+    wake(at: loop.now)
+  }
+
+  // MARK: Time
+
+  private func wake(at time: UInt64) {
+    guard !isOver, time < wakesAt else { return }
+    wakesAt = time
+    loop.after(milliseconds: time > loop.now ? time - loop.now : 0) { [weak self] in self?.awoke(at: time) }
+  }
+
+  private func awoke(at time: UInt64) {
+    guard !isOver, time == wakesAt else { return }
+    wakesAt = .max
+    for endpoint in health.indices {
+      while true {
+        let action = health[endpoint].tick(now: loop.now)
+        if action == .none { break }
+        perform(action, endpoint)
+      }
+    }
+    for change in outliers.tick(now: loop.now) { note(change) }
+    for endpoint in cluster.endpoints { settle(endpoint) }
+    let next = health.reduce(outliers.nextTick) { min($0, $1.nextTick) }
+    wake(at: max(next, loop.now + 10))
+  }
+
+  // MARK: Checks
+
+  private func check(_ endpoint: Int) {
+    guard let profile = cluster.profile else { return }
+    let timeout = health[endpoint].policy.timeout
+    let call = LocalCall { [weak self] outcome in self?.checked(endpoint, Self.outcome(outcome)) }
+    let isModern = profile.revision.era == .modern
+    loop.upstream.messages.ask(
+      cluster, profile, session(at: endpoint, profile), isModern ? .serverDiscover : .ping, at: endpoint, members: [],
+      timeout: timeout, call)
+  }
+
+  private func session(at endpoint: Int, _ profile: Cluster.Profile) -> UpstreamSession? {
+    if profile.revision.era == .modern, profile.transport == .streamableHTTP { return nil }
+    if endpoint == cluster.leader, let binding { return binding }
+    if cluster.isolation == .shared { return loop.upstream.shared.sessions.shared(cluster, at: endpoint) }
+    if let known = sessions[endpoint] { return known }
+    let made = UpstreamSession(cluster: cluster, endpoint: endpoint, owner: nil, abilities: [], isFollowed: true)
+    sessions[endpoint] = made
+    return made
+  }
+
+  private func checked(_ endpoint: Int, _ outcome: CallOutcome) {
+    guard !isOver else { return }
+    var outcome = outcome
+    // Who connected knows more than that it came to nothing.
+    if outcome.failure == .transport, cluster.endpoints[endpoint].standing.breaker.isComingBack {
+      outcome = .failure(.refused)
+    }
+    if outcome.provesLife { cluster.endpoints[endpoint].standing.breaker.encouraged() }
+    perform(health[endpoint].checked(outcome, now: loop.now), endpoint)
+    wake(at: loop.now + 1)
+  }
+
+  /// What the answer to a check says.
+  private static func outcome(_ outcome: LocalCall.Outcome) -> CallOutcome {
+    switch outcome {
+    case .message(let bytes, let status, _):
+      let scanner = EnvelopeScanner()
+      let envelopes = scanner
+      let envelope = envelopes.scan(bytes.rawBytes)
+      guard let code = envelope.errorCode else { return .success }
+      return CallOutcome(error: code, status: status == 0 ? 200 : status)
+    case .status(let refusal, _): return CallOutcome(status: refusal.status)
+    case .failed: return .failure(.transport)
+    }
+  }
+
+  // MARK: What follows
+
+  private func perform(_ action: HealthState.Action, _ endpoint: Int) {
+    switch action {
+    case .none: break
+    case .check: check(endpoint)
+    case .becameHealthy: changed(endpoint, isUsable: true)
+    case .becameUnhealthy: changed(endpoint, isUsable: false)
+    }
+  }
+
+  private func changed(_ index: Int, isUsable: Bool) {
+    let endpoint = cluster.endpoints[index]
+    for change in outliers.setUsable(index, isUsable, now: loop.now) { note(change) }
+    if isUsable { _ = endpoint.standing.breaker.reset(now: loop.now) }
+    settle(endpoint)
+    guard cluster.hasSeveralEndpoints else { return isUsable ? () : lost("it does not answer") }
+    loop.logger.log(
+      level: isUsable ? .info : .warning, "\(endpoint.shown) \(isUsable ? "is healthy" : "does not answer")",
+      metadata: ["server": "\(cluster.alias)"])
+    guard !isUsable else { return }
+    // What waits for an answer from there, and may be asked elsewhere, does not wait any longer.
+    for worker in 0..<loop.upstream.context.group.workerCount {
+      loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker)
+    }
+    let isLast = !health.contains(where: \.status.isUsable)
+    if isLast || index == cluster.leader { lost("\(endpoint.shown) does not answer") }
+  }
+
+  private func note(_ change: OutlierDetector.Change) {
+    switch change {
+    case .ejected(let index, let time):
+      loop.logger.warning(
+        "\(cluster.endpoints[index].shown) does worse than the others; it gets no calls for \(time) ms",
+        metadata: ["server": "\(cluster.alias)"])
+      settle(cluster.endpoints[index])
+    case .returned(let index):
+      loop.logger.info(
+        "\(cluster.endpoints[index].shown) gets calls again", metadata: ["server": "\(cluster.alias)"])
+      settle(cluster.endpoints[index])
+    }
+  }
+
+  /// Tells workers how an endpoint is.
+  private func settle(_ endpoint: UpstreamEndpoint) {
+    let index = endpoint.index
+    let share = Int(outliers.share(of: index, now: loop.now) * Double(EndpointCondition.fullShare))
+    let status: EndpointStanding.Health =
+      switch health[index].status {
+      case .unhealthy: .unhealthy
+      case .unknown, .healthy, .comingBack, .stopped: outliers.isEjected(index) ? .ejected : .usable
+      }
+    endpoint.standing.update(status, share: share)
+  }
+}

@@ -1,0 +1,35 @@
+import Clusters
+import Routing
+import Upstream
+
+/// Which endpoint requests go to, the first time and after that.
+extension Requests {
+  /// The endpoint of a cluster that a request is made for.
+  public func choose(_ cluster: Cluster, _ key: @autoclosure () -> RoutingKey) -> Int {
+    guard cluster.hasSeveralEndpoints else { return 0 }
+    let key = key()
+    return choose(cluster, key, nil) ?? cluster.home(of: key, now: loop.now)
+  }
+
+  /// Another that may be of use for a request that has failed; nil if there is none.
+  public func other(for retries: RetryState, _ key: RoutingKey?, in cluster: Cluster) -> Int? {
+    guard cluster.hasSeveralEndpoints, retries.excluded != 0 else { return nil }
+    return choose(cluster, key, retries)
+  }
+
+  private func choose(_ cluster: Cluster, _ key: RoutingKey?, _ retries: RetryState?) -> Int? {
+    server(cluster).choose(cluster, key, excluding: retries, now: loop.now) { callsInFlight(at: $0) }
+  }
+
+  /// What becomes of a request after an attempt that failed.
+  public func failed(_ request: UpstreamRequest, _ attempt: FailedAttempt, in cluster: Cluster) -> RetryState.Action {
+    let now = loop.now
+    var usable: UInt64 = 0
+    for endpoint in cluster.endpoints where endpoint.standing.condition(now: now).standing != .down {
+      usable |= RetryState.mask(endpoint.index)
+    }
+    let server = server(cluster)
+    return request.retries.failed(
+      attempt, usable: usable, deadline: request.deadline, server.retries, &server.budget, now: now)
+  }
+}

@@ -1,0 +1,70 @@
+import Clusters
+import MCP
+import Reactor
+import Upstream
+import Workers
+
+/// What circuit breakers let through, and what they hear of how it ended. Clients' requests alone: what the gateway asks
+/// for itself is how it finds out.
+extension Requests {
+  /// Whether a client's request may go to the endpoint that it is for. Otherwise it has failed, or goes elsewhere.
+  func admit(_ request: UpstreamRequest, _ hold: ClusterHold) -> GatewayError? {
+    guard request.isClients, request.pass == nil else { return nil }
+    request.retries.began(at: hold.endpoint.index)
+    if request.retries.attempts == 1 { hold.server.budget.called() }
+    if hold.cluster.hasSeveralEndpoints, case .unhealthy = hold.endpoint.standing.health {
+      return .unavailable(hold.cluster, "\(hold.endpoint.shown) does not answer", retryAfter: 1000)
+    }
+    switch hold.endpoint.standing.breaker.admit(now: loop.now) {
+    case .admitted(let pass):
+      request.pass = pass
+      return nil
+    case .comingBack(let time): return .unavailable(hold.cluster, "it went away a moment ago", retryAfter: time)
+    case .refused(let time): return .circuitOpen(hold.cluster, retryAfter: time)
+    }
+  }
+
+  /// It is known what came of a request at its endpoint.
+  public func note(_ outcome: CallOutcome, of request: UpstreamRequest) {
+    guard let pass = request.pass, let hold = request.hold else { return }
+    request.pass = nil
+    hold.with { hold in
+      let breaker = hold.endpoint.standing.breaker
+      let change = breaker.ended(pass, outcome, &hold.stake.tally, now: loop.now)
+      if change != .none { noteChange(change, of: hold) }
+    }
+  }
+
+  /// Nobody listens where it was to go. That the gateway's own requests find this out saves clients' from it.
+  public func noteRefused(_ request: UpstreamRequest) {
+    if request.pass == nil, let hold = request.hold,
+      case .admitted(let pass) = hold.with({ $0.endpoint.standing.breaker.admit(now: loop.now) })
+    {
+      request.pass = pass
+    }
+    note(.failure(.refused), of: request)
+  }
+
+  /// It was not made after all, or nobody waits for it any more.
+  func release(_ request: UpstreamRequest) {
+    guard let pass = request.pass else { return }
+    request.pass = nil
+    request.hold?.with { $0.endpoint.standing.breaker.released(pass, now: loop.now) }
+  }
+
+  private func noteChange(_ change: BreakerChange, of hold: ClusterHold) {
+    let name = hold.cluster.hasSeveralEndpoints ? hold.endpoint.shown : hold.cluster.alias
+    switch change {
+    case .none: break
+    case .opened(let time):
+      doubt(hold.cluster, .opened(endpoint: hold.endpoint.index))
+      context.logger.warning(
+        "\(name): its calls fail; none goes there for \(time) ms", metadata: ["server": "\(hold.cluster.alias)"])
+    case .comingBack:
+      context.logger.info(
+        "\(name) takes no connection, and is awaited", metadata: ["server": "\(hold.cluster.alias)"])
+    case .closed:
+      context.logger.info("\(name) answers again", metadata: ["server": "\(hold.cluster.alias)"])
+    }
+  }
+}
