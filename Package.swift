@@ -75,8 +75,8 @@ let package = Package(
     .target(
       name: "Clusters",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Routing", "Upstream", "ConfigurationSyntax", "Configuration", "Demonstration",
-        "Workers",
+        "Wire", "Reactor", "MCP", "Routing", "Upstream", "UpstreamHealth", "ConfigurationSyntax", "Configuration",
+        "Demonstration", "Workers",
       ],
       swiftSettings: strict),
     .target(
@@ -88,15 +88,15 @@ let package = Package(
     .target(
       name: "UpstreamRequests",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "ConfigurationSyntax", "Demonstration", "Workers", "Clusters",
-        "Links",
+        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "ConfigurationSyntax", "Demonstration",
+        "Workers", "Clusters", "Links",
       ],
       swiftSettings: strict),
     .target(
       name: "UpstreamClient",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "Configuration", "Demonstration", "Workers", "Clusters", "Links",
-        "UpstreamRequests", logging,
+        "Wire", "Reactor", "MCP", "Translation", "Routing", "Upstream", "Configuration", "Demonstration", "Workers",
+        "Clusters", "Links", "UpstreamRequests", logging,
       ],
       swiftSettings: strict),
     .target(
@@ -141,8 +141,8 @@ let package = Package(
     .target(
       name: "Supervision",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Upstream", "Configuration", "Workers", "Clusters",
-        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Upstream", "UpstreamHealth", "Configuration", "Workers",
+        "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
       ],
       swiftSettings: strict),
     .target(

@@ -1,5 +1,6 @@
 import Configuration
 import Upstream
+import UpstreamHealth
 import Workers
 
 extension BreakerPolicy {

@@ -5,6 +5,7 @@ import MCP
 import Routing
 import Upstream
 import UpstreamClient
+import UpstreamHealth
 import UpstreamRequests
 import Wire
 import Workers
