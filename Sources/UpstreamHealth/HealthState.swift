@@ -114,10 +114,11 @@ public struct HealthState: Sendable {
     guard checkEnds > 0 else { return ended(outcome, now: now) }
     checkEnds = 0
     if outcome.provesLife { return passed(now) }
+    defer { nextCheck = now + pause() }
+    // It was given up for a reason of the gateway's own.
+    guard let failure = outcome.failure else { return .none }
     passes = 0
     if failures < .max { failures += 1 }
-    defer { nextCheck = now + pause() }
-    guard let failure = outcome.failure else { return .none }
     return failed(failure, isEnough: failures >= policy.fall, now)
   }
 

@@ -162,11 +162,12 @@ struct HealthStateTests {
     #expect(state.status == .healthy && state.nextTick == 4500)
   }
 
-  @Test("What is neutral says nothing")
+  @Test("What is neutral says nothing, of a call or of a check")
   func neutral() {
-    var state = healthy()
+    var state = healthy(HealthPolicy(fall: 1))
     let next = state.nextTick
     #expect(state.ended(.withdrawn, now: 100) == .none && state.nextTick == next && state.status == .healthy)
+    #expect(check(&state, .withdrawn, at: next) == .none && state.status == .healthy && state.nextTick > next)
   }
 
   // MARK: Processes
