@@ -141,8 +141,9 @@ let package = Package(
     .target(
       name: "Supervision",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Upstream", "UpstreamHealth", "Configuration", "Workers",
-        "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", logging,
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "UpstreamHealth",
+        "Configuration", "Workers", "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue",
+        "Sessions", "Delivery", logging,
       ],
       swiftSettings: strict),
     .target(

@@ -4,6 +4,7 @@ import Logging
 import MCP
 import Routing
 import Upstream
+import UpstreamHealth
 import UpstreamClient
 import UpstreamHealth
 import UpstreamRequests
