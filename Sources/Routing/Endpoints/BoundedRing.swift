@@ -1,5 +1,6 @@
-/// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2018): a key goes to where it belongs on the
-/// ring, or on to the next endpoint that is not at its bound. As long as nobody is, all calls of a key meet the same one.
+/// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2018): a key goes to where it belongs on
+/// the ring, or on to the next endpoint that is not at its bound. As long as nobody is, all calls of a key meet the
+/// same one.
 struct BoundedRing: Sendable {
   let ring: Ring
 
@@ -59,8 +60,8 @@ struct BoundedRing: Sendable {
     return has(member, key, share: condition.share, state: state) ? .takes : .leaves
   }
 
-  /// Whether a key is among those that an endpoint has already while it comes back: it keeps them when it has more. Where
-  /// all come back, the one that is furthest has all of its own.
+  /// Whether a key is among those that an endpoint has already while it comes back: it keeps them when it has more.
+  /// Where all come back, the one that is furthest has all of its own.
   @inline(never)
   private func has(_ member: Int, _ key: RoutingKey, share: Int, state: (Int) -> EndpointCondition) -> Bool {
     var largest = 0

@@ -35,12 +35,12 @@ public struct EndpointChoice: Sendable {
     random = SplitMix(state: seed)
   }
 
-  /// Where a call goes. Where nobody is usable it goes to an ejected endpoint: that one answers worse than others did, but
-  /// may answer. Nil if there is no such one either.
+  /// Where a call goes. Where nobody is usable it goes to an ejected endpoint: that one answers worse than others did,
+  /// but may answer. Nil if there is no such one either.
   ///
   /// - Parameters:
   ///   - key: what consistent hashing goes by. Without one, a call goes anywhere.
-  ///   - state: how an endpoint is, by its place among those that were given. Asked for some or all of them, some twice.
+  ///   - state: how an endpoint is, by its place among those that were given; some are asked for twice.
   @inline(__always)
   public mutating func choose(key: RoutingKey?, state: (Int) -> EndpointCondition) -> Int? {
     switch kind {

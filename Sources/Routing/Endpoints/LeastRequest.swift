@@ -1,8 +1,8 @@
 import Wire
 
-/// The endpoint with the least load for its weight: of two that are drawn (Mitzenmacher, 2001), or of all where there are
-/// few. What was drawn first has it where both are alike, and draws follow the weights, so that idle endpoints share calls
-/// as weights say.
+/// The endpoint with the least load for its weight: of two that are drawn (Mitzenmacher, 2001), or of all where there
+/// are few. What was drawn first has it where both are alike, and draws follow the weights, so that idle endpoints
+/// share calls as weights say.
 struct LeastRequest: Sendable {
   private let weights: [Int]
   /// The sum of the weights up to each, it included.

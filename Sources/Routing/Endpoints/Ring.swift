@@ -1,15 +1,16 @@
 import Wire
 
-/// The endpoints of a cluster on a circle (consistent hashing, Karger et al. 1997, with virtual nodes as in ketama). Each
-/// lies on it at many points that follow from its identity alone. A key has two places on it (Appleton and O'Reilly, 2015),
-/// and belongs to the point that follows soonest after one of them: that halves how unevenly keys are spread. One that
-/// comes takes keys from the others and one that goes leaves its own to them; nothing else moves. The order in which they
-/// are given makes no difference.
+/// The endpoints of a cluster on a circle (consistent hashing, Karger et al. 1997, with virtual nodes as in ketama).
+/// Each lies on it at many points that follow from its identity alone. A key has two places on it (Appleton and
+/// O'Reilly, 2015), and belongs to the point that follows soonest after one of them, which spreads keys as three times
+/// as many points would. One that comes takes keys from the others and one that goes leaves its own to them; nothing
+/// else moves. The order in which they are given makes no difference.
 ///
 /// Made on the control loop, never changed, read by every worker: what is asked on the path of a call takes no memory.
 public struct Ring: Sendable {
   public struct Member: Sendable, Equatable {
-    /// What makes it the same endpoint in all processes and after a restart: its URL, or its server's alias and a number.
+    /// What makes it the same endpoint in all processes and after a restart: its URL, or its server's alias and a
+    /// number.
     public var identity: [UInt8]
     /// 1...1000; what lies outside counts as the nearest.
     public var weight: Int
@@ -40,7 +41,8 @@ public struct Ring: Sendable {
   }
 
   /// - Parameter virtualNodes: points for each unit of weight. Where the heaviest would have more than 2,400 that way,
-  ///   everybody has the half of it, a quarter and so on: light members among heavy ones then get their share less exactly.
+  ///   everybody has the half of it, a quarter and so on: light members among heavy ones then get their share less
+  ///   exactly.
   public init(_ members: [Member], virtualNodes: Int = 150) {
     let given = members.prefix(Self.mostMembers)
     self.members = given.map { member in
@@ -84,8 +86,8 @@ public struct Ring: Sendable {
     }
   }
 
-  /// A power of two that follows from the heaviest, or, where a million is too few, from all. If it followed from a common
-  /// divisor of the weights, all points would be dealt anew whenever a member came that it does not divide.
+  /// A power of two that follows from the heaviest, or, where a million is too few, from all. If it followed from a
+  /// common divisor of the weights, all points would be dealt anew whenever a member came that it does not divide.
   private static func divisor(_ counts: [Int], virtualNodes: Int) -> Int {
     let heaviest = counts.max() ?? 0
     let all = counts.reduce(0, +)

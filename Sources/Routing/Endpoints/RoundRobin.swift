@@ -1,5 +1,6 @@
-/// Endpoints in turn, each as often as its weight says and its turns spread evenly among the others' (the smooth weighted
-/// round robin of nginx): each gets its weight as credit for every choice, who has most is chosen and pays for all.
+/// Endpoints in turn, each as often as its weight says and its turns spread evenly among the others' (the smooth
+/// weighted round robin of nginx): each gets its weight as credit for every choice, who has most is chosen and pays for
+/// all.
 struct RoundRobin: Sendable {
   private let weights: [Int]
   private var credits: [Int]

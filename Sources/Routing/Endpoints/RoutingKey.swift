@@ -1,14 +1,14 @@
 import Wire
 
-/// What keeps the calls of one session, client or principal at one endpoint, as a number (`routing.key`). The same bytes
-/// give the same key in every process, on every machine and after each restart, so that several gateways in front of the
-/// same endpoints agree.
+/// What keeps the calls of one session, client or principal at one endpoint, as a number (`routing.key`). The same
+/// bytes give the same key in every process, on every machine and after each restart, so that several gateways in front
+/// of the same endpoints agree.
 public struct RoutingKey: Sendable, Hashable {
   public let value: UInt64
 
-  /// A principal, the value of a header, or an argument as its JSON was written: SipHash-2-4 under a key that everybody may
-  /// know. Strangers can thus choose where their calls go, which the bound on loads makes harmless; `FastHash` may change
-  /// from one version to the next.
+  /// A principal, the value of a header, or an argument as its JSON was written: SipHash-2-4 under a key that everybody
+  /// may know. Strangers can thus choose where their calls go, which the bound on loads makes harmless; `FastHash` may
+  /// change from one version to the next.
   public init(_ bytes: RawSpan) {
     value = SipHash(key: Self.published).hash64(bytes)
   }
