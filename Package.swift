@@ -286,7 +286,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SupervisionTests",
-      dependencies: ["MCP", "Catalogue", "Configuration", "ServedCatalogue", "Sessions", "Supervision", "WorkerBench"],
+      dependencies: [
+        "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Clusters", "ServedCatalogue", "Sessions",
+        "Supervision", "WorkerBench",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "FederationTests",

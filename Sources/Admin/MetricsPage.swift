@@ -32,6 +32,18 @@ struct MetricsPage {
       add("sluice_upstream_ready{server=\"\(upstream.alias)\"}", upstream.isReady ? 1 : 0)
     }
     describe(
+      "sluice_upstream_failed", "gauge",
+      "1 while a server is not started again before a reload, since it has died more often than `restarts` allows.")
+    for upstream in figures.upstreams {
+      add("sluice_upstream_failed{server=\"\(upstream.alias)\"}", upstream.hasFailed ? 1 : 0)
+    }
+    describe(
+      "sluice_upstream_child_deaths_total", "counter",
+      "How often children of a server ended by themselves, but for those that one client had to itself.")
+    for upstream in figures.upstreams {
+      add("sluice_upstream_child_deaths_total{server=\"\(upstream.alias)\"}", upstream.deaths)
+    }
+    describe(
       "sluice_catalogue_conflicts", "gauge",
       "Names and resources that servers claim from one another, or that could not be served as they are; the log says which."
     )

@@ -155,6 +155,7 @@ final class Forwarding {
       open.fail(call, .unavailable(cluster, reason, retryAfter: 1000))
     case .down(let reason, let retryAt, _):
       open.fail(call, .unavailable(cluster, reason, retryAfter: retryAt > loop.now ? retryAt - loop.now : 1000))
+    case .failed(let reason, _): open.fail(call, .failed(cluster, reason))
     }
     return nil
   }

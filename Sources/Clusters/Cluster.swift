@@ -71,13 +71,15 @@ public final class Cluster: Sendable {
     case comingBack(reason: String, Profile?)
     /// The last probe failed; the profile is that of the last good one.
     case down(reason: String, retryAt: UInt64, Profile?)
+    /// Its process has died too often: nothing is tried before a reload. The profile is that of the last good look.
+    case failed(reason: String, Profile?)
 
     var profile: Profile? {
       switch self {
       case .unknown: nil
       case .ready(let profile): profile
       case .comingBack(_, let profile): profile
-      case .down(_, _, let profile): profile
+      case .down(_, _, let profile), .failed(_, let profile): profile
       }
     }
   }
@@ -137,6 +139,7 @@ public final class Cluster: Sendable {
   private let speechWord = Atomic<UInt32>(0)
   /// Of both faces of a server.
   public let droppedLog: DroppedLog
+  public let deaths = ChildDeaths()
   private let retired = Atomic<Bool>(false)
   private let exceeds = Atomic<Bool>(false)
   private let isSecond: Atomic<Bool>
@@ -314,6 +317,15 @@ public final class Cluster: Sendable {
       state = health
       let word = if case .ready(let profile) = health { profile.speech.word } else { 0 as UInt32 }
       speechWord.store(word, ordering: .releasing)
+    }
+  }
+
+  /// What carried everybody's messages is gone, and is expected to be back soon.
+  public func fell(_ reason: String) {
+    state.withLock { state in
+      if case .failed = state { return }
+      state = .comingBack(reason: reason, state.profile)
+      speechWord.store(0, ordering: .releasing)
     }
   }
 

@@ -7,6 +7,11 @@ extension GatewayError {
     GatewayError(.upstreamUnreachable, of: cluster, "is not available", why, retryAfter: retryAfter)
   }
 
+  /// It is not started again before somebody says so.
+  public static func failed(_ cluster: Cluster, _ why: String) -> GatewayError {
+    GatewayError(.serverFailed, of: cluster, "has failed", why)
+  }
+
   public static func lost(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(.upstreamClosed, of: cluster, "went away during the call", why)
   }

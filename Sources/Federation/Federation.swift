@@ -200,6 +200,7 @@ extension Federation {
     loop.adopt(settings)
     announcer.settle(atMost: settings.configuration.firstListWait.milliseconds)
     for cluster in change.wanted { supervisor.supervise(cluster) }
+    supervisor.resetFailed(among: change.wanted)
     merge()
     lookForEndOfRound()
     for cluster in change.left { retirement.begin(cluster) }
@@ -238,10 +239,15 @@ extension Federation: SupervisionDelegate {
       return merge()
     }
     let formerFace = faces.take(from: former)
-    if case .down(let reason, let retryAt, nil) = cluster.health {
-      // Its tools stay listed from the last good answer, like those of any server that fails.
+    // Its tools stay listed from the last good answer, like those of any server that fails.
+    switch cluster.health {
+    case .down(let reason, let retryAt, nil):
       lists.inherit(former, to: cluster)
       cluster.update(.down(reason: reason, retryAt: retryAt, former.profile))
+    case .failed(let reason, nil):
+      lists.inherit(former, to: cluster)
+      cluster.update(.failed(reason: reason, former.profile))
+    default: break
     }
     merge()
     retire(former)

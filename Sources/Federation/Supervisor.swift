@@ -80,6 +80,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     }
     while !isOver(server) {
       do throws(UpstreamFailure) {
+        server.life?.begins(now: loop.now)
         let profile = try await find(server)
         defer {
           listens.stop(server)
@@ -92,19 +93,50 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
         try await watch(server, profile)
       } catch {
         guard !isOver(server), !isGivenUp(server, error) else { break }
-        if case .lookAgain(let pause) = server.absence.isGone(grace: grace(of: server.cluster), now: loop.now) {
-          isAway(server, error)
-          await loop.pause(pause)
-          continue
-        }
-        let delay = server.backoff.failed()
-        isDown(server, error, for: delay)
-        await loop.pause(delay)
+        await setBack(server, error)
       }
     }
     server.clear()
     server.settleProbe()
     server.settleReturn()
+  }
+
+  /// Returns when it is to be looked at again.
+  private func setBack(_ server: SupervisedCluster, _ failure: UpstreamFailure) async {
+    var restart: UInt64?
+    switch server.life?.ended(now: loop.now) ?? .alive {
+    case .failed(let why):
+      hasFailed(server, why)
+      return await untilReset(server)
+    case .again(let delay): restart = delay + 1
+    case .alive: break
+    }
+    if case .lookAgain(let pause) = server.absence.isGone(grace: grace(of: server.cluster), now: loop.now) {
+      isAway(server, failure)
+      return await loop.pause(restart ?? pause)
+    }
+    let usual = server.backoff.failed()
+    let delay = restart ?? usual
+    isDown(server, failure, for: delay)
+    await loop.pause(delay)
+  }
+
+  /// Nothing is tried before a reload.
+  private func untilReset(_ server: SupervisedCluster) async {
+    while !isOver(server) {
+      let news = await server.next()
+      news.settle()
+      guard news.isReset else { continue }
+      server.life?.reset(now: loop.now)
+      return server.cluster.update(.comingBack(reason: "it is started again", server.cluster.profile))
+    }
+  }
+
+  /// What has failed of these servers is tried again, in either era.
+  func resetFailed(among wanted: [Cluster]) {
+    for server in supervised.all where wanted.contains(where: { $0.stakeID == server.cluster.stakeID }) {
+      if case .failed = server.cluster.health { server.raise(.reset) }
+    }
   }
 
   /// Calls have found that an endpoint can't be reached.
@@ -184,6 +216,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     let cluster = server.cluster
     let cameBack = cluster.profile == nil || server.backoff.failures > 0 || server.absence.isAwaited
     server.backoff.succeeded()
+    server.life?.answered()
     server.absence.isUseful(now: loop.now)
     cluster.update(.ready(profile))
     server.settleReturn()
@@ -206,7 +239,21 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   private func isDown(_ server: SupervisedCluster, _ failure: UpstreamFailure, for delay: UInt64) {
     let cluster = server.cluster
     if server.backoff.failures == 1 { tellFailure(of: cluster, failure) }
-    cluster.update(.down(reason: failure.text, retryAt: loop.now + delay, cluster.profile))
+    isGone(server, .down(reason: failure.text, retryAt: loop.now + delay, cluster.profile))
+  }
+
+  private func hasFailed(_ server: SupervisedCluster, _ why: String) {
+    let cluster = server.cluster
+    loop.logger.error(
+      "\(cluster.alias) has failed: \(why); it is not started again before a reload (SIGHUP)",
+      metadata: ["server": "\(cluster.alias)"])
+    isGone(server, .failed(reason: "\(why); a reload (SIGHUP) tries again", cluster.profile))
+  }
+
+  /// Calls to it fail from now on, and its tools stay listed.
+  private func isGone(_ server: SupervisedCluster, _ health: Cluster.Health) {
+    let cluster = server.cluster
+    cluster.update(health)
     server.settleReturn()
     faces.noteFare(of: cluster)
     if lists.age(cluster) { delegate?.mergeSoon() }

@@ -37,6 +37,10 @@ public struct UpstreamFigures: Sendable {
   public var alias: String
   /// It answered when it was last asked.
   public var isReady = false
+  /// It has died too often and is not started again before a reload.
+  public var hasFailed = false
+  /// Its children that ended by themselves, but for those that one client had to itself.
+  public var deaths: UInt64 = 0
   /// It lists more than it may, and is served as it was before.
   public var hasExcess = false
   /// Of its stderr: lines that came faster than they may, and bytes of those and of overlong ones.

@@ -99,6 +99,8 @@ extension GatewayState: GatewayView {
     return zip(served.modern.clusters, served.legacy.clusters).map { modern, legacy in
       var figures = UpstreamFigures(alias: modern.alias)
       if case .ready = modern.health { figures.isReady = true }
+      if case .failed = modern.health { figures.hasFailed = true }
+      figures.deaths = modern.deaths.count + (legacy === modern ? 0 : legacy.deaths.count)
       figures.hasExcess = modern.hasExcess || legacy.hasExcess
       figures.droppedLogLines = modern.droppedLog.lines.load(ordering: .relaxed)
       figures.droppedLogBytes = modern.droppedLog.bytes.load(ordering: .relaxed)

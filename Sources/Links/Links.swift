@@ -199,13 +199,23 @@ public final class Links: LinkKeeper {
 
   public func childExited(_ number: UInt32, _ error: ReactorError, status: Int64, signal: Int32) {
     guard let link = links[number] else { return }
-    if let group = link.group, ChildGroups.ofThisProcess.ended(group) {
-      return link.died("used more than its `limits.memory`, and was ended")
+    let wasTooLarge = link.group.map { ChildGroups.ofThisProcess.ended($0) } ?? false
+    let how =
+      if wasTooLarge {
+        "used more than its `limits.memory`, and was ended"
+      } else if error.isLineTooLong {
+        "wrote a line without an end"
+      } else if signal != 0 {
+        "was ended by signal \(signal)"
+      } else {
+        "exited with status \(status)"
+      }
+    if error.isFailure, !error.isLineTooLong {
+      link.startFailure = "could not be started: \(error)"
+    } else if link.session.owner == nil, !link.isProbe, !link.isClosing {
+      link.cluster.deaths.add(how)
     }
-    if error.isLineTooLong { return link.died("wrote a line without an end") }
-    if error.isFailure { link.startFailure = "could not be started: \(error)" }
-    link.died(
-      link.startFailure ?? (signal != 0 ? "was ended by signal \(signal)" : "exited with status \(status)"))
+    link.died(link.startFailure ?? how)
   }
 
   public func childSaid(_ number: UInt32, _ line: RawSpan) {

@@ -18,7 +18,7 @@ public struct GatewayError: Error, Sendable, Equatable {
     case serverNotCapable, clientNotCapable, notAcrossEras
     // The upstream.
     case upstreamUnreachable, upstreamTimeout, upstreamClosed, upstreamRefused, upstreamInvalid
-    case upstreamBusy, upstreamCredentials, resultTooLarge, circuitOpen
+    case upstreamBusy, upstreamCredentials, resultTooLarge, circuitOpen, serverFailed
     // The gateway.
     case overloaded, draining, cancelled, internalFault
   }

@@ -89,6 +89,7 @@ extension GatewayError {
     case .upstreamBusy: return (200, -32603, "upstream_busy")
     case .upstreamCredentials: return (200, -32603, "upstream_credentials")
     case .resultTooLarge: return (200, -32603, "result_too_large")
+    case .serverFailed: return (200, -32603, "server_failed")
     case .circuitOpen: return (200, -32603, "circuit_open")
 
     case .overloaded: return (503, -32603, "overloaded")
@@ -143,6 +144,7 @@ extension GatewayError {
     case .upstreamInvalid: "The server's answer is not valid"
     case .upstreamCredentials: "The server does not accept the gateway's credentials"
     case .resultTooLarge: "The server's result exceeds the limit"
+    case .serverFailed: "The server has failed"
     case .circuitOpen: "The server is not called now: its last calls have failed"
     case .overloaded: "The gateway is overloaded"
     case .draining: "The gateway is shutting down"

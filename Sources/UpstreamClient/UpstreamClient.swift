@@ -166,9 +166,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     context.logger.warning("\(link.cluster.alias) \(reason)", metadata: metadata)
     guard link.session.owner == nil else { return }
     // At once, so that no call starts a child of its own before the control loop does.
-    if !link.cluster.hasSeveralEndpoints {
-      link.cluster.update(.comingBack(reason: reason, link.cluster.profile))
-    }
+    if !link.cluster.hasSeveralEndpoints { link.cluster.fell(reason) }
     client.requests.doubt(link.cluster, .linkDied(reason, endpoint: link.endpoint.index))
   }
 

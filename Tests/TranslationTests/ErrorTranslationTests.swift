@@ -203,7 +203,7 @@ import Wire
   func upstreamFailures() {
     for kind: GatewayError.Kind in [
       .upstreamUnreachable, .upstreamTimeout, .upstreamClosed, .upstreamRefused, .upstreamInvalid, .upstreamBusy,
-      .upstreamCredentials, .resultTooLarge,
+      .upstreamCredentials, .resultTooLarge, .serverFailed,
     ] {
       for era in [Era.legacy, .modern] {
         let answer = GatewayError(kind).answer(to: era)

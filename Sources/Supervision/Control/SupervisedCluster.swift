@@ -16,6 +16,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     case suspect(String)
     /// The endpoint that the gateway itself speaks to is gone, but not all others.
     case leaderLost
+    /// What has failed is to be tried again.
+    case reset
     case stop
   }
 
@@ -27,6 +29,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     public var isMisunderstood = false
     public var suspicion: String?
     public var isLeaderLost = false
+    public var isReset = false
     public var stops = false
 
     public init() {}
@@ -44,6 +47,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
       case .misunderstood: isMisunderstood = true
       case .suspect(let reason): suspicion = suspicion ?? reason
       case .leaderLost: isLeaderLost = true
+      case .reset: isReset = true
       case .stop: stops = true
       }
     }
@@ -55,6 +59,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   /// What the gateway hears of it outside of calls.
   let listening = Listening()
   public var backoff = Backoff()
+  /// That of its child, if it is a command.
+  public var life: ChildLife?
   /// How its endpoints fare, while it is ready.
   private var watch: EndpointWatch?
   /// Whether calls wait for it while it is away.
@@ -83,6 +89,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
 
   init(_ cluster: Cluster) {
     self.cluster = cluster
+    life = ChildLife(of: cluster)
   }
 
   /// The profile of the last look, if that was good.
@@ -135,7 +142,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     if news?.suspicion != nil { return awaiting.append(done) }
     switch cluster.health {
     case .unknown, .comingBack: awaiting.append(done)
-    case .ready, .down: done()
+    case .ready, .down, .failed: done()
     }
   }
 
