@@ -227,7 +227,8 @@ let package = Package(
     .testTarget(
       name: "WorkerBench",
       dependencies: [
-        "CWire", "CReactor", "Reactor", "MCP", "Configuration", "ConfigurationLoading", "Workers", "Clusters", "Links",
+        "CWire", "CReactor", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "ConfigurationLoading",
+        "Workers", "Clusters", "Links",
         "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Calls",
         "Federation", "Lifecycle", "Gateway", "LogOfTest", logging,
       ],
@@ -244,6 +245,8 @@ let package = Package(
       name: "LinksTests",
       dependencies: ["MCP", "Workers", "Clusters", "Links", "WorkerBench"],
       swiftSettings: strict),
+    .testTarget(
+      name: "UpstreamClientTests", dependencies: ["MCP", "Configuration", "WorkerBench"], swiftSettings: strict),
     .testTarget(
       name: "UpstreamRequestsTests",
       dependencies: ["Reactor", "MCP", "Configuration", "Clusters", "UpstreamRequests", "WorkerBench"],

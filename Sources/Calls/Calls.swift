@@ -102,6 +102,9 @@ public final class Calls: LetterReader {
     if !lines.isEmpty { forwarding.clientParameters = [] }
   }
 
+  /// What is begun until something else is said comes with these header fields.
+  public func routeBy(_ headers: [RoutingHeader]) { forwarding.routingHeaders = headers }
+
   /// A notification that no revision has.
   public func passNotification(
     _ session: Session?, _ view: CatalogueView, _ envelope: Envelope, _ client: Revision, from party: Party,

@@ -30,6 +30,8 @@ final class Forwarding {
   private let returns: ReturnWaits
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
+  /// Header fields of the request in hand that servers choose an endpoint by.
+  var routingHeaders: [RoutingHeader] = []
 
   init(_ context: CallsContext, _ open: OpenCalls, _ faces: FaceWaits) {
     self.context = context
@@ -74,6 +76,9 @@ final class Forwarding {
     } else if case .modern = revision.era {
       if cluster.awaitsSecondFace, !call.hasAwaitedFace { return faces.hold(call, for: cluster, envelope) }
       level = call.session?.withState { $0.logLevel }
+    }
+    if cluster.hasSeveralEndpoints, call.routingKey == nil {
+      call.routingKey = context.routingKey(of: call, cluster, envelope, routingHeaders)
     }
     let isModern = if case .modern = revision.era { speech.transport == .streamableHTTP } else { false }
     let endpoint = isModern ? context.endpoint(for: call, of: cluster) : 0
@@ -132,6 +137,7 @@ final class Forwarding {
     if let past, let other = requests.other(for: past.0, nil, in: cluster) { endpoint = other }
     guard let request = requests.make(.client(call.id.rawValue), cluster, at: endpoint, as: .call) else { return nil }
     if let past { (request.retries, request.waitsUntil) = past }
+    if let key = call.routingKey { request.routingKey = key }
     request.method = call.method
     request.revision = revision
     request.deadline = call.deadline
@@ -148,7 +154,8 @@ final class Forwarding {
     switch cluster.health {
     case .ready(let profile): return profile.speech
     case .unknown:
-      if returns.hold(call, for: cluster, envelope) { break }
+      // A command that was started is on its way; of a URL nothing is known.
+      if !cluster.isAtURL, returns.hold(call, for: cluster, envelope) { break }
       open.fail(call, .unavailable(cluster, "has not answered yet", retryAfter: 1000))
     case .comingBack(let reason, _):
       if returns.hold(call, for: cluster, envelope) { break }

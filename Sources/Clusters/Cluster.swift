@@ -126,6 +126,8 @@ public final class Cluster: Sendable {
   private let ring: Ring
   public var retryPolicy: RetryPolicy { RetryPolicy(routing) }
   public var routing: GatewayConfiguration.Routing { server?.routing ?? GatewayConfiguration.Routing() }
+  /// By what calls are kept together at one endpoint.
+  public let keySource: GatewayConfiguration.Routing.Key
   /// What its tools say of being called twice is believed.
   public let trustsHints: Bool
   /// A tool's result that says `isError` counts against the endpoint that gave it.
@@ -166,6 +168,7 @@ public final class Cluster: Sendable {
     checkoutTimeout = server.pool.checkoutTimeout.milliseconds
     countsToolErrors = server.routing.breaker.toolErrors
     trustsHints = server.trustHints
+    keySource = server.routing.key
     (ring, algorithm) = Self.choice(among: endpoints, server.routing)
   }
 
@@ -247,7 +250,7 @@ public final class Cluster: Sendable {
     first = other.first
     hasSeveralEndpoints = other.hasSeveralEndpoints
     (ring, algorithm, checkoutTimeout) = (other.ring, other.algorithm, other.checkoutTimeout)
-    (countsToolErrors, trustsHints) = (other.countsToolErrors, other.trustsHints)
+    (countsToolErrors, trustsHints, keySource) = (other.countsToolErrors, other.trustsHints, other.keySource)
   }
 
   /// The demonstration server.
@@ -267,7 +270,7 @@ public final class Cluster: Sendable {
     hasSeveralEndpoints = false
     (ring, algorithm) = Self.choice(among: endpoints, GatewayConfiguration.Routing())
     checkoutTimeout = 0
-    (countsToolErrors, trustsHints) = (false, false)
+    (countsToolErrors, trustsHints, keySource) = (false, false, .session)
   }
 
   public var isEmbedded: Bool { server == nil }

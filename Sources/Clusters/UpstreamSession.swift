@@ -144,6 +144,11 @@ public final class UpstreamSession: Sendable {
   /// Whether it is the session that is open, or is being opened.
   public func isCurrent(_ seen: Open) -> Bool { conversation.withLock { $0.isCurrent(seen) } }
 
+  /// Somebody is opening it.
+  public var isOpening: Bool {
+    conversation.withLock { if case .opening = $0.state { true } else { false } }
+  }
+
   public var current: Open? {
     conversation.withLock { if case .open(let open) = $0.state { open } else { nil } }
   }

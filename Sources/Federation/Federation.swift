@@ -297,6 +297,8 @@ extension Federation: SupervisionDelegate {
     listChanged(cluster, kinds, own: nil, isTold: isTold)
   }
 
+  public func endpointLost(of cluster: Cluster) { subscriptions.carryOver(cluster) }
+
   public func interestChanged(_ cluster: Cluster) { resourceInterestChanged(cluster) {} }
 
   public func looked(at cluster: Cluster) {

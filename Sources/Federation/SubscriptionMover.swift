@@ -19,10 +19,22 @@ final class SubscriptionMover: @unchecked Sendable {  // touched on the control 
 
   init(_ loop: ControlLoop) { self.loop = loop }
 
+  /// What was settled with an endpoint of a cluster that is gone is settled with another.
+  func carryOver(_ cluster: Cluster) {
+    guard let profile = cluster.profile, profile.revision.era == .legacy else { return }
+    add([cluster])
+  }
+
   func move(from old: [Cluster], to new: [Cluster]) {
+    add(
+      new.filter { cluster in
+        old.first { $0.number == cluster.number }.map { $0 !== cluster } == true
+      })
+  }
+
+  private func add(_ changed: [Cluster]) {
     var isNew = false
-    for cluster in new {
-      guard let former = old.first(where: { $0.number == cluster.number }), former !== cluster else { continue }
+    for cluster in changed {
       targets[cluster.number] = nil
       guard cluster.profile?.offer.capabilities.contains(.resourcesSubscribe) == true else { continue }
       targets[cluster.number] = cluster

@@ -87,7 +87,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
           server.stopWatch()
         }
         isBack(server, profile)
-        server.startWatch(loop)
+        server.startWatch(loop, delegate)
         try await refresher.refresh(server, profile, .all)
         isReady(server, profile)
         try await watch(server, profile)

@@ -1,5 +1,6 @@
 import Delivery
 import MCP
+import OpenCalls
 import Reactor
 import Wire
 import Workers
@@ -7,6 +8,7 @@ import Workers
 /// Where requests come in at the client listeners: Host, Origin and CORS are looked at, and what passes goes to the front that
 /// its path names. A front is made here, and what it serves is in `Paths`.
 public final class Doorway {
+  private let context: FrontContext
   private let loop: EventLoop
   private let answers: HTTPAnswers
   private let preflight: Preflight
@@ -18,6 +20,7 @@ public final class Doorway {
   private let webSockets: WebSocketFront
 
   public init(_ context: FrontContext, hasEcho: Bool) {
+    self.context = context
     loop = context.loop
     answers = context.answers
     preflight = Preflight(context.worker)
@@ -60,6 +63,9 @@ public final class Doorway {
             : "nothing is served at this path; the MCP endpoint is /mcp"), id: nil, .legacy)
     }
     if head.method == .options { return preflight.answer(connection, head) }
+    let names = context.settings.routingHeaders
+    if !names.isEmpty { context.calls.routeBy(RoutingHeader.all(of: head, named: names)) }
+    defer { if !names.isEmpty { context.calls.routeBy([]) } }
     switch path {
     case .endpoint(let view): endpoints.serve(connection, view, head, body)
     case .eventStream: eventStreams.open(connection, head)

@@ -2,6 +2,7 @@ import Clusters
 import Delivery
 import MCP
 import Reactor
+import Routing
 import Sessions
 import Translation
 import UpstreamRequests
@@ -53,6 +54,8 @@ public final class Call {
   /// It has waited until it was known what its server is in the legacy era.
   public var hasAwaitedFace = false
 
+  /// What keeps it at one endpoint with others, where its server has several.
+  public var routingKey: RoutingKey?
   /// Until when it waits to get through to its server, once it does; 0 before.
   public var waitsUntil: UInt64 = 0
 
@@ -138,6 +141,7 @@ public final class Call {
     lentRequest = nil
     isRerouted = false
     hasAwaitedFace = false
+    routingKey = nil
     waitsUntil = 0
     redirects = 0
     if !requestedURI.isEmpty { requestedURI = [] }

@@ -2,8 +2,11 @@ import Clusters
 import Configuration
 import Delivery
 import Links
+import MCP
 import Reactor
+import Routing
 import Sessions
+import Wire
 import Workers
 
 /// Whose a call is.
@@ -36,7 +39,38 @@ extension CallsContext {
   /// The endpoint that a call goes to, of those of its server.
   public func endpoint(for call: Call, of cluster: Cluster) -> Int {
     guard cluster.hasSeveralEndpoints else { return 0 }
-    return requests.choose(cluster, call.session?.id.routingKey ?? principal(of: call).routingKey)
+    return requests.choose(cluster, call.routingKey ?? usualKey(of: call))
+  }
+
+  /// What keeps a call at one endpoint with others, as `routing.key` of its server has it.
+  /// - Parameter headers: those that servers go by, of the client's request.
+  public func routingKey(
+    of call: Call, _ cluster: Cluster, _ envelope: Envelope, _ headers: [RoutingHeader]
+  ) -> RoutingKey {
+    let found: RoutingKey? =
+      switch cluster.keySource {
+      case .session: nil
+      case .principal: principal(of: call).routingKey
+      case .client: party(of: call)?.routingKey
+      case .header(let name): headers.first { $0.name == name }?.key
+      case .argument(let name): Self.argument(name, of: envelope)
+      }
+    return found ?? usualKey(of: call)
+  }
+
+  /// Its session, or whoever asks without one.
+  private func usualKey(of call: Call) -> RoutingKey {
+    call.session?.id.routingKey ?? party(of: call)?.routingKey ?? principal(of: call).routingKey
+  }
+
+  private static func argument(_ name: String, of envelope: Envelope) -> RoutingKey? {
+    guard let arguments = envelope.value(Param.arguments), JSON.kind(of: arguments) == .object else { return nil }
+    let key = Array(name.utf8)
+    var items = JSON.items(of: arguments)
+    while let item = items.next() {
+      if JSON.equals(arguments[item.key], key.rawBytes) { return RoutingKey(arguments[item.value]) }
+    }
+    return nil
   }
 
   /// The one that a client has: the session, or whoever asks without one.

@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Reactor
+import Routing
 import Upstream
 import Wire
 import Workers
@@ -59,6 +60,8 @@ public final class UpstreamRequest {
   public var reusedAt: UInt64?
   /// Where it has failed already, how often, and whether it may be carried out twice.
   public var retries = RetryState(isRepeatable: false)
+  /// What keeps it at one endpoint with others, where its server has several.
+  public var routingKey: RoutingKey?
   /// Until when it waits for a connection or for its server to come back, once it does; 0 before.
   public var waitsUntil: UInt64 = 0
   /// Its connection is not read until the client has taken what there is.
@@ -100,6 +103,7 @@ public final class UpstreamRequest {
     pass = nil
     retries = RetryState(isRepeatable: false)
     waitsUntil = 0
+    routingKey = nil
     isPaused = false
   }
 }

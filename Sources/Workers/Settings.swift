@@ -13,6 +13,8 @@ public final class Settings: Sendable {
   public let echoSettings: WebSocketSettings
   public let upstreamSocketSettings: WebSocketSettings
   let hasSeveralServers: Bool
+  /// Header fields, in lower case, by which servers with several endpoints choose among those.
+  public let routingHeaders: [String]
   public let tellsClientsApart: Bool
   /// What the process may use, as it was when this was read.
   public let allowance: Allowance
@@ -86,6 +88,7 @@ public final class Settings: Sendable {
     options.strictFrameSize = false
     upstreamSocketSettings = .make(options)
     hasSeveralServers = configuration.servers.count > 1
+    routingHeaders = Self.routingHeaders(of: configuration)
     tellsClientsApart = configuration.listeners.tellClientsApart
     callTimeout = configuration.callTimeout.milliseconds
     callTimeoutCeiling = configuration.callTimeoutCeiling.milliseconds
@@ -133,6 +136,14 @@ public final class Settings: Sendable {
     // Connections to upstreams come beside those of clients, and neither may be all on one loop.
     loopLimits.maximumConnections = httpLimits.maxConnections + webSocketLimits.maxConnections + 16_384
     self.loopLimits = loopLimits
+  }
+
+  private static func routingHeaders(of configuration: GatewayConfiguration) -> [String] {
+    var names: Set<String> = []
+    for server in configuration.servers {
+      if case .header(let name) = server.routing.key { names.insert(name) }
+    }
+    return names.sorted()
   }
 
   /// The minute since which a session must have been opened whose ticket is taken.

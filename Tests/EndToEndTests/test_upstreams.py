@@ -631,7 +631,8 @@ ERAS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("after", ["nothing", "its head", "an event"])
 @pytest.mark.parametrize("era", ERAS)
 def test_a_call_that_was_sent_is_not_sent_again(make_gateway: Callable[..., Gateway], era: str, after: str) -> None:
-    """The server may have done what it was asked to: only the caller can know whether once more is once too often."""
+    """The server may have done what it was asked to: only the caller can know whether once more is once too often. But a
+    connection that was idle and ends at once, without a byte, was closed before the call came: that one goes out once more."""
     handling = {**ERAS[era], "tools/call": lambda handler, message: vanish(handler, message, after)}
     with HandledUpstream(handling) as upstream:
         upstream.arrived = []
@@ -643,7 +644,8 @@ def test_a_call_that_was_sent_is_not_sent_again(make_gateway: Callable[..., Gate
                 assert "result" in session.call("fine").message
             assert "error" in session.call("do", {"turn": turn}).message
             assert "result" in session.call("fine").message
-        assert upstream.arrived == [{"turn": 0}, {"turn": 1}, {"turn": 2}]
+        again = 2 if after == "nothing" else 1
+        assert upstream.arrived == [{"turn": 0}] + [{"turn": 1}] * again + [{"turn": 2}] * again
 
 
 MORTAL = """

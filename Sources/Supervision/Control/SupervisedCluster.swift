@@ -111,9 +111,10 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   }
 
   /// It is ready: its endpoints are watched from now on.
-  public func startWatch(_ loop: ControlLoop) {
+  public func startWatch(_ loop: ControlLoop, _ delegate: (any SupervisionDelegate)?) {
     stopWatch()
     watch = EndpointWatch(loop, cluster, binding) { [weak self] reason in self?.lost(reason) }
+    watch?.delegate = delegate
   }
 
   public func stopWatch() {
@@ -123,7 +124,9 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
 
   /// Calls have found that an endpoint takes no connections, or that what it had is broken.
   public func doubted(_ endpoint: Int, _ reason: String) {
-    guard let watch, cluster.hasSeveralEndpoints else { return raise(.suspect(reason)) }
+    guard cluster.hasSeveralEndpoints else { return raise(.suspect(reason)) }
+    // Where none is watched one is looked for that answers.
+    guard let watch else { return }
     watch.doubted(endpoint)
     if endpoint == cluster.leader { lost(reason) }
   }

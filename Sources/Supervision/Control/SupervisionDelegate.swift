@@ -21,6 +21,8 @@ public protocol SupervisionDelegate: AnyObject {
   func looked(at cluster: Cluster)
   /// A list of an upstream has changed, or may have while it could not tell.
   func listsChanged(_ cluster: Cluster, _ kinds: ListKinds, isTold: Bool)
+  /// An endpoint of an upstream does not answer any more: what clients have settled there is settled elsewhere.
+  func endpointLost(of cluster: Cluster)
   /// Which resources of an upstream somebody wants to hear of has changed.
   func interestChanged(_ cluster: Cluster)
 }

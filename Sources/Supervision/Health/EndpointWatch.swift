@@ -4,7 +4,6 @@ import Logging
 import MCP
 import Routing
 import Upstream
-import UpstreamHealth
 import UpstreamClient
 import UpstreamHealth
 import UpstreamRequests
@@ -18,6 +17,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   private let cluster: Cluster
   /// Nothing of it can be called, or what the gateway itself speaks to can't.
   private let lost: (String) -> Void
+  weak var delegate: (any SupervisionDelegate)?
   private var health: [HealthState]
   private var outliers: OutlierDetector
   /// Conversations to check endpoints in that the gateway has no other with.
@@ -160,6 +160,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     for worker in 0..<loop.upstream.context.group.workerCount {
       loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker)
     }
+    delegate?.endpointLost(of: cluster)
     let isLast = !health.contains(where: \.status.isUsable)
     if isLast || index == cluster.leader { lost("\(endpoint.shown) does not answer") }
   }

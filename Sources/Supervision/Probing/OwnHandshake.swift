@@ -18,6 +18,8 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
 
   public init(_ loop: ControlLoop) { self.loop = loop }
 
+  private static let isBeingOpened = "its conversation is being opened"
+
   /// Opens the gateway's own conversation in the legacy era.
   func introduce(
     _ supervised: SupervisedCluster, _ transport: Cluster.Transport
@@ -32,6 +34,7 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
     _ supervised: SupervisedCluster, _ transport: Cluster.Transport
   ) async -> Result<Cluster.Profile, Failure> {
     let (cluster, upstream) = (supervised.cluster, loop.upstream)
+    if let known = await join(supervised, transport) { return .success(known) }
     let binding = freshBinding(of: supervised)
     // It may be another server by now.
     cluster.note(.unknown)
@@ -45,7 +48,7 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
           continuation.resume(returning: $0)
         }
       case .waiting, .closed:
-        continuation.resume(returning: .failure(.unable("its conversation is being opened")))
+        continuation.resume(returning: .failure(.unable(Self.isBeingOpened)))
       }
     }
     switch result {
@@ -57,6 +60,9 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
       }
       loop.upstream.shared.resume(waiters, failure: nil)
       return .success(Self.profile(established, of: cluster, transport))
+    case .failure(.unable(Self.isBeingOpened)):
+      // Whoever opens it says what comes of that.
+      return .failure(Failure(failure: UpstreamFailure(Self.isBeingOpened)))
     case .failure(let error):
       loop.upstream.shared.resume(binding.failed(), failure: Unopened(error.text, at: cluster.leader))
       var failure = Failure(failure: UpstreamFailure(error.text, meaning(of: error, for: cluster)))
@@ -65,6 +71,23 @@ public final class OwnHandshake: @unchecked Sendable {  // touched on the contro
       }
       return .failure(failure)
     }
+  }
+
+  /// A conversation with another endpoint that clients have already: nothing that they do in it is disturbed. What the server
+  /// offers is known. nil where there is none.
+  private func join(_ supervised: SupervisedCluster, _ transport: Cluster.Transport) async -> Cluster.Profile? {
+    let cluster = supervised.cluster
+    guard cluster.hasSeveralEndpoints, cluster.isolation == .shared, let profile = cluster.profile,
+      profile.transport == transport, profile.revision.era == .legacy
+    else { return nil }
+    let binding = loop.upstream.shared.sessions.shared(cluster, at: cluster.leader)
+    guard binding !== supervised.binding else { return nil }
+    while binding.isOpening, !loop.isStopped { await loop.pause(10) }
+    guard let open = binding.current else { return nil }
+    supervised.binding?.isFollowed = false
+    supervised.binding = binding
+    binding.isFollowed = true
+    return Cluster.Profile(transport: transport, revision: open.revision, offer: profile.offer)
   }
 
   /// A conversation of the gateway's own in which nothing is open: what was has failed, or somebody opened it since, and it

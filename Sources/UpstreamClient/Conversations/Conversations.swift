@@ -72,7 +72,7 @@ public final class Conversations: NotificationStreamsDelegate {
     case .yours:
       _ = requests.park(request, message)
       // Others may wait for it by now.
-      open(session, speech, avoiding: request.retries)
+      open(session, speech, for: request)
     case .closed:
       requests.fail(request, GatewayError(.sessionUnknown))
     }
@@ -99,30 +99,42 @@ public final class Conversations: NotificationStreamsDelegate {
   }
 
   /// The endpoint that a conversation is opened with.
-  private func endpoint(for session: UpstreamSession, avoiding failed: RetryState?) -> Int {
+  private func endpoint(for session: UpstreamSession, _ request: UpstreamRequest?) -> Int {
     if let settled = session.endpoint { return settled }
-    let key = session.owner?.routingKey ?? Principal.anonymous.routingKey
-    if let failed, let other = requests.other(for: failed, key, in: session.cluster) { return other }
+    let key = request?.routingKey ?? session.owner?.routingKey ?? Principal.anonymous.routingKey
+    if let request, let other = requests.other(for: request.retries, key, in: session.cluster) { return other }
     return requests.choose(session.cluster, key)
   }
 
   /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
   public func hear(_ session: UpstreamSession, _ open: UpstreamSession.Open) { notifications.hear(session, open) }
 
+  /// True if a conversation was open with an endpoint that is of no use now while another is, and is over.
+  func leave(_ open: UpstreamSession.Open, of session: UpstreamSession) -> Bool {
+    let cluster = session.cluster
+    guard cluster.hasSeveralEndpoints, session.endpoint == nil,
+      cluster.endpoint(open.endpoint).standing.condition(now: loop.now).standing == .down,
+      requests.choose(cluster, Principal.anonymous.routingKey) != open.endpoint, session.lost(open)
+    else { return false }
+    streams.close(streamOf: open)
+    return true
+  }
+
   /// What clients have subscribed to elsewhere this conversation is to bring from now on.
   func bringSubscriptions(_ session: UpstreamSession, _ uris: [[UInt8]]) {
     // What is opened gets all of them.
     guard let open = session.current else { return reopen(session) }
+    if leave(open, of: session) { return reopen(session) }
     mirror.subscribe(session, open, to: uris)
   }
 
   // MARK: Opening
 
   /// Opens a conversation for the calls that wait on it.
-  /// - Parameter failed: the request for which it is opened has been there.
-  func open(_ session: UpstreamSession, _ speech: Cluster.Speech, avoiding failed: RetryState? = nil) {
+  /// - Parameter request: the first of them.
+  func open(_ session: UpstreamSession, _ speech: Cluster.Speech, for request: UpstreamRequest? = nil) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
-    let endpoint = endpoint(for: session, avoiding: failed)
+    let endpoint = endpoint(for: session, request)
     establish(session, at: endpoint, speech.transport, speech.revision.era) { result in
       let waiters: [RequestID]
       var failure: Unopened?

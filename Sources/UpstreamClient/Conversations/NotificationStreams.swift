@@ -8,6 +8,8 @@ import Workers
 
 /// What the streams of conversations leave to who opens those.
 protocol NotificationStreamsDelegate: AnyObject {
+  /// True if a conversation is over because its endpoint is of no use, and another is.
+  func leave(_ open: UpstreamSession.Open, of session: UpstreamSession) -> Bool
   /// A request that waited for a stream goes on, with it or without.
   func resume(_ request: RequestID, failure: Unopened?)
   /// A conversation was lost with its stream, and somebody listens.
@@ -129,6 +131,10 @@ public final class NotificationStreams {
       if session.lost(open), requests.delegate.isHeard(session) { delegate.reopen(session) }
     case .again(let delay):
       context.timers.after(milliseconds: delay) { [unowned self] in
+        if delegate.leave(open, of: session) {
+          if requests.delegate.isHeard(session) { delegate.reopen(session) }
+          return
+        }
         guard requests.delegate.isHeard(session) else { return session.rested(open) }
         guard let lastEventID = session.hearAgain(open) else { return }
         openStream(of: session, open, after: lastEventID)

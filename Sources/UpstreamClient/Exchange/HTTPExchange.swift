@@ -415,7 +415,8 @@ public final class HTTPExchange {
     if reader.rewriter != nil { return requests.fail(request, .lost(cluster, "\(error)")) }
     if case .gateway = request.owner { return requests.fail(request, .lost(cluster, "\(error)")) }
     if !sent, let endpoint = request.endpoint {
-      if error.isRefused { requests.noteRefused(request) }
+      // What stands before a server that is gone takes a connection, and ends it at once.
+      if error.isRefused || error.isPeerClosed || error.isDisconnected { requests.noteRefused(request) }
       requests.doubt(cluster, .unreachable("\(error)", endpoint: endpoint.index))
     }
     // It has begun to answer: whatever that was to be, it has read the request.

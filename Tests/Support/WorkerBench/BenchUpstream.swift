@@ -19,6 +19,8 @@ final class BenchUpstream {
   /// Further members of its entry in the configuration.
   private let options: JSONValue
   let interceptor = Interceptor()
+  /// The server that it is another endpoint of; nil where it is the first.
+  private(set) weak var first: BenchUpstream?
   weak var bench: WorkerBench?
 
   // What it is.
@@ -36,6 +38,8 @@ final class BenchUpstream {
   private var remembersSessions = true
   /// Connections are ended as they come.
   var refusesConnections = false
+  /// Nobody listens where it was.
+  var isAway = false { didSet { interceptor.refuse(isAway) } }
 
   // What has come.
   /// All requests and notifications, in order.
@@ -77,6 +81,12 @@ final class BenchUpstream {
 
   convenience init(_ kind: Kind, _ options: JSONValue = [:]) {
     self.init("a", kind.revision, over: kind.transport, options)
+  }
+
+  /// Another endpoint of the same server, by the name of its host.
+  convenience init(_ host: String, endpointOf first: BenchUpstream) {
+    self.init(host, first.revision, over: first.transport)
+    self.first = first
   }
 
   var era: Era { revision.era }

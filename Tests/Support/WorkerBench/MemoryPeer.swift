@@ -91,8 +91,21 @@ struct MemoryListener {
 /// Takes the connections of loops to one host. It outlives the loops.
 final class Interceptor {
   private(set) var arrived: [MemoryPeer] = []
+  private var places: [(host: String, loop: EventLoop)] = []
 
   func intercept(_ host: String, on loop: EventLoop) {
+    places.append((host, loop))
+    take(host, on: loop)
+  }
+
+  /// Whether nobody listens there for now.
+  func refuse(_ refuses: Bool) {
+    for (host, loop) in places {
+      if refuses { cr_memory_intercept(loop.raw, host, nil, nil) } else { take(host, on: loop) }
+    }
+  }
+
+  private func take(_ host: String, on loop: EventLoop) {
     cr_memory_intercept(
       loop.raw, host,
       { context, peer in

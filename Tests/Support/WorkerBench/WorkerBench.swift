@@ -1,5 +1,6 @@
 import Configuration
 import ConfigurationLoading
+import ConfigurationSyntax
 import Foundation
 import MCP
 import Synchronization
@@ -54,7 +55,8 @@ final class WorkerBench {
     of upstreams: [BenchUpstream], _ configure: (inout GatewayConfiguration) -> Void
   ) throws -> GatewayConfiguration {
     var inputs = ConfigurationInputs()
-    let servers = JSONValue.object(Dictionary(uniqueKeysWithValues: upstreams.map { ($0.alias, $0.entry) }))
+    let firsts = upstreams.filter { $0.first == nil }
+    let servers = JSONValue.object(Dictionary(uniqueKeysWithValues: firsts.map { ($0.alias, $0.entry) }))
     inputs.clientTexts = [JSONValue.object(["mcpServers": servers]).description]
     var configuration = try ConfigurationLoader.load(inputs, environment: [:]).configuration
     configuration.prefix = .always
@@ -62,6 +64,12 @@ final class WorkerBench {
       guard let isolation = upstream.isolation else { continue }
       for place in configuration.servers.indices where configuration.servers[place].alias == upstream.alias {
         configuration.servers[place].isolation = isolation
+      }
+    }
+    for upstream in upstreams {
+      guard let first = upstream.first else { continue }
+      for place in configuration.servers.indices where configuration.servers[place].alias == first.alias {
+        try configuration.servers[place].add(endpoint: upstream.entry["url"].string ?? "")
       }
     }
     configure(&configuration)
@@ -218,4 +226,12 @@ final class WorkerBench {
 
   /// What was logged, each line with its level.
   var log: [String] { records.lines }
+}
+
+extension GatewayConfiguration.Server {
+  fileprivate mutating func add(endpoint url: String) throws {
+    guard case .url(var remote) = kind else { return }
+    remote.endpoints.append(GatewayConfiguration.Endpoint(url: try EndpointURL(parsing: url)))
+    kind = .url(remote)
+  }
 }
