@@ -39,13 +39,52 @@ final class ScriptedUpstream {
   private var nextSession = 1
   private var nextQuestion = 1
   /// Calls that have arrived and were not refused unread, by what they are to say: each client's call says another thing.
-  private var arrived: Set<String> = []
+  private let arrivals: Arrivals
+  private var arrived: Set<String> {
+    get { arrivals.texts }
+    set { arrivals.texts = newValue }
+  }
+  /// Nobody listens where it was.
+  private(set) var isAway = false
   /// Calls that wait for the client's answer to a question, by the id of that question.
   private var questions: [String: (Connection, id: Any, text: String)] = [:]
   private var tick = 0
 
+  /// What the endpoints of one server have been asked, whichever of them.
+  private final class Arrivals { var texts: Set<String> = [] }
+
   init(_ era: Era) {
     self.era = era
+    arrivals = Arrivals()
+  }
+
+  /// Another endpoint of the same server.
+  init(besides other: ScriptedUpstream) {
+    era = other.era
+    arrivals = other.arrivals
+  }
+
+  /// Its process dies, or is there again.
+  func turn(away isAway: Bool) {
+    self.isAway = isAway
+    interceptor.refuse(isAway)
+    guard isAway else { return }
+    sessions = []
+    questions = [:]
+    for connection in connections {
+      connection.peer.reset()
+      connection.isDone = true
+    }
+    forgetUnread()
+  }
+
+  /// What breaks looks like a server that has closed an idle connection, unread, if it was used before: such a call goes out
+  /// again.
+  private func forgetUnread() {
+    for connection in connections where connection.isDone && connection.wasUsed {
+      if let text = connection.unanswered { arrived.remove(text) }
+    }
+    connections.removeAll { $0.isDone }
   }
 
   /// Lets a turn pass: reads what has come and writes what is due.
@@ -91,11 +130,7 @@ final class ScriptedUpstream {
       }
     }
     for connection in connections where connection.peer.isEnded { connection.isDone = true }
-    for connection in connections where connection.isDone && connection.wasUsed {
-      // It looks like a server that has closed an idle connection, unread: such a call goes out again.
-      if let text = connection.unanswered { arrived.remove(text) }
-    }
-    connections.removeAll { $0.isDone }
+    forgetUnread()
     return moved || connections.contains { !$0.plan.isEmpty }
   }
 

@@ -12,6 +12,8 @@ final class Simulation {
   private var random: SeededRandom
   private let upstreams: [String: ScriptedUpstream]
   private let gateway: BenchGateway
+  /// Its servers die, and are started again.
+  private let goesAway: Bool
   private let secureListeners: [MemoryListener]
   private var connections: [SimulatedConnection] = []
   private var sessions: [SimulatedSession] = []
@@ -31,14 +33,23 @@ final class Simulation {
       upstreams["alpha"] = ScriptedUpstream(.legacy)
       if seed % 2 == 0 { upstreams["beta"] = ScriptedUpstream(.modern) }
     }
+    let aliases = upstreams.keys.sorted()
+    // Servers with several endpoints, which go and come back.
+    let endpoints = seed % 3 == 1 ? 1 + random.below(3) : 1
+    for (alias, first) in upstreams {
+      for number in 1..<endpoints { upstreams["\(alias)-\(number)"] = ScriptedUpstream(besides: first) }
+    }
+    goesAway = seed % 3 == 1
     self.upstreams = upstreams
     gateway = try BenchGateway(
-      Self.configuration(upstreams.keys.sorted()), workers: 1 + random.below(3),
+      Self.configuration(aliases, endpoints: endpoints, &random), workers: 1 + random.below(3),
       hosts: Dictionary(uniqueKeysWithValues: upstreams.map { ("\($0).test", $1.interceptor) }))
     secureListeners = gateway.listen(as: SimulatedIdentity.context)
   }
 
-  private static func configuration(_ aliases: [String]) throws -> GatewayConfiguration {
+  private static func configuration(
+    _ aliases: [String], endpoints: Int, _ random: inout SeededRandom
+  ) throws -> GatewayConfiguration {
     var inputs = ConfigurationInputs()
     let servers = aliases.map { "\"\($0)\": {\"url\": \"http://\($0).test/mcp\"}" }
     inputs.clientTexts = ["{\"mcpServers\": {\(servers.joined(separator: ", "))}}"]
@@ -49,6 +60,14 @@ final class Simulation {
     configuration.interactionTimeout = .seconds(20)
     configuration.sessions.idleTimeout = .seconds(120)
     configuration.sessions.resumeWindow = .seconds(10)
+    let algorithm = GatewayConfiguration.Routing.Algorithm.allCases[random.below(3)]
+    for index in configuration.servers.indices {
+      let alias = configuration.servers[index].alias
+      configuration.servers[index].routing.algorithm = algorithm
+      for number in 1..<endpoints {
+        try configuration.servers[index].add(endpoint: "http://\(alias)-\(number).test/mcp")
+      }
+    }
     return configuration
   }
 
@@ -125,6 +144,7 @@ final class Simulation {
     case 64..<66: garbage()
     case 66..<74: vanish()
     case 74..<76: upstreams["alpha"]?.announce()
+    case 76..<78 where goesAway: comeAndGo()
     case 76..<84: advance(UInt64(random.below(300)))
     case 84..<87: advance(UInt64(1000 + random.below(3000)))
     case 87..<88: advance(UInt64(11_000 + random.below(10_000)))
@@ -133,9 +153,19 @@ final class Simulation {
     if random.chance(50) { _ = turn() }
   }
 
+  /// An endpoint dies, or is there again.
+  private func comeAndGo() {
+    let aliases = upstreams.keys.sorted()
+    guard !aliases.isEmpty, let upstream = upstreams[aliases[random.below(aliases.count)]] else { return }
+    upstream.turn(away: !upstream.isAway)
+  }
+
   /// The clients stop, and so do the upstreams' bad days; nothing may be left in the end.
   private func end() {
-    for upstream in upstreams.values { upstream.misbehaves = false }
+    for upstream in upstreams.values {
+      upstream.misbehaves = false
+      if upstream.isAway { upstream.turn(away: false) }
+    }
     for connection in connections { connection.peer.stall(false) }
     settle()
     for _ in 0..<60 {
@@ -244,7 +274,7 @@ final class Simulation {
 
   /// The name of an echo tool and what it is to say.
   private func echo() -> (name: String, text: String) {
-    let aliases = upstreams.keys.sorted()
+    let aliases = upstreams.keys.filter { !$0.contains("-") }.sorted()
     let alias = aliases.isEmpty ? "demo" : aliases[random.below(aliases.count)]
     return ("\(alias)__echo", "text \(nextID)" + String(repeating: "x", count: random.chance(5) ? 100_000 : 0))
   }

@@ -229,7 +229,7 @@ final class WorkerBench {
 }
 
 extension GatewayConfiguration.Server {
-  fileprivate mutating func add(endpoint url: String) throws {
+  mutating func add(endpoint url: String) throws {
     guard case .url(var remote) = kind else { return }
     remote.endpoints.append(GatewayConfiguration.Endpoint(url: try EndpointURL(parsing: url)))
     kind = .url(remote)
