@@ -12,13 +12,11 @@ extension ServerDraft {
     case .command: weights = Array(repeating: 1, count: server.replicas)
     case .url(let remote):
       weights = remote.endpoints.map(\.weight)
-      checkResolution(of: remote, into: &reading)
     }
     checkRing(server.routing, weights, into: &reading)
     checkSharing(of: server, into: &reading)
-    let mayBeOne = weights.count == 1 && resolve == .first
-    if mayBeOne, server.routing.retry.hedgeReads, reading.settings["servers.\(alias).routing.retry.hedge_reads"] != nil
-    {
+    let key = "servers.\(alias).routing.retry.hedge_reads"
+    if weights.count == 1, server.routing.retry.hedgeReads, reading.settings[key] != nil {
       reading.report(
         .warning, at: places["routing"] ?? position,
         "`hedge_reads` of `\(alias)` has no effect: there is no second endpoint", expected: "`endpoints` or `replicas`")
@@ -33,13 +31,6 @@ extension ServerDraft {
       "the ring of `\(alias)` would have \(points) points: \(routing.virtualNodes) `vnodes` for each unit of weight, "
         + "of which there are \(weights.reduce(0, +))",
       expected: "at most \(Self.longestRing)")
-  }
-
-  private func checkResolution(of remote: GatewayConfiguration.Remote, into reading: inout Reading) {
-    guard resolve == .all, remote.endpoints.allSatisfy(\.url.isAddress) else { return }
-    reading.report(
-      .warning, at: places["resolve"] ?? position,
-      "`resolve: all` of `\(alias)` has no effect: its URLs have addresses, and no name to look up")
   }
 
   /// What is said of a child that several share, where none do.

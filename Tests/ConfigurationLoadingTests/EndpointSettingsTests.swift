@@ -195,8 +195,6 @@ struct EndpointSettingsTests {
   @Test(
     "bring a warning where they have no effect",
     arguments: [
-      ("url: \"http://10.0.0.1\", resolve: all", "`resolve: all` of `a`"),
-      ("url: \"http://[::1]:80\", resolve: all", "`resolve: all` of `a`"),
       ("command: x, isolation: session, replicas: 2", "`replicas` of `a`"),
       ("command: x, isolation: principal, idle_stop: 1m", "`idle_stop` of `a`"),
       ("command: x, routing: {retry: {hedge_reads: true}}", "`hedge_reads` of `a`"),
@@ -209,7 +207,7 @@ struct EndpointSettingsTests {
   @Test(
     "bring none where they have one",
     arguments: [
-      "url: \"http://h\", resolve: all, routing: {retry: {hedge_reads: true}}", "command: x, replicas: 2",
+      "command: x, replicas: 2",
       "command: x, isolation: principal, replicas: 2", "command: x, idle_stop: 1m",
       "command: x, replicas: 2, routing: {retry: {hedge_reads: true}}",
     ])

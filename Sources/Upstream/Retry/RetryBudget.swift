@@ -5,7 +5,7 @@ import Wire
 /// repeats too.
 public struct RetryBudget: Sendable {
   /// What is not used is kept for so many repetitions.
-  static let most: UInt64 = 100
+  static let most: UInt64 = 1000
   /// Each second, in any case.
   static let floor: UInt64 = 10
 

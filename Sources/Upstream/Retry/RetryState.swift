@@ -76,7 +76,8 @@ public struct RetryState: Equatable, Sendable {
     }
     if !isElsewhere, earliest > now { pause = max(pause, earliest - now) }
     guard now < deadline, pause < deadline - now else { return .giveUp(.time) }
-    guard budget.take(now: now) else { return .giveUp(.budget) }
+    // What nobody has got is no load on anybody.
+    if attempt != .unsent, attempt != .untouched, !budget.take(now: now) { return .giveUp(.budget) }
     if !isElsewhere { excluded = 0 }
     return .again(after: pause)
   }
