@@ -46,7 +46,7 @@ struct RetryPolicyTests {
 struct RetryBudgetTests {
   private func taken(_ budget: inout RetryBudget, at now: UInt64) -> Int {
     var count = 0
-    while count < 1000, budget.take(now: now) { count += 1 }
+    while count < 2000, budget.take(now: now) { count += 1 }
     return count
   }
 
