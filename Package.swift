@@ -186,8 +186,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Lifecycle", "Gateway",
-        "Admin", "Bridge", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reactor", "MCP", "Translation", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Lifecycle",
+        "Gateway", "Admin", "Bridge", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests mirror their targets.

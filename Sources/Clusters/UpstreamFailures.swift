@@ -40,10 +40,14 @@ extension GatewayError {
       "HTTP \(status): the gateway's own credentials were not accepted")
   }
 
-  /// Nothing of the call was sent: calls of the endpoint fail, and it is given time.
-  public static func circuitOpen(_ cluster: Cluster, retryAfter: UInt64) -> GatewayError {
-    GatewayError(
-      .circuitOpen, of: cluster, "is not called now", "its last calls have failed", retryAfter: max(retryAfter, 1))
+  /// Nothing of the call was sent: calls of the endpoint, or of this one tool of it, fail, and it is given time.
+  public static func circuitOpen(_ cluster: Cluster, tool: String? = nil, retryAfter: UInt64) -> GatewayError {
+    let time = max(retryAfter, 1)
+    let (what, whose) = tool.map { ("is not asked for its tool \"\($0)\" now", "the") } ?? ("is not called now", "its")
+    return GatewayError(
+      .circuitOpen, of: cluster, what,
+      "\(whose) last calls have failed; try again in \(time) ms, and look in the gateway's log for why",
+      retryAfter: time)
   }
 
   /// Nothing of the call was sent: as many are in flight as may be, or it does not read what was sent before.

@@ -20,7 +20,9 @@ struct Sluice: ParsableCommand {
       Exit codes: 0 fine, 1 it failed while running, 2 a mistake in a file, flag or variable.
       """,
     version: SluiceVersion.line,
-    subcommands: [Serve.self, Check.self, Connect.self, VersionCommand.self, Healthcheck.self])
+    subcommands: [
+      Serve.self, Check.self, Connect.self, Explain.self, VersionCommand.self, Healthcheck.self,
+    ])
 
   /// The parser's own exit code for a mistake on the command line is 64; here every mistake of the operator is 2.
   static func main() {
