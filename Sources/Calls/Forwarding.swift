@@ -85,6 +85,7 @@ final class Forwarding {
     guard let request = makeRequest(for: call, cluster, at: endpoint, revision) else {
       return open.fail(call, .busy(cluster, "\(worker.limits.callsPerUpstream) calls to it are in flight"))
     }
+    if let tool, cluster.hasToolBreakers { request.tool = routes.key(ofTool: tool) }
     if request.retries.attempts == 0 {
       request.retries = RetryState(isRepeatable: isRepeatable(call.method, tool, cluster, routes))
     }

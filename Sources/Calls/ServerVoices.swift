@@ -188,6 +188,13 @@ final class ServerVoices: UpstreamDelegate {
     return .modern(call.logLevel, worker.settings.tellsClientsApart ? context.principal(of: call) : .anonymous)
   }
 
+  func toolName(of request: UpstreamRequest) -> String? {
+    guard let call = open.find(request) else { return nil }
+    let catalogue = sessions.catalogue(for: call.session)
+    return catalogue.catalogue.place(ofUpstream: call.server)
+      .flatMap { catalogue.routes.name(ofTool: request.tool, upstream: $0) }
+  }
+
   /// The level that a conversation needs: its client's, or the lowest of those who share it.
   func logLevel(of session: UpstreamSession) -> LogLevel? {
     if let owner = session.owner { return sessions.find(owner)?.withState { $0.logLevel } }

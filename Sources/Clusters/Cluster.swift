@@ -132,6 +132,8 @@ public final class Cluster: Sendable {
   public let trustsHints: Bool
   /// A tool's result that says `isError` counts against the endpoint that gave it.
   public let countsToolErrors: Bool
+  /// A tool whose calls fail is given a rest of its own.
+  public let hasToolBreakers: Bool
   /// How long a call may wait to get through to it, in milliseconds.
   public let checkoutTimeout: UInt64
   /// The versions of its certificate files that are in use.
@@ -167,6 +169,7 @@ public final class Cluster: Sendable {
     hasSeveralEndpoints = endpoints.count > 1
     checkoutTimeout = server.pool.checkoutTimeout.milliseconds
     countsToolErrors = server.routing.breaker.toolErrors
+    hasToolBreakers = server.routing.breaker.perTool
     trustsHints = server.trustHints
     keySource = server.routing.key
     (ring, algorithm) = Self.choice(among: endpoints, server.routing)
@@ -250,7 +253,8 @@ public final class Cluster: Sendable {
     first = other.first
     hasSeveralEndpoints = other.hasSeveralEndpoints
     (ring, algorithm, checkoutTimeout) = (other.ring, other.algorithm, other.checkoutTimeout)
-    (countsToolErrors, trustsHints, keySource) = (other.countsToolErrors, other.trustsHints, other.keySource)
+    (countsToolErrors, hasToolBreakers) = (other.countsToolErrors, other.hasToolBreakers)
+    (trustsHints, keySource) = (other.trustsHints, other.keySource)
   }
 
   /// The demonstration server.
@@ -270,7 +274,7 @@ public final class Cluster: Sendable {
     hasSeveralEndpoints = false
     (ring, algorithm) = Self.choice(among: endpoints, GatewayConfiguration.Routing())
     checkoutTimeout = 0
-    (countsToolErrors, trustsHints, keySource) = (false, false, .session)
+    (countsToolErrors, hasToolBreakers, trustsHints, keySource) = (false, false, false, .session)
   }
 
   public var isEmbedded: Bool { server == nil }

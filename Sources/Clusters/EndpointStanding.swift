@@ -6,6 +6,8 @@ import Upstream
 /// what whoever looks after the servers has found out.
 public final class EndpointStanding: Sendable {
   public let breaker: CircuitBreaker
+  /// Of its tools; asked only where each has one (`Cluster.hasToolBreakers`).
+  public let tools: ToolBreakers
   /// A Health, and in the bits above it how much of its weight an endpoint has that comes back.
   private let word = Atomic<UInt32>(UInt32(EndpointCondition.fullShare) << 8)
 
@@ -17,7 +19,10 @@ public final class EndpointStanding: Sendable {
     case unhealthy
   }
 
-  init(_ policy: BreakerPolicy) { breaker = CircuitBreaker(policy) }
+  init(_ policy: BreakerPolicy) {
+    breaker = CircuitBreaker(policy)
+    tools = ToolBreakers(policy)
+  }
 
   public var health: Health { Health(rawValue: UInt8(truncatingIfNeeded: word.load(ordering: .relaxed))) ?? .usable }
 

@@ -31,9 +31,12 @@ public final class Routes: Sendable {
     var isRenamed: Bool
     var hasNonObjectOutput: Bool
     var isRepeatable: Bool
+    /// What tells it from the others of its upstream, from one catalogue to the next; never 0.
+    var key: UInt64
 
     init(_ entry: CatalogueEntry) {
       upstream = UInt16(entry.upstream)
+      key = max(FastHash.hash(entry.own.rawBytes), 1)
       isRenamed = entry.own != entry.exposed
       hasNonObjectOutput = entry.hasNonObjectOutput
       isRepeatable = entry.isRepeatable
@@ -106,6 +109,15 @@ public final class Routes: Sendable {
 
   /// Whether a listed tool says of itself that a call of it may be carried out twice.
   public func isRepeatable(tool place: Int) -> Bool { toolPlaces[place].isRepeatable }
+
+  /// What tells a listed tool from the others of its upstream, in this catalogue and in others; never 0.
+  public func key(ofTool place: Int) -> UInt64 { toolPlaces[place].key }
+
+  /// What an upstream calls its tool of that key, for people: it is looked for.
+  public func name(ofTool key: UInt64, upstream: Int) -> String? {
+    let place = toolPlaces.firstIndex { $0.key == key && Int($0.upstream) == upstream }
+    return place.map { String(decoding: catalogue.entries(.tools)[$0].own, as: UTF8.self) }
+  }
 
   /// The parameters of a listed tool that are mirrored in headers.
   public func parameters(ofTool place: Int) -> [MirroredParameter] { toolParameters[place] }

@@ -1,14 +1,17 @@
 import Clusters
+import Logging
 import MCP
 import Reactor
 import Upstream
+import Wire
 import Workers
 
 /// What circuit breakers let through, and what they hear of how it ended. Clients' requests alone: what the gateway asks
 /// for itself is how it finds out.
 extension Requests {
   /// Whether a client's request may go to the endpoint that it is for. Otherwise it has failed, or goes elsewhere.
-  func admit(_ request: UpstreamRequest, _ hold: ClusterHold) -> GatewayError? {
+  /// - Parameter message: as it is to go out.
+  func admit(_ request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold) -> GatewayError? {
     guard request.isClients, request.pass == nil else { return nil }
     request.retries.began(at: hold.endpoint.index)
     if request.retries.attempts == 1 { hold.server.budget.called() }
@@ -18,10 +21,30 @@ extension Requests {
     switch hold.endpoint.standing.breaker.admit(now: loop.now) {
     case .admitted(let pass):
       request.pass = pass
-      return nil
+      if request.tool == 0 || hold.endpoint.standing.tools.isEmpty { return nil }
+      return admitTool(of: request, message, hold)
     case .comingBack(let time): return .unavailable(hold.cluster, "it went away a moment ago", retryAfter: time)
     case .refused(let time): return .circuitOpen(hold.cluster, retryAfter: time)
     }
+  }
+
+  /// The same for the one tool that it calls.
+  private func admitTool(of request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold) -> GatewayError? {
+    switch hold.endpoint.standing.tools.admit(request.tool, now: loop.now) {
+    case .admitted(let pass):
+      request.toolPass = pass
+      return nil
+    case .comingBack(let time), .refused(let time):
+      release(request)
+      return .circuitOpen(hold.cluster, tool: Self.toolName(in: message), retryAfter: time)
+    }
+  }
+
+  private static func toolName(in message: RawSpan) -> String {
+    let scanner = EnvelopeScanner()
+    let envelope = scanner.scan(message)
+    guard let name = envelope.value(Param.name) else { return "" }
+    return JSON.string(name) ?? ""
   }
 
   /// It is known what came of a request at its endpoint.
@@ -30,8 +53,22 @@ extension Requests {
     request.pass = nil
     hold.with { hold in
       let breaker = hold.endpoint.standing.breaker
-      let change = breaker.ended(pass, outcome, &hold.stake.tally, now: loop.now)
+      let change = breaker.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
       if change != .none { noteChange(change, of: hold) }
+      if request.tool != 0 { noteTool(outcome, of: request, hold) }
+    }
+  }
+
+  private func noteTool(_ outcome: CallOutcome, of request: UpstreamRequest, _ hold: ClusterHold) {
+    let change = hold.endpoint.standing.tools.ended(request.tool, request.toolPass, outcome, now: loop.now)
+    guard change != .none else { return }
+    let subject = "\(name(of: hold)): its tool \"\(delegate.toolName(of: request) ?? "")\""
+    let metadata: Logger.Metadata = ["server": "\(hold.cluster.alias)"]
+    switch change {
+    case .none, .comingBack: break
+    case .opened(let time):
+      context.logger.warning("\(subject) fails; it is not called for \(time) ms", metadata: metadata)
+    case .closed: context.logger.info("\(subject) is called again", metadata: metadata)
     }
   }
 
@@ -49,11 +86,19 @@ extension Requests {
   func release(_ request: UpstreamRequest) {
     guard let pass = request.pass else { return }
     request.pass = nil
-    request.hold?.with { $0.endpoint.standing.breaker.released(pass, now: loop.now) }
+    request.hold?.with { hold in
+      hold.endpoint.standing.breaker.released(pass, now: loop.now)
+      if request.tool != 0 { hold.endpoint.standing.tools.released(request.tool, request.toolPass, now: loop.now) }
+    }
+  }
+
+  /// For people.
+  private func name(of hold: ClusterHold) -> String {
+    hold.cluster.hasSeveralEndpoints ? hold.endpoint.shown : hold.cluster.alias
   }
 
   private func noteChange(_ change: BreakerChange, of hold: ClusterHold) {
-    let name = hold.cluster.hasSeveralEndpoints ? hold.endpoint.shown : hold.cluster.alias
+    let name = name(of: hold)
     switch change {
     case .none: break
     case .opened(let time):

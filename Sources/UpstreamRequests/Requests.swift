@@ -160,7 +160,7 @@ public final class Requests {
         return end(request)
       }
       let caller = request.isClients ? delegate.caller(of: request) : .gateway
-      if let refusal = request.hold.flatMap({ $0.with { admit(request, $0) } }) { return fail(request, refusal) }
+      if let refusal = request.hold.flatMap({ $0.with { admit(request, message, $0) } }) { return fail(request, refusal) }
       request.carrier = .link(link)
       request.state.sent()
       return links.send(message, over: link, for: request.id, of: caller)
@@ -226,7 +226,7 @@ public final class Requests {
   public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
     let tag = TagKind.request.tag(request.id.rawValue)
-    if let refusal = request.hold.flatMap({ $0.with { admit(request, $0) } }) { return fail(request, refusal) }
+    if let refusal = request.hold.flatMap({ $0.with { admit(request, message, $0) } }) { return fail(request, refusal) }
     request.state.sent()
     // What goes out again goes over a fresh one: another that was idle may have been closed with the first.
     while request.retries.attempts <= 1,

@@ -60,6 +60,8 @@ public protocol UpstreamDelegate: AnyObject {
   func party(of request: UpstreamRequest) -> Party?
   /// Whose it is, for links.
   func caller(of request: UpstreamRequest) -> LinkCalls.Caller
+  /// What its server calls the tool that a client's request calls, for people.
+  func toolName(of request: UpstreamRequest) -> String?
   /// From which level on clients want to hear of what a conversation logs.
   func logLevel(of session: UpstreamSession) -> LogLevel?
   /// Whether what a conversation says outside of calls is for anybody, with no call on its way.

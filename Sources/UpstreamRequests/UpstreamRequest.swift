@@ -56,6 +56,10 @@ public final class UpstreamRequest {
   public var redirects = 0
   /// With what its endpoint's circuit breaker has let it through; nil before that, and once it has heard of the end.
   var pass: BreakerPass?
+  /// The key of the tool that it calls where that may have a circuit breaker of its own, else 0; and with what that has let
+  /// it through, if it has one.
+  public var tool: UInt64 = 0
+  var toolPass = BreakerPass.none
   /// When it went out over a connection that had been used before; nil for a fresh one.
   public var reusedAt: UInt64?
   /// Where it has failed already, how often, and whether it may be carried out twice.
@@ -101,6 +105,8 @@ public final class UpstreamRequest {
     redirects = 0
     reusedAt = nil
     pass = nil
+    tool = 0
+    toolPass = .none
     retries = RetryState(isRepeatable: false)
     waitsUntil = 0
     routingKey = nil
