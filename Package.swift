@@ -149,8 +149,9 @@ let package = Package(
     .target(
       name: "Federation",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
-        "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Supervision", logging,
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "Configuration", "Workers",
+        "Clusters", "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Supervision",
+        logging,
       ],
       swiftSettings: strict),
     .target(
@@ -178,6 +179,8 @@ let package = Package(
       swiftSettings: strict),
 
     // The whole.
+    .target(
+      name: "Logs", dependencies: ["Reactor", "Configuration", "Lifecycle", logging], swiftSettings: [acrossModules]),
     .target(name: "Admin", dependencies: ["Wire", "Reactor", "Workers", "Front"], swiftSettings: strict),
     .target(
       name: "Bridge",
@@ -187,7 +190,8 @@ let package = Package(
       name: "sluice",
       dependencies: [
         "Reactor", "MCP", "Translation", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Lifecycle",
-        "Gateway", "Admin", "Bridge", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Gateway", "Logs", "Admin", "Bridge", logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests mirror their targets.
@@ -222,6 +226,7 @@ let package = Package(
       name: "BridgeTests",
       dependencies: ["Wire", "Reactor", "MCP", "ConfigurationSyntax", "Configuration", "Bridge"],
       resources: [.copy("../Fuzz/corpus/bridge")]),
+    .testTarget(name: "LogsTests", dependencies: ["Configuration", "Logs"]),
     .testTarget(name: "SluiceTests", dependencies: ["Configuration", "ConfigurationLoading", "Lifecycle", "sluice"]),
     .testTarget(name: "LogOfTest", dependencies: [logging], path: "Tests/Support/LogOfTest"),
     .testTarget(

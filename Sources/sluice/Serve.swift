@@ -6,6 +6,7 @@ import ConfigurationSyntax
 import Gateway
 import Lifecycle
 import Logging
+import Logs
 import Reactor
 import Synchronization
 

@@ -12,9 +12,9 @@ import Synchronization
 ///
 /// The descriptor stays as it is, for others may have it too: no O_NONBLOCK is set. So the thread waits until a page can
 /// be written and writes no more than that at once, whole lines wherever they fit.
-final class LogOutput: Sendable {
+public final class LogOutput: Sendable {
   /// What may wait for the reader, in bytes.
-  static let capacity = 1 << 20
+  public static let capacity = 1 << 20
   /// What is written at once: as much as a pipe takes whole, or not at all.
   private static let piece = 4096
   /// How long the end waits for a reader that takes nothing, and for one that does, in milliseconds.
@@ -31,7 +31,7 @@ final class LogOutput: Sendable {
   /// Bytes written so far: whether there is a reader.
   private let written = Atomic<UInt64>(0)
 
-  init(
+  public init(
     descriptor: Int32 = 2, capacity: Int = capacity, losses: LogLosses,
     notice: @escaping @Sendable (UInt64) -> [UInt8]
   ) {
@@ -41,21 +41,21 @@ final class LogOutput: Sendable {
   }
 
   /// Takes a line, its end included. Never waits for the reader.
-  func write(_ line: [UInt8]) {
+  public func write(_ line: [UInt8]) {
     let admission = queue.withLock { $0.add(line) }
     if !admission.isKept { losses.add(1) }
     if admission.wakes { wake.signal() }
   }
 
   /// From now on lines are written. To be called only after the last fork without exec: it starts a thread.
-  func start() {
+  public func start() {
     guard !isStarted.exchange(true, ordering: .relaxed) else { return }
     signal(SIGPIPE, SIG_IGN)
     _ = Thread(name: "sluice-log") { [self] in run() }
   }
 
   /// Waits until everything is written, as long as somebody reads; for the end of the process.
-  func finish() {
+  public func finish() {
     start()
     let begun = System.uptime
     var (last, moved) = (written.load(ordering: .relaxed), begun)

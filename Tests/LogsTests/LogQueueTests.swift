@@ -1,6 +1,6 @@
 import Testing
 
-@testable import sluice
+@testable import Logs
 
 @Suite struct LogQueueTests {
   private var spare: [UInt8] = []

@@ -3,25 +3,25 @@ import Logging
 import Synchronization
 
 /// What is logged and how; a reload changes it for every logger.
-final class LogSettings: Sendable {
+public final class LogSettings: Sendable {
   private let current: Mutex<GatewayConfiguration.Log>
   private let leastSevere: Atomic<UInt8>
 
-  init(_ log: GatewayConfiguration.Log) {
+  public init(_ log: GatewayConfiguration.Log) {
     current = Mutex(log)
     leastSevere = Atomic(Self.rank(log))
   }
 
-  func adopt(_ log: GatewayConfiguration.Log) {
+  public func adopt(_ log: GatewayConfiguration.Log) {
     current.withLock { $0 = log }
     leastSevere.store(Self.rank(log), ordering: .relaxed)
   }
 
   var level: Logger.Level { Logger.Level.allCases[Int(leastSevere.load(ordering: .relaxed))] }
-  var format: GatewayConfiguration.Log.Format { current.withLock { $0.format } }
+  public var format: GatewayConfiguration.Log.Format { current.withLock { $0.format } }
 
   /// The line that stands where lines were dropped.
-  func notice(of dropped: UInt64) -> [UInt8] {
+  public func notice(of dropped: UInt64) -> [UInt8] {
     let text = "\(dropped) lines of the log were dropped here: nobody read them fast enough"
     return LogLine.encoded(format, .warning, text, [("dropped", "\(dropped)")])
   }
@@ -33,28 +33,28 @@ final class LogSettings: Sendable {
 }
 
 /// Log records on stderr: a line of text each, or a JSON object.
-struct LogWriter: LogHandler {
-  var metadata: Logger.Metadata = [:]
+public struct LogWriter: LogHandler {
+  public var metadata: Logger.Metadata = [:]
   private let settings: LogSettings
   private let output: LogOutput
 
-  init(_ settings: LogSettings, _ output: LogOutput) {
+  public init(_ settings: LogSettings, _ output: LogOutput) {
     self.settings = settings
     self.output = output
   }
 
   /// The same for all loggers.
-  var logLevel: Logger.Level {
+  public var logLevel: Logger.Level {
     get { settings.level }
     set {}
   }
 
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+  public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
     set { metadata[key] = newValue }
   }
 
-  func log(event: LogEvent) {
+  public func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { $1 }.map { ($0.key, $0.value.description) }
     output.write(LogLine.encoded(settings.format, event.level, event.message.description, all))
   }

@@ -2,7 +2,7 @@ import Configuration
 import Foundation
 import Testing
 
-@testable import sluice
+@testable import Logs
 
 @Suite struct LogLineTests {
   /// What stands behind time and level.
