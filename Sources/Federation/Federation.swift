@@ -9,6 +9,7 @@ import Reactor
 import ServedCatalogue
 import Supervision
 import Translation
+import Upstream
 import UpstreamClient
 import Workers
 
@@ -120,6 +121,11 @@ extension Federation {
 
   /// The circuit breaker of an endpoint has opened.
   public func opened(_ cluster: Cluster, _ endpoint: Int) { post { $0.supervisor.opened(cluster, endpoint) } }
+
+  /// Calls at an endpoint have ended so, on one worker.
+  public func fared(_ cluster: Cluster, _ endpoint: Int, _ outcomes: OutcomeCounts) {
+    post { $0.supervisor.fared(cluster, endpoint, outcomes) }
+  }
 
   public func linkDied(_ cluster: Cluster, _ endpoint: Int, _ reason: String) {
     post { $0.supervisor.doubted(cluster, endpoint, reason) }

@@ -2,6 +2,7 @@ import Clusters
 import MCP
 import Reactor
 import Supervision
+import Upstream
 import UpstreamClient
 import Workers
 
@@ -143,6 +144,10 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   func doubted(_ cluster: Cluster, _ endpoint: Int, _ reason: String) { supervised[cluster]?.doubted(endpoint, reason) }
 
   func opened(_ cluster: Cluster, _ endpoint: Int) { supervised[cluster]?.opened(endpoint) }
+
+  func fared(_ cluster: Cluster, _ endpoint: Int, _ outcomes: OutcomeCounts) {
+    supervised[cluster]?.fared(endpoint, outcomes)
+  }
 
   /// Calls `done` as soon as it is known whether a cluster can be called.
   func awaitReturn(of cluster: Cluster, _ done: @escaping @Sendable () -> Void) {

@@ -88,6 +88,7 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
     case .unreachable(let why, let endpoint): control?.suspect(cluster, endpoint, why)
     case .linkDied(let why, let endpoint): control?.linkDied(cluster, endpoint, why)
     case .opened(let endpoint): control?.opened(cluster, endpoint)
+    case .fared(let outcomes, let endpoint): control?.fared(cluster, endpoint, outcomes)
     case .misunderstood: control?.misunderstood(cluster)
     case .awaited(let done): if let control { control.awaitReturn(of: cluster, done) } else { done() }
     }

@@ -37,12 +37,15 @@ public final class Requests {
   private unowned(unsafe) var recoverer: (any RequestRecovery)?
   /// An upstream does not fare as it is believed to; on any thread.
   public let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
+  /// What circuit breakers let through and hear.
+  public let outcomes: Outcomes
 
   public init(
     _ context: WorkerContext, _ links: Links, _ demonstration: DemonstrationServer,
     doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void
   ) {
     self.doubt = doubt
+    outcomes = Outcomes(context, doubt: doubt)
     self.context = context
     loop = context.loop
     head = context.head
@@ -57,6 +60,7 @@ public final class Requests {
   public func connect(to delegate: any UpstreamDelegate, armSweep: @escaping () -> Void) {
     unsafe listener = delegate
     memory.connect(to: delegate)
+    outcomes.connect(to: delegate)
     self.armSweep = armSweep
   }
 
@@ -160,7 +164,9 @@ public final class Requests {
         return end(request)
       }
       let caller = request.isClients ? delegate.caller(of: request) : .gateway
-      if let refusal = request.hold.flatMap({ $0.with { admit(request, message, $0) } }) { return fail(request, refusal) }
+      if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0) } }) {
+        return fail(request, refusal)
+      }
       request.carrier = .link(link)
       request.state.sent()
       return links.send(message, over: link, for: request.id, of: caller)
@@ -226,7 +232,9 @@ public final class Requests {
   public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
     let tag = TagKind.request.tag(request.id.rawValue)
-    if let refusal = request.hold.flatMap({ $0.with { admit(request, message, $0) } }) { return fail(request, refusal) }
+    if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0) } }) {
+      return fail(request, refusal)
+    }
     request.state.sent()
     // What goes out again goes over a fresh one: another that was idle may have been closed with the first.
     while request.retries.attempts <= 1,
@@ -316,7 +324,7 @@ public final class Requests {
   public func fail(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]? = nil) {
     switch request.owner {
     case .client:
-      note(CallOutcome(error.kind), of: request)
+      outcomes.note(CallOutcome(error.kind), of: request)
       if recovers(request, error, message) { return }
       delegate.failed(request, error)
     case .gateway(let call):
@@ -332,7 +340,7 @@ public final class Requests {
 
   /// Frees a request. Nothing is told to the upstream.
   public func end(_ request: UpstreamRequest) {
-    if request.pass != nil { release(request) }
+    if request.pass != nil { outcomes.release(request) }
     if let reader = request.reader.take() { giveBack(reader) }
     switch request.carrier {
     case .link(let link): links.callEnded(request.id, link)

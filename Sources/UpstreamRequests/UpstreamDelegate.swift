@@ -2,6 +2,7 @@ import Clusters
 import Links
 import MCP
 import Reactor
+import Upstream
 import Wire
 import Workers
 
@@ -82,12 +83,14 @@ public enum ResultPassage {
   case pass(ResponseRewriter)
 }
 
-/// Why an upstream is to be looked at again.
+/// Why an upstream is to be looked at again, and what that goes by.
 public enum UpstreamDoubt {
   /// An endpoint of it can't be reached.
   case unreachable(String, endpoint: Int)
   /// Calls of an endpoint of it fail, and none goes there for a while.
   case opened(endpoint: Int)
+  /// So calls at one of its endpoints have ended on one worker, since that was last told.
+  case fared(OutcomeCounts, endpoint: Int)
   /// What carried everybody's messages to an endpoint of it is gone.
   case linkDied(String, endpoint: Int)
   /// It answers as if it spoke the other era.

@@ -37,6 +37,8 @@ public final class ClusterHold {
   let server: ServerStake
   /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
   let isLate: Bool
+  /// How its calls have ended lately, where it is compared with others.
+  var outcomes = OutcomeCounts()
 
   init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, _ server: ServerStake, isLate: Bool) {
     self.cluster = cluster

@@ -133,6 +133,9 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
 
   public func opened(_ endpoint: Int) { watch?.opened(endpoint) }
 
+  /// So calls at an endpoint have ended on one worker.
+  public func fared(_ endpoint: Int, _ outcomes: OutcomeCounts) { watch?.fared(endpoint, outcomes) }
+
   /// What the gateway itself speaks to is gone.
   private func lost(_ reason: String) {
     let now = cluster.endpoints.contains { $0.index != cluster.leader && $0.standing.health == .usable }

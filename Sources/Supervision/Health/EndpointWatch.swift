@@ -63,6 +63,12 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     wake(at: loop.now)
   }
 
+  /// So calls at an endpoint have ended on one worker: compared with the others' when it is time.
+  func fared(_ endpoint: Int, _ outcomes: OutcomeCounts) {
+    guard health.indices.contains(endpoint) else { return }
+    outliers.add(endpoint, successes: outcomes.successes, failures: outcomes.failures)
+  }
+
   // MARK: Time
 
   private func wake(at time: UInt64) {

@@ -285,7 +285,7 @@ public final class HTTPExchange {
       }
       requests.doubt(cluster, .misunderstood)
     }
-    requests.note(CallOutcome(status: reader.status), of: request)
+    requests.outcomes.note(CallOutcome(status: reader.status), of: request)
     if reader.status >= 500, requests.recovers(request, refusal(reader, cluster)) { return }
     if reader.mode == .json, reader.collected.buffer.count > 0 {
       // The error object of a 4xx body belongs to this request, whatever id it carries.
@@ -416,7 +416,7 @@ public final class HTTPExchange {
     if case .gateway = request.owner { return requests.fail(request, .lost(cluster, "\(error)")) }
     if !sent, let endpoint = request.endpoint {
       // What stands before a server that is gone takes a connection, and ends it at once.
-      if error.isRefused || error.isPeerClosed || error.isDisconnected { requests.noteRefused(request) }
+      if error.isRefused || error.isPeerClosed || error.isDisconnected { requests.outcomes.noteRefused(request) }
       requests.doubt(cluster, .unreachable("\(error)", endpoint: endpoint.index))
     }
     // It has begun to answer: whatever that was to be, it has read the request.

@@ -36,7 +36,7 @@ public final class UpstreamMessages {
       return
     case .result, .error:
       guard belongs(envelope, to: request) else { return }
-      requests.note(outcome(of: envelope, request), of: request)
+      requests.outcomes.note(outcome(of: envelope, request), of: request)
       requests.delegate.answered(request, envelope)
     case .notification, .request:
       requests.delegate.said(envelope, .request(request))

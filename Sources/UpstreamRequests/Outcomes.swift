@@ -8,7 +8,27 @@ import Workers
 
 /// What circuit breakers let through, and what they hear of how it ended. Clients' requests alone: what the gateway asks
 /// for itself is how it finds out.
-extension Requests {
+public final class Outcomes {
+  private let loop: EventLoop
+  private let logger: Logger
+  private let reports: EndpointReports
+  /// An upstream does not fare as it is believed to.
+  private let doubt: @Sendable (Cluster, UpstreamDoubt) -> Void
+  /// Who knows what tools are called.
+  private unowned(unsafe) var listener: (any UpstreamDelegate)?
+
+  init(_ context: WorkerContext, doubt: @escaping @Sendable (Cluster, UpstreamDoubt) -> Void) {
+    loop = context.loop
+    logger = context.logger
+    reports = EndpointReports(context.timers, doubt: doubt)
+    self.doubt = doubt
+  }
+
+  /// Before anything is asked.
+  func connect(to delegate: any UpstreamDelegate) { unsafe listener = delegate }
+
+  // MARK: Before
+
   /// Whether a client's request may go to the endpoint that it is for. Otherwise it has failed, or goes elsewhere.
   /// - Parameter message: as it is to go out.
   func admit(_ request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold) -> GatewayError? {
@@ -47,6 +67,18 @@ extension Requests {
     return JSON.string(name) ?? ""
   }
 
+  /// It was not made after all, or nobody waits for it any more.
+  func release(_ request: UpstreamRequest) {
+    guard let pass = request.pass else { return }
+    request.pass = nil
+    request.hold?.with { hold in
+      hold.endpoint.standing.breaker.released(pass, now: loop.now)
+      if request.tool != 0 { hold.endpoint.standing.tools.released(request.tool, request.toolPass, now: loop.now) }
+    }
+  }
+
+  // MARK: After
+
   /// It is known what came of a request at its endpoint.
   public func note(_ outcome: CallOutcome, of request: UpstreamRequest) {
     guard let pass = request.pass, let hold = request.hold else { return }
@@ -55,6 +87,7 @@ extension Requests {
       let breaker = hold.endpoint.standing.breaker
       let change = breaker.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
       if change != .none { noteChange(change, of: hold) }
+      reports.add(outcome, at: hold)
       if request.tool != 0 { noteTool(outcome, of: request, hold) }
     }
   }
@@ -62,13 +95,13 @@ extension Requests {
   private func noteTool(_ outcome: CallOutcome, of request: UpstreamRequest, _ hold: ClusterHold) {
     let change = hold.endpoint.standing.tools.ended(request.tool, request.toolPass, outcome, now: loop.now)
     guard change != .none else { return }
-    let subject = "\(name(of: hold)): its tool \"\(delegate.toolName(of: request) ?? "")\""
+    let subject = "\(name(of: hold)): its tool \"\(unsafe listener?.toolName(of: request) ?? "")\""
     let metadata: Logger.Metadata = ["server": "\(hold.cluster.alias)"]
     switch change {
     case .none, .comingBack: break
     case .opened(let time):
-      context.logger.warning("\(subject) fails; it is not called for \(time) ms", metadata: metadata)
-    case .closed: context.logger.info("\(subject) is called again", metadata: metadata)
+      logger.warning("\(subject) fails; it is not called for \(time) ms", metadata: metadata)
+    case .closed: logger.info("\(subject) is called again", metadata: metadata)
     }
   }
 
@@ -82,16 +115,6 @@ extension Requests {
     note(.failure(.refused), of: request)
   }
 
-  /// It was not made after all, or nobody waits for it any more.
-  func release(_ request: UpstreamRequest) {
-    guard let pass = request.pass else { return }
-    request.pass = nil
-    request.hold?.with { hold in
-      hold.endpoint.standing.breaker.released(pass, now: loop.now)
-      if request.tool != 0 { hold.endpoint.standing.tools.released(request.tool, request.toolPass, now: loop.now) }
-    }
-  }
-
   /// For people.
   private func name(of hold: ClusterHold) -> String {
     hold.cluster.hasSeveralEndpoints ? hold.endpoint.shown : hold.cluster.alias
@@ -103,13 +126,13 @@ extension Requests {
     case .none: break
     case .opened(let time):
       doubt(hold.cluster, .opened(endpoint: hold.endpoint.index))
-      context.logger.warning(
+      logger.warning(
         "\(name): its calls fail; none goes there for \(time) ms", metadata: ["server": "\(hold.cluster.alias)"])
     case .comingBack:
-      context.logger.info(
+      logger.info(
         "\(name) takes no connection, and is awaited", metadata: ["server": "\(hold.cluster.alias)"])
     case .closed:
-      context.logger.info("\(name) answers again", metadata: ["server": "\(hold.cluster.alias)"])
+      logger.info("\(name) answers again", metadata: ["server": "\(hold.cluster.alias)"])
     }
   }
 }
