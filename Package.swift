@@ -244,7 +244,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ClustersTests",
-      dependencies: ["Wire", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters"],
+      dependencies: ["Routing", "Upstream", "Wire", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters"],
       swiftSettings: strict),
     .testTarget(
       name: "LinksTests",

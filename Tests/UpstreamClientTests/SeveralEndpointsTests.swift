@@ -161,6 +161,32 @@ struct SeveralEndpointsTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("asks another what waits for one that has stopped answering, if it may be asked twice")
+  func stalled() throws {
+    let bench = try bench((a, b)) {
+      $0.routing.healthCheckInterval = .seconds(2)
+      $0.routing.healthCheckTimeout = .seconds(1)
+    }
+    let client = try bench.client()
+    let (look, echo) = (client.call("a__look"), client.call("a__echo"))
+    let first = try taken()
+    _ = try first.at.next()
+    for method in ["ping", "initialize", "DELETE"] { first.at.on(method) { _ in } }
+    bench.advance(milliseconds: 12_000)
+    let next = try other(than: first.at).next()
+    #expect(next.params["name"] == "look" && look.responses.isEmpty && echo.responses.isEmpty)
+    next.answer(["content": []])
+    #expect(look.result["content"] == [])
+    // Others do not go there any more.
+    let more = client.call("a__echo")
+    try other(than: first.at).next().answer(["content": []])
+    #expect(more.result["content"] == [])
+    for method in ["ping", "initialize", "DELETE"] { first.at.on(method, nil) }
+    bench.advance(milliseconds: 70_000)
+    #expect(echo.responses.count == 1)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("is waited for when all of it is gone for a moment")
   func allGone() throws {
     let bench = try bench((a, b))
