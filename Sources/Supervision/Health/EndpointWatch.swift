@@ -24,6 +24,8 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   private var sessions: [Int: UpstreamSession] = [:]
   /// The gateway's own conversation, with the leader.
   private var binding: UpstreamSession?
+  /// Those that did not answer when they were last heard of.
+  private var wasIll: Set<Int> = []
   private var isOver = false
   private var wakesAt = UInt64.max
 
@@ -97,6 +99,8 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
 
   private func check(_ endpoint: Int) {
     guard let profile = cluster.profile else { return }
+    // Who holds the other end of its pipes sees that a process lives; one that works on a call need not answer meanwhile.
+    if profile.transport == .stdio { return checked(endpoint, .success) }
     let timeout = health[endpoint].policy.timeout
     let call = LocalCall { [weak self] outcome in self?.checked(endpoint, Self.outcome(outcome)) }
     let isModern = profile.revision.era == .modern
@@ -157,11 +161,16 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     for change in outliers.setUsable(index, isUsable, now: loop.now) { note(change) }
     if isUsable { _ = endpoint.standing.breaker.reset(now: loop.now) }
     settle(endpoint)
-    guard cluster.hasSeveralEndpoints else { return isUsable ? () : lost("it does not answer") }
-    loop.logger.log(
-      level: isUsable ? .info : .warning, "\(endpoint.shown) \(isUsable ? "is healthy" : "does not answer")",
-      metadata: ["server": "\(cluster.alias)"])
-    guard !isUsable else { return }
+    let name = cluster.hasSeveralEndpoints ? endpoint.shown : cluster.alias
+    if wasIll.contains(index) != !isUsable {
+      loop.logger.log(
+        level: isUsable ? .info : .warning,
+        "\(name) \(isUsable ? "is healthy again" : "does not answer health checks")",
+        metadata: ["server": "\(cluster.alias)"])
+    }
+    if isUsable { wasIll.remove(index) } else { wasIll.insert(index) }
+    // The only one there is may be busy: calls wait for it as long as they may.
+    guard !isUsable, cluster.hasSeveralEndpoints else { return }
     // What waits for an answer from there, and may be asked elsewhere, does not wait any longer.
     for worker in 0..<loop.upstream.context.group.workerCount {
       loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker)
