@@ -126,16 +126,17 @@ let package = Package(
     .target(
       name: "OpenCalls",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
-        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery",
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "Configuration", "Workers",
+        "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions",
+        "Delivery",
       ],
       swiftSettings: strict),
     .target(
       name: "Calls",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Configuration", "Workers", "Clusters",
-        "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions", "Delivery",
-        "OpenCalls",
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "Configuration", "Workers",
+        "Clusters", "Links", "UpstreamRequests", "UpstreamClient", "ServedCatalogue", "SessionStore", "Sessions",
+        "Delivery", "OpenCalls",
       ],
       swiftSettings: strict),
     .target(

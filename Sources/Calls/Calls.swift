@@ -46,7 +46,8 @@ public final class Calls: LetterReader {
     upstreams = SessionUpstreams(context)
     faces = FaceWaits(context)
     links = LearnedURIs(context)
-    forwarding = Forwarding(context, open, faces)
+    let hedging = Hedging(context, open)
+    forwarding = Forwarding(context, open, faces, hedging)
     methods = Methods(
       context, open, answers, forwarding, ListServer(context, open), SubscribeMethods(context, open, subscriptions),
       upstreams, links)
@@ -55,7 +56,7 @@ public final class Calls: LetterReader {
     outside = OutsideRequests(context, open, reverse)
     messages = ClientMessages(context, clients, answers, methods, forwarding, reverse)
     news = UpstreamNews(context)
-    voices = ServerVoices(context, open, answers, Responses(context, open, links), reverse, outside, news)
+    voices = ServerVoices(context, open, answers, Responses(context, open, links), reverse, outside, news, hedging)
     upstream.connect(to: voices, armSweep: sweep.arm)
     messages.judge = { [unowned self] arrival in judge(arrival, arrival.session?.view) }
     delivery.begin(for: self)

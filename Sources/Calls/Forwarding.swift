@@ -28,12 +28,13 @@ final class Forwarding {
   private let open: OpenCalls
   private let faces: FaceWaits
   private let returns: ReturnWaits
+  private let hedging: Hedging
   /// The `Mcp-Param-*` lines of the modern call that is being forwarded.
   var clientParameters: [MirroredLine] = []
   /// Header fields of the request in hand that servers choose an endpoint by.
   var routingHeaders: [RoutingHeader] = []
 
-  init(_ context: CallsContext, _ open: OpenCalls, _ faces: FaceWaits) {
+  init(_ context: CallsContext, _ open: OpenCalls, _ faces: FaceWaits, _ hedging: Hedging) {
     self.context = context
     worker = context.worker
     loop = context.loop
@@ -45,9 +46,14 @@ final class Forwarding {
     messages = context.upstream.messages
     self.open = open
     self.faces = faces
+    self.hedging = hedging
     returns = ReturnWaits(context, open)
   }
 
+  private var headBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { head.bytes(of: self) }
+  }
   private var bodyBytes: RawSpan {
     @_lifetime(borrow self)
     get { body.bytes(of: self) }
@@ -106,11 +112,15 @@ final class Forwarding {
     requests.memory.keep(envelope.message, of: request, in: reader)
     guard case .streamableHTTP = speech.transport else { return send(call, request, bodyBytes, cluster, speech) }
     requests.beginHead(of: request)
+    let start = head.count
     if !clientParameters.isEmpty { call.mirrored = clientParameters }
     let parameters = tool.map { routes.parameters(ofTool: $0) } ?? []
     head.buffer.append(
       modernHeaders: envelope.method, methodName: envelope.methodName, name: plain,
       arguments: envelope.value(Param.arguments), parameters: parameters.span, client: clientParameters)
+    if cluster.hedgesReads, call.method != .toolsCall, request.retries.isRepeatable {
+      hedging.begins(call, request, lines: headBytes.extracting(start..<head.count), bodyBytes)
+    }
     head.buffer.append(contentLength: body.count)
     head.buffer.appendHeadEnd()
     requests.post(request, bodyBytes)
@@ -132,6 +142,7 @@ final class Forwarding {
       call.redirects = former.redirects
       past = (former.retries, former.waitsUntil)
       call.request = nil
+      if call.hedge != nil { call.hedge = nil }
       requests.end(former)
     }
     var endpoint = endpoint

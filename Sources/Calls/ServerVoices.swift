@@ -29,10 +29,11 @@ final class ServerVoices: UpstreamDelegate {
   private let reverse: ReverseRequests
   private let outside: OutsideRequests
   private let news: UpstreamNews
+  private let hedging: Hedging
 
   init(
     _ context: CallsContext, _ open: OpenCalls, _ answers: Answers, _ responses: Responses, _ reverse: ReverseRequests,
-    _ outside: OutsideRequests, _ news: UpstreamNews
+    _ outside: OutsideRequests, _ news: UpstreamNews, _ hedging: Hedging
   ) {
     self.context = context
     worker = context.worker
@@ -47,6 +48,7 @@ final class ServerVoices: UpstreamDelegate {
     self.reverse = reverse
     self.outside = outside
     self.news = news
+    self.hedging = hedging
   }
 
   private var bodyBytes: RawSpan {
@@ -55,11 +57,13 @@ final class ServerVoices: UpstreamDelegate {
   }
 
   func answered(_ request: UpstreamRequest, _ response: Envelope) {
+    if request.isHedged { hedging.settle(on: request) }
     guard let call = open.lend(request) else { return requests.end(request) }
     call.with { responses.deliver($0, request, response) }
   }
 
   func failed(_ request: UpstreamRequest, _ error: GatewayError) {
+    if request.isHedged, hedging.drops(request) { return }
     guard let call = open.find(request) else { return requests.end(request) }
     if call.answer.isForNobody { open.end(call, .failed(error.kind)) } else { open.fail(call, error) }
   }
@@ -67,6 +71,7 @@ final class ServerVoices: UpstreamDelegate {
   // MARK: Notifications and requests
 
   func said(_ message: Envelope, _ voice: UpstreamVoice) {
+    if case .request(let request) = voice, request.isHedged { hedging.settle(on: request) }
     guard case .notification = message.kind else { return asked(message, voice) }
     switch message.method {
     case .notifyToolsListChanged, .notifyPromptsListChanged, .notifyResourcesListChanged:
@@ -162,17 +167,20 @@ final class ServerVoices: UpstreamDelegate {
   }
 
   func asked(_ question: RawSpan, in request: UpstreamRequest, isGuess: Bool) {
+    if request.isHedged { hedging.settle(on: request) }
     reverse.asked(question, in: request, isGuess: isGuess)
   }
 
   // MARK: Once more
 
   func outdated(_ request: UpstreamRequest, _ error: GatewayError) {
+    if request.isHedged, hedging.drops(request) { return }
     guard let call = open.find(request), let cluster = request.cluster else { return requests.end(request) }
     responses.recover(call, request, cluster, .rediscover, otherwise: error)
   }
 
   func redirected(_ request: UpstreamRequest, _ message: [UInt8]) {
+    if request.isHedged, hedging.drops(request) { return }
     guard let call = open.find(request) else { return requests.end(request) }
     context.send(.again(call.id, message), to: context.index)
   }
@@ -245,6 +253,7 @@ final class ServerVoices: UpstreamDelegate {
   // MARK: Large results
 
   func passage(of request: UpstreamRequest, collected: Int) -> ResultPassage {
+    if request.isHedged { hedging.settle(on: request) }
     guard let call = open.find(request), call.post != nil, call.lacking.isEmpty,
       !ResponseTranslation.needsWhole(call.hop)
     else { return .collect(until: .max) }

@@ -134,6 +134,8 @@ public final class Cluster: Sendable {
   public let countsToolErrors: Bool
   /// A tool whose calls fail is given a rest of its own.
   public let hasToolBreakers: Bool
+  /// A read that takes long at one endpoint goes to a second one too.
+  public let hedgesReads: Bool
   /// How long a call may wait to get through to it, in milliseconds.
   public let checkoutTimeout: UInt64
   /// The versions of its certificate files that are in use.
@@ -170,6 +172,7 @@ public final class Cluster: Sendable {
     checkoutTimeout = server.pool.checkoutTimeout.milliseconds
     countsToolErrors = server.routing.breaker.toolErrors
     hasToolBreakers = server.routing.breaker.perTool
+    hedgesReads = hasSeveralEndpoints && server.routing.retry.hedgeReads
     trustsHints = server.trustHints
     keySource = server.routing.key
     (ring, algorithm) = Self.choice(among: endpoints, server.routing)
@@ -254,6 +257,7 @@ public final class Cluster: Sendable {
     hasSeveralEndpoints = other.hasSeveralEndpoints
     (ring, algorithm, checkoutTimeout) = (other.ring, other.algorithm, other.checkoutTimeout)
     (countsToolErrors, hasToolBreakers) = (other.countsToolErrors, other.hasToolBreakers)
+    hedgesReads = other.hedgesReads
     (trustsHints, keySource) = (other.trustsHints, other.keySource)
   }
 
@@ -274,7 +278,8 @@ public final class Cluster: Sendable {
     hasSeveralEndpoints = false
     (ring, algorithm) = Self.choice(among: endpoints, GatewayConfiguration.Routing())
     checkoutTimeout = 0
-    (countsToolErrors, hasToolBreakers, trustsHints, keySource) = (false, false, false, .session)
+    (countsToolErrors, hasToolBreakers, hedgesReads) = (false, false, false)
+    (trustsHints, keySource) = (false, .session)
   }
 
   public var isEmbedded: Bool { server == nil }

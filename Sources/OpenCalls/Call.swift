@@ -45,6 +45,8 @@ public final class Call {
   }
   /// The same for who looks at it: it is its worker's, and this one's until it ends.
   private(set) var lentRequest: Lent<UpstreamRequest>?
+  /// While it may go to a second endpoint too, or does.
+  public var hedge: Hedge?
   public var startedAt: UInt64 = 0
   public fileprivate(set) var deadline: UInt64 = 0
   /// When the answer becomes SSE because nothing came.
@@ -139,6 +141,7 @@ public final class Call {
     clientID.buffer.clear(keepingAtMost: 256)
     progressToken.buffer.clear(keepingAtMost: 256)
     lentRequest = nil
+    if hedge != nil { hedge = nil }
     isRerouted = false
     hasAwaitedFace = false
     routingKey = nil

@@ -162,6 +162,7 @@ public final class OpenCalls {
   public func end(_ call: Call, _ ending: CallReport.Ending) {
     if case .answered = ending {} else { note(ending, of: call) }
     call.withSession { $0.callEnded() }
+    if call.hedge != nil { endSecond(of: call) }
     if let request = call.lentRequest {
       call.request = nil
       request.with { requests.end($0) }
@@ -169,6 +170,14 @@ public final class OpenCalls {
     let id = call.id
     table.release(call)
     if !reverses.isEmpty { withdrawReverses(of: id) }
+  }
+
+  /// What goes to a second endpoint for a call is over with it.
+  private func endSecond(of call: Call) {
+    guard let second = call.hedge?.second else { return }
+    call.hedge = nil
+    requests.cancel(second, reason: "nobody waits for the answer")
+    requests.end(second)
   }
 
   /// A call came to nothing.

@@ -17,6 +17,16 @@ extension Requests {
     return choose(cluster, key, retries)
   }
 
+  /// A second endpoint for a request that takes long; nil where there is none that is well, or too much is repeated already.
+  public func second(for request: UpstreamRequest, _ hedge: inout HedgeState) -> Int? {
+    guard let hold = request.hold?.kept, hold.cluster.hasSeveralEndpoints else { return nil }
+    var tried = request.retries
+    tried.exclude(hold.endpoint.index)
+    let other = other(for: tried, nil, in: hold.cluster)
+    let action = hedge.due(hasOther: other != nil, &hold.server.budget, now: loop.now)
+    return action == .begin ? other : nil
+  }
+
   private func choose(_ cluster: Cluster, _ key: RoutingKey?, _ retries: RetryState?) -> Int? {
     server(cluster).choose(cluster, key, excluding: retries, now: loop.now) { callsInFlight(at: $0) }
   }

@@ -68,6 +68,8 @@ public final class UpstreamRequest {
   public var routingKey: RoutingKey?
   /// Until when it waits for a connection or for its server to come back, once it does; 0 before.
   public var waitsUntil: UInt64 = 0
+  /// It is one of the two attempts that a call may have, or has (`hedge_reads`).
+  public var isHedged = false
   /// Its connection is not read until the client has taken what there is.
   var isPaused = false
 
@@ -110,6 +112,7 @@ public final class UpstreamRequest {
     retries = RetryState(isRepeatable: false)
     waitsUntil = 0
     routingKey = nil
+    isHedged = false
     isPaused = false
   }
 }

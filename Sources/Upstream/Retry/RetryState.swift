@@ -52,6 +52,9 @@ public struct RetryState: Equatable, Sendable {
     current = UInt8(endpoint & 63)
   }
 
+  /// It does not go to this one, where it is under way already.
+  public mutating func exclude(_ endpoint: Int) { excluded |= Self.mask(endpoint) }
+
   /// A byte of an answer goes to the client.
   public mutating func passed() { isPassed = true }
 
