@@ -27,9 +27,16 @@ struct MetricsPage {
     add("sluice_config_last_reload_success_timestamp_seconds", reloads.lastSuccess / 1000)
     describe("sluice_sessions", "gauge", "Sessions of clients that opened with initialize.")
     add("sluice_sessions", UInt64(figures.sessions))
-    describe("sluice_upstream_ready", "gauge", "Whether a server answered when it was last asked.")
+    describe(
+      "sluice_upstream_ready", "gauge", "Whether a server answered when it was last asked; 1 for one that is stopped.")
     for upstream in figures.upstreams {
       add("sluice_upstream_ready{server=\"\(upstream.alias)\"}", upstream.isReady ? 1 : 0)
+    }
+    describe(
+      "sluice_upstream_stopped", "gauge",
+      "1 while a server's process is ended since nobody used it (`idle_stop`): the next call starts it.")
+    for upstream in figures.upstreams {
+      add("sluice_upstream_stopped{server=\"\(upstream.alias)\"}", upstream.isStopped ? 1 : 0)
     }
     describe(
       "sluice_upstream_failed", "gauge",

@@ -164,7 +164,7 @@ final class Forwarding {
   private func speech(of cluster: Cluster, for call: Call, _ envelope: Envelope) -> Cluster.Speech? {
     if let speech = cluster.speech { return speech }
     switch cluster.health {
-    case .ready(let profile): return profile.speech
+    case .ready(let profile), .stopped(let profile): return profile.speech
     case .unknown:
       // A command that was started is on its way; of a URL nothing is known.
       if !cluster.isAtURL, returns.hold(call, for: cluster, envelope) { break }

@@ -81,7 +81,7 @@ final class ListServer {
     var least: UInt64?
     for cluster in sessions.shelf.catalogue(of: .modern).clusters where view.shows(cluster) {
       if let profile = cluster.profile, !profile.offers(kind) { continue }
-      guard case .ready(let profile) = cluster.health, profile.revision.era == .modern else { return 0 }
+      guard let profile = cluster.health.usable, profile.revision.era == .modern else { return 0 }
       least = min(least ?? .max, cluster.freshness.withLock { $0.lifetime(kind, now: loop.now) })
       if least == 0 { return 0 }
     }

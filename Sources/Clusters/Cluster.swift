@@ -67,6 +67,8 @@ public final class Cluster: Sendable {
     /// No probe has ended yet.
     case unknown
     case ready(Profile)
+    /// Its process was ended since nobody used it: the next call starts it. It is as good as ready.
+    case stopped(Profile)
     /// It went away a moment ago and is being brought back: calls wait for that.
     case comingBack(reason: String, Profile?)
     /// The last probe failed; the profile is that of the last good one.
@@ -77,9 +79,26 @@ public final class Cluster: Sendable {
     var profile: Profile? {
       switch self {
       case .unknown: nil
-      case .ready(let profile): profile
+      case .ready(let profile), .stopped(let profile): profile
       case .comingBack(_, let profile): profile
       case .down(_, _, let profile), .failed(_, let profile): profile
+      }
+    }
+
+    /// The same of one that was as this profile says before it changed; nil unless it has never answered, and can't.
+    public func inheriting(_ former: Profile?) -> Health? {
+      switch self {
+      case .down(let reason, let retryAt, nil): .down(reason: reason, retryAt: retryAt, former)
+      case .failed(let reason, nil): .failed(reason: reason, former)
+      case .unknown, .ready, .stopped, .comingBack, .down, .failed: nil
+      }
+    }
+
+    /// What it is, where it may be called.
+    public var usable: Profile? {
+      switch self {
+      case .ready(let profile), .stopped(let profile): profile
+      case .unknown, .comingBack, .down, .failed: nil
       }
     }
   }
@@ -141,7 +160,7 @@ public final class Cluster: Sendable {
   /// The versions of its certificate files that are in use.
   private let stamps: [[Int]]
   private let state = Mutex<Health>(.unknown)
-  /// How it is spoken to while it is ready, else 0.
+  /// How it is spoken to while it is ready or stopped, else 0.
   private let speechWord = Atomic<UInt32>(0)
   /// Of both faces of a server.
   public let droppedLog: DroppedLog
@@ -316,6 +335,9 @@ public final class Cluster: Sendable {
 
   public var isReady: Bool { speech != nil }
 
+  /// Whether the next call starts it.
+  public var isStopped: Bool { if case .stopped = health { true } else { false } }
+
   /// How it is spoken to; nil while it is not ready.
   public var speech: Speech? { Speech(word: speechWord.load(ordering: .acquiring)) }
 
@@ -327,8 +349,7 @@ public final class Cluster: Sendable {
   public func update(_ health: Health) {
     state.withLock { state in
       state = health
-      let word = if case .ready(let profile) = health { profile.speech.word } else { 0 as UInt32 }
-      speechWord.store(word, ordering: .releasing)
+      speechWord.store(health.usable?.speech.word ?? 0, ordering: .releasing)
     }
   }
 

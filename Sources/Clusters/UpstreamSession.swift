@@ -173,6 +173,16 @@ public final class UpstreamSession: Sendable {
     }
   }
 
+  /// It is being ended, and who needs it meanwhile waits until that is done, which `failed` says. Only if it still is the one
+  /// that the caller saw.
+  public func suspend(_ seen: Open) -> Bool {
+    conversation.withLock { conversation in
+      guard conversation.isOpen(as: seen) else { return false }
+      conversation.state = .opening([], nil)
+      return true
+    }
+  }
+
   /// It is of no use any more though nobody has noticed: what was open is to be ended, the next caller opens a new one.
   public func takeOpen() -> Open? {
     conversation.withLock { $0.takeOpen() }

@@ -37,7 +37,7 @@ public final class InterestNotices {
   /// Has the upstreams of these resources take note of who is interested by now.
   public func tell(of concerned: [ResourceInterest], _ settled: @escaping () -> Void) {
     let clusters = Set(concerned.map(\.upstream)).compactMap { shelf.cluster(numbered: $0) }
-    let ready = clusters.filter { if case .ready = $0.health { !$0.isEmbedded } else { false } }
+    let ready = clusters.filter { $0.isReady && !$0.isEmbedded }
     guard !ready.isEmpty else { return settled() }
     let noted = later.once(after: ready.count, within: Self.settlingTime, settled)
     for cluster in ready { context.delegate.interestChanged(in: cluster, noted) }

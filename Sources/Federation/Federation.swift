@@ -59,7 +59,8 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
     overlays = Overlays(loop, lists, faces, merger, announcer)
     let looks = OwnLooks(loop, supervised, fetcher, lists, overlays, announcer)
     refresher = ListRefresher(loop, supervised, fetcher, lists, looks, overlays, announcer)
-    supervisor = Supervisor(loop, clusters, supervised, prober, discovery, listens, lists, refresher, faces)
+    supervisor = Supervisor(
+      loop, clusters, supervised, prober, discovery, listens, IdleStops(loop, listens), lists, refresher, faces)
     retirement = Retirement(loop, clusters, faces, supervised, listens, lists)
     subscriptions = SubscriptionMover(loop)
     self.listens = listens
@@ -133,6 +134,9 @@ extension Federation {
 
   /// A legacy upstream refused a call as it would one of another era.
   public func misunderstood(_ cluster: Cluster) { raise(.misunderstood, cluster) }
+
+  /// What was stopped has been started for somebody who needs it.
+  public func woken(_ cluster: Cluster) { raise(.woken, cluster) }
 
   private func raise(_ event: SupervisedCluster.Event, _ cluster: Cluster) {
     post { $0.supervisor.raise(event, cluster) }
@@ -246,14 +250,9 @@ extension Federation: SupervisionDelegate {
     }
     let formerFace = faces.take(from: former)
     // Its tools stay listed from the last good answer, like those of any server that fails.
-    switch cluster.health {
-    case .down(let reason, let retryAt, nil):
+    if let health = cluster.health.inheriting(former.profile) {
       lists.inherit(former, to: cluster)
-      cluster.update(.down(reason: reason, retryAt: retryAt, former.profile))
-    case .failed(let reason, nil):
-      lists.inherit(former, to: cluster)
-      cluster.update(.failed(reason: reason, former.profile))
-    default: break
+      cluster.update(health)
     }
     merge()
     retire(former)

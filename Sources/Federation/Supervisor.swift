@@ -18,15 +18,18 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   private let prober: Prober
   private let discovery: Discovery
   private let listens: GatewayListens
+  private let idleStops: IdleStops
   private let lists: ServerLists
   private let refresher: ListRefresher
   private let faces: SecondFaces
-  weak var delegate: (any SupervisionDelegate)?
+  weak var delegate: (any SupervisionDelegate)? {
+    didSet { idleStops.delegate = delegate }
+  }
 
   init(
     _ loop: ControlLoop, _ clusters: ClusterSet, _ supervised: SupervisedClusters, _ prober: Prober,
-    _ discovery: Discovery, _ listens: GatewayListens, _ lists: ServerLists, _ refresher: ListRefresher,
-    _ faces: SecondFaces
+    _ discovery: Discovery, _ listens: GatewayListens, _ idleStops: IdleStops, _ lists: ServerLists,
+    _ refresher: ListRefresher, _ faces: SecondFaces
   ) {
     self.loop = loop
     self.clusters = clusters
@@ -34,6 +37,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     self.prober = prober
     self.discovery = discovery
     self.listens = listens
+    self.idleStops = idleStops
     self.lists = lists
     self.refresher = refresher
     self.faces = faces
@@ -108,7 +112,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     switch server.life?.ended(now: loop.now) ?? .alive {
     case .failed(let why):
       hasFailed(server, why)
-      return await untilReset(server)
+      return await server.awaitReset(loop)
     case .again(let delay): restart = delay + 1
     case .alive: break
     }
@@ -120,17 +124,6 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     let delay = restart ?? usual
     isDown(server, failure, for: delay)
     await loop.pause(delay)
-  }
-
-  /// Nothing is tried before a reload.
-  private func untilReset(_ server: SupervisedCluster) async {
-    while !isOver(server) {
-      let news = await server.next()
-      news.settle()
-      guard news.isReset else { continue }
-      server.life?.reset(now: loop.now)
-      return server.cluster.update(.comingBack(reason: "it is started again", server.cluster.profile))
-    }
   }
 
   /// What has failed of these servers is tried again, in either era.
@@ -156,7 +149,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   }
 
   /// How long calls wait for it when it goes away, in milliseconds.
-  private func grace(of cluster: Cluster) -> UInt64 { loop.configuration.routing.restartGrace.milliseconds }
+  private func grace(of cluster: Cluster) -> UInt64 { cluster.routing.restartGrace.milliseconds }
 
   /// What it turned out to be.
   private func find(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
@@ -297,6 +290,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   /// Waits for news of an upstream that is ready, and acts on it. Returns when it should be looked at afresh, and
   /// throws when it went away.
   private func watch(_ server: SupervisedCluster, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
+    idleStops.arm(server)
     while !isOver(server) {
       let news = await server.next()
       var unsettled = news.settled
@@ -307,6 +301,14 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
       if news.isLeaderLost { return }
       if !news.reprobed.isEmpty { return }
       if news.isMisunderstood { isMisunderstood(server) }
+      if news.isIdle {
+        if await idleStops.stop(server, profile) {
+          guard let waiting = try await idleStops.awaitNeed(server) else { return }
+          unsettled += waiting
+          try await isNeeded(server, profile)
+        }
+        idleStops.arm(server)
+      }
       if !unsettled.isEmpty {
         await listens.settle(server, profile)
         for settled in unsettled { settled() }
@@ -322,6 +324,13 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
         if profile.revision.era == .legacy { await listens.startAgain(server, profile) }
       }
     }
+  }
+
+  /// What was stopped is started again for somebody. It may list something else by now.
+  private func isNeeded(_ server: SupervisedCluster, _ profile: Cluster.Profile) async throws(UpstreamFailure) {
+    await idleStops.start(server, profile)
+    try await refresher.refresh(server, profile, .all)
+    delegate?.mergeSoon()
   }
 
   /// It refused a call as a server of another era would.

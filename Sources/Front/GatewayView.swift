@@ -37,6 +37,8 @@ public struct UpstreamFigures: Sendable {
   public var alias: String
   /// It answered when it was last asked.
   public var isReady = false
+  /// Its process was ended since nobody used it.
+  public var isStopped = false
   /// It has died too often and is not started again before a reload.
   public var hasFailed = false
   /// Its children that ended by themselves, but for those that one client had to itself.

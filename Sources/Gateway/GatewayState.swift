@@ -55,9 +55,7 @@ public final class GatewayState: Sendable {
 
   /// Aliases of the servers that answer now. The demonstration is none.
   public var servingAliases: [String] {
-    shelf.clusters.filter { cluster in
-      if case .ready = cluster.health { !cluster.isEmbedded } else { false }
-    }.map(\.alias)
+    shelf.clusters.filter { $0.isReady && !$0.isEmbedded }.map(\.alias)
   }
 
   /// The settings of the moment, for other threads than the workers'.
@@ -98,7 +96,8 @@ extension GatewayState: GatewayView {
     let served = shelf.catalogues
     return zip(served.modern.clusters, served.legacy.clusters).map { modern, legacy in
       var figures = UpstreamFigures(alias: modern.alias)
-      if case .ready = modern.health { figures.isReady = true }
+      figures.isReady = modern.isReady
+      figures.isStopped = modern.isStopped
       if case .failed = modern.health { figures.hasFailed = true }
       figures.deaths = modern.deaths.count + (legacy === modern ? 0 : legacy.deaths.count)
       figures.hasExcess = modern.hasExcess || legacy.hasExcess

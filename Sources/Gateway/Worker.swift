@@ -90,6 +90,7 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
     case .opened(let endpoint): control?.opened(cluster, endpoint)
     case .fared(let outcomes, let endpoint): control?.fared(cluster, endpoint, outcomes)
     case .misunderstood: control?.misunderstood(cluster)
+    case .woken: control?.woken(cluster)
     case .awaited(let done): if let control { control.awaitReturn(of: cluster, done) } else { done() }
     }
   }

@@ -59,6 +59,10 @@ public final class Link {
   public var isProbe = false
   /// It is being found out what it speaks: who does that hears of its death.
   public var isStarting = false
+  /// We end it since nobody uses it; who needs the conversation waits until it is gone.
+  public private(set) var isResting = false
+  /// When a client's call began or ended.
+  private var lastUse: UInt64
   /// We end it.
   public private(set) var isClosing = false
   /// The cgroup of the child, if it has one.
@@ -81,6 +85,7 @@ public final class Link {
     cluster = session.cluster
     unsafe self.keeper = keeper
     loop = keeper.context.loop
+    lastUse = loop.now
     self.medium = medium
     if case .webSocket = medium { unsent = [] }
   }
@@ -107,9 +112,14 @@ public final class Link {
       if let call { fail(call, .lost("is gone")) }
       return
     }
+    if let call, isResting {
+      if case .gateway = caller { return fail(call, .lost("is being stopped")) }
+      return fail(call, .resting(message.array))
+    }
     if let call, isBehind { return fail(call, .busy) }
     if let call {
       calls.began(call, of: caller)
+      if calls.ofClients > 0 { lastUse = loop.now }
     } else if isBehind {
       // What it asks for itself, pings above all, must not heap up either.
       unread += message.byteCount
@@ -149,8 +159,31 @@ public final class Link {
   }
 
   func callEnded(_ call: RequestID) {
-    calls.ended(call)
+    end(call)
     closeIfLeft()
+  }
+
+  /// False if it was none of its calls.
+  @discardableResult
+  private func end(_ call: RequestID) -> Bool {
+    let before = calls.ofClients
+    defer { if calls.ofClients < before { lastUse = loop.now } }
+    return calls.ended(call)
+  }
+
+  // MARK: Idleness
+
+  /// Since when no client has used it; nil while one does.
+  var idleSince: UInt64? { calls.ofClients == 0 && !isDead && !isClosing ? lastUse : nil }
+
+  /// Ends it if no client has used it since then.
+  func rest(unusedSince since: UInt64) -> Bool {
+    guard let idle = idleSince, idle <= since, let open = session.current, open.link == reference,
+      session.suspend(open)
+    else { return false }
+    isResting = true
+    close()
+    return true
   }
 
   /// Nothing new is sent over it.
@@ -196,7 +229,7 @@ public final class Link {
     case .request: asked(envelope)
     case .batch: for element in JSON.elements(of: envelope.message) { received(element.rawBytes) }
     case .invalid:
-      if let token = envelope.id, let call = RequestID(token: token), calls.ended(call) {
+      if let token = envelope.id, let call = RequestID(token: token), end(call) {
         // Whose answer it would have been can be read: that call need not wait for another.
         return fail(call, .malformed(envelope.fault?.text ?? "no JSON-RPC message"))
       }
@@ -229,7 +262,7 @@ public final class Link {
       overlongIsSettled = envelope.kind == .request || envelope.kind == .notification
       if envelope.kind == .result || envelope.kind == .error { token = envelope.id?.decimal }
     }
-    if let call = token.map(RequestID.init(rawValue:)), calls.ended(call) {
+    if let call = token.map(RequestID.init(rawValue:)), end(call) {
       overlongIsSettled = true
       fail(call, .tooLarge)
     }
@@ -265,7 +298,7 @@ public final class Link {
   }
 
   private func route(_ envelope: Envelope) {
-    guard let token = envelope.id, let call = RequestID(token: token), calls.ended(call) else { return }
+    guard let token = envelope.id, let call = RequestID(token: token), end(call) else { return }
     hand(envelope.message, to: call, isOver: true)
     closeIfLeft()
   }

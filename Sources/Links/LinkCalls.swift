@@ -25,6 +25,8 @@ public struct LinkCalls {
   }
 
   private var callers: [RequestID: Caller] = [:]
+  /// Those that are clients' calls.
+  private(set) var ofClients = 0
   /// Whose calls were the first on the link.
   private var principal: Principal?
   /// There were another's too. A server may speak of a call when it has ended, so this never passes.
@@ -39,6 +41,7 @@ public struct LinkCalls {
     switch caller {
     case .gateway: break
     case .session(_, let own), .modern(_, let own):
+      ofClients += 1
       isMixed = isMixed || principal.map { $0 != own } ?? false
       principal = principal ?? own
     }
@@ -46,11 +49,18 @@ public struct LinkCalls {
 
   /// False if it was none of these.
   @discardableResult
-  mutating func ended(_ call: RequestID) -> Bool { callers.removeValue(forKey: call) != nil }
+  mutating func ended(_ call: RequestID) -> Bool {
+    guard let caller = callers.removeValue(forKey: call) else { return false }
+    if case .gateway = caller {} else { ofClients -= 1 }
+    return true
+  }
 
   var isEmpty: Bool { callers.isEmpty }
 
-  mutating func removeAll() { callers = [:] }
+  mutating func removeAll() {
+    callers = [:]
+    ofClients = 0
+  }
 
   /// A call of the only client that has calls in flight; nil if there are none or several clients.
   var onlyClients: RequestID? {

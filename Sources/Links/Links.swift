@@ -87,6 +87,22 @@ public final class Links: LinkKeeper {
     reply(links[link.number]?.isUnread ?? false)
   }
 
+  // MARK: Idleness
+
+  /// Since when no client has used a link, in milliseconds of the clock; nil while one does, or if it is gone.
+  public func idleSince(_ link: LinkReference, _ reply: @escaping @Sendable (UInt64?) -> Void) {
+    guard link.worker == context.index else { return mail.send(.idleSince(link, reply), to: link.worker) }
+    reply(links[link.number]?.idleSince)
+  }
+
+  /// Ends a child that no client has used since then. Who needs its conversation waits until it is gone.
+  public func rest(_ link: LinkReference, unusedSince since: UInt64, _ reply: @escaping @Sendable (Bool) -> Void) {
+    guard link.worker == context.index else {
+      return mail.send(.rest(link, unusedSince: since, reply), to: link.worker)
+    }
+    reply(links[link.number]?.rest(unusedSince: since) ?? false)
+  }
+
   // MARK: Toward requests
 
   func bring(_ message: RawSpan, _ request: RequestID, over link: LinkReference, isOver: Bool) {

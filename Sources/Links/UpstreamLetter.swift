@@ -12,6 +12,8 @@ public enum LinkFailure: Sendable {
   case tooLarge
   /// What came for it is no answer.
   case malformed(String)
+  /// It is being ended since nobody used it, and has not got the message.
+  case resting([UInt8])
   /// An HTTP+SSE server does not know the session any more. With the request's message, if it was kept.
   case forgotten(status: Int, [UInt8]?)
 
@@ -19,6 +21,7 @@ public enum LinkFailure: Sendable {
     switch self {
     case .busy: .busy(cluster, "it does not read its input")
     case .lost(let why): .lost(cluster, why)
+    case .resting: .unavailable(cluster, "it is being stopped", retryAfter: 1000)
     case .tooLarge: .tooLarge(cluster, limit: limit)
     case .malformed(let why): .malformed(cluster, why)
     case .forgotten(let status, _): .forgotten(cluster, "HTTP \(status)")
@@ -37,6 +40,10 @@ public enum UpstreamLetter: Sendable {
   case closeLink(LinkReference)
   /// Whether its child has read all that it was sent.
   case isUnread(LinkReference, @Sendable (Bool) -> Void)
+  /// Since when no client has used it; nil while one does.
+  case idleSince(LinkReference, @Sendable (UInt64?) -> Void)
+  /// Ends it unless a client has used it since; whether that was so.
+  case rest(LinkReference, unusedSince: UInt64, @Sendable (Bool) -> Void)
   case shakeHands(UpstreamSession, LinkReference, Opening.Completion)
 
   // To the loop of a request.

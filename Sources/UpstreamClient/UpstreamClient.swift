@@ -130,6 +130,11 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     if case .forgotten = failure { client.links.callEnded(id, link) }
     guard let request = find(id, on: link), let cluster = request.cluster else { return }
     request.carrier = .none
+    if case .resting(let message) = failure, let speech = cluster.profile?.speech {
+      // Nothing of it has left: it goes where the conversation is by then.
+      request.state.waits()
+      return client.conversations.send(request, message.rawBytes, cluster, speech)
+    }
     let error = failure.error(cluster, limit: context.settings.resultLimit)
     if case .forgotten(_, let message?) = failure, request.method != .initialize, let speech = cluster.profile?.speech,
       request.state.again(after: error.retry)
@@ -158,6 +163,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
 
   func died(_ link: Link, _ reason: String) {
     if case .eventStream(let connection) = link.medium { client.streams.forget(connection) }
+    if link.isResting { client.shared.resume(link.session.failed(), failure: nil) }
     let metadata: Logger.Metadata = ["server": "\(link.cluster.alias)"]
     // A child that was only probed, or that we ended ourselves, is no news.
     guard !link.isProbe, !link.isStarting, !link.isClosing else {
@@ -223,6 +229,8 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     case .closeStream(let connection): client.streams.close(connection)
     case .end(let open, let cluster): client.conversations.end(open, cluster)
     case .isUnread(let link, let reply): client.links.isUnread(link, reply)
+    case .idleSince(let link, let reply): client.links.idleSince(link, reply)
+    case .rest(let link, let since, let reply): client.links.rest(link, unusedSince: since, reply)
     case .shakeHands(let session, let link, let completion):
       client.conversations.shakeHands(session, over: link, completion)
     case .bringSubscriptions(let session, let uris): client.conversations.bringSubscriptions(session, uris)

@@ -95,6 +95,8 @@ public enum UpstreamDoubt {
   case linkDied(String, endpoint: Int)
   /// It answers as if it spoke the other era.
   case misunderstood
+  /// A process of it that was stopped has been started for somebody who needs it.
+  case woken
   /// Requests wait for it: called, on any thread, once it is back or is not expected to be soon.
   case awaited(@Sendable () -> Void)
 }

@@ -92,6 +92,7 @@ private final class ScriptedView: GatewayView {
     figures.isDraining = true
     var upstream = UpstreamFigures(alias: "a")
     upstream.isReady = true
+    upstream.isStopped = true
     upstream.hasFailed = true
     upstream.deaths = 12
     upstream.hasExcess = true
@@ -110,6 +111,7 @@ private final class ScriptedView: GatewayView {
         #"sluice_config_reloads_total{result="success"} 0"#, #"sluice_config_reloads_total{result="failure"} 2"#,
         "sluice_config_last_reload_successful 0", "sluice_config_last_reload_success_timestamp_seconds 12",
         "sluice_sessions 7", #"sluice_upstream_ready{server="a"} 1"#, #"sluice_upstream_ready{server="b"} 0"#,
+        #"sluice_upstream_stopped{server="a"} 1"#, #"sluice_upstream_stopped{server="b"} 0"#,
         #"sluice_upstream_failed{server="a"} 1"#, #"sluice_upstream_failed{server="b"} 0"#,
         #"sluice_upstream_child_deaths_total{server="a"} 12"#, #"sluice_upstream_child_deaths_total{server="b"} 0"#,
         "sluice_catalogue_conflicts 3", "sluice_log_lines_dropped_total 4",

@@ -48,6 +48,18 @@ struct UpstreamSessionTests {
     }
   }
 
+  @Test("Who needs one that is being ended waits until it has ended, and then opens another")
+  func suspending() {
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(first)
+    #expect(!upstream.suspend(second))
+    #expect(upstream.suspend(first))
+    #expect(upstream.current == nil && upstream.takeOpen() == nil && !upstream.suspend(first))
+    guard case .waiting = upstream.access(waiter(2)) else { return #expect(Bool(false)) }
+    #expect(upstream.failed().map(\.slot) == [2])
+    guard case .yours = upstream.access(waiter(2)) else { return #expect(Bool(false)) }
+  }
+
   @Test("What was declared otherwise is given up, once")
   func declaring() {
     _ = upstream.access(waiter(1))

@@ -22,6 +22,20 @@ import Testing
     return calls.map(\.slot).sorted()
   }
 
+  @Test("are counted as long as they last, the gateway's own left out")
+  func count() {
+    var calls = LinkCalls()
+    calls.began(Self.call(1), of: .gateway)
+    #expect(calls.ofClients == 0)
+    calls.began(Self.call(2), of: .session(Self.session(), Self.ada))
+    calls.began(Self.call(3), of: .modern(nil, Self.bob))
+    #expect(calls.ofClients == 2)
+    for slot in [1, 3, 3] { calls.ended(Self.call(slot)) }
+    #expect(calls.ofClients == 1)
+    calls.removeAll()
+    #expect(calls.ofClients == 0 && calls.isEmpty)
+  }
+
   @Test("one call of each client of the only principal")
   func onePrincipal() {
     var calls = LinkCalls()

@@ -16,6 +16,10 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     case suspect(String)
     /// The endpoint that the gateway itself speaks to is gone, but not all others.
     case leaderLost
+    /// Nobody may have used it for long.
+    case idle
+    /// What was stopped has been started for somebody.
+    case woken
     /// What has failed is to be tried again.
     case reset
     case stop
@@ -29,6 +33,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     public var isMisunderstood = false
     public var suspicion: String?
     public var isLeaderLost = false
+    public var isIdle = false
+    public var isWoken = false
     public var isReset = false
     public var stops = false
 
@@ -47,6 +53,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
       case .misunderstood: isMisunderstood = true
       case .suspect(let reason): suspicion = suspicion ?? reason
       case .leaderLost: isLeaderLost = true
+      case .idle: isIdle = true
+      case .woken: isWoken = true
       case .reset: isReset = true
       case .stop: stops = true
       }
@@ -61,6 +69,8 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   public var backoff = Backoff()
   /// That of its child, if it is a command.
   public var life: ChildLife?
+  /// Counts the times that were set for a look whether anybody uses it: the last one holds.
+  public var idleLooks = 0
   /// How its endpoints fare, while it is ready.
   private var watch: EndpointWatch?
   /// Whether calls wait for it while it is away.
@@ -148,7 +158,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     if news?.suspicion != nil { return awaiting.append(done) }
     switch cluster.health {
     case .unknown, .comingBack: awaiting.append(done)
-    case .ready, .down, .failed: done()
+    case .ready, .stopped, .down, .failed: done()
     }
   }
 
@@ -173,6 +183,17 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   /// Who waits for a list goes on without it.
   public func giveUpRefreshes() {
     for goOn in refreshes.takeAll() { goOn() }
+  }
+
+  /// It has failed: returns when it is to be tried again, or is left.
+  public func awaitReset(_ loop: ControlLoop) async {
+    while !loop.isStopped, !isDismissed {
+      let news = await next()
+      news.settle()
+      guard news.isReset else { continue }
+      life?.reset(now: loop.now)
+      return cluster.update(.comingBack(reason: "it is started again", cluster.profile))
+    }
   }
 
   /// What has happened since the last call; waits for something to happen.

@@ -146,6 +146,7 @@ public final class Conversations: NotificationStreamsDelegate {
           return shared.mail.send(.end(open, session.cluster), to: opener)
         }
         waiters = found
+        if session.cluster.isStopped { doubt(session.cluster, .woken) }
       case .failure(let error):
         waiters = session.failed()
         failure = Unopened(error.text, at: endpoint)

@@ -3,14 +3,16 @@ import ConfigurationSyntax
 import Testing
 
 @testable import Clusters
-@testable import Supervision
 
 @Suite("The life of a child")
 struct ChildLifeTests {
   private func cluster(
-    _ kind: GatewayConfiguration.Server.Kind, _ change: (inout GatewayConfiguration.Restarts) -> Void = { _ in }
+    _ kind: GatewayConfiguration.Server.Kind, _ isolation: GatewayConfiguration.Server.Isolation = .shared,
+    idleStop: Duration? = nil, _ change: (inout GatewayConfiguration.Restarts) -> Void = { _ in }
   ) throws -> Cluster {
     var server = GatewayConfiguration.Server(alias: "a", kind: kind, position: SourcePosition(file: ""))
+    server.isolation = isolation
+    server.idleStop = idleStop
     change(&server.restarts)
     return try Cluster(Cluster.Name(number: 0, id: 1), server: server, connectTimeout: 1000)
   }
@@ -56,6 +58,34 @@ struct ChildLifeTests {
       cluster.deaths.add("was ended by signal 9")
       guard case .again(let delay) = life.ended(now: now) else { return #expect(Bool(false)) }
       now += delay
+    }
+  }
+
+  @Test("may stop while nobody uses it, and begins when somebody does")
+  func idleness() throws {
+    let cluster = try cluster(command, idleStop: .seconds(10)) { $0.limit = 0 }
+    var life = try #require(ChildLife(of: cluster, seed: 1))
+    #expect(life.untilIdle(now: 1000) == nil, "it does not run yet")
+    life.begins(now: 1000)
+    #expect(life.untilIdle(now: 1000) == 10_000)
+    life.used(until: 4000)
+    #expect(life.untilIdle(now: 6000) == 8000 && life.untilIdle(now: 20_000) == 0)
+    life.stopped(now: 20_000)
+    #expect(life.untilIdle(now: 30_000) == nil)
+    life.begins(now: 40_000)
+    #expect(life.untilIdle(now: 41_000) == 9000)
+    cluster.deaths.add("exited with status 1")
+    #expect(life.ended(now: 41_000) == .failed("it died, and exited with status 1 at last"))
+  }
+
+  @Test("has no pause where it is not asked for, or not everybody's")
+  func restless() throws {
+    for (isolation, idleStop) in [
+      (GatewayConfiguration.Server.Isolation.shared, nil), (.session, Duration.seconds(1)), (.principal, .seconds(1)),
+    ] {
+      var life = try #require(ChildLife(of: try cluster(command, isolation, idleStop: idleStop), seed: 1))
+      life.begins(now: 0)
+      #expect(life.untilIdle(now: 5000) == nil)
     }
   }
 

@@ -1,4 +1,3 @@
-import Clusters
 import ConfigurationSyntax
 import UpstreamHealth
 import Workers
@@ -23,10 +22,12 @@ public struct ChildLife {
   private let tooOften: String
 
   /// nil for a server that is not started here.
-  init?(of cluster: Cluster, seed: UInt64 = .random(in: 0 ... .max)) {
+  public init?(of cluster: Cluster, seed: UInt64 = .random(in: 0 ... .max)) {
     guard let server = cluster.server, case .command = server.kind else { return nil }
     let (limit, window) = (server.restarts.limit, server.restarts.window)
-    state = RestartState(RestartPolicy(limit: limit, window: window.milliseconds), seed: seed)
+    // Others have children that end with whom they are for.
+    let idleStop = server.isolation == .shared ? server.idleStop?.milliseconds ?? 0 : 0
+    state = RestartState(RestartPolicy(limit: limit, window: window.milliseconds, idleStop: idleStop), seed: seed)
     deaths = cluster.deaths
     known = deaths.count
     tooOften = limit == 0 ? "it died" : "it died \(limit + 1) times within \(Quantity.describe(window))"
@@ -45,8 +46,31 @@ public struct ChildLife {
     guard deaths.count > known else { return .alive }
     known = deaths.count
     _ = state.ended(now: now)
-    guard case .waiting(let until) = state.phase else { return .failed("\(tooOften), and \(deaths.last) at last") }
-    return .again(until > now ? until - now : 0)
+    switch state.phase {
+    case .waiting(let until): return .again(until > now ? until - now : 0)
+    case .failed: return .failed("\(tooOften), and \(deaths.last) at last")
+    case .stopped, .running, .stopping: return .alive
+    }
+  }
+
+  // MARK: Idleness
+
+  /// Milliseconds after which it may have been unused for long enough to be stopped; nil: never, or it does not run.
+  public func untilIdle(now: UInt64) -> UInt64? {
+    guard case .running = state.phase, state.nextTick < .max else { return nil }
+    return state.nextTick > now ? state.nextTick - now : 0
+  }
+
+  /// Somebody used it until then.
+  public mutating func used(until time: UInt64) {
+    state.callBegan()
+    state.callEnded(now: time)
+  }
+
+  /// It was ended since nobody used it.
+  public mutating func stopped(now: UInt64) {
+    known = deaths.count
+    if state.tick(now: now) == .stop { _ = state.ended(now: now) }
   }
 
   /// It is to be tried again.
