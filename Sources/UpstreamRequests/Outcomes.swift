@@ -38,10 +38,10 @@ public final class Outcomes {
     if hold.cluster.hasSeveralEndpoints, case .unhealthy = hold.endpoint.standing.health {
       return .unavailable(hold.cluster, "\(hold.endpoint.shown) does not answer", retryAfter: 1000)
     }
-    switch hold.endpoint.standing.breaker.admit(now: loop.now) {
+    switch hold.breaker.with({ $0.admit(now: loop.now) }) {
     case .admitted(let pass):
       request.pass = pass
-      if request.tool == 0 || hold.endpoint.standing.tools.isEmpty { return nil }
+      if request.tool == 0 || hold.tools.with(\.isEmpty) { return nil }
       return admitTool(of: request, message, hold)
     case .comingBack(let time): return .unavailable(hold.cluster, "it went away a moment ago", retryAfter: time)
     case .refused(let time): return .circuitOpen(hold.cluster, retryAfter: time)
@@ -50,7 +50,7 @@ public final class Outcomes {
 
   /// The same for the one tool that it calls.
   private func admitTool(of request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold) -> GatewayError? {
-    switch hold.endpoint.standing.tools.admit(request.tool, now: loop.now) {
+    switch hold.tools.with({ $0.admit(request.tool, now: loop.now) }) {
     case .admitted(let pass):
       request.toolPass = pass
       return nil
@@ -72,8 +72,8 @@ public final class Outcomes {
     guard let pass = request.pass else { return }
     request.pass = nil
     request.hold?.with { hold in
-      hold.endpoint.standing.breaker.released(pass, now: loop.now)
-      if request.tool != 0 { hold.endpoint.standing.tools.released(request.tool, request.toolPass, now: loop.now) }
+      hold.breaker.with { $0.released(pass, now: loop.now) }
+      if request.tool != 0 { hold.tools.with { $0.released(request.tool, request.toolPass, now: loop.now) } }
     }
   }
 
@@ -84,16 +84,17 @@ public final class Outcomes {
     guard let pass = request.pass, let hold = request.hold else { return }
     request.pass = nil
     hold.with { hold in
-      let breaker = hold.endpoint.standing.breaker
-      let change = breaker.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
+      let change = hold.breaker.with {
+        $0.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
+      }
       if change != .none { noteChange(change, of: hold) }
       reports.add(outcome, at: hold)
-      if request.tool != 0 { noteTool(outcome, of: request, hold) }
+      if request.tool != 0, outcome != .success || !hold.tools.with(\.isEmpty) { noteTool(outcome, of: request, hold) }
     }
   }
 
   private func noteTool(_ outcome: CallOutcome, of request: UpstreamRequest, _ hold: ClusterHold) {
-    let change = hold.endpoint.standing.tools.ended(request.tool, request.toolPass, outcome, now: loop.now)
+    let change = hold.tools.with { $0.ended(request.tool, request.toolPass, outcome, now: loop.now) }
     guard change != .none else { return }
     let subject = "\(name(of: hold)): its tool \"\(unsafe listener?.toolName(of: request) ?? "")\""
     let metadata: Logger.Metadata = ["server": "\(hold.cluster.alias)"]
@@ -108,7 +109,7 @@ public final class Outcomes {
   /// Nobody listens where it was to go. That the gateway's own requests find this out saves clients' from it.
   public func noteRefused(_ request: UpstreamRequest) {
     if request.pass == nil, let hold = request.hold,
-      case .admitted(let pass) = hold.with({ $0.endpoint.standing.breaker.admit(now: loop.now) })
+      case .admitted(let pass) = hold.with({ $0.breaker.with { $0.admit(now: loop.now) } })
     {
       request.pass = pass
     }

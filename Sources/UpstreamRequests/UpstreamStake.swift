@@ -35,6 +35,9 @@ public final class ClusterHold {
   public let endpoint: UpstreamEndpoint
   let stake: UpstreamStake
   let server: ServerStake
+  /// Of the endpoint, whose line of memory no call is to take from other workers.
+  let breaker: Lent<CircuitBreaker>
+  let tools: Lent<ToolBreakers>
   /// Made when its cluster was leaving already: for a call that was routed before, or for the end of a conversation.
   let isLate: Bool
   /// How its calls have ended lately, where it is compared with others.
@@ -43,6 +46,8 @@ public final class ClusterHold {
   init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, _ server: ServerStake, isLate: Bool) {
     self.cluster = cluster
     self.endpoint = endpoint
+    breaker = Lent(endpoint.standing.breaker)
+    tools = Lent(endpoint.standing.tools)
     self.stake = stake
     self.server = server
     self.isLate = isLate

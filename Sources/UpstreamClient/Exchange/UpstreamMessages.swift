@@ -36,7 +36,8 @@ public final class UpstreamMessages {
       return
     case .result, .error:
       guard belongs(envelope, to: request) else { return }
-      requests.outcomes.note(outcome(of: envelope, request), of: request)
+      let outcome = outcome(of: envelope, request)
+      Lent(requests.outcomes).with { $0.note(outcome, of: request) }
       requests.delegate.answered(request, envelope)
     case .notification, .request:
       requests.delegate.said(envelope, .request(request))
