@@ -84,9 +84,11 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
       server.giveUpRefreshes()
     }
     while !isOver(server) {
+      var isFound = false
       do throws(UpstreamFailure) {
         server.life?.begins(now: loop.now)
         let profile = try await find(server)
+        isFound = true
         defer {
           listens.stop(server)
           server.stopWatch()
@@ -98,7 +100,12 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
         try await watch(server, profile)
       } catch {
         guard !isOver(server), !isGivenUp(server, error) else { break }
-        await setBack(server, error)
+        // That one endpoint went away is no news of the others.
+        if isFound, server.cluster.hasSeveralEndpoints, server.cluster.isReady {
+          await loop.pause(AbsenceState.shortest)
+        } else {
+          await setBack(server, error)
+        }
       }
     }
     server.clear()
@@ -154,6 +161,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   /// What it turned out to be.
   private func find(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
     let profile = try await probe(server)
+    server.forgetDoubts()
     if server.mayBeUpgraded {
       server.mayBeUpgraded = false
       lookForUpgrade(server.cluster)

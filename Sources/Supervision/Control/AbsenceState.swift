@@ -13,25 +13,25 @@ public struct AbsenceState {
   }
 
   /// Milliseconds between two looks.
-  static let shortest: UInt64 = 10
+  public static let shortest: UInt64 = 10
   static let longest: UInt64 = 50
-  /// One that was of use for less than this is not taken for one that is restarted.
+  /// One that was of use for less than this is not taken for one that is restarted; one that was awaited before that, for one
+  /// that is not back yet.
   static let steady: UInt64 = 1000
 
   /// When it came to be of use; nil while it is not.
   private var usefulSince: UInt64?
-  /// When it was found to be gone.
+  /// When it was found to be gone, after it had been steady.
   private var goneSince: UInt64?
   private var pause = Self.shortest
 
   public init() {}
 
   /// It is away, and is awaited.
-  public var isAwaited: Bool { goneSince != nil }
+  public var isAwaited: Bool { goneSince != nil && usefulSince == nil }
 
   public mutating func isUseful(now: UInt64) {
     if usefulSince == nil { usefulSince = now }
-    goneSince = nil
     pause = Self.shortest
   }
 
@@ -40,9 +40,10 @@ public struct AbsenceState {
   public mutating func isGone(grace: UInt64, now: UInt64) -> Action {
     if let since = usefulSince {
       usefulSince = nil
-      guard now >= since + Self.steady else { return .giveUp }
-      goneSince = now
-      return .lookAgain(after: 0)
+      if now >= since + Self.steady {
+        goneSince = now
+        return .lookAgain(after: 0)
+      }
     }
     guard let goneSince, now < goneSince + grace else {
       self.goneSince = nil

@@ -196,6 +196,12 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     }
   }
 
+  /// It has just answered: what calls found before that is over.
+  public func forgetDoubts() {
+    news?.suspicion = nil
+    news?.isLeaderLost = false
+  }
+
   /// What has happened since the last call; waits for something to happen.
   public func next() async -> News {
     if news == nil {

@@ -27,6 +27,8 @@ public struct CircuitBreakerState: Sendable {
   public private(set) var phase = Phase.closed
   /// Failures in a row.
   public private(set) var streak: UInt32 = 0
+  /// When the last of them was counted.
+  private var streakAt: UInt64 = 0
   /// The one tool that all of them are about; 0 if there is no such.
   private var streakTool: UInt64 = 0
   private var window: CallWindow
@@ -108,13 +110,20 @@ public struct CircuitBreakerState: Sendable {
     case .failure(let failure):
       // Whatever began before it closed may fail for what is over.
       guard pass.begunAt >= closedAt else { return .none }
-      return failed(failure, tool: failure.isAnswer ? tool : 0, now)
+      // A process that dies takes all with it that is under way: that is one failure in the row.
+      let isSame = failure == .transport && streak > 0 && pass.begunAt < streakAt
+      return failed(failure, tool: failure.isAnswer ? tool : 0, isSame: isSame, now)
     }
   }
 
-  private mutating func failed(_ failure: CallOutcome.Failure, tool: UInt64, _ now: UInt64) -> BreakerChange {
+  private mutating func failed(
+    _ failure: CallOutcome.Failure, tool: UInt64, isSame: Bool, _ now: UInt64
+  ) -> BreakerChange {
     streakTool = streak == 0 || streakTool == tool ? tool : 0
-    if streak < .max { streak += 1 }
+    if streak < .max, !isSame {
+      streak += 1
+      streakAt = now
+    }
     window.add(failures: 1, now: now)
     if failure == .refused, policy.restartGrace > 0 { return comeBack(now) }
     let isStreak = policy.threshold > 0 && streak >= policy.threshold && streakTool == 0

@@ -38,6 +38,22 @@ struct CircuitBreakerStateTests {
     #expect(state.admit(now: 150) == .refused(retryAfter: time - 50))
   }
 
+  @Test("Calls that are lost together with one process are one failure in the row, what began after that is another")
+  func lostTogether() {
+    var state = breaker()
+    for _ in 0..<10 { #expect(state.ended(BreakerPass(begunAt: 90, probe: 0), Self.transport, now: 100) == .none) }
+    #expect(state.phase == .closed && state.streak == 1)
+    #expect(fail(&state, 2, at: 110) != .none)
+  }
+
+  @Test("Calls that time out together are as many failures")
+  func timedOutTogether() {
+    var state = breaker()
+    let pass = BreakerPass(begunAt: 90, probe: 0)
+    for _ in 0..<2 { #expect(state.ended(pass, .failure(.timeout), now: 100) == .none) }
+    #expect(state.ended(pass, .failure(.timeout), now: 100) != .none)
+  }
+
   @Test("A success in between ends the row")
   func success() {
     var state = breaker()
