@@ -79,6 +79,17 @@ public final class Outcomes {
 
   // MARK: After
 
+  /// What the failure of a request says of its endpoint.
+  static func outcome(of request: UpstreamRequest, _ error: GatewayError, now: UInt64) -> CallOutcome {
+    // Connections that were kept end with their process, or because they were idle: the one that is made next shows which.
+    if case .upstreamClosed = error.kind, let since = request.reusedAt, request.state.isUnanswered,
+      now - since <= RetryPolicy.keepAliveRace
+    {
+      return .withdrawn
+    }
+    return CallOutcome(error.kind)
+  }
+
   /// It is known what came of a request at its endpoint.
   public func note(_ outcome: CallOutcome, of request: UpstreamRequest) {
     guard let pass = request.pass, let hold = request.hold else { return }

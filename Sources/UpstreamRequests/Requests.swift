@@ -324,7 +324,7 @@ public final class Requests {
   public func fail(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]? = nil) {
     switch request.owner {
     case .client:
-      outcomes.note(CallOutcome(error.kind), of: request)
+      outcomes.note(Outcomes.outcome(of: request, error, now: loop.now), of: request)
       if recovers(request, error, message) { return }
       delegate.failed(request, error)
     case .gateway(let call):

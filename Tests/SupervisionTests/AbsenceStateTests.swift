@@ -45,6 +45,18 @@ struct AbsenceStateTests {
     #expect(state.isGone(grace: 100, now: 4110) == .giveUp)
   }
 
+  @Test("right after it was back is awaited for what is left of its grace")
+  func goneAgain() {
+    var state = state
+    state.isUseful(now: 0)
+    #expect(state.isGone(grace: 2000, now: 5000) == .lookAgain(after: 0))
+    state.isUseful(now: 5600)
+    #expect(state.isGone(grace: 2000, now: 5601) == .lookAgain(after: 10))
+    #expect(state.isAwaited)
+    state.isUseful(now: 6900)
+    #expect(state.isGone(grace: 2000, now: 7000) == .giveUp)
+  }
+
   @Test("that has no grace is looked at once more")
   func none() {
     var state = state

@@ -187,6 +187,28 @@ struct SeveralEndpointsTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("is waited for with all calls whose connections it took with it, as often as it dies")
+  func deathOnKeptConnections() throws {
+    let bench = try bench((a, b))
+    let client = try bench.client()
+    for _ in 0..<4 { client.call("a__echo") }
+    for _ in 0..<4 { try taken().request.answer(["content": []]) }
+    bench.advance(milliseconds: 1500)
+    let calls = (0..<4).map { _ in client.call("a__echo") }
+    for _ in 0..<4 { _ = try taken() }
+    die(a)
+    die(b)
+    bench.advance(milliseconds: 700)
+    #expect(calls.allSatisfy { $0.responses.isEmpty && !$0.isOver })
+    a.isAway = false
+    b.isAway = false
+    bench.advance(milliseconds: 200)
+    for _ in 0..<4 { try taken().request.answer(["content": []]) }
+    #expect(calls.allSatisfy { $0.responses.count == 1 && $0.result["content"] == [] })
+    bench.advance(milliseconds: 30_000)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("is waited for when all of it is gone for a moment")
   func allGone() throws {
     let bench = try bench((a, b))
