@@ -338,6 +338,9 @@ public final class Cluster: Sendable {
   /// Whether the next call starts it.
   public var isStopped: Bool { if case .stopped = health { true } else { false } }
 
+  /// It went away a moment ago, and is awaited.
+  public var isComingBack: Bool { if case .comingBack = health { true } else { false } }
+
   /// How it is spoken to; nil while it is not ready.
   public var speech: Speech? { Speech(word: speechWord.load(ordering: .acquiring)) }
 

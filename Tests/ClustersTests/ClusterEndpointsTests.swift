@@ -94,6 +94,6 @@ private struct OutcomeTallyOfTest {
 
   mutating func fail(_ breaker: CircuitBreaker, now: UInt64) {
     guard case .admitted(let pass) = breaker.admit(now: now) else { return }
-    _ = breaker.ended(pass, .failure(.transport), &tally, now: now)
+    _ = breaker.ended(pass, .failure(.timeout), &tally, now: now)
   }
 }

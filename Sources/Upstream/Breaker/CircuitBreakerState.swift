@@ -29,6 +29,9 @@ public struct CircuitBreakerState: Sendable {
   public private(set) var streak: UInt32 = 0
   /// When the last of them was counted.
   private var streakAt: UInt64 = 0
+  /// How long the end of a process may take, from the first of its connections that is closed to the port that nobody
+  /// listens on any more, in milliseconds.
+  private static let dying: UInt64 = 100
   /// The one tool that all of them are about; 0 if there is no such.
   private var streakTool: UInt64 = 0
   private var window: CallWindow
@@ -110,8 +113,9 @@ public struct CircuitBreakerState: Sendable {
     case .failure(let failure):
       // Whatever began before it closed may fail for what is over.
       guard pass.begunAt >= closedAt else { return .none }
-      // A process that dies takes all with it that is under way: that is one failure in the row.
-      let isSame = failure == .transport && streak > 0 && pass.begunAt < streakAt
+      // A process that dies takes all with it that is under way, and what is about to connect to it: that is one failure in
+      // the row.
+      let isSame = failure == .transport && streak > 0 && pass.begunAt < streakAt + Self.dying
       return failed(failure, tool: failure.isAnswer ? tool : 0, isSame: isSame, now)
     }
   }

@@ -133,8 +133,8 @@ final class Recoveries: RequestRecovery {
   private func waitForReturn(
     _ request: UpstreamRequest, _ copy: Copy, _ cluster: Cluster, _ error: GatewayError
   ) -> Bool {
-    // What is full or open is not on its way back.
-    guard case .upstreamUnreachable = error.kind else { return false }
+    // What is full or open is not on its way back, unless it is known to be.
+    guard error.kind == .upstreamUnreachable || error.kind == .circuitOpen && cluster.isComingBack else { return false }
     let now = loop.now
     let pause = request.waitsUntil == 0 ? 0 : Self.pause
     if request.waitsUntil == 0 { request.waitsUntil = min(request.deadline, now + cluster.checkoutTimeout) }

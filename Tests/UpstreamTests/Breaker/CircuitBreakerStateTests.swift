@@ -5,6 +5,7 @@ import Testing
 @Suite("The state of a circuit breaker")
 struct CircuitBreakerStateTests {
   private static let transport = CallOutcome.failure(.transport)
+  private static let timeout = CallOutcome.failure(.timeout)
   private static let refused = CallOutcome.failure(.refused)
 
   private func breaker(_ policy: BreakerPolicy = BreakerPolicy(failureRate: 0)) -> CircuitBreakerState {
@@ -13,7 +14,7 @@ struct CircuitBreakerStateTests {
 
   /// Failures in a row of calls that begin and end at that time.
   private func fail(
-    _ state: inout CircuitBreakerState, _ times: Int = 1, _ outcome: CallOutcome = transport, at now: UInt64
+    _ state: inout CircuitBreakerState, _ times: Int = 1, _ outcome: CallOutcome = timeout, at now: UInt64
   ) -> BreakerChange {
     var change = BreakerChange.none
     for _ in 0..<times {
@@ -38,12 +39,13 @@ struct CircuitBreakerStateTests {
     #expect(state.admit(now: 150) == .refused(retryAfter: time - 50))
   }
 
-  @Test("Calls that are lost together with one process are one failure in the row, what began after that is another")
+  @Test("Calls that are lost while a process dies are one failure in the row, what began after that is another")
   func lostTogether() {
     var state = breaker()
-    for _ in 0..<10 { #expect(state.ended(BreakerPass(begunAt: 90, probe: 0), Self.transport, now: 100) == .none) }
+    for now in 100..<110 as Range<UInt64> { #expect(fail(&state, 1, Self.transport, at: now) == .none) }
     #expect(state.phase == .closed && state.streak == 1)
-    #expect(fail(&state, 2, at: 110) != .none)
+    #expect(fail(&state, 1, Self.transport, at: 200) == .none && state.streak == 2)
+    #expect(fail(&state, 1, Self.transport, at: 300) != .none)
   }
 
   @Test("Calls that time out together are as many failures")
