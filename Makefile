@@ -3,7 +3,7 @@ SECONDS ?= 60
 SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy tls-scan lint circles format sanitize mutants fuzz replay simulate autobahn bench clean
+.PHONY: help build run test heavy chaos tls-scan lint circles format sanitize mutants fuzz replay simulate autobahn bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## Build and run every test
 
 heavy: ## Run the long versions of the end-to-end tests, and the whole matrix of clients and servers
 	scripts/test end-to-end -m heavy
+
+chaos: ## Kill, stop and garble servers under load for minutes, and print what clients saw of it
+	scripts/test end-to-end Tests/EndToEndTests/test_failover.py -m heavy -s
 
 tls-scan: ## Scan the https listener for weaknesses
 	scripts/tls-scan

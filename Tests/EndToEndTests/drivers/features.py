@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,6 +73,7 @@ class Options:
     name: str
     json: bool
     everything: bool
+    record: str | None
     cert: str | None
     key: str | None
 
@@ -84,6 +87,7 @@ def options() -> Options:
     parser.add_argument("--name", default="reference")
     parser.add_argument("--json", action="store_true", help="answer POSTs with JSON rather than SSE")
     parser.add_argument("--everything", action="store_true", help="offer what conformance tests want besides")
+    parser.add_argument("--record", help="file that gets a line for each call of a tool before it is answered")
     parser.add_argument("--cert", help="PEM file with a certificate, to serve https")
     parser.add_argument("--key", help="PEM file with its key")
     return Options(**vars(parser.parse_args()))
@@ -252,12 +256,22 @@ class Reference:
         return {"completion": {"values": values, "total": len(values), "hasMore": False}}
 
     async def call(self, name: str, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        if self.options.record:
+            self._record(name, arguments)
         if name in self.extra_tools or name.startswith("bulk_"):
             return _text(f"called {name}")
         feature = getattr(self, f"_call_{name}", None)
         if feature is None:
             raise Refused(-32602, f"Unknown tool: {name}")
         return await feature(arguments, caller)
+
+    def _record(self, name: str, arguments: dict[str, Any]) -> None:
+        """Several servers may share the file, and a line outlives whoever wrote it."""
+        entry = {"at": time.monotonic(), "pid": os.getpid(), "tool": name, "arguments": arguments}
+        line = json.dumps(entry).encode() + b"\n"
+        kept = os.open(self.options.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(kept, line)
+        os.close(kept)
 
     async def _call_echo(self, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
         return _text(arguments["text"])
