@@ -169,7 +169,12 @@ final class Recoveries: RequestRecovery {
 
   private func goOn(_ id: RequestID, isClients: Bool, _ cluster: Cluster, _ error: GatewayError) {
     guard let request = requests.find(id), let message = requests.memory.unpark(request) else { return }
-    guard cluster.isReady, request.waitsUntil > loop.now else { return requests.delegate.failed(request, error) }
+    guard cluster.isReady, request.waitsUntil > loop.now else {
+      // That it was there was true when it was asked.
+      let isAgain =
+        cluster.isComingBack && waitForReturn(request, Copy(message: message, isClients: isClients), cluster, error)
+      return isAgain ? () : requests.delegate.failed(request, error)
+    }
     send(request, Copy(message: message, isClients: isClients), cluster, error, elsewhere: nil)
   }
 }
