@@ -204,6 +204,8 @@ class Client:
     async def go_on(self) -> None:
         """Calls one thing after the other until the siege is over."""
         try:
+            # All at once nobody comes.
+            await asyncio.sleep(self.siege.pause * self.number / len(self.siege.clients))
             await self.open()
             self.siege.opened += 1
             while not self.siege.over.is_set():
@@ -218,7 +220,7 @@ class Client:
 
 
 KINDS = ("read", "echo", "prompt", "add", "echo", "complete")
-"""Half of it may be repeated, half may not... mostly quick ones, as in life."""
+"""Two of three may be repeated."""
 
 
 class Siege:
