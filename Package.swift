@@ -245,7 +245,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ClustersTests",
-      dependencies: ["Routing", "Upstream", "Wire", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters"],
+      dependencies: [
+        "Routing", "Upstream", "Wire", "MCP", "ConfigurationSyntax", "Configuration", "Workers", "Clusters",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "LinksTests",
