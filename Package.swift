@@ -82,7 +82,7 @@ let package = Package(
     .target(
       name: "Links",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Translation", "Configuration", "Workers", "Clusters", logging,
+        "Wire", "Reactor", "MCP", "Translation", "Upstream", "Configuration", "Workers", "Clusters", logging,
       ],
       swiftSettings: strict),
     .target(

@@ -8,6 +8,7 @@ extension HTTPClientHandler {
   public func request(_ connection: ConnectionID, _ head: RequestHead, _ body: RawSpan) {}
   public func peerEnded(_ connection: ConnectionID, tag: UInt64) {}
   public func closed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError) {}
+  public func upstreamGone(_ connection: ConnectionID) {}
   public func drained(_ connection: ConnectionID, tag: UInt64) {}
   public func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool) {}
   public func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {}

@@ -253,7 +253,8 @@ public final class Cluster: Sendable {
     case .url(let remote):
       for (index, configured) in remote.endpoints.enumerated() {
         made.append(
-          try UpstreamEndpoint(index, of: id, configured, remote, server.routing, connectTimeout: connectTimeout))
+          try UpstreamEndpoint(
+            index, of: id, configured, remote, server.routing, server.pool, connectTimeout: connectTimeout))
       }
     }
     return made
@@ -304,6 +305,11 @@ public final class Cluster: Sendable {
   public var isEmbedded: Bool { server == nil }
   /// Other processes may speak to the same server.
   public var isAtURL: Bool { first.address != nil }
+  /// Calls to it are POSTed, over connections some of which are held ready.
+  public var opensAhead: Bool {
+    guard !isRetired, let speech, endpoints.contains(where: { $0.pool.minIdle > 0 }) else { return false }
+    return speech.transport == .streamableHTTP || speech.transport == .eventStream
+  }
 
   // MARK: Faces
 

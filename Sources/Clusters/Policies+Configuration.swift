@@ -46,3 +46,21 @@ extension RetryPolicy {
       hedgesReads: retry.hedgeReads)
   }
 }
+
+extension PoolBounds {
+  /// What `pool` says of it.
+  init(_ configured: GatewayConfiguration.Pool) {
+    self.init()
+    size = configured.size
+    overflow = configured.overflow
+    strategy =
+      switch configured.strategy {
+      case .fifo: .fifo
+      case .lifo: .lifo
+      }
+    checkoutTimeout = configured.checkoutTimeout.milliseconds
+    idleTimeout = configured.idleTimeout.milliseconds
+    maxAge = configured.maximumAge?.milliseconds ?? .max
+    minIdle = configured.minimumIdle
+  }
+}

@@ -26,6 +26,9 @@ public final class UpstreamEndpoint: Sendable {
   public let standing: EndpointStanding
   /// Where connections go; nil for processes.
   public let address: Endpoint?
+  /// How many connections there may be to it, and how they are used.
+  public let pool: PoolBounds
+  public let permits: Permits
   private let url: EndpointURL?
   private let headers: [GatewayConfiguration.Header]
   private let configuredHead: [UInt8]
@@ -48,6 +51,8 @@ public final class UpstreamEndpoint: Sendable {
     identity = Array(shown.utf8)
     weight = 1
     address = nil
+    pool = PoolBounds()
+    permits = Permits(pool)
     url = nil
     headers = []
     configuredHead = []
@@ -56,7 +61,7 @@ public final class UpstreamEndpoint: Sendable {
   /// - Parameter server: what tells the servers of the process apart.
   init(
     _ index: Int, of server: Int, _ configured: GatewayConfiguration.Endpoint, _ remote: GatewayConfiguration.Remote,
-    _ routing: GatewayConfiguration.Routing, connectTimeout: UInt32
+    _ routing: GatewayConfiguration.Routing, _ pool: GatewayConfiguration.Pool, connectTimeout: UInt32
   ) throws(TLSContext.Failure) {
     let url = configured.url
     self.index = index
@@ -67,6 +72,8 @@ public final class UpstreamEndpoint: Sendable {
     weight = configured.weight
     let tls: TLSContext? = if url.scheme.isEncrypted { try remote.tls.context() } else { nil }
     address = Endpoint(host: url.host, port: UInt16(url.port), tls: tls, connectTimeout: connectTimeout)
+    self.pool = PoolBounds(pool)
+    permits = Permits(self.pool)
     self.url = url
     headers = remote.headers
     configuredHead = Self.head("POST", url, target: url.target, remote.headers, accept: Self.bothTypes)

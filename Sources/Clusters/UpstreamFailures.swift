@@ -55,6 +55,13 @@ extension GatewayError {
     GatewayError(.upstreamBusy, of: cluster, "is busy", why, retryAfter: 1000)
   }
 
+  /// Nothing of the call was sent: all connections that there may be were in use all the time.
+  public static func poolTimeout(_ cluster: Cluster, milliseconds: UInt64, limit: Int) -> GatewayError {
+    GatewayError(
+      .poolTimeout, of: cluster, "had no free connection within \(milliseconds) ms", "all \(limit) were in use",
+      retryAfter: 1000)
+  }
+
   public static func malformed(_ cluster: Cluster, _ why: String) -> GatewayError {
     GatewayError(.upstreamInvalid, of: cluster, "sent no valid answer", why)
   }

@@ -185,8 +185,8 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   /// It went away a moment ago.
   private func isAway(_ server: SupervisedCluster, _ failure: UpstreamFailure) {
     let cluster = server.cluster
-    if case .comingBack = cluster.health {
-    } else {
+    let isNews = if case .comingBack = cluster.health { false } else { true }
+    if isNews {
       loop.logger.info(
         "\(cluster.alias) went away and is awaited: \(failure.text)", metadata: ["server": "\(cluster.alias)"])
     }
@@ -226,6 +226,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     server.absence.isUseful(now: loop.now)
     cluster.update(.ready(profile))
     server.settleReturn()
+    if cluster.opensAhead { loop.upstream.shared.mail.sendToWorkers(.openAhead(cluster)) }
     faces.noteFare(of: cluster)
     delegate?.promote(cluster)
     if cameBack {

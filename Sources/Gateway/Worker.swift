@@ -186,7 +186,7 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
     case .request:
       exchange.piece(
         RequestID(rawValue: TagKind.value(of: tag)), connection, piece, last: last, reusable: reusable)
-    case .lingering where last: upstream.requests.lingeringEnded(connection, reusable: reusable)
+    case .lingering where last: upstream.requests.connections.lingeringEnded(connection, reusable: reusable)
     case .upstreamStream: upstream.streams.piece(connection, piece, last: last)
     default: break
     }
@@ -195,6 +195,8 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
   public func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool) {
     upstream.upstreamClosed(connection, tag: tag, error, sent: sent)
   }
+
+  public func upstreamGone(_ connection: ConnectionID) { upstream.requests.connections.gone(connection) }
 
   public func websocketOpened(_ connection: ConnectionID, tag: UInt64, _ head: ResponseHead) {
     if case .link = TagKind(of: tag) { upstream.links[UInt32(TagKind.value(of: tag))]?.opened() }

@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Reactor
+import Upstream
 
 /// Why a request on a link comes to nothing.
 public enum LinkFailure: Sendable {
@@ -60,6 +61,9 @@ public enum UpstreamLetter: Sendable {
   // To the loop of a connection, or to any.
   /// An endpoint of a cluster does not answer any more.
   case endpointLost(Cluster, Int)
+  case pool(PoolLetter, UpstreamEndpoint)
+  /// The endpoints of a cluster are spoken to over connections that are held ready.
+  case openAhead(Cluster)
   case closeStream(ConnectionID)
   case end(UpstreamSession.Open, Cluster)
   case bringSubscriptions(UpstreamSession, [[UInt8]])

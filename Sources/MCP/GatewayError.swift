@@ -18,7 +18,7 @@ public struct GatewayError: Error, Sendable, Equatable {
     case serverNotCapable, clientNotCapable, notAcrossEras
     // The upstream.
     case upstreamUnreachable, upstreamTimeout, upstreamClosed, upstreamRefused, upstreamInvalid
-    case upstreamBusy, upstreamCredentials, resultTooLarge, circuitOpen, serverFailed
+    case upstreamBusy, upstreamCredentials, resultTooLarge, circuitOpen, poolTimeout, serverFailed
     // The gateway.
     case overloaded, draining, cancelled, internalFault
   }
@@ -72,7 +72,7 @@ public struct GatewayError: Error, Sendable, Equatable {
 extension GatewayError.Kind {
   var usualRetry: GatewayError.Retry {
     switch self {
-    case .upstreamBusy, .circuitOpen, .overloaded, .draining, .sessionLimit: .safe
+    case .upstreamBusy, .circuitOpen, .poolTimeout, .overloaded, .draining, .sessionLimit: .safe
     case .upstreamUnreachable, .upstreamClosed: .ifNothingSent
     default: .never
     }

@@ -202,6 +202,9 @@ public final class EventLoop {
           ConnectionID(rawValue: connection), tag: tag, ReactorError(error), sent: sent)
       }
     }
+    unsafe table.upstream_gone = { context, connection in
+      unsafe EventLoop.handling(context) { $0.upstreamGone(ConnectionID(rawValue: connection)) }
+    }
     unsafe table.websocket_message = { context, connection, tag, message, binary in
       unsafe EventLoop.handling(context) {
         unsafe $0.websocketMessage(

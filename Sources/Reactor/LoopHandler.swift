@@ -19,6 +19,8 @@ public protocol LoopHandler: AnyObject {
   func responseBody(_ connection: ConnectionID, tag: UInt64, _ piece: RawSpan, last: Bool, reusable: Bool)
   /// A client connection is gone. `sent`: bytes of the current request may have reached the upstream.
   func upstreamClosed(_ connection: ConnectionID, tag: UInt64, _ error: ReactorError, sent: Bool)
+  /// An HTTP client connection is no more, whoever ended it, and its descriptor is closed: the last that is heard of it.
+  func upstreamGone(_ connection: ConnectionID)
 
   /// A whole message of a WebSocket of either side. A text is UTF-8.
   func websocketMessage(_ connection: ConnectionID, tag: UInt64, _ message: RawSpan, binary: Bool)

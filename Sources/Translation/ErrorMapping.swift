@@ -91,6 +91,7 @@ extension GatewayError {
     case .resultTooLarge: return (200, -32603, "result_too_large")
     case .serverFailed: return (200, -32603, "server_failed")
     case .circuitOpen: return (200, -32603, "circuit_open")
+    case .poolTimeout: return (200, -32603, "pool_timeout")
 
     case .overloaded: return (503, -32603, "overloaded")
     case .draining: return (503, -32603, "draining")
@@ -146,6 +147,7 @@ extension GatewayError {
     case .resultTooLarge: "The server's result exceeds the limit"
     case .serverFailed: "The server has failed"
     case .circuitOpen: "The server is not called now: its last calls have failed"
+    case .poolTimeout: "No connection to the server became free in time"
     case .overloaded: "The gateway is overloaded"
     case .draining: "The gateway is shutting down"
     case .cancelled: "Request cancelled"

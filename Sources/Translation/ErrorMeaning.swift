@@ -215,6 +215,16 @@ extension GatewayError.Kind {
           + "were about."
       )
 
+    case .poolTimeout:
+      ErrorMeaning(
+        .server,
+        "Nothing was sent: all connections that there may be to the server (`pool.size` and `pool.overflow`) were in "
+          + "use for as long as a call waits for one (`pool.checkout_timeout`).",
+        remedy:
+          "Try again after `retry_after_ms`. If it lasts, the server is too slow for its callers: raise `pool.size` if "
+          + "it can take more at a time, or add `endpoints`."
+      )
+
     case .serverFailed:
       ErrorMeaning(
         .server,

@@ -70,8 +70,8 @@ public final class UpstreamClient {
     let value = TagKind.value(of: tag)
     switch TagKind(of: tag) {
     case .request: http.broke(RequestID(rawValue: value), connection, error, sent: sent)
-    case .idle: requests.idleClosed(connection, stake: value)
-    case .lingering: requests.lingeringClosed(connection)
+    case .idle: requests.connections.idleClosed(connection, error)
+    case .lingering: requests.connections.lingeringClosed(connection)
     case .upstreamStream: streams.end(connection, status: 0)
     case .link: links.socketClosed(UInt32(value), connection, error)
     default: break
@@ -226,6 +226,8 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     case .resume(let request, let failure): client.conversations.resume(request, failure: failure)
     case .endpointLost(let cluster, let endpoint): client.recoveries.leave(endpoint, of: cluster)
     case .goOn(let number): client.recoveries.later.goOn(number)
+    case .pool(let letter, let endpoint): client.requests.stakes.open(letter, endpoint)
+    case .openAhead(let cluster): client.requests.stakes.openAhead(cluster)
     case .closeStream(let connection): client.streams.close(connection)
     case .end(let open, let cluster): client.conversations.end(open, cluster)
     case .isUnread(let link, let reply): client.links.isUnread(link, reply)

@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Reactor
+import Upstream
 import Wire
 import Workers
 
@@ -33,6 +34,25 @@ public final class RequestMemory {
     request.parked = nil
     if let party = parked.party { context.memory.giveBack(parked.bytes.count, of: party, on: context.index) }
     return parked.bytes
+  }
+
+  /// Keeps what a request sends, as it goes out, until `release` or its end. Why not, where as much is kept for its client as
+  /// one may have.
+  /// - Parameter place: where it waits for a connection.
+  func hold(_ head: RawSpan, _ message: RawSpan, of request: UpstreamRequest, at place: PoolPlace) -> GatewayError? {
+    let party = party(of: request)
+    let count = head.byteCount + message.byteCount
+    if let party, let error = context.memory.take(count, for: party, on: context.index) { return error }
+    request.waiting = WaitingMessage(head, message, for: party, at: place)
+    return nil
+  }
+
+  /// Takes what a request sends out again; nil if it does not wait for a connection.
+  func release(_ request: UpstreamRequest) -> WaitingMessage? {
+    guard let waiting = request.waiting else { return nil }
+    request.waiting = nil
+    if let party = waiting.party { context.memory.giveBack(waiting.count, of: party, on: context.index) }
+    return waiting
   }
 
   /// The client for whom it counts; nil for the gateway's own.

@@ -28,7 +28,7 @@ extension Requests {
   }
 
   private func choose(_ cluster: Cluster, _ key: RoutingKey?, _ retries: RetryState?) -> Int? {
-    server(cluster).choose(cluster, key, excluding: retries, now: loop.now) { callsInFlight(at: $0) }
+    stakes.server(cluster).choose(cluster, key, excluding: retries, now: loop.now) { stakes.callsInFlight(at: $0) }
   }
 
   /// What becomes of a request after an attempt that failed.
@@ -38,7 +38,7 @@ extension Requests {
     for endpoint in cluster.endpoints where endpoint.standing.condition(now: now).standing != .down {
       usable |= RetryState.mask(endpoint.index)
     }
-    let server = server(cluster)
+    let server = stakes.server(cluster)
     return request.retries.failed(
       attempt, usable: usable, deadline: request.deadline, server.retries, &server.budget, now: now)
   }

@@ -9,7 +9,7 @@ import Wire
 import Workers
 
 /// The requests of one worker on their way to upstreams: how they are made, what carries them, and how they end.
-public final class Requests {
+public final class Requests: ConnectionUser {
   public let context: WorkerContext
   // Of the context, for the shortest way.
   public let loop: EventLoop
@@ -17,21 +17,16 @@ public final class Requests {
   private let body: Scratch
   public let links: Links
   public let memory: RequestMemory
+  /// What carries them over HTTP.
+  public let connections: Connections
+  public let stakes: Stakes
   /// Whom requests of clients are for.
   private unowned(unsafe) var listener: (any UpstreamDelegate)?
   public var delegate: any UpstreamDelegate { unsafe listener! }
   /// What answers where no server is configured.
   public var demonstration: DemonstrationServer
   private var table: RequestTable
-  /// What this worker has of each upstream, by the number of the stake, and of each cluster, by its id.
-  private var stakes: [PlainKey: UpstreamStake] = [:]
-  private var servers: [PlainKey: ServerStake] = [:]
-  private var holds: [PlainKey: ClusterHold] = [:]
-  /// Those that were left, until nobody can be looking at them any more.
-  private var leftHolds: [ClusterHold] = []
   private var readers: [ResponseReader] = []
-  /// Connections whose answer is known and whose end is awaited, with the time to give up.
-  private var lingering: [ConnectionID: (hold: ClusterHold, until: UInt64)] = [:]
   private var armSweep: () -> Void = {}
   /// What sees to it that requests of clients which came to nothing go out once more.
   private unowned(unsafe) var recoverer: (any RequestRecovery)?
@@ -52,6 +47,8 @@ public final class Requests {
     body = context.body
     self.links = links
     memory = RequestMemory(context)
+    connections = Connections(context, memory, links.mail)
+    stakes = Stakes(context, connections)
     self.demonstration = demonstration
     table = RequestTable(worker: context.index)
   }
@@ -61,6 +58,7 @@ public final class Requests {
     unsafe listener = delegate
     memory.connect(to: delegate)
     outcomes.connect(to: delegate)
+    connections.connect(to: self, armSweep: armSweep)
     self.armSweep = armSweep
   }
 
@@ -92,7 +90,7 @@ public final class Requests {
   public func make(
     _ owner: UpstreamRequest.Owner, _ cluster: Cluster, at endpoint: Int = 0, as count: RequestCount
   ) -> UpstreamRequest? {
-    let hold = hold(on: cluster, endpoint)
+    let hold = stakes.hold(on: cluster, endpoint)
     let isFull = hold.with { hold in
       switch count {
       case .call: hold.stake.callsInFlight >= context.limits.callsPerUpstream
@@ -118,33 +116,10 @@ public final class Requests {
     return request
   }
 
-  private func hold(on cluster: Cluster, _ index: Int) -> Lent<ClusterHold> {
-    let key = cluster.key(at: index)
-    if let known = holds[key] { return Lent(known) }
-    let endpoint = cluster.endpoint(index)
-    let made = ClusterHold(cluster, endpoint, stake(in: endpoint), server(cluster), isLate: cluster.isRetired)
-    holds[key] = made
-    return Lent(made)
-  }
-
-  private func stake(in endpoint: UpstreamEndpoint) -> UpstreamStake {
-    if let known = stakes[endpoint.key] { return known }
-    let made = UpstreamStake(id: endpoint.id)
-    stakes[endpoint.key] = made
-    return made
-  }
-
-  func server(_ cluster: Cluster) -> ServerStake {
-    if let known = servers[PlainKey(cluster.stakeID)] { return known }
-    let made = ServerStake(cluster, worker: context.index)
-    servers[PlainKey(cluster.stakeID)] = made
-    return made
-  }
-
   /// A request that was made for one endpoint goes to another of the same cluster.
   public func direct(_ request: UpstreamRequest, to endpoint: Int) {
     guard let hold = request.hold, hold.with({ $0.endpoint.index != endpoint }) else { return }
-    let other = hold.with { self.hold(on: $0.cluster, endpoint) }
+    let other = hold.with { stakes.hold(on: $0.cluster, endpoint) }
     hold.with { $0.stake.count(-1, as: request.count) }
     other.with { $0.stake.count(1, as: request.count) }
     request.direct(to: other)
@@ -228,34 +203,13 @@ public final class Requests {
     head.buffer.appendHeadEnd()
   }
 
-  /// Sends the head that was written, and a body, over an idle connection or a new one.
+  /// Sends the head that was written, and a body, as soon as there is a connection.
   public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
-    let tag = TagKind.request.tag(request.id.rawValue)
     if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0) } }) {
       return fail(request, refusal)
     }
-    request.state.sent()
-    // What goes out again goes over a fresh one: another that was idle may have been closed with the first.
-    while request.retries.attempts <= 1,
-      let connection = request.hold?.with({ $0.stake.pool.take(now: loop.now) })
-    {
-      loop.setTag(connection, tag)
-      if case .stale = loop.send(connection, headBytes, message) {
-        // The upstream has ended it, which was seen before anything was sent.
-        loop.abort(connection)
-        continue
-      }
-      request.carrier = .connection(connection)
-      request.reusedAt = loop.now
-      return
-    }
-    guard let connection = request.hold?.with({ $0.connect(loop, tag: tag) }) else {
-      return fail(request, .overloaded)
-    }
-    request.carrier = .connection(connection)
-    request.reusedAt = nil
-    loop.send(connection, headBytes, message)
+    request.hold?.with { connections.post(request, headBytes, message, $0) }
   }
 
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
@@ -281,36 +235,6 @@ public final class Requests {
     if case .connection(let connection) = request.carrier { loop.resumeReading(connection) }
   }
 
-  /// A connection whose request is over: back to the pool, or closed.
-  public func release(_ connection: ConnectionID, _ hold: ClusterHold, reusable: Bool) {
-    // It may have been paused for a slow reader with its last bytes.
-    loop.resumeReading(connection)
-    guard reusable, !hold.cluster.isRetired, hold.stake.pool.give(connection, now: loop.now) else {
-      return loop.close(connection)
-    }
-    loop.setTag(connection, TagKind.idle.tag(UInt64(hold.stake.id)))
-  }
-
-  /// The answer came, the body has not ended: it should at once.
-  public func linger(_ connection: ConnectionID, _ hold: ClusterHold) {
-    lingering[connection] = (hold, loop.now + 1000)
-    loop.resumeReading(connection)
-    loop.setTag(connection, TagKind.lingering.tag())
-    armSweep()
-  }
-
-  public func lingeringEnded(_ connection: ConnectionID, reusable: Bool) {
-    guard let entry = lingering.removeValue(forKey: connection) else { return loop.abort(connection) }
-    release(connection, entry.hold, reusable: reusable)
-  }
-
-  public func lingeringClosed(_ connection: ConnectionID) { lingering[connection] = nil }
-
-  /// The upstream ended an idle connection.
-  public func idleClosed(_ connection: ConnectionID, stake: UInt64) {
-    stakes[PlainKey(stake)]?.pool.ended(connection, now: loop.now)
-  }
-
   // MARK: Ends
 
   /// Whether a client's request goes out once more after this.
@@ -324,6 +248,7 @@ public final class Requests {
   public func fail(_ request: UpstreamRequest, _ error: GatewayError, _ message: [UInt8]? = nil) {
     switch request.owner {
     case .client:
+      if request.waiting != nil { connections.leave(request) }
       outcomes.note(Outcomes.outcome(of: request, error, now: loop.now), of: request)
       if recovers(request, error, message) { return }
       delegate.failed(request, error)
@@ -349,6 +274,7 @@ public final class Requests {
     }
     request.hold?.with { $0.stake.count(-1, as: request.count) }
     if request.parked != nil { _ = memory.unpark(request) }
+    if request.waiting != nil { connections.leave(request) }
     table.release(request)
   }
 
@@ -406,60 +332,28 @@ public final class Requests {
       guard let cluster = request.cluster else { continue }
       fail(request, .timedOut(cluster, milliseconds: now - request.startedAt))
     }
-    for (connection, entry) in lingering where entry.until <= now {
-      lingering[connection] = nil
-      loop.abort(connection)
-    }
     // A listen of the gateway's own has no deadline.
-    return !lingering.isEmpty || table.contains { $0.deadline != .max }
+    return stakes.sweep() || table.contains { $0.deadline != .max }
   }
 
   /// Closes what has been idle for long.
   public func expireIdle() {
-    leftHolds = []
-    for hold in holds.values where hold.isLate && !isInUse(hold.cluster) { letGo(hold) }
-    for stake in stakes.values {
-      for connection in stake.pool.expire(after: ConnectionPool.idleLimit, now: loop.now) { loop.abort(connection) }
-    }
+    stakes.leaveLate(isInUse)
+    stakes.expire()
   }
 
   /// Nothing more goes to a cluster. False while requests of it are on their way.
   /// - Parameter keepsStake: another cluster counts as the same server.
   public func leave(_ cluster: Cluster, keepsStake: Bool) -> Bool {
-    for endpoint in cluster.endpoints where !keepsStake {
-      guard let stake = stakes[endpoint.key] else { continue }
-      for connection in stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
-    }
+    if !keepsStake { stakes.close(cluster) }
     guard !isInUse(cluster) else { return false }
-    if !keepsStake { servers[PlainKey(cluster.stakeID)] = nil }
-    for endpoint in cluster.endpoints {
-      if let hold = holds.removeValue(forKey: cluster.key(at: endpoint.index)) { leftHolds.append(hold) }
-      if !keepsStake { stakes[endpoint.key] = nil }
-    }
+    stakes.leave(cluster, keepsStake: keepsStake)
     return true
   }
 
   private func isInUse(_ cluster: Cluster) -> Bool {
     table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
   }
-
-  /// The same for one that something was sent to when it had left, or was about to: nobody says so of it.
-  private func letGo(_ hold: ClusterHold) {
-    holds[hold.cluster.key(at: hold.endpoint.index)] = nil
-    leftHolds.append(hold)
-    // Another cluster that counts as the same server goes on with what it has.
-    guard !holds.values.contains(where: { $0.stake === hold.stake }) else { return }
-    for connection in hold.stake.pool.expire(after: 0, now: loop.now) { loop.abort(connection) }
-    stakes[hold.endpoint.key] = nil
-  }
-
-  // MARK: What is open
-
-  func callsInFlight(at endpoint: UpstreamEndpoint) -> Int { stakes[endpoint.key]?.callsInFlight ?? 0 }
-  var callsInFlight: Int { stakes.values.reduce(0) { $0 + $1.callsInFlight } }
-  var idleConnections: Int { stakes.values.reduce(0) { $0 + $1.pool.count } }
-  var lingeringConnections: Int { lingering.count }
-  var heldThatLeft: Int { holds.values.count(where: \.cluster.isRetired) }
 
   // MARK: Stock
 

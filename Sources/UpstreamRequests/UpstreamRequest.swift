@@ -45,6 +45,8 @@ public final class UpstreamRequest {
   public var reader: ResponseReader?
   /// Its message while it waits for a conversation; set by `park` and `unpark` alone.
   var parked: ParkedMessage?
+  /// What it sends, while it waits for a connection; set by `RequestMemory` alone.
+  var waiting: WaitingMessage?
   /// For whom what is kept of it counts, if it is no call's.
   public var party: Party?
   var startedAt: UInt64 = 0
@@ -80,6 +82,12 @@ public final class UpstreamRequest {
 
   /// Nobody but the gateway itself awaits its answer.
   public var isGatewaysOwn: Bool { if case .gateway = owner { true } else { false } }
+
+  /// It has not left yet, for want of a connection.
+  public var awaitsConnection: Bool { waiting != nil }
+
+  /// It has no end of its own.
+  var isListen: Bool { isGatewaysOwn && deadline == .max }
 
   fileprivate func begin(_ id: RequestID, _ owner: Owner, _ hold: Lent<ClusterHold>, _ count: RequestCount) {
     self.id = id
@@ -123,6 +131,32 @@ struct ParkedMessage {
   let bytes: [UInt8]
   /// For whom it counts; nil for what the gateway says by itself.
   let party: Party?
+}
+
+/// A request as it goes out over HTTP, while it waits for a connection. The same holds for it.
+struct WaitingMessage {
+  /// Head and message.
+  private let bytes: [UInt8]
+  private let headCount: Int
+  let party: Party?
+  let place: PoolPlace
+
+  init(_ head: RawSpan, _ message: RawSpan, for party: Party?, at place: PoolPlace) {
+    bytes = head.joined(with: message)
+    headCount = head.byteCount
+    self.party = party
+    self.place = place
+  }
+
+  var count: Int { bytes.count }
+  var head: RawSpan {
+    @_lifetime(borrow self)
+    get { bytes.rawBytes.extracting(first: headCount) }
+  }
+  var message: RawSpan {
+    @_lifetime(borrow self)
+    get { bytes.rawBytes.extracting(droppingFirst: headCount) }
+  }
 }
 
 /// The requests of one worker.

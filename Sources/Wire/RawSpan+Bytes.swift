@@ -166,6 +166,20 @@ extension RawSpan {
     unsafe withUnsafeBytes { unsafe [UInt8]($0) }
   }
 
+  /// A copy of these bytes and others behind them.
+  public func joined(with other: RawSpan) -> [UInt8] {
+    unsafe withUnsafeBytes { mine in
+      unsafe other.withUnsafeBytes { theirs in
+        unsafe [UInt8](unsafeUninitializedCapacity: mine.count + theirs.count) { bytes, count in
+          unsafe UnsafeMutableRawBufferPointer(bytes).copyMemory(from: mine)
+          unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[mine.count...])
+            .copyMemory(from: theirs)
+          count = mine.count + theirs.count
+        }
+      }
+    }
+  }
+
   /// The bytes as text, with what is no UTF-8 replaced. Allocates: for logs and the slow path.
   public var text: String {
     unsafe withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }

@@ -37,6 +37,7 @@ final class ClientBench {
   /// What was told to be left out of what a child said beside messages.
   private(set) var dropped = [UInt64: [Dropped]]()
   private(set) var ends = [UInt64: End]()
+  private(set) var gone = [cr_id]()
   private(set) var drained = Set<UInt64>()
   /// Runs within the handlers of these events.
   var onHead: ((cr_id) -> Void)?
@@ -178,6 +179,7 @@ final class ClientBench {
       end.sent = sent
       ClientBench.of(context).ends[tag] = end
     }
+    handlers.upstream_gone = { context, id in ClientBench.of(context).gone.append(id) }
     handlers.child_line = { context, id, tag, line in
       let bench = ClientBench.of(context)
       bench.lines[tag, default: []].append(ClientBench.string(line))

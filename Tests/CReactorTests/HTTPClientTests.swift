@@ -225,6 +225,28 @@ struct HTTPClientTests {
     #expect(bench.ends.isEmpty)
   }
 
+  @Test("is told to be gone once, whoever ended it")
+  func isGone() {
+    let peer = Peer([
+      .init(path: "/last", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"),
+      .init(path: "/over", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", thenClose: true),
+    ])
+    let bench = ClientBench()
+    var ended = [cr_id]()
+    for path in ["/last", "/over", "/closed", "/aborted"] {
+      let id = bench.connect(to: peer.port)
+      _ = bench.exchange(id, path)
+      if path == "/closed" { cr_close(bench.loop, id) }
+      if path == "/aborted" { cr_abort(bench.loop, id) }
+      ended.append(id)
+      bench.run { bench.gone.count == ended.count }
+    }
+    let unconnected = bench.connect(to: peer.port)
+    cr_abort(bench.loop, unconnected)
+    bench.run { cr_loop_count(bench.loop).upstream == 0 && bench.gone.count == 5 }
+    #expect(bench.gone == ended + [unconnected])
+  }
+
   @Test("moves bodies of megabytes both ways, and says when its queue has drained")
   func large() {
     let peer = Peer()

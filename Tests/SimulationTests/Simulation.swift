@@ -68,7 +68,21 @@ final class Simulation {
         try configuration.servers[index].add(endpoint: "http://\(alias)-\(number).test/mcp")
       }
     }
+    // Mostly fewer connections than calls.
+    if random.chance(75) {
+      for place in configuration.servers.indices { narrow(&configuration.servers[place].pool, &random) }
+    }
     return configuration
+  }
+
+  private static func narrow(_ pool: inout GatewayConfiguration.Pool, _ random: inout SeededRandom) {
+    pool.size = 1 + random.below(4)
+    pool.overflow = random.below(3)
+    pool.strategy = random.chance(50) ? .fifo : .lifo
+    pool.checkoutTimeout = .milliseconds(200 + random.below(6000))
+    pool.idleTimeout = .milliseconds(1000 + random.below(20_000))
+    pool.maximumAge = random.chance(50) ? .milliseconds(500 + random.below(10_000)) : nil
+    pool.minimumIdle = random.below(pool.size + 1)
   }
 
   /// Does what the seed says, for so many steps, and looks at what is left.

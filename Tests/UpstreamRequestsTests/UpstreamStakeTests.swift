@@ -9,7 +9,7 @@ import Testing
 struct UpstreamStakeTests {
   @Test("calls and what goes beside them count apart, and the rest not at all")
   func counts() {
-    let stake = UpstreamStake(id: 1)
+    let stake = UpstreamStake(UpstreamEndpoint(0, of: 1, alias: "a", .init()), name: "a", worker: 0, of: 1)
     stake.count(2, as: .call)
     stake.count(1, as: .aside)
     stake.count(5, as: .none)

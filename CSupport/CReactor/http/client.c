@@ -257,6 +257,8 @@ static void on_closed(cr_connection *connection, cr_error error) {
     loop->handlers.upstream_closed(loop->context, cr_connection_id(connection), connection->tag,
                                    error, client->outstanding && connection->sent);
   }
+  cr_loop_event(loop);
+  loop->handlers.upstream_gone(loop->context, cr_connection_id(connection));
   cr_tls_detach(connection);
   client_free(client);
 }

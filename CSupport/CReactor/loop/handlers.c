@@ -19,6 +19,9 @@ static void no_response_body(void *context, cr_id id, uint64_t tag, cwire_span p
 static void no_upstream_closed(void *context, cr_id id, uint64_t tag, cr_error error, bool sent) {
   (void)context, (void)id, (void)tag, (void)error, (void)sent;
 }
+static void no_end(void *context, cr_id id) {
+  (void)context, (void)id;
+}
 static void no_overlong(void *context, cr_id id, uint64_t tag, cwire_span part, bool ended) {
   (void)context, (void)id, (void)tag, (void)part, (void)ended;
 }
@@ -53,6 +56,7 @@ const cr_handlers cr_handlers_silent = {
     .response = no_response,
     .response_body = no_response_body,
     .upstream_closed = no_upstream_closed,
+    .upstream_gone = no_end,
     .websocket_message = no_message,
     .websocket_opened = no_response,
     .child_line = no_line,
@@ -74,6 +78,7 @@ cr_handlers cr_handlers_complete(const cr_handlers *given) {
   if (given->response) all.response = given->response;
   if (given->response_body) all.response_body = given->response_body;
   if (given->upstream_closed) all.upstream_closed = given->upstream_closed;
+  if (given->upstream_gone) all.upstream_gone = given->upstream_gone;
   if (given->websocket_message) all.websocket_message = given->websocket_message;
   if (given->websocket_opened) all.websocket_opened = given->websocket_opened;
   if (given->child_line) all.child_line = given->child_line;

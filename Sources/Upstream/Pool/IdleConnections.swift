@@ -7,6 +7,8 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
     let connection: Connection
     let lease: Lease
     let since: UInt64
+    /// It has carried a request before.
+    let wasUsed: Bool
   }
 
   private var entries = Queue<Entry>()
@@ -22,8 +24,8 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
 
   var count: Int { entries.count }
 
-  mutating func append(_ connection: Connection, _ lease: Lease, now: UInt64) {
-    entries.append(Entry(connection: connection, lease: lease, since: now))
+  mutating func append(_ connection: Connection, _ lease: Lease, wasUsed: Bool = true, now: UInt64) {
+    entries.append(Entry(connection: connection, lease: lease, since: now, wasUsed: wasUsed))
   }
 
   /// One that may still be open.
@@ -53,14 +55,14 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
   /// The one that has been idle longest, whatever it is good for.
   mutating func takeLongestIdle() -> Entry? { entries.isEmpty ? nil : remove(at: 0) }
 
-  /// The upstream ended one. nil if it is not among them.
-  mutating func ended(_ connection: Connection, now: UInt64) -> Entry? {
-    guard let entry = remove(connection) else { return nil }
+  /// The upstream ended one.
+  mutating func ended(_ connection: Connection, now: UInt64) {
+    guard let entry = remove(connection) else { return }
     let age = now - entry.since
     if age >= Self.shortestPatience { patience = min(patience, age) }
-    return entry
   }
 
+  @discardableResult
   mutating func remove(_ connection: Connection) -> Entry? {
     (0..<count).first { entries[$0].connection == connection }.map { remove(at: $0) }
   }

@@ -7,6 +7,8 @@ public struct Lease: Equatable, Sendable {
 
   private init() { expiresAt = 0 }
 
+  /// Of one that may serve as long as it likes: what most have.
+  public static let standing = Lease(expiresAt: .max)
   /// Of a connection that holds no permit: it serves once.
   public static let beyond = Lease()
 

@@ -38,7 +38,8 @@ public struct PermitState: Sendable {
     var ticket: Ticket?
   }
 
-  private var shares: [Share]
+  /// As far as workers have asked for any.
+  private var shares: [Share] = []
   public private(set) var size: Int
   public private(set) var overflow: Int
   /// All that are held, and those of them that are on their way by letter.
@@ -46,26 +47,25 @@ public struct PermitState: Sendable {
   private var utilisation = UtilisationState()
   private var news: Utilisation?
 
-  /// - Parameter loops: the workers and the control loop, 64 at most.
-  public init(loops: Int, size: Int, overflow: Int) {
-    precondition(loops <= 64)
-    shares = Array(repeating: Share(), count: loops)
+  public init(size: Int, overflow: Int) {
     self.size = size
     self.overflow = overflow
   }
 
   public var limit: Int { size + overflow }
   public var level: Utilisation { utilisation.level }
-  public func held(by worker: Int) -> Int { shares[worker].held }
+  public func held(by worker: Int) -> Int { worker < shares.count ? shares[worker].held : 0 }
   /// Those beyond `size`.
   var excess: Int { max(0, held - size) }
 
+  /// There are 64 loops at most.
   static func bit(_ worker: Int) -> UInt64 { 1 << UInt64(worker) }
 
   // MARK: Events
 
   /// A worker has a caller and no connection for it.
   mutating func acquire(_ worker: Int, since ticket: Ticket) -> Acquisition {
+    enter(worker)
     guard held < limit else {
       shares[worker].ticket = ticket
       return .wait(ask: nextToAsk(asked: Self.bit(worker)))
@@ -77,6 +77,7 @@ public struct PermitState: Sendable {
 
   /// The same for who does not wait.
   mutating func acquireAside(_ worker: Int) -> Bool {
+    enter(worker)
     guard held < limit else { return false }
     take(worker)
     return true
@@ -126,6 +127,7 @@ public struct PermitState: Sendable {
 
   /// The first of a worker's callers is another one, or (nil) none waits any more.
   mutating func renew(_ worker: Int, _ ticket: Ticket?) {
+    enter(worker)
     if shares[worker].ticket != nil { shares[worker].ticket = ticket }
   }
 
@@ -195,6 +197,10 @@ public struct PermitState: Sendable {
   }
 
   // MARK: Counting
+
+  private mutating func enter(_ worker: Int) {
+    while shares.count <= worker { shares.append(Share()) }
+  }
 
   private mutating func take(_ worker: Int) {
     shares[worker].held += 1

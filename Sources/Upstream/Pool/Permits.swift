@@ -17,18 +17,20 @@ public final class Permits: Sendable {
   private let waitingWord = Atomic<UInt64>(0)
   private let entitledWord = Atomic<UInt64>(0)
   private let excessWord = Atomic<Int>(0)
-  private let tell: @Sendable (Utilisation) -> Void
+  /// A level of utilisation that nobody has heard of yet, and one more; else 0.
+  private let newsWord = Atomic<UInt8>(0)
 
-  /// - Parameters:
-  ///   - loops: the workers and the control loop.
-  ///   - tell: hears of each new level of utilisation, on the thread where it came about.
-  public init(loops: Int, size: Int, overflow: Int, tell: @escaping @Sendable (Utilisation) -> Void = { _ in }) {
-    state = Mutex(PermitState(loops: loops, size: size, overflow: overflow))
-    self.tell = tell
-  }
+  public init(_ bounds: PoolBounds) { state = Mutex(PermitState(size: bounds.size, overflow: bounds.overflow)) }
 
   /// As it is at this moment.
   public var now: PermitState { state.withLock { $0 } }
+
+  /// The level of utilisation, once for each that is new.
+  public func takeNews() -> Utilisation? {
+    guard newsWord.load(ordering: .relaxed) != 0 else { return nil }
+    let word = newsWord.exchange(0, ordering: .relaxed)
+    return word == 0 ? nil : Utilisation(rawValue: word - 1)
+  }
 
   /// The configuration was read again.
   public func reconfigure(size: Int, overflow: Int) -> [PoolLetter] {
@@ -47,16 +49,15 @@ public final class Permits: Sendable {
   var excess: Int { excessWord.load(ordering: .relaxed) }
 
   func change<Result: Sendable>(_ body: (inout PermitState) -> Result) -> Result {
-    let (result, news) = state.withLock { state in
+    state.withLock { state in
       let result = body(&state)
       let signs = state.signs
       if waiting != signs.waiting { waitingWord.store(signs.waiting, ordering: .relaxed) }
       if entitled != signs.entitled { entitledWord.store(signs.entitled, ordering: .relaxed) }
       if excess != state.excess { excessWord.store(state.excess, ordering: .relaxed) }
-      return (result, state.takeNews())
+      if let news = state.takeNews() { newsWord.store(news.rawValue + 1, ordering: .relaxed) }
+      return result
     }
-    if let news { tell(news) }
-    return result
   }
 
   func nextToAsk(asked: UInt64) -> Int? { state.withLock { $0.nextToAsk(asked: asked) } }

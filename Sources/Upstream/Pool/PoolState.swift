@@ -8,11 +8,13 @@ import Wire
 public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sendable {
   /// How a caller comes by a connection.
   public enum Checkout {
-    case use(Connection, Lease)
+    case use(Connection, Lease, wasUsed: Bool)
     /// A new one, after one that is too old for use has been closed.
     case connect(Lease, closing: Connection?)
     /// It will be called.
     case wait(PoolPlace, PoolLetter?)
+    /// There is none, and nobody waits (`checkoutTimeout` 0).
+    case refuse
   }
 
   /// What becomes of a connection that has served.
@@ -66,13 +68,19 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   // MARK: Taking
 
   /// A caller wants a connection, and waits if there is none.
-  public mutating func checkout(_ caller: Caller, now: UInt64, _ permits: Permits) -> Checkout {
-    if let found = idle.take(bounds.strategy, now: now) { return .use(found.connection, found.lease) }
+  /// - Parameter isFresh: one that was used before will not do, as long as no other has to be waited for.
+  public mutating func checkout(
+    _ caller: Caller, isFresh: Bool = false, now: UInt64, _ permits: Permits
+  ) -> Checkout {
+    if !isFresh, let found = idle.take(bounds.strategy, now: now) {
+      return .use(found.connection, found.lease, wasUsed: found.wasUsed)
+    }
     return checkoutAnother(caller, now, permits)
   }
 
   private mutating func checkoutAnother(_ caller: Caller, _ now: UInt64, _ permits: Permits) -> Checkout {
     if let old = idle.takeLongestIdle() { return .connect(lease(now), closing: old.connection) }
+    if bounds.checkoutTimeout == 0 { return checkoutAtOnce(now, permits) }
     guard line.isEmpty else { return .wait(line.join(caller, since: now), nil) }
     switch permits.change({ $0.acquire(worker, since: now) }) {
     case .granted:
@@ -82,6 +90,12 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
       let place = line.join(caller, since: now)
       return .wait(place, other.map { .giveUpIdle(to: $0, asked: PermitState.bit(worker)) })
     }
+  }
+
+  private mutating func checkoutAtOnce(_ now: UInt64, _ permits: Permits) -> Checkout {
+    guard permits.change({ $0.acquireAside(worker) }) else { return .refuse }
+    open += 1
+    return .connect(lease(now), closing: nil)
   }
 
   /// The same for what must not wait: without a permit it goes over a connection beyond the pool.
@@ -136,13 +150,12 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
     return .connect(caller, self.lease(now))
   }
 
-  /// An idle connection is gone.
-  /// - Parameter wasOpen: else it never came about, which tells nothing of how long one may be idle.
-  public mutating func idleEnded(_ connection: Connection, wasOpen: Bool, now: UInt64, _ permits: Permits) -> Step? {
-    let entry = wasOpen ? idle.ended(connection, now: now) : idle.remove(connection)
-    guard let entry else { return nil }
-    if !wasOpen { aheadAt = now + backoff.failed() }
-    return ended(entry.lease, now: now, permits)
+  /// An idle connection was ended by its upstream, or never came about. Once it is closed it has `ended`.
+  /// - Parameter wasOpen: else it tells nothing of how long one may be idle.
+  public mutating func idleEnded(_ connection: Connection, wasOpen: Bool, now: UInt64) {
+    if wasOpen { return idle.ended(connection, now: now) }
+    idle.remove(connection)
+    aheadAt = now + backoff.failed()
   }
 
   /// Whether a connection that callers of this worker wait for goes to another.
@@ -246,7 +259,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
 
   /// It is there, or on its way: whoever takes it waits for that.
   public mutating func opened(_ connection: Connection, _ lease: Lease, now: UInt64) {
-    idle.append(connection, lease, now: now)
+    idle.append(connection, lease, wasUsed: false, now: now)
   }
 
   private mutating func canOpenAgain() {
@@ -259,7 +272,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
 
   /// Of a connection that is begun now. Those that are begun together do not end together: up to a tenth sooner.
   private mutating func lease(_ now: UInt64) -> Lease {
-    guard bounds.maxAge != .max else { return Lease(expiresAt: .max) }
+    guard bounds.maxAge != .max else { return .standing }
     return Lease(expiresAt: now + bounds.maxAge - UInt64.random(in: 0...bounds.maxAge / 10, using: &random))
   }
 

@@ -77,11 +77,11 @@ public final class HTTPExchange {
       refusalPiece(request, reader, connection, piece, last: last)
     }
     guard last else {
-      if isDone(id, reader) { requests.linger(connection, hold) }
+      if isDone(id, reader) { requests.connections.linger(connection, hold) }
       return
     }
     if reader.mode == .events, reader.status < 300, !isDone(id, reader) { eventsEnded(request, reader, hold.cluster) }
-    requests.release(connection, hold, reusable: reusable)
+    requests.connections.release(connection, hold, reusable: reusable)
   }
 
   /// True once the answer has been delivered and the request is over, or waits to be sent again.
@@ -96,7 +96,7 @@ public final class HTTPExchange {
     else { return }
     let carrier = request.carrier
     messages.receive(request, message)
-    if case .connection(let connection) = carrier, isDone(id, reader) { requests.linger(connection, hold) }
+    if case .connection(let connection) = carrier, isDone(id, reader) { requests.connections.linger(connection, hold) }
   }
 
   // MARK: JSON

@@ -111,16 +111,21 @@ final class Recoveries: RequestRecovery {
     return session
   }
 
-  /// An endpoint does not answer any more: what may be asked elsewhere does not wait for its answers.
+  /// An endpoint does not answer any more: what may be asked elsewhere does not wait for its answers, nor what has not left
+  /// for a connection to it.
   func leave(_ endpoint: Int, of cluster: Cluster) {
     let left = requests.ids { request in
-      request.isClients && request.retries.isRepeatable && request.state.isUnanswered
+      (request.awaitsConnection || request.isClients && request.retries.isRepeatable && request.state.isUnanswered)
         && request.hold?.with({ $0.cluster === cluster && $0.endpoint.index == endpoint }) == true
     }
     for id in left {
-      guard let request = requests.find(id), request.carrier != .none else { continue }
-      requests.cancel(request, reason: "the endpoint does not answer")
-      requests.fail(request, .lost(cluster, "it does not answer"))
+      guard let request = requests.find(id) else { continue }
+      if request.awaitsConnection {
+        requests.fail(request, .unavailable(cluster, "it does not answer", retryAfter: 1000))
+      } else if request.carrier != .none {
+        requests.cancel(request, reason: "the endpoint does not answer")
+        requests.fail(request, .lost(cluster, "it does not answer"))
+      }
     }
   }
 

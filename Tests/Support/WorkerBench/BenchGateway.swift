@@ -149,8 +149,8 @@ final class BenchGateway {
       found.expect("calls \(name)", worker.calls.inFlight.count)
       found.expect("requests \(name)", worker.upstream.requests.ids { !$0.isGatewaysOwn }.count)
       found.expect("reverse requests \(name)", worker.calls.inFlight.reverses.count)
-      found.expect("lingering connections \(name)", worker.upstream.requests.lingeringConnections)
-      found.expect("calls in flight \(name)", worker.upstream.requests.callsInFlight)
+      found.expect("lingering connections \(name)", worker.upstream.requests.connections.lingeringCount)
+      found.expect("calls in flight \(name)", worker.upstream.requests.stakes.callsInFlight)
     }
     return found.texts
   }
@@ -161,6 +161,12 @@ final class BenchGateway {
     found.expect("sessions", state.sessions.table.size)
     found.expect("bytes held for clients", state.group.holdings.total)
     for cluster in state.shelf.clusters {
+      for endpoint in cluster.endpoints {
+        let permits = endpoint.permits.now
+        let pooled = (workers + [controlWorker]).reduce(0) { $0 + $1.upstream.requests.stakes.pooled(endpoint) }
+        found.expect("permits for \(endpoint.shown) that nobody has", permits.held - pooled)
+        found.expect("connections to \(endpoint.shown) beyond its pool", max(0, permits.held - permits.limit))
+      }
       found.expect("interests in \(cluster.alias)", state.sessions.interests.wanted(of: cluster.number).count)
     }
     for worker in workers {
@@ -171,22 +177,22 @@ final class BenchGateway {
       found.expect("stream readers \(name)", worker.delivery.streams.count)
       found.expect("WebSockets \(name)", worker.delivery.sockets.count)
       found.expect("listens \(name)", worker.delivery.listens.count)
-      found.expect("lingering connections \(name)", worker.upstream.requests.lingeringConnections)
+      found.expect("lingering connections \(name)", worker.upstream.requests.connections.lingeringCount)
       found.expect("browsers \(name)", worker.delivery.answers.pageCount)
-      found.expect("calls in flight \(name)", worker.upstream.requests.callsInFlight)
+      found.expect("calls in flight \(name)", worker.upstream.requests.stakes.callsInFlight)
       found.expect("client connections \(name)", worker.loop.downstreamCount)
       found.expect("bytes held \(name)", Int(worker.loop.counts.held))
       found.expect("broken connections \(name)", Int(worker.loop.counts.broken))
     }
     for worker in workers + [controlWorker] {
-      found.expect("clusters that have left, held on loop \(worker.index)", worker.upstream.requests.heldThatLeft)
+      found.expect(
+        "clusters that have left, held on loop \(worker.index)", worker.upstream.requests.stakes.heldThatLeft)
     }
     // What the control plane has open at the end goes with the process.
     for worker in ended ? workers : workers + [controlWorker] {
-      let pooled = worker.upstream.requests.idleConnections
       let sockets = worker.upstream.links.socketCount
-      let asking = worker.upstream.requests.ids { if case .connection = $0.carrier { true } else { false } }.count
-      let known = pooled + (ended ? 0 : worker.upstream.streams.count + sockets + asking)
+      let pooled = worker.upstream.requests.connections.count
+      let known = pooled + (ended ? 0 : worker.upstream.streams.count + sockets)
       found.expect(
         "upstream connections on loop \(worker.index) that nobody knows", Int(worker.loop.counts.upstream) - known)
     }

@@ -22,7 +22,7 @@ struct IdleConnectionsTests {
   @Test(arguments: [PoolBounds.Strategy.fifo, .lifo])
   func oneAboutAsOldAsTheOneThatTheUpstreamEndedIsNotUsed(_ strategy: PoolBounds.Strategy) {
     var idle = idle([(1, 0)])
-    #expect(idle.ended(1, now: 5000) != nil)
+    idle.ended(1, now: 5000)
     idle.append(2, lease, now: 6000)
     #expect(idle.take(strategy, now: 10_000)?.connection == 2)
     idle.append(2, lease, now: 10_000)
@@ -33,7 +33,7 @@ struct IdleConnectionsTests {
 
   @Test func oneThatIsYoungEnoughIsFoundBehindThoseThatAreNot() {
     var idle = idle([(1, 0)])
-    _ = idle.ended(1, now: 5000)
+    idle.ended(1, now: 5000)
     for (connection, since) in [(2, 6000), (3, 6500), (4, 9000), (5, 9500)] as [(Int, UInt64)] {
       idle.append(connection, lease, now: since)
     }
@@ -45,12 +45,12 @@ struct IdleConnectionsTests {
 
   @Test func theShortestTimeCountsAndAnEighthOfItIsLeft() {
     var idle = idle([(1, 0), (2, 0)])
-    _ = idle.ended(1, now: 5000)
-    _ = idle.ended(2, now: 26_000)
+    idle.ended(1, now: 5000)
+    idle.ended(2, now: 26_000)
     idle.append(3, lease, now: 0)
     #expect(idle.take(.lifo, now: 4500) == nil)
     var brief = self.idle([(1, 0)])
-    _ = brief.ended(1, now: 1000)
+    brief.ended(1, now: 1000)
     brief.append(2, lease, now: 0)
     #expect(brief.take(.lifo, now: 875) == nil)
     #expect(brief.take(.lifo, now: 874)?.connection == 2)
@@ -58,21 +58,21 @@ struct IdleConnectionsTests {
 
   @Test func anEndThatComesAtOnceAsWithARestartTeachesNothing() {
     var idle = idle([(1, 0)])
-    _ = idle.ended(1, now: 20)
+    idle.ended(1, now: 20)
     idle.append(2, lease, now: 100)
     #expect(idle.take(.lifo, now: 30_000)?.connection == 2)
   }
 
   @Test func theEndOfOneThatIsNotIdleTeachesNothing() {
     var idle = idle([(1, 0)])
-    #expect(idle.ended(4711, now: 2000) == nil)
+    idle.ended(4711, now: 2000)
     #expect(idle.count == 1)
     #expect(idle.take(.lifo, now: 60_000)?.connection == 1)
   }
 
   @Test func theOneThatEndedIsTakenOutWhereverItIs() {
     var idle = idle([(1, 1), (2, 2), (3, 3)])
-    _ = idle.ended(2, now: 500)
+    idle.ended(2, now: 500)
     #expect((0..<3).map { _ in idle.take(.lifo, now: 600)?.connection } == [3, 1, nil])
   }
 

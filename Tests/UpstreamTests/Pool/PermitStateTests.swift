@@ -4,9 +4,7 @@ import Testing
 
 @Suite("Permits")
 struct PermitStateTests {
-  private func state(_ size: Int, _ overflow: Int = 0, loops: Int = 4) -> PermitState {
-    PermitState(loops: loops, size: size, overflow: overflow)
-  }
+  private func state(_ size: Int, _ overflow: Int = 0) -> PermitState { PermitState(size: size, overflow: overflow) }
 
   /// Each of these workers takes one.
   private func take(_ state: inout PermitState, _ workers: [Int]) {
@@ -158,7 +156,7 @@ struct PermitStateTests {
   }
 
   @Test func oneThatGaveAConnectionAwayWaitsSinceItsFirstCallerCame() {
-    var state = state(6, loops: 3)
+    var state = state(6)
     take(&state, [0, 0, 1, 1, 2, 2])
     _ = state.acquire(0, since: 1)
     #expect(state.pass(0, first: 1, next: 8) == .keep)

@@ -39,7 +39,7 @@ struct PoolSimulation {
   init(seed: UInt64, workers: Int, _ bounds: PoolBounds) {
     random = SplitMix(state: seed)
     self.bounds = bounds
-    permits = Permits(loops: workers + 1, size: bounds.size, overflow: bounds.overflow)
+    permits = Permits(bounds)
     letters = Array(repeating: Array(repeating: [], count: workers + 1), count: workers + 1)
     lines = Array(repeating: [], count: workers + 1)
     servedBy = Array(repeating: 0, count: workers + 1)
@@ -77,7 +77,7 @@ struct PoolSimulation {
     lastCaller += 1
     let caller = lastCaller
     switch pools[worker].checkout(caller, now: now, permits) {
-    case .use(let connection, let lease):
+    case .use(let connection, let lease, _):
       guard let known = connections[connection], known.caller == nil, !known.isAside, known.worker == worker else {
         return problem("connection \(connection) of worker \(worker) was given, and is not idle")
       }
@@ -91,6 +91,8 @@ struct PoolSimulation {
     case .wait(let place, let letter):
       lines[worker].append((caller, place, now))
       if let letter { send(letter, from: worker) }
+    case .refuse:
+      problem("caller \(caller) was refused")
     }
   }
 
@@ -146,7 +148,8 @@ struct PoolSimulation {
     guard let connection = idle.randomElement(using: &random), let held = connections.removeValue(forKey: connection)
     else { return }
     let wasOpen = Bool.random(using: &random)
-    take(pools[held.worker].idleEnded(connection, wasOpen: wasOpen, now: now, permits), held.worker)
+    pools[held.worker].idleEnded(connection, wasOpen: wasOpen, now: now)
+    take(pools[held.worker].ended(held.lease, now: now, permits), held.worker)
   }
 
   /// Time goes by, and each loop looks at what it has.

@@ -7,7 +7,12 @@ struct PoolStateTests {
   private typealias Pool = PoolState<Int, String>
   private let permits: Permits
 
-  init() { permits = Permits(loops: 3, size: 1, overflow: 1) }
+  init() {
+    var bounds = PoolBounds()
+    bounds.size = 1
+    bounds.overflow = 1
+    permits = Permits(bounds)
+  }
 
   private func pool(_ worker: Int = 0, _ change: (inout PoolBounds) -> Void = { _ in }) -> Pool {
     var bounds = PoolBounds()
@@ -37,7 +42,7 @@ struct PoolStateTests {
     var pool = pool()
     let lease = try #require(connect(&pool, "a"))
     #expect(isKept(pool.released(1, lease, reusable: true, now: 0, permits)))
-    guard case .use(1, _) = pool.checkout("b", now: 0, permits) else { return fail("it is idle") }
+    guard case .use(1, _, wasUsed: true) = pool.checkout("b", now: 0, permits) else { return fail("it is idle") }
     #expect(connect(&pool, "c") != nil)
     #expect(wait(&pool, "d") != nil)
     #expect(pool.open == 2 && pool.waitingCount == 1)
@@ -85,6 +90,22 @@ struct PoolStateTests {
     #expect(pool.timedOut(now: 6000, permits) == "c")
     #expect(pool.timedOut(now: 6000, permits) == nil)
     #expect(called(pool.released(1, lease, reusable: true, now: 6000, permits)) == "d")
+  }
+
+  @Test func whereNobodyMayWaitNobodyDoes() {
+    var pool = pool { $0.checkoutTimeout = 0 }
+    for caller in ["a", "b"] { #expect(connect(&pool, caller) != nil) }
+    guard case .refuse = pool.checkout("c", now: 0, permits) else { return fail("there is no connection") }
+    #expect(permits.waiting == 0 && pool.waitingCount == 0)
+  }
+
+  @Test func utilisationIsToldToOneOfThoseWhoAsk() {
+    var pool = pool()
+    _ = connect(&pool, "a")
+    #expect(permits.takeNews() == nil)
+    _ = connect(&pool, "b")
+    #expect(permits.takeNews() == .critical)
+    #expect(permits.takeNews() == nil)
   }
 
   @Test func whoIsWithdrawnLeavesTheLine() throws {
@@ -231,7 +252,10 @@ struct PoolStateTests {
     let opened = pool.openAhead(now: 0, permits)
     let lease = try #require(opened)
     pool.opened(1, lease, now: 0)
-    #expect(pool.idleEnded(1, wasOpen: false, now: 10, permits) == nil)
+    var used = pool
+    guard case .use(1, _, wasUsed: false) = used.checkout("a", now: 0, permits) else { return fail("it is there") }
+    pool.idleEnded(1, wasOpen: false, now: 10)
+    #expect(pool.ended(lease, now: 10, permits) == nil)
     #expect(pool.openAhead(now: 10, permits) == nil)
     #expect(pool.openAhead(now: 600, permits) != nil)
   }

@@ -54,6 +54,9 @@ typedef struct cr_handlers {
      `sent`: at least one byte of an unanswered request reached the kernel, so it is safe to repeat
      only if that request is. Not called after `cr_close` or `cr_abort`. */
   void (*upstream_closed)(void *context, cr_id connection, uint64_t tag, cr_error error, bool sent);
+  /* An HTTP client connection is no more, whoever ended it, and its descriptor is closed: the last
+     that is told of it. */
+  void (*upstream_gone)(void *context, cr_id connection);
 
   /* A whole message of a WebSocket, either side. A text is UTF-8. */
   void (*websocket_message)(void *context, cr_id connection, uint64_t tag, cwire_span message,
