@@ -143,6 +143,8 @@ public final class Cluster: Sendable {
   /// Which of several a call goes to; each worker makes a choice of its own of it.
   public let algorithm: EndpointChoice.Algorithm
   private let ring: Ring
+  /// How long calls wait for it when it goes away, in milliseconds.
+  public var restartGrace: UInt64 { routing.restartGrace.milliseconds }
   public var retryPolicy: RetryPolicy { RetryPolicy(routing) }
   public var routing: GatewayConfiguration.Routing { server?.routing ?? GatewayConfiguration.Routing() }
   /// By what calls are kept together at one endpoint.

@@ -128,10 +128,6 @@ extension Federation {
     post { $0.supervisor.fared(cluster, endpoint, outcomes) }
   }
 
-  public func linkDied(_ cluster: Cluster, _ endpoint: Int, _ reason: String) {
-    post { $0.supervisor.doubted(cluster, endpoint, reason) }
-  }
-
   /// A legacy upstream refused a call as it would one of another era.
   public func misunderstood(_ cluster: Cluster) { raise(.misunderstood, cluster) }
 

@@ -123,7 +123,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     case .again(let delay): restart = delay + 1
     case .alive: break
     }
-    if case .lookAgain(let pause) = server.absence.isGone(grace: grace(of: server.cluster), now: loop.now) {
+    if case .lookAgain(let pause) = server.absence.isGone(grace: server.cluster.restartGrace, now: loop.now) {
       isAway(server, failure)
       return await loop.pause(restart ?? pause)
     }
@@ -151,12 +151,8 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
 
   /// Calls `done` as soon as it is known whether a cluster can be called.
   func awaitReturn(of cluster: Cluster, _ done: @escaping @Sendable () -> Void) {
-    guard let server = supervised[cluster] else { return done() }
-    server.awaitReturn(done)
+    if let server = supervised[cluster] { server.awaitReturn(done) } else { done() }
   }
-
-  /// How long calls wait for it when it goes away, in milliseconds.
-  private func grace(of cluster: Cluster) -> UInt64 { cluster.routing.restartGrace.milliseconds }
 
   /// What it turned out to be.
   private func find(_ server: SupervisedCluster) async throws(UpstreamFailure) -> Cluster.Profile {
@@ -185,8 +181,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   /// It went away a moment ago.
   private func isAway(_ server: SupervisedCluster, _ failure: UpstreamFailure) {
     let cluster = server.cluster
-    let isNews = if case .comingBack = cluster.health { false } else { true }
-    if isNews {
+    if !cluster.isComingBack {
       loop.logger.info(
         "\(cluster.alias) went away and is awaited: \(failure.text)", metadata: ["server": "\(cluster.alias)"])
     }

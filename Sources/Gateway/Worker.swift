@@ -86,7 +86,7 @@ public final class Worker: LoopHandler, LetterReader, @unchecked Sendable {  // 
   private static func look(at cluster: Cluster, _ doubt: UpstreamDoubt, _ control: Federation?) {
     switch doubt {
     case .unreachable(let why, let endpoint): control?.suspect(cluster, endpoint, why)
-    case .linkDied(let why, let endpoint): control?.linkDied(cluster, endpoint, why)
+    case .linkDied(let why, let endpoint): control?.suspect(cluster, endpoint, why)
     case .opened(let endpoint): control?.opened(cluster, endpoint)
     case .fared(let outcomes, let endpoint): control?.fared(cluster, endpoint, outcomes)
     case .misunderstood: control?.misunderstood(cluster)

@@ -196,8 +196,11 @@ struct SeveralEndpointsTests {
     bench.advance(milliseconds: 1500)
     let calls = (0..<4).map { _ in client.call("a__echo") }
     for _ in 0..<4 { _ = try taken() }
-    die(a)
-    die(b)
+    // At the same time: a call that had gone on to the other over a new connection could not be repeated.
+    bench.atOnce {
+      die(a)
+      die(b)
+    }
     bench.advance(milliseconds: 700)
     #expect(calls.allSatisfy { $0.responses.isEmpty && !$0.isOver })
     a.isAway = false
