@@ -644,8 +644,12 @@ def test_a_call_that_was_sent_is_not_sent_again(make_gateway: Callable[..., Gate
                 assert "result" in session.call("fine").message
             assert "error" in session.call("do", {"turn": turn}).message
             assert "result" in session.call("fine").message
-        again = 2 if after == "nothing" else 1
-        assert upstream.arrived == [{"turn": 0}] + [{"turn": 1}] * again + [{"turn": 2}] * again
+        turns = [arrived["turn"] for arrived in upstream.arrived]
+        assert turns == sorted(turns) and set(turns) == {0, 1, 2}
+        # The first may go over the connection on which the conversation was opened.
+        most = 2 if after == "nothing" else 1
+        assert all(turns.count(turn) <= most for turn in turns), turns
+        assert after != "nothing" or turns.count(1) == turns.count(2) == 2, turns
 
 
 MORTAL = """
