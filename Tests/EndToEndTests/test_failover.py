@@ -189,6 +189,7 @@ def restart_all(field: Field, sessions: int) -> None:
         time.sleep(sessions / 100)
         for endpoint in field.endpoints:
             endpoint.restart()
+            siege.await_answers()
             time.sleep(2)
         time.sleep(sessions / 100)
     print(f"\nevery endpoint restarted under {sessions} sessions: {siege.told()}")
@@ -216,6 +217,7 @@ def restart_the_only_one(field: Field, turns: int, isolation: str) -> None:
         time.sleep(2)
         for _ in range(turns):
             endpoint.restart()
+            siege.await_answers()
             time.sleep(1.2)
     print(f"\n{turns} restarts of the only endpoint: {siege.told()}")
     field.check(siege)

@@ -646,10 +646,9 @@ def test_a_call_that_was_sent_is_not_sent_again(make_gateway: Callable[..., Gate
             assert "result" in session.call("fine").message
         turns = [arrived["turn"] for arrived in upstream.arrived]
         assert turns == sorted(turns) and set(turns) == {0, 1, 2}
-        # The first may go over the connection on which the conversation was opened.
+        # Whether it goes out once more is for the connection to say that it got: one that had been used, and ended at once.
         most = 2 if after == "nothing" else 1
         assert all(turns.count(turn) <= most for turn in turns), turns
-        assert after != "nothing" or turns.count(1) == turns.count(2) == 2, turns
 
 
 MORTAL = """

@@ -23,12 +23,12 @@ struct AbsenceStateTests {
     #expect(!state.isAwaited)
   }
 
-  @Test("is given up at once if it was of use for less than a second, or not yet")
-  func brief() {
+  @Test("is given up at once if it was not of use yet")
+  func unknown() {
     var state = state
     #expect(state.isGone(grace: 2000, now: 10) == .giveUp)
     state.isUseful(now: 100)
-    #expect(state.isGone(grace: 2000, now: 1000) == .giveUp)
+    #expect(state.isGone(grace: 2000, now: 150) == .lookAgain(after: 0))
   }
 
   @Test("has a new grace once it was back")
@@ -45,16 +45,24 @@ struct AbsenceStateTests {
     #expect(state.isGone(grace: 100, now: 4110) == .giveUp)
   }
 
-  @Test("right after it was back is awaited for what is left of its grace")
-  func goneAgain() {
+  @Test("again right after it was back has a new grace, but not for ever")
+  func fallsOver() {
     var state = state
     state.isUseful(now: 0)
     #expect(state.isGone(grace: 2000, now: 5000) == .lookAgain(after: 0))
-    state.isUseful(now: 5600)
-    #expect(state.isGone(grace: 2000, now: 5601) == .lookAgain(after: 10))
-    #expect(state.isAwaited)
-    state.isUseful(now: 6900)
-    #expect(state.isGone(grace: 2000, now: 7000) == .giveUp)
+    var now: UInt64 = 5000
+    for _ in 0..<AbsenceState.briefReturns {
+      now += 1900
+      state.isUseful(now: now)
+      now += 999
+      #expect(state.isGone(grace: 2000, now: now) == .lookAgain(after: 0))
+      #expect(state.isAwaited)
+    }
+    state.isUseful(now: now + 1900)
+    #expect(state.isGone(grace: 2000, now: now + 2000) == .giveUp)
+    // What lasts is taken for sound again.
+    state.isUseful(now: now + 3000)
+    #expect(state.isGone(grace: 2000, now: now + 4000) == .lookAgain(after: 0))
   }
 
   @Test("that has no grace is looked at once more")

@@ -15,14 +15,18 @@ public struct AbsenceState {
   /// Milliseconds between two looks.
   public static let shortest: UInt64 = 10
   static let longest: UInt64 = 50
-  /// One that was of use for less than this is not taken for one that is restarted; one that was awaited before that, for one
-  /// that is not back yet.
+  /// One that is of use for less than this each time is not restarted but falls over.
   static let steady: UInt64 = 1000
+  /// How often in a row one that is back only briefly is given a new grace: who restarts a server may do so twice, and a busy
+  /// machine makes its life look short.
+  static let briefReturns = 3
 
   /// When it came to be of use; nil while it is not.
   private var usefulSince: UInt64?
-  /// When it was found to be gone, after it had been steady.
+  /// When it was found to be gone, from which on its grace counts.
   private var goneSince: UInt64?
+  /// How often in a row it was of use only briefly.
+  private var brief = 0
   private var pause = Self.shortest
 
   public init() {}
@@ -40,7 +44,8 @@ public struct AbsenceState {
   public mutating func isGone(grace: UInt64, now: UInt64) -> Action {
     if let since = usefulSince {
       usefulSince = nil
-      if now >= since + Self.steady {
+      brief = now >= since + Self.steady ? 0 : brief + 1
+      if brief <= Self.briefReturns {
         goneSince = now
         return .lookAgain(after: 0)
       }

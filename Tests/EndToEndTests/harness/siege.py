@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.processes import eventually
 from harness.upstreams import HTTPUpstream
 from harness.wire import LEGACY, envelope, modern_headers, notification, request, rpc
 
@@ -250,6 +251,11 @@ class Siege:
     def __exit__(self, *_: Any) -> None:
         self.over.set()
         self.thread.join()
+
+    def await_answers(self, within: float = 30) -> None:
+        """Returns when a call that begins from now on has been answered as it should be."""
+        now = time.monotonic()
+        assert eventually(lambda: any(call.begun >= now and not call.failure for call in self.calls[-100:]), within)
 
     # What became of it
 
