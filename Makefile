@@ -21,7 +21,7 @@ heavy: ## Run the long versions of the end-to-end tests, and the whole matrix of
 	scripts/test end-to-end -m heavy
 
 chaos: ## Kill, stop and garble servers under load for minutes, and print what clients saw of it
-	scripts/test end-to-end Tests/EndToEndTests/test_failover.py -m heavy -s
+	scripts/test end-to-end -k test_failover -m heavy -s
 
 tls-scan: ## Scan the https listener for weaknesses
 	scripts/tls-scan

@@ -48,7 +48,10 @@ class Field:
     def open(self, urls: list[str] | None = None, routing: Any = None, **more: Any) -> Gateway:
         urls = urls or [endpoint.url for endpoint in self.endpoints]
         server = {"url": urls[0], "endpoints": urls[1:], "trust_hints": True, **more}
-        settings = {"servers": {"s": server}, "routing": {**ROUTING, **(routing or {})}, "call_timeout": "15s"}
+        settings = {
+            "servers": {"s": server}, "routing": {**ROUTING, **(routing or {})}, "pool": {"idle_timeout": "2s"},
+            "call_timeout": "15s",
+        }  # fmt: skip
         self.gateway = self.make_gateway(settings=settings, workers=2)
         self.gateway.wait_for("s")
         return self.gateway
@@ -94,12 +97,14 @@ def field(folder: Path, make_gateway: Callable[..., Gateway]) -> Iterator[Start]
 
 @contextmanager
 def nothing_left(gateway: Gateway) -> Iterator[None]:
-    """After what happens within, the gateway holds no more than before, but for connections that it keeps for reuse."""
+    """After what happens within, the gateway holds no more than before, but for what checks each of three endpoints and
+    listens to it: no process, no session, no socket."""
     children, descriptors = len(gateway.children()), gateway.descriptors()
     yield
     assert eventually(lambda: not gateway.peers(), 10), "connections of clients that are gone"
+    assert eventually(lambda: gateway.metric("sluice_sessions") == 0, 10), gateway.metric("sluice_sessions")
     assert eventually(lambda: len(gateway.children()) <= children, 10), gateway.children()
-    assert eventually(lambda: gateway.descriptors() <= descriptors + 40, 10), (descriptors, gateway.descriptors())
+    assert eventually(lambda: gateway.descriptors() <= descriptors + 9, 20), (descriptors, gateway.descriptors())
 
 
 # --- one of three ----------------------------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def kill_one_after_the_other(field: Field, seconds: float, **options: Any) -> No
 
 @pytest.mark.parametrize(
     ("generation", "isolation", "algorithm"),
-    [("v1", "session", "consistent_hash"), ("v1", "shared", "round_robin"), ("v2", "session", "least_request")],
+    [("v1", "shared", "round_robin"), ("v2", "session", "least_request")],
 )
 def test_killing_endpoints_costs_no_call_but_those_in_flight(
     field: Start, generation: str, isolation: str, algorithm: str
@@ -167,11 +172,11 @@ def test_an_endpoint_that_answers_nonsense_costs_no_call_that_may_be_repeated(fi
     try:
         gateway = one.open([proxy.url, *(endpoint.url for endpoint in one.endpoints[1:])])
         with Siege(gateway.port, modern=3, legacy=6, pause=0.01) as siege:
-            time.sleep(1)
+            time.sleep(0.5)
             proxy.fault = fault
             time.sleep(1.5)
             proxy.fault = ""
-            time.sleep(0.5)
+            time.sleep(0.3)
     finally:
         proxy.close()
     print(f"\n{fault}, which befell {proxy.met}: {siege.told()}")
@@ -224,7 +229,7 @@ def restart_the_only_one(field: Field, turns: int, isolation: str) -> None:
     field.check_in_flight(siege)
 
 
-@pytest.mark.parametrize(("generation", "isolation"), [("v1", "session"), ("v1", "shared"), ("v2", "session")])
+@pytest.mark.parametrize(("generation", "isolation"), [("v1", "session"), ("v2", "session")])
 def test_a_server_that_restarts_breaks_no_session(field: Start, generation: str, isolation: str) -> None:
     restart_the_only_one(field(1, generation), 2, isolation)
 

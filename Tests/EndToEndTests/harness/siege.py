@@ -167,6 +167,14 @@ class Client:
         status, _, body = await self.wire.exchange(self.bytes_of(notification("notifications/initialized")))
         assert status == 202, (status, body)
 
+    async def close(self) -> None:
+        """Ends its session, as a client does that has no more to ask."""
+        if self.session:
+            headers: dict[str, str | None] = {"Mcp-Session-Id": self.session, "MCP-Protocol-Version": LEGACY}
+            head = request("DELETE", self.siege.path, headers, b"", port=self.siege.port)
+            status, _, body = await self.wire.exchange(head)
+            assert status in (200, 204), (status, body)
+
     async def ask(self, kind: str, seconds: float = 60) -> Call:
         """One call with a text that no other has."""
         text = str(next(self.siege.texts))
@@ -214,6 +222,7 @@ class Client:
                 await self.ask(self.siege.kinds[turn % len(self.siege.kinds)])
                 if self.siege.pause:
                     await asyncio.sleep(self.siege.pause)
+            await self.close()
         except Exception as error:
             self.siege.faults.append(f"client {self.number}: {error!r}")
         finally:
