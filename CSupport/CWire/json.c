@@ -1,5 +1,6 @@
 #include "cwire/json.h"
 
+#include "digits.h"
 #include "json_reader.h"
 
 static cwire_json_reader reader_over(cwire_span text) {
@@ -48,10 +49,8 @@ cwire_json_kind cwire_json_kind_of(cwire_span value) {
     break;
   }
   if (value.base[0] != '-' && (value.base[0] < '0' || value.base[0] > '9')) return CWIRE_JSON_NONE;
-  for (size_t index = 1; index < value.length; index++) {
-    if (value.base[index] < '0' || value.base[index] > '9') return CWIRE_JSON_NUMBER_TOKEN;
-  }
-  return CWIRE_JSON_INTEGER;
+  const uint8_t *end = value.base + value.length;
+  return cwire_skip_digits(value.base + 1, end) == end ? CWIRE_JSON_INTEGER : CWIRE_JSON_NUMBER_TOKEN;
 }
 
 bool cwire_json_string(cwire_span value, cwire_span *contents, bool *escaped) {

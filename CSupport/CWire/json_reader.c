@@ -1,5 +1,7 @@
 #include "json_reader.h"
 
+#include "digits.h"
+
 static bool is_digit(uint8_t byte) {
   return byte >= '0' && byte <= '9';
 }
@@ -71,10 +73,7 @@ const uint8_t *cwire_json_read_long_string(cwire_json_reader *reader, const uint
 static const uint8_t *read_digits(cwire_json_reader *reader, const uint8_t *next) {
   if (next == reader->end) return cwire_json_fail(reader, CWIRE_JSON_TRUNCATED, next);
   if (!is_digit(*next)) return cwire_json_fail(reader, CWIRE_JSON_NUMBER, next);
-  do
-    next++;
-  while (next < reader->end && is_digit(*next));
-  return next;
+  return cwire_skip_digits(next + 1, reader->end);
 }
 
 static const uint8_t *read_number(cwire_json_reader *reader, const uint8_t *next) {

@@ -1,5 +1,7 @@
 #include "cwire/span.h"
 
+#include "digits.h"
+
 bool cwire_span_equal_ignoring_case(cwire_span a, cwire_span b) {
   if (a.length != b.length) return false;
   for (size_t i = 0; i < a.length; i++) {
@@ -28,7 +30,14 @@ bool cwire_span_next_element(cwire_span *list, cwire_span *element) {
 bool cwire_span_to_u64(cwire_span span, uint64_t *value) {
   if (span.length == 0) return false;
   uint64_t sum = 0;
-  for (size_t i = 0; i < span.length; i++) {
+  size_t i = 0;
+  /* Sixteen digits fit. */
+  for (; i < 16 && span.length - i >= 8; i += 8) {
+    uint64_t eight = cwire_eight_above_zero(span.base + i);
+    if (!cwire_are_eight_digits(eight)) return false;
+    sum = sum * 100000000 + cwire_eight_digits(eight);
+  }
+  for (; i < span.length; i++) {
     uint8_t digit = (uint8_t)(span.base[i] - '0');
     if (digit > 9) return false;
     if (__builtin_mul_overflow(sum, 10u, &sum)) return false;

@@ -148,17 +148,9 @@ extension RawSpan {
 
   /// The value of a whole span of decimal digits that fits in 64 bits.
   public var decimal: UInt64? {
-    guard byteCount > 0, byteCount <= 20 else { return nil }
     var value: UInt64 = 0
-    for index in 0..<byteCount {
-      let digit = self[byte: index] &- 0x30
-      guard digit <= 9 else { return nil }
-      let (shifted, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = shifted.addingReportingOverflow(UInt64(digit))
-      guard !overflow, !carry else { return nil }
-      value = sum
-    }
-    return value
+    let isNumber = unsafe byteCount <= 20 && withC { unsafe cwire_span_to_u64($0, &value) }
+    return isNumber ? value : nil
   }
 
   /// A copy of the bytes. Allocates: for snapshots and the slow path.

@@ -55,6 +55,29 @@ struct SpanTests {
     #expect(value == 0)
   }
 
+  @Test("numbers of every length are read, and what is no digit is found wherever it stands among them")
+  func digits() {
+    var value: UInt64 = 0
+    for length in 1...19 {
+      let text = String("1234567890987654321".prefix(length))
+      #expect(cwire_span_to_u64(span(text), &value) && value == UInt64(text), "\(text)")
+      let nines = String(repeating: "9", count: length)
+      #expect(cwire_span_to_u64(span(nines), &value) && value == UInt64(nines), "\(nines)")
+      #expect(cwire_json_kind_of(span(text)) == CWIRE_JSON_INTEGER)
+      for place in 0..<length {
+        for byte in [0x00, 0x20, 0x2E, 0x2F, 0x3A, 0x40, 0x70, 0xB5, 0xFA, 0xFF] as [UInt8] {
+          var bytes = Array(text.utf8)
+          bytes[place] = byte
+          bytes.withUnsafeBufferPointer { bytes in
+            let span = cwire_span_make(bytes.baseAddress, bytes.count)
+            #expect(!cwire_span_to_u64(span, &value), "\(byte) at \(place) of \(length)")
+            #expect(cwire_json_kind_of(span) != CWIRE_JSON_INTEGER, "\(byte) at \(place) of \(length)")
+          }
+        }
+      }
+    }
+  }
+
   @Test("dropping and taking stop at the end")
   func slices() {
     #expect(string(cwire_span_drop(span("abc"), 1)) == "bc")

@@ -16,6 +16,16 @@ struct WriterTests {
   func numbers() {
     #expect(written { cwire_writer_put_u64($0, 0) } == "0")
     #expect(written { cwire_writer_put_u64($0, .max) } == "18446744073709551615")
+    var power: UInt64 = 1
+    while power < .max / 10 {
+      power *= 10
+      for value in [power - 1, power, power + 1, power / 2] {
+        #expect(written { cwire_writer_put_u64($0, value) } == "\(value)")
+      }
+    }
+    for value in 0...100 as ClosedRange<UInt64> {
+      #expect(written { cwire_writer_put_u64($0, value) } == "\(value)")
+    }
     #expect(written { cwire_writer_put_hex($0, 0) } == "0")
     #expect(written { cwire_writer_put_hex($0, 0x1f00) } == "1f00")
     #expect(written { cwire_writer_put_hex($0, .max) } == "ffffffffffffffff")
