@@ -14,15 +14,12 @@ public struct Splice: ~Copyable {
   }
 
   private var text = ByteBuffer()
-  // Cleared rather than replaced, so that their memory stays.
-  private var operations: [Operation] = []
-  private var members: [Member] = []
+  private var operations = RefilledList<Operation>(capacity: 16)
+  private var members = RefilledList<Member>(capacity: 16)
   private var edits: UnsafeMutableBufferPointer<cwire_edit>
   private var removed: UnsafeMutableBufferPointer<cwire_json_member>
 
   public init() {
-    operations.reserveCapacity(16)
-    members.reserveCapacity(16)
     unsafe edits = .allocate(capacity: 32)
     unsafe removed = .allocate(capacity: 16)
   }
@@ -37,8 +34,8 @@ public struct Splice: ~Copyable {
   /// Forgets all edits.
   public mutating func reset() {
     text.clear(keepingAtMost: 16384)
-    operations.removeAll(keepingCapacity: true)
-    members.removeAll(keepingCapacity: true)
+    operations.clear()
+    members.clear()
   }
 
   /// The bytes at `place` become `replacement`. An empty place inserts, an empty replacement deletes.
