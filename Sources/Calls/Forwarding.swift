@@ -22,6 +22,7 @@ final class Forwarding {
   private let head: Scratch
   private let body: Scratch
   private let sessions: SessionsShared
+  private let upstream: UpstreamShared
   private let requests: Requests
   private let conversations: Conversations
   private let messages: UpstreamMessages
@@ -41,6 +42,7 @@ final class Forwarding {
     head = context.head
     body = context.body
     sessions = context.sessions
+    upstream = sessions.upstream
     requests = context.requests
     conversations = context.upstream.conversations
     messages = context.upstream.messages
@@ -99,7 +101,7 @@ final class Forwarding {
     let id = request.id.rawValue
     RequestTranslation.request(
       envelope, call.hop, id: id, progressToken: call.progressToken.isEmpty ? nil : id, name: change, target: target,
-      meta: sessions.upstream.requestMeta(level), splice: &worker.splice)
+      meta: upstream.requestMeta(level), splice: &worker.splice)
     body.clear()
     guard
       worker.splice.write(envelope.message, into: &body.buffer, flatten: speech.transport == .stdio)
@@ -189,7 +191,8 @@ final class Forwarding {
     let conversation = context.conversation(for: call, cluster)
     request.session = conversation
     conversations.send(
-      request, message, cluster, speech, in: conversation, of: conversation.owner == nil ? call.session?.id : nil)
+      request, message, cluster, speech, in: conversation,
+      of: conversation.owner == nil ? call.withSession { $0.id } : nil)
   }
 
   // MARK: Notifications
@@ -212,7 +215,7 @@ final class Forwarding {
     worker.splice.reset()
     RequestTranslation.request(
       envelope, Hop(envelope.method, client: client, upstream: profile.revision), id: request.id.rawValue,
-      progressToken: nil, name: .keep, target: .none, meta: sessions.upstream.meta, splice: &worker.splice)
+      progressToken: nil, name: .keep, target: .none, meta: upstream.meta, splice: &worker.splice)
     body.clear()
     guard worker.splice.write(envelope.message, into: &body.buffer, flatten: profile.transport == .stdio) else {
       return requests.end(request)

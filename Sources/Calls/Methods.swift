@@ -15,6 +15,7 @@ import Workers
 final class Methods {
   private let context: CallsContext
   private let sessions: SessionsShared
+  private let catalogues: ShelfReader
   private let open: OpenCalls
   private let answers: Answers
   private let forwarding: Forwarding
@@ -29,6 +30,7 @@ final class Methods {
   ) {
     self.context = context
     sessions = context.sessions
+    catalogues = context.catalogues
     self.open = open
     self.answers = answers
     self.forwarding = forwarding
@@ -124,8 +126,10 @@ final class Methods {
   private func route(
     _ call: Call, _ view: CatalogueView, _ envelope: Envelope, _ target: CallTarget, _ text: RawSpan
   ) {
-    if let overlay = call.session?.overlay { return route(call, view, envelope, target, text, in: overlay) }
-    context.catalogues.look(at: call.clientRevision.era) { route(call, view, envelope, target, text, in: $0) }
+    if let overlay = call.withSession({ $0.overlay }) ?? nil {
+      return route(call, view, envelope, target, text, in: overlay)
+    }
+    catalogues.look(at: call.clientRevision.era) { route(call, view, envelope, target, text, in: $0) }
   }
 
   private func route(

@@ -24,6 +24,11 @@ public final class HTTPTransport: ClientTransport {
   }
 
   public func answer(_ reply: ReplyTo, status: UInt16, _ message: RawSpan, of session: Session?) {
+    answer(reply, status: status, message)
+  }
+
+  /// The same, whosever it is.
+  public func answer(_ reply: ReplyTo, status: UInt16, _ message: RawSpan) {
     answers.respond(
       reply.connection, EventLoop.ReplyHead(status, "application/json", headers: RawSpan()), message)
   }

@@ -15,6 +15,8 @@ final class StreamableHTTPFront {
   private let answers: HTTPAnswers
   private let calls: Calls
   private let loop: EventLoop
+  private let scanner: EnvelopeScanner
+  private let head: Scratch
   private let openings: SessionOpenings
   private let tickets: SessionTickets
   private let streams: SessionStreamFront
@@ -23,6 +25,8 @@ final class StreamableHTTPFront {
   init(_ context: FrontContext, _ openings: SessionOpenings, _ tickets: SessionTickets) {
     self.context = context
     loop = context.loop
+    scanner = context.scanner
+    head = context.head
     answers = context.answers
     calls = context.calls
     self.openings = openings
@@ -42,9 +46,9 @@ final class StreamableHTTPFront {
       default: return answers.refuse(connection, GatewayError(.methodNotAllowed), id: nil, .legacy)
       }
     }
-    let envelopes = context.scanner
+    let envelopes = scanner
     let envelope = envelopes.scan(body, depth: context.settings.depth)
-    switch Inbound.classify(head, envelope, scratch: &context.head.buffer) {
+    switch Inbound.classify(head, envelope, scratch: &self.head.buffer) {
     case .modern:
       stateless.serve(connection, view, head, envelope)
     case .modernNotification(let method):

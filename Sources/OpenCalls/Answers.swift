@@ -14,12 +14,14 @@ public final class Answers {
   private let loop: EventLoop
   private let requests: Requests
   private let delivery: Delivery
+  private let http: HTTPTransport
 
   public init(_ context: CallsContext) {
     self.context = context
     loop = context.loop
     requests = context.requests
     delivery = context.delivery
+    http = delivery.http
   }
 
   // MARK: Before the response
@@ -100,7 +102,7 @@ public final class Answers {
     }
     switch call.answer.answered() {
     case .whole:
-      delivery.http.answer(call.reply, status: status, message, of: call.session)
+      http.answer(call.reply, status: status, message)
       // What comes over a link is read on, whoever waits.
       if call.isOnLink, loop.queued(call.reply.connection) > context.worker.limits.writeHighWater {
         delivery.noteUnread(call.reply.connection, of: call.session)
@@ -108,12 +110,12 @@ public final class Answers {
     case .lastEvent(let stream):
       let hasLeft = call.answer.hasLeft
       if stream != 0 || !hasLeft {
-        delivery.http.write(message, to: call.reply, stream, of: call.session, source: call.id, last: true)
+        http.write(message, to: call.reply, stream, of: call.session, source: call.id, last: true)
       }
       // Somebody else may have come back for it by now.
-      delivery.http.endEvents(call.reply, stream, of: call.session, hasLeft: hasLeft)
+      http.endEvents(call.reply, stream, of: call.session, hasLeft: hasLeft)
     case .abort(let stream):
-      delivery.http.close(call.reply)
+      http.close(call.reply)
       if let stream { endPassedEvent(of: call, stream) }
     case .drop:
       break

@@ -95,7 +95,7 @@ public final class Call {
 
   /// Lets `body` look at its session, while it does not end. nil for a call without one.
   @inline(__always)
-  func withSession<Result>(_ body: (Session) -> Result) -> Result? {
+  public func withSession<Result>(_ body: (Session) -> Result) -> Result? {
     guard let session else { return nil }
     return Lent(session).with(body)
   }
@@ -107,7 +107,7 @@ public final class Call {
   public var post: ConnectionID? { reply.isPost && batch == nil ? reply.connection : nil }
 
   /// What carries it upstream can't be paused for its client alone.
-  var isOnLink: Bool { request?.opened?.link != nil }
+  var isOnLink: Bool { lentRequest?.with { $0.opened?.link != nil } == true }
 
   /// Whether a client waits for its answer, or may come back for it.
   public var isAwaited: Bool { own == nil && !answer.isForNobody }

@@ -17,6 +17,7 @@ public final class OpenCalls {
   private let requests: Requests
   private let sweep: SweepTimer
   private let delivery: Delivery
+  private let ends: SessionEnds
   private let answers: Answers
   private let subscriptions: Subscriptions
   private var table: CallTable
@@ -30,6 +31,7 @@ public final class OpenCalls {
     requests = context.requests
     sweep = context.sweep
     delivery = context.delivery
+    ends = delivery.ends
     self.answers = answers
     self.subscriptions = subscriptions
     table = CallTable(worker: context.index)
@@ -90,7 +92,7 @@ public final class OpenCalls {
     call.decideAt = now + Call.decisionDelay
     if let session {
       session.callBegan()
-      delivery.ends.begins(in: session)
+      ends.begins(in: session)
     }
     if let connection = call.post { loop.setTag(connection, TagKind.call.tag(call.id.rawValue)) }
     sweep.arm()

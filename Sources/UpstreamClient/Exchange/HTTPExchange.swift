@@ -15,6 +15,7 @@ public final class HTTPExchange {
   private let scanner: EnvelopeScanner
   private let requests: Requests
   private let memory: RequestMemory
+  private let connections: Connections
   private let streams: EventStreams
   private let conversations: Conversations
   private let messages: UpstreamMessages
@@ -28,6 +29,7 @@ public final class HTTPExchange {
     scanner = context.answerScanner
     self.requests = requests
     memory = requests.memory
+    connections = requests.connections
     streams = conversations.streams
     self.conversations = conversations
     self.messages = messages
@@ -77,11 +79,11 @@ public final class HTTPExchange {
       refusalPiece(request, reader, connection, piece, last: last)
     }
     guard last else {
-      if isDone(id, reader) { requests.connections.linger(connection, hold) }
+      if isDone(id, reader) { connections.linger(connection, hold) }
       return
     }
     if reader.mode == .events, reader.status < 300, !isDone(id, reader) { eventsEnded(request, reader, hold.cluster) }
-    requests.connections.release(connection, hold, reusable: reusable)
+    connections.release(connection, hold, reusable: reusable)
   }
 
   /// True once the answer has been delivered and the request is over, or waits to be sent again.
@@ -96,7 +98,7 @@ public final class HTTPExchange {
     else { return }
     let carrier = request.carrier
     messages.receive(request, message)
-    if case .connection(let connection) = carrier, isDone(id, reader) { requests.connections.linger(connection, hold) }
+    if case .connection(let connection) = carrier, isDone(id, reader) { connections.linger(connection, hold) }
   }
 
   // MARK: JSON
