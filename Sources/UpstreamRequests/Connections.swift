@@ -27,6 +27,8 @@ public final class Connections {
   private var held: [ConnectionID: Held] = [:]
   /// Those whose answer is known and whose end is awaited, with the time to give up.
   private var lingering: [ConnectionID: (hold: ClusterHold, until: UInt64)] = [:]
+  /// Those that are not read for now.
+  private var paused: Set<ConnectionID> = []
   private var armSweep: () -> Void = {}
 
   private struct Held {
@@ -51,12 +53,12 @@ public final class Connections {
 
   /// Sends a request over an idle connection or a new one. A client's waits where there is none to be had; what the gateway
   /// says for itself goes over one beyond the pool.
-  func post(_ request: UpstreamRequest, _ head: RawSpan, _ message: RawSpan, _ hold: ClusterHold) {
+  func post(_ request: UpstreamRequest, _ head: RawSpan, _ message: RawSpan, _ hold: ClusterHold, now: UInt64) {
     guard request.isClients else { return postAside(request, head, message, hold) }
     // What goes out again goes over a fresh one: another that was idle may have been closed with the first.
-    switch hold.stake.checkout(request.id, isFresh: request.retries.attempts > 1, now: loop.now) {
+    switch hold.stake.checkout(request.id, isFresh: request.retries.attempts > 1, now: now) {
     case .use(let connection, _, let wasUsed):
-      send(request, head, message, over: connection, hold)
+      send(request, head, message, over: connection, hold, now: now)
       if !wasUsed { request.reusedAt = nil }
     case .connect(let lease, let old):
       if let old { close(old) }
@@ -73,13 +75,14 @@ public final class Connections {
     // A listen takes its connection for as long as it lasts.
     if request.isListen { return connect(request, head, message, hold, .beyond) }
     let (lease, connection, old) = hold.stake.checkoutAside(now: loop.now)
-    if let connection { return send(request, head, message, over: connection, hold) }
+    if let connection { return send(request, head, message, over: connection, hold, now: loop.now) }
     if let old { close(old) }
     connect(request, head, message, hold, lease)
   }
 
   private func send(
-    _ request: UpstreamRequest, _ head: RawSpan, _ message: RawSpan, over connection: ConnectionID, _ hold: ClusterHold
+    _ request: UpstreamRequest, _ head: RawSpan, _ message: RawSpan, over connection: ConnectionID,
+    _ hold: ClusterHold, now: UInt64
   ) {
     loop.setTag(connection, TagKind.request.tag(request.id.rawValue))
     request.state.sent()
@@ -87,10 +90,10 @@ public final class Connections {
       // The upstream has ended it, which was seen before anything was sent: a new one takes its place.
       let former = forget(connection)
       loop.abort(connection)
-      return connect(request, head, message, hold, hold.stake.pool.lease(renewing: former, now: loop.now))
+      return connect(request, head, message, hold, hold.stake.pool.lease(renewing: former, now: now))
     }
     request.carrier = .connection(connection)
-    request.reusedAt = loop.now
+    request.reusedAt = now
   }
 
   private func connect(
@@ -117,6 +120,7 @@ public final class Connections {
   /// It is not counted here any more.
   @discardableResult
   private func forget(_ connection: ConnectionID) -> Lease {
+    if !paused.isEmpty { paused.remove(connection) }
     guard let entry = held.removeValue(forKey: connection) else { return .beyond }
     if entry.lease != .standing { entry.stake.termed -= 1 }
     return entry.lease
@@ -152,11 +156,23 @@ public final class Connections {
   /// The turn of a request has come.
   private func begin(_ request: UpstreamRequest, over connection: ConnectionID, _ hold: ClusterHold) {
     guard let waiting = memory.release(request) else { return }
-    send(request, waiting.head, waiting.message, over: connection, hold)
+    send(request, waiting.head, waiting.message, over: connection, hold, now: loop.now)
   }
 
   private func poolTimeout(_ hold: ClusterHold) -> GatewayError {
     .poolTimeout(hold.cluster, milliseconds: hold.endpoint.pool.checkoutTimeout, limit: hold.endpoint.pool.limit)
+  }
+
+  // MARK: Reading
+
+  /// Stops reading what comes over a connection until `resume`, or the end of its use.
+  func pause(_ connection: ConnectionID) {
+    paused.insert(connection)
+    loop.pauseReading(connection)
+  }
+
+  func resume(_ connection: ConnectionID) {
+    if !paused.isEmpty, paused.remove(connection) != nil { loop.resumeReading(connection) }
   }
 
   // MARK: After use
@@ -164,7 +180,7 @@ public final class Connections {
   /// A connection whose request is over: it carries another, or is idle, or closes.
   public func release(_ connection: ConnectionID, _ hold: ClusterHold, reusable: Bool) {
     // It may have been paused for a slow reader with its last bytes.
-    loop.resumeReading(connection)
+    resume(connection)
     let stake = hold.stake
     let lease = stake.termed == 0 ? .standing : held[connection]?.lease ?? .beyond
     let serves = reusable && !(hold.cluster.isRetired && stake.pool.waitingCount == 0)
@@ -188,7 +204,7 @@ public final class Connections {
   /// The answer came, the body has not ended: it should at once.
   public func linger(_ connection: ConnectionID, _ hold: ClusterHold) {
     lingering[connection] = (hold, loop.now + 1000)
-    loop.resumeReading(connection)
+    resume(connection)
     loop.setTag(connection, TagKind.lingering.tag())
     armSweep()
   }

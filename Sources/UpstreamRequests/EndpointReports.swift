@@ -18,9 +18,8 @@ final class EndpointReports {
     self.doubt = doubt
   }
 
-  /// A call at an endpoint has ended.
+  /// A call at one of several endpoints has ended.
   func add(_ outcome: CallOutcome, at hold: ClusterHold) {
-    guard hold.cluster.hasSeveralEndpoints else { return }
     let isFirst = hold.outcomes.isEmpty
     hold.outcomes.add(outcome)
     guard isFirst, !hold.outcomes.isEmpty else { return }

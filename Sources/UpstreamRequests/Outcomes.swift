@@ -31,14 +31,16 @@ public final class Outcomes {
 
   /// Whether a client's request may go to the endpoint that it is for. Otherwise it has failed, or goes elsewhere.
   /// - Parameter message: as it is to go out.
-  func admit(_ request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold) -> GatewayError? {
+  func admit(
+    _ request: UpstreamRequest, _ message: RawSpan, _ hold: ClusterHold, now: UInt64
+  ) -> GatewayError? {
     guard request.isClients, request.pass == nil else { return nil }
     request.retries.began(at: hold.endpoint.index)
     if request.retries.attempts == 1 { hold.server.budget.called() }
-    if hold.cluster.hasSeveralEndpoints, case .unhealthy = hold.endpoint.standing.health {
+    if hold.isOneOfSeveral, case .unhealthy = hold.endpoint.standing.health {
       return .unavailable(hold.cluster, "\(hold.endpoint.shown) does not answer", retryAfter: 1000)
     }
-    switch hold.breaker.with({ $0.admit(now: loop.now) }) {
+    switch hold.breaker.with({ $0.admit(now: now) }) {
     case .admitted(let pass):
       request.pass = pass
       if request.tool == 0 || hold.tools.with(\.isEmpty) { return nil }
@@ -99,12 +101,13 @@ public final class Outcomes {
         $0.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
       }
       if change != .none { noteChange(change, of: hold) }
-      reports.add(outcome, at: hold)
-      if request.tool != 0, outcome != .success || !hold.tools.with(\.isEmpty) { noteTool(outcome, of: request, hold) }
+      if hold.isOneOfSeveral { reports.add(outcome, at: hold) }
+      if request.tool != 0 { noteTool(outcome, of: request, hold) }
     }
   }
 
   private func noteTool(_ outcome: CallOutcome, of request: UpstreamRequest, _ hold: ClusterHold) {
+    if case .success = outcome, hold.tools.with(\.isEmpty) { return }
     let change = hold.tools.with { $0.ended(request.tool, request.toolPass, outcome, now: loop.now) }
     guard change != .none else { return }
     let subject = "\(name(of: hold)): its tool \"\(unsafe listener?.toolName(of: request) ?? "")\""
@@ -129,7 +132,7 @@ public final class Outcomes {
 
   /// For people.
   private func name(of hold: ClusterHold) -> String {
-    hold.cluster.hasSeveralEndpoints ? hold.endpoint.shown : hold.cluster.alias
+    hold.isOneOfSeveral ? hold.endpoint.shown : hold.cluster.alias
   }
 
   private func noteChange(_ change: BreakerChange, of hold: ClusterHold) {

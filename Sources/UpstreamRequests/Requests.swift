@@ -133,13 +133,13 @@ public final class Requests: ConnectionUser {
   ) {
     if cluster.hasSeveralEndpoints { direct(request, to: open.endpoint) }
     if let link = open.link {
-      request.opened = open
+      request.opened = consume open
       if case .nobody = request.owner {
         links.send(message, over: link)
         return end(request)
       }
       let caller = request.isClients ? delegate.caller(of: request) : .gateway
-      if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0) } }) {
+      if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0, now: loop.now) } }) {
         return fail(request, refusal)
       }
       request.carrier = .link(link)
@@ -151,7 +151,7 @@ public final class Requests: ConnectionUser {
       if let reader = request.reader { memory.keep(message, of: request, in: reader) }
     }
     writeHead(of: request, open, length: message.byteCount)
-    request.opened = open
+    request.opened = consume open
     post(request, message)
   }
 
@@ -206,10 +206,12 @@ public final class Requests: ConnectionUser {
   /// Sends the head that was written, and a body, as soon as there is a connection.
   public func post(_ request: UpstreamRequest, _ message: RawSpan) {
     if request.reader == nil { request.reader = takeReader() }
-    if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0) } }) {
-      return fail(request, refusal)
+    guard let hold = request.hold else { return }
+    hold.with { hold in
+      let now = loop.now
+      if let refusal = outcomes.admit(request, message, hold, now: now) { return fail(request, refusal) }
+      connections.post(request, headBytes, message, hold, now: now)
     }
-    request.hold?.with { connections.post(request, headBytes, message, $0) }
   }
 
   /// POSTs a notification or a response of ours to a legacy upstream; what it answers does not matter.
@@ -225,14 +227,14 @@ public final class Requests: ConnectionUser {
   public func pause(_ request: UpstreamRequest) -> Bool {
     guard case .connection(let connection) = request.carrier else { return false }
     request.isPaused = true
-    loop.pauseReading(connection)
+    connections.pause(connection)
     return true
   }
 
   public func resume(_ request: UpstreamRequest) {
     guard request.isPaused else { return }
     request.isPaused = false
-    if case .connection(let connection) = request.carrier { loop.resumeReading(connection) }
+    if case .connection(let connection) = request.carrier { connections.resume(connection) }
   }
 
   // MARK: Ends

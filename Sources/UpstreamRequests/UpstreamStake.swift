@@ -83,6 +83,8 @@ public final class ClusterHold {
   public let endpoint: UpstreamEndpoint
   let stake: UpstreamStake
   let server: ServerStake
+  /// Its cluster has others, which calls may go to as well.
+  let isOneOfSeveral: Bool
   /// Of the endpoint, whose line of memory no call is to take from other workers.
   let breaker: Lent<CircuitBreaker>
   let tools: Lent<ToolBreakers>
@@ -94,6 +96,7 @@ public final class ClusterHold {
   init(_ cluster: Cluster, _ endpoint: UpstreamEndpoint, _ stake: UpstreamStake, _ server: ServerStake, isLate: Bool) {
     self.cluster = cluster
     self.endpoint = endpoint
+    isOneOfSeveral = cluster.hasSeveralEndpoints
     breaker = Lent(endpoint.standing.breaker)
     tools = Lent(endpoint.standing.tools)
     self.stake = stake

@@ -24,11 +24,13 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
 
   var count: Int { entries.count }
 
+  @inline(__always)
   mutating func append(_ connection: Connection, _ lease: Lease, wasUsed: Bool = true, now: UInt64) {
     entries.append(Entry(connection: connection, lease: lease, since: now, wasUsed: wasUsed))
   }
 
   /// One that may still be open.
+  @inline(__always)
   mutating func take(_ strategy: PoolBounds.Strategy, now: UInt64) -> Entry? {
     switch strategy {
     case .lifo:
@@ -39,7 +41,7 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
     case .fifo:
       guard let first = entries.first else { return nil }
       if isUsable(first, now) {
-        _ = entries.popFirst()
+        entries.dropFirst()
         fewest = min(fewest, count)
         return first
       }
@@ -47,6 +49,7 @@ struct IdleConnections<Connection: Equatable & Sendable>: Sendable {
     }
   }
 
+  @inline(never)
   private mutating func takeYounger(_ now: UInt64) -> Entry? {
     guard let index = (0..<count).first(where: { isUsable(entries[$0], now) }) else { return nil }
     return remove(at: index)

@@ -35,6 +35,8 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   }
 
   public let worker: Int
+  /// The bits of all workers but this one.
+  private let others: UInt64
   /// Among so many, and the control loop.
   private let workers: Int
   public private(set) var bounds: PoolBounds
@@ -53,6 +55,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   ///   - seed: of what is spread.
   public init(worker: Int, of workers: Int, _ bounds: PoolBounds, seed: UInt32) {
     self.worker = worker
+    others = ~PermitState.bit(worker)
     self.workers = workers
     self.bounds = bounds
     random = SplitMix(state: UInt64(seed))
@@ -119,7 +122,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   ) -> Return {
     guard reusable, lease.expiresAt > now else { return .close }
     guard line.isEmpty else { return handOn(permits) }
-    if permits.waiting & ~PermitState.bit(worker) != 0,
+    if permits.waiting & others != 0,
       case .drop(let other) = permits.change({ $0.yield(worker) })
     {
       open -= 1
@@ -201,7 +204,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   /// - Parameter asked: a bit for each worker that was asked before.
   public mutating func askedToGiveUp(asked: UInt64, _ permits: Permits) -> Step? {
     let asked = asked | PermitState.bit(worker)
-    guard permits.waiting & ~PermitState.bit(worker) != 0 else { return nil }
+    guard permits.waiting & others != 0 else { return nil }
     if let entry = idle.takeLongestIdle() { return .close(entry.connection, entry.lease) }
     return permits.nextToAsk(asked: asked).map { .send(.giveUpIdle(to: $0, asked: asked)) }
   }

@@ -1,6 +1,7 @@
-/// A line that is joined at its end and left at either: a ring in an array, which allocates nothing once it has grown.
+/// A line that is joined at its end and left at either: a ring in an array, which allocates nothing once it has grown. Its
+/// elements are plain values: one that has left stays in its slot until another takes that.
 struct Queue<Element: Sendable>: Sendable {
-  private var slots: [Element?] = []
+  private var slots: [Element] = []
   private var head = 0
   private(set) var count = 0
 
@@ -9,8 +10,8 @@ struct Queue<Element: Sendable>: Sendable {
   /// - Parameter index: from the first, which is 0.
   subscript(index: Int) -> Element {
     get {
-      guard let element = slots[place(index)] else { preconditionFailure("no such place in the line") }
-      return element
+      precondition(index < count, "no such place in the line")
+      return slots[place(index)]
     }
     set { slots[place(index)] = newValue }
   }
@@ -18,35 +19,37 @@ struct Queue<Element: Sendable>: Sendable {
   var first: Element? { count == 0 ? nil : slots[head] }
   var last: Element? { count == 0 ? nil : slots[place(count - 1)] }
 
+  @inline(__always)
   mutating func append(_ element: Element) {
-    if count == slots.count { grow() }
+    if count == slots.count { grow(with: element) }
     slots[place(count)] = element
     count += 1
   }
 
+  @inline(__always)
   mutating func popFirst() -> Element? {
     guard count > 0 else { return nil }
-    let element = slots[head]
-    slots[head] = nil
+    defer { dropFirst() }
+    return slots[head]
+  }
+
+  /// There is one.
+  @inline(__always)
+  mutating func dropFirst() {
     head = place(1)
     count -= 1
-    return element
   }
 
   mutating func popLast() -> Element? {
-    guard count > 0 else { return nil }
-    let last = place(count - 1)
-    let element = slots[last]
-    slots[last] = nil
+    guard let last else { return nil }
     count -= 1
-    return element
+    return last
   }
 
   /// Takes one out; those behind it move up.
   mutating func remove(at index: Int) -> Element {
     let element = self[index]
     for next in index + 1..<max(count, index + 1) { slots[place(next - 1)] = slots[place(next)] }
-    slots[place(count - 1)] = nil
     count -= 1
     return element
   }
@@ -58,11 +61,12 @@ struct Queue<Element: Sendable>: Sendable {
   @inline(__always)
   private func place(_ index: Int) -> Int { (head &+ index) & (slots.count &- 1) }
 
-  private mutating func grow() {
-    var grown: [Element?] = []
+  @inline(never)
+  private mutating func grow(with filling: Element) {
+    var grown: [Element] = []
     grown.reserveCapacity(max(8, 2 * slots.count))
     for index in 0..<count { grown.append(slots[place(index)]) }
-    for _ in count..<max(8, 2 * slots.count) { grown.append(nil) }
+    for _ in count..<max(8, 2 * slots.count) { grown.append(filling) }
     slots = grown
     head = 0
   }
