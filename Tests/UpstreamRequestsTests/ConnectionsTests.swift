@@ -45,6 +45,38 @@ struct ConnectionsTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test func aConnectionThatWasNotReadForASlowClientServesTheNextCall() throws {
+    let server = BenchUpstream("a", .newest)
+    let bench = try WorkerBench(server) { configuration in
+      configuration.limits.writeHighWater = 4096
+      configuration.servers[0].pool.size = 1
+      configuration.servers[0].pool.overflow = 0
+    }
+    let client = try bench.client(.newest)
+    let slow = client.call("a__echo", progress: "p")
+    let request = try server.next()
+    let peer = try #require(slow.connection).peer
+    peer.stall(true)
+    request.beginEvents()
+    // What stops the reading and the response come together.
+    let padding = JSONValue.text(String(repeating: "y", count: 16384))
+    for progress in [1, 2] as [JSONValue] {
+      let params: JSONValue = ["progressToken": request.progressToken, "progress": progress, "message": padding]
+      request.connection.send(["jsonrpc": "2.0", "method": "notifications/progress", "params": params])
+    }
+    request.connection.send(["jsonrpc": "2.0", "id": request.id, "result": ["resultType": "complete", "content": []]])
+    bench.settle()
+    request.endStream()
+    peer.stall(false)
+    bench.settle()
+    #expect(slow.result["content"] == [])
+    let next = client.call("a__echo")
+    try server.next().answer(["content": []])
+    #expect(next.result["content"] == [])
+    #expect(used(server.calls) == 1)
+    #expect(bench.unfinished == [])
+  }
+
   @Test(arguments: [Revision.newest, .newestLegacy])
   func aCallThatWaitsForTooLongIsToldSo(_ revision: Revision) throws {
     let server = BenchUpstream("a", revision)
