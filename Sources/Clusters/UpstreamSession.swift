@@ -349,6 +349,7 @@ public final class UpstreamSession: Sendable {
 }
 
 extension UpstreamSession.Open {
-  /// Whether it is the same conversation, not one that was opened after it.
-  public func isSame(as other: Self) -> Bool { http?.id == other.http?.id && link == other.link }
+  /// Whether it is the same conversation, not one that was opened after it. Servers may call that one by the same name: each
+  /// endpoint of several that count their sessions, and one that counts anew since it was started again.
+  public func isSame(as other: Self) -> Bool { endpoint == other.endpoint && http === other.http && link == other.link }
 }

@@ -48,6 +48,37 @@ struct UpstreamSessionTests {
     }
   }
 
+  @Test(
+    "A session of the same name is another conversation, whether another endpoint gave it or the same one once more",
+    arguments: [0, 1])
+  func namesake(_ endpoint: Int) {
+    let former = UpstreamSession.Open(revision: .r20251125, httpSession: [1], link: nil, endpoint: 0)
+    let next = UpstreamSession.Open(revision: .r20251125, httpSession: [1], link: nil, endpoint: endpoint)
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(former)
+    #expect(upstream.lost(former))
+    _ = upstream.access(waiter(1))
+    upstream.begun(next, opens: true)
+    #expect(upstream.isCurrent(next) && !upstream.isCurrent(former))
+    _ = upstream.opened(next)
+    // The end of the former one's stream is none of this one's, and is not made good.
+    let end = NotificationStreamState.End(status: 0, wasAccepted: true, wasOfUse: true)
+    #expect(upstream.unheard(former, end) == nil && upstream.hearAgain(former) == nil)
+    #expect(upstream.hear(former, nil) == .settled && upstream.heard(former) == [])
+    #expect(!upstream.suspend(former) && !upstream.lost(former))
+    #expect(upstream.lost(next))
+  }
+
+  @Test("A conversation without a name is told from that with another endpoint")
+  func nameless() {
+    let former = UpstreamSession.Open(revision: .r20251125, httpSession: [], link: nil, endpoint: 0)
+    let next = UpstreamSession.Open(revision: .r20251125, httpSession: [], link: nil, endpoint: 1)
+    _ = upstream.access(waiter(1))
+    _ = upstream.opened(next)
+    #expect(!upstream.lost(former))
+    #expect(upstream.lost(next))
+  }
+
   @Test("Who needs one that is being ended waits until it has ended, and then opens another")
   func suspending() {
     _ = upstream.access(waiter(1))

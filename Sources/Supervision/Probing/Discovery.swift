@@ -48,13 +48,15 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
     _ cluster: Cluster, _ transport: Cluster.Transport
   ) async throws(UpstreamFailure) -> Cluster.Profile? {
     let upstream = loop.upstream
-    let binding = UpstreamSession(cluster: cluster, endpoint: cluster.leader, owner: nil, abilities: [])
+    let endpoint = cluster.leader
+    let binding = UpstreamSession(cluster: cluster, endpoint: endpoint, owner: nil, abilities: [])
     _ = binding.access(RequestID.none)
-    guard let link = upstream.links.start(binding, cluster.endpoint(cluster.leader)) else {
+    guard let link = upstream.links.start(binding, cluster.endpoint(endpoint)) else {
       throw UpstreamFailure("the gateway has too many connections open")
     }
     link.isProbe = true
-    _ = binding.opened(UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference))
+    _ = binding.opened(
+      UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference, endpoint: endpoint))
     let draft = Self.draft(of: cluster, transport)
     let outcome = await questions.outcome(cluster, draft, binding, .serverDiscover, [], timeout)
     let startFailure = link.startFailure

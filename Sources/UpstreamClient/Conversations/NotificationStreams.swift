@@ -90,11 +90,15 @@ public final class NotificationStreams {
       opening.complete()
       streamEnded(stream, of: session, open, status: status)
     }
-    stream.moved = { open.http?.streamMoved(to: $0) }
+    let moved = { [unowned self] (connection: ConnectionID) in
+      open.http?.streamMoved(to: connection)
+      // Whoever ended the session meanwhile did not know of it.
+      if !session.isCurrent(open) { streams.close(streamOf: open) }
+    }
+    stream.moved = moved
     guard let connection = streams.open(stream) else { return stream.end(status: 0) }
-    open.http?.streamMoved(to: connection)
-    // Whoever ended the session meanwhile did not know of it.
-    guard session.isCurrent(open) else { return streams.close(streamOf: open) }
+    moved(connection)
+    guard session.isCurrent(open) else { return }
     let isSlow = session.cluster.streams == .slow
     context.timers.after(milliseconds: isSlow ? Self.headStart : Self.headTime) {
       guard !opening.isComplete else { return }
