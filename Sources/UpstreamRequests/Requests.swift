@@ -140,7 +140,8 @@ public final class Requests: ConnectionUser {
       }
       let caller = request.isClients ? delegate.caller(of: request) : .gateway
       if let refusal = request.hold.flatMap({ $0.with { outcomes.admit(request, message, $0, now: loop.now) } }) {
-        return fail(request, refusal)
+        // Over a link nothing else keeps it.
+        return fail(request, refusal, message.array)
       }
       request.carrier = .link(link)
       request.state.sent()

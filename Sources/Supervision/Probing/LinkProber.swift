@@ -58,11 +58,18 @@ public final class LinkProber: @unchecked Sendable {  // touched on the control 
       supervised.isUpgraded = false
       return try await handshake.introduce(supervised, transport)
     }
-    let binding = supervised.binding ?? handshake.binding(of: supervised.cluster)
-    if supervised.cluster.profile?.revision.era == .legacy, let open = binding.takeOpen() {
+    if supervised.binding?.endpoint != supervised.cluster.leader {
+      // Another leads. What clients share they go on with.
+      if supervised.cluster.isolation == .shared {
+        supervised.binding?.isFollowed = false
+      } else if let former = supervised.binding {
+        loop.upstream.end(former)
+      }
+      supervised.binding = handshake.binding(of: supervised.cluster)
+    }
+    if supervised.cluster.profile?.revision.era == .legacy, let open = supervised.binding?.takeOpen() {
       loop.upstream.end(open, supervised.cluster)
     }
-    supervised.binding = binding
     return modern
   }
 
