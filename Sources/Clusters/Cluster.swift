@@ -305,6 +305,11 @@ public final class Cluster: Sendable {
   }
 
   public var isEmbedded: Bool { server == nil }
+  /// Each of its endpoints is one process, which all clients share.
+  public var isProcesses: Bool {
+    guard hasSeveralEndpoints, isolation == .shared, case .command = server?.kind else { return false }
+    return true
+  }
   /// Other processes may speak to the same server.
   public var isAtURL: Bool { first.address != nil }
   /// Calls to it are POSTed, over connections some of which are held ready.

@@ -10,6 +10,7 @@ public final class EndpointStanding: Sendable {
   public let tools: ToolBreakers
   /// A Health, and in the bits above it how much of its weight an endpoint has that comes back.
   private let word = Atomic<UInt32>(UInt32(EndpointCondition.fullShare) << 8)
+  private let answerTime = Atomic<UInt64>(0)
 
   public enum Health: UInt8, Sendable {
     case usable
@@ -25,6 +26,13 @@ public final class EndpointStanding: Sendable {
   }
 
   public var health: Health { Health(rawValue: UInt8(truncatingIfNeeded: word.load(ordering: .relaxed))) ?? .usable }
+
+  /// When something of its own came back from it last, in milliseconds of the loops' clock; of an endpoint among several.
+  public var answeredAt: UInt64 { answerTime.load(ordering: .relaxed) }
+
+  public func answered(now: UInt64) {
+    if answeredAt < now { answerTime.store(now, ordering: .relaxed) }
+  }
 
   /// - Parameter share: of 1,024, while it comes back.
   public func update(_ health: Health, share: Int = EndpointCondition.fullShare) {

@@ -173,6 +173,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     guard link.session.owner == nil else { return }
     // At once, so that no call starts a child of its own before the control loop does.
     if !link.cluster.hasSeveralEndpoints { link.cluster.fell(reason) }
+    if link.cluster.isProcesses { link.endpoint.standing.update(.unhealthy) }
     client.requests.doubt(link.cluster, .linkDied(reason, endpoint: link.endpoint.index))
   }
 

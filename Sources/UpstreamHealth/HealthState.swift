@@ -31,7 +31,7 @@ public struct HealthPolicy: Equatable, Sendable {
 ///                          └─refused─▶ coming back ┘ after the grace
 ///
 /// A check passes if anything of the server's own comes back (`CallOutcome.provesLife`): whether its answers are good
-/// is for breakers to say. A call that ends well is as good as a check, and puts the next one off; one that finds
+/// is for breakers to say. One that takes too long says nothing if others were answered meanwhile. A call that ends well is as good as a check, and puts the next one off; one that finds
 /// nobody makes it come at once. A process that was stopped because nobody used it is neither well nor ill, and is not
 /// checked, which would start it.
 public struct HealthState: Sendable {
@@ -69,6 +69,8 @@ public struct HealthState: Sendable {
   private var checkEnds: UInt64 = 0
   /// When the last check began.
   private var checkBegan: UInt64 = 0
+  /// When something last came back from it, to somebody else's request.
+  private var answeredAt: UInt64 = 0
   private var random: SplitMix
 
   /// The shortest time between checks: of what fails, and when calls ask for them.
@@ -114,6 +116,12 @@ public struct HealthState: Sendable {
     guard checkEnds > 0 else { return ended(outcome, now: now) }
     checkEnds = 0
     if outcome.provesLife { return passed(now) }
+    if outcome == .failure(.timeout), answeredAt > checkBegan {
+      // It has much to do, and answers others meanwhile. Whether it still does is looked at soon.
+      failures = 0
+      nextCheck = now + min(Self.shortest, policy.interval)
+      return .none
+    }
     defer { nextCheck = now + pause() }
     // It was given up for a reason of the gateway's own.
     guard let failure = outcome.failure else { return .none }
@@ -121,6 +129,9 @@ public struct HealthState: Sendable {
     if failures < .max { failures += 1 }
     return failed(failure, isEnough: failures >= policy.fall, now)
   }
+
+  /// It has answered somebody then, whatever that was.
+  public mutating func answered(at time: UInt64) { answeredAt = max(answeredAt, time) }
 
   /// A client's call has ended.
   public mutating func ended(_ outcome: CallOutcome, now: UInt64) -> Action {

@@ -19,7 +19,8 @@ final class EndpointReports {
   }
 
   /// A call at one of several endpoints has ended.
-  func add(_ outcome: CallOutcome, at hold: ClusterHold) {
+  func add(_ outcome: CallOutcome, at hold: ClusterHold, now: UInt64) {
+    if outcome.provesLife { hold.endpoint.standing.answered(now: now) }
     let isFirst = hold.outcomes.isEmpty
     hold.outcomes.add(outcome)
     guard isFirst, !hold.outcomes.isEmpty else { return }

@@ -101,7 +101,7 @@ public final class Outcomes {
         $0.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
       }
       if change != .none { noteChange(change, of: hold) }
-      if hold.isOneOfSeveral { reports.add(outcome, at: hold) }
+      if hold.isOneOfSeveral { reports.add(outcome, at: hold, now: loop.now) }
       if request.tool != 0 { noteTool(outcome, of: request, hold) }
     }
   }

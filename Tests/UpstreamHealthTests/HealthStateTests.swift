@@ -45,6 +45,28 @@ struct HealthStateTests {
     #expect(times.count > 10 && times.allSatisfy { (9000...11_000).contains($0) })
   }
 
+  @Test("Is not down because checks take too long while it answers others, but once it answers nobody")
+  func busy() {
+    var state = healthy(HealthPolicy(timeout: 500))
+    var now = state.nextTick
+    for _ in 0..<10 {
+      #expect(state.tick(now: now) == .check)
+      state.answered(at: now + 300)
+      #expect(state.tick(now: now + 500) == .none && state.status == .healthy)
+      // It is looked at again soon, to see whether it still does.
+      #expect(state.nextTick == now + 1000)
+      now = state.nextTick
+    }
+    #expect(state.tick(now: now) == .check && state.tick(now: now + 500) == .none)
+    now = state.nextTick
+    #expect(state.tick(now: now) == .check && state.tick(now: now + 500) == .becameUnhealthy)
+    // What it has answered before it was asked is no sign of life, nor that others find nobody.
+    var other = healthy()
+    other.answered(at: other.nextTick)
+    #expect(check(&other, Self.timeout, at: other.nextTick) == .none)
+    #expect(check(&other, Self.timeout, at: other.nextTick) == .becameUnhealthy)
+  }
+
   @Test("Is down after the second check in a row that fails, and up after the first that passes")
   func thresholds() {
     var state = healthy()

@@ -20,6 +20,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   weak var delegate: (any SupervisionDelegate)?
   private var health: [HealthState]
   private var outliers: OutlierDetector
+  private var fitness: EndpointFitness
   /// Conversations to check endpoints in that the gateway has no other with.
   private var sessions: [Int: UpstreamSession] = [:]
   /// The gateway's own conversation, with the leader.
@@ -37,6 +38,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     let policy = HealthPolicy(cluster.routing)
     health = cluster.endpoints.map { HealthState(policy, seed: UInt64($0.id) &* 0x9E37_79B9_7F4A_7C15 ^ loop.now) }
     outliers = OutlierDetector(OutlierPolicy(cluster.routing), endpoints: cluster.endpoints.count, now: loop.now)
+    fitness = EndpointFitness(endpoints: health.count, isProcesses: cluster.isProcesses)
     // The leader has just answered.
     _ = health[cluster.leader].ended(.success, now: loop.now)
     wake(at: loop.now)
@@ -53,7 +55,8 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
 
   /// An endpoint took no connection, or one that it had broke.
   func doubted(_ endpoint: Int) {
-    guard health.indices.contains(endpoint) else { return }
+    // A process that is being started again is started no sooner because it was not there.
+    guard health.indices.contains(endpoint), !cluster.isProcesses || health[endpoint].status.isUsable else { return }
     perform(health[endpoint].ended(.failure(.refused), now: loop.now), endpoint)
     wake(at: loop.now)
   }
@@ -83,6 +86,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     guard !isOver, time == wakesAt else { return }
     wakesAt = .max
     for endpoint in health.indices {
+      health[endpoint].answered(at: cluster.endpoints[endpoint].standing.answeredAt)
       while true {
         let action = health[endpoint].tick(now: loop.now)
         if action == .none { break }
@@ -90,7 +94,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
       }
     }
     for change in outliers.tick(now: loop.now) { note(change) }
-    for endpoint in cluster.endpoints { settle(endpoint) }
+    settle()
     let next = health.reduce(outliers.nextTick) { min($0, $1.nextTick) }
     wake(at: max(next, loop.now + 10))
   }
@@ -98,20 +102,29 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   // MARK: Checks
 
   private func check(_ endpoint: Int) {
-    guard let profile = cluster.profile else { return }
+    // What it speaks is being found out yet.
+    guard let profile = cluster.profile else { return checked(endpoint, .withdrawn) }
+    let session = session(at: endpoint, profile)
     // Who holds the other end of its pipes sees that a process lives; one that works on a call need not answer meanwhile.
-    if profile.transport == .stdio { return checked(endpoint, .success) }
+    if profile.transport == .stdio, !cluster.isProcesses || session?.current != nil {
+      return checked(endpoint, .success)
+    }
     let timeout = health[endpoint].policy.timeout
-    let call = LocalCall { [weak self] outcome in self?.checked(endpoint, Self.outcome(outcome)) }
+    let latest = loop.now + timeout
+    let call = LocalCall { [weak self] outcome in
+      guard let self else { return }
+      if case .failed = outcome, loop.now >= latest { return checked(endpoint, .failure(.timeout)) }
+      checked(endpoint, Self.outcome(outcome))
+    }
     let isModern = profile.revision.era == .modern
     loop.upstream.messages.ask(
-      cluster, profile, session(at: endpoint, profile), isModern ? .serverDiscover : .ping, at: endpoint, members: [],
+      cluster, profile, session, isModern ? .serverDiscover : .ping, at: endpoint, members: [],
       timeout: timeout, call)
   }
 
   private func session(at endpoint: Int, _ profile: Cluster.Profile) -> UpstreamSession? {
     if profile.revision.era == .modern, profile.transport == .streamableHTTP { return nil }
-    if endpoint == cluster.leader, let binding { return binding }
+    if let binding, binding.endpoint == endpoint { return binding }
     if cluster.isolation == .shared { return loop.upstream.shared.sessions.shared(cluster, at: endpoint) }
     if let known = sessions[endpoint] { return known }
     let made = UpstreamSession(cluster: cluster, endpoint: endpoint, owner: nil, abilities: [], isFollowed: true)
@@ -160,24 +173,17 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     let endpoint = cluster.endpoints[index]
     for change in outliers.setUsable(index, isUsable, now: loop.now) { note(change) }
     if isUsable { _ = endpoint.standing.breaker.reset(now: loop.now) }
-    settle(endpoint)
+    settle()
     let name = cluster.hasSeveralEndpoints ? endpoint.shown : cluster.alias
     if wasIll.contains(index) != !isUsable {
+      let isKept = cluster.hasSeveralEndpoints && fitness.grades[index] != .unhealthy
+      let all = isKept ? "; it gets calls, as no other does better" : ""
       loop.logger.log(
         level: isUsable ? .info : .warning,
-        "\(name) \(isUsable ? "is healthy again" : "does not answer health checks")",
+        "\(name) \(isUsable ? "is healthy again" : "does not answer health checks\(all)")",
         metadata: ["server": "\(cluster.alias)"])
     }
     if isUsable { wasIll.remove(index) } else { wasIll.insert(index) }
-    // The only one there is may be busy: calls wait for it as long as they may.
-    guard !isUsable, cluster.hasSeveralEndpoints else { return }
-    // What waits for an answer from there, and may be asked elsewhere, does not wait any longer.
-    for worker in 0..<loop.upstream.context.group.workerCount {
-      loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker)
-    }
-    delegate?.endpointLost(of: cluster)
-    let isLast = !health.contains(where: \.status.isUsable)
-    if isLast || index == cluster.leader { lost("\(endpoint.shown) does not answer") }
   }
 
   private func note(_ change: OutlierDetector.Change) {
@@ -186,23 +192,35 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
       loop.logger.warning(
         "\(cluster.endpoints[index].shown) does worse than the others; it gets no calls for \(time) ms",
         metadata: ["server": "\(cluster.alias)"])
-      settle(cluster.endpoints[index])
+      settle()
     case .returned(let index):
       loop.logger.info(
         "\(cluster.endpoints[index].shown) gets calls again", metadata: ["server": "\(cluster.alias)"])
-      settle(cluster.endpoints[index])
+      settle()
     }
   }
 
-  /// Tells workers how an endpoint is.
-  private func settle(_ endpoint: UpstreamEndpoint) {
-    let index = endpoint.index
-    let share = Int(outliers.share(of: index, now: loop.now) * Double(EndpointCondition.fullShare))
-    let status: EndpointStanding.Health =
-      switch health[index].status {
-      case .unhealthy: .unhealthy
-      case .unknown, .healthy, .comingBack, .stopped: outliers.isEjected(index) ? .ejected : .usable
-      }
-    endpoint.standing.update(status, share: share)
+  /// Tells workers how endpoints are.
+  private func settle() {
+    let lost = fitness.update(health.map(\.status), isEjected: outliers.isEjected)
+    for endpoint in cluster.endpoints {
+      let share = Int(outliers.share(of: endpoint.index, now: loop.now) * Double(EndpointCondition.fullShare))
+      let status: EndpointStanding.Health =
+        switch fitness.grades[endpoint.index] {
+        case .usable: .usable
+        case .ejected: .ejected
+        case .unhealthy: .unhealthy
+        }
+      endpoint.standing.update(status, share: share)
+    }
+    // The only one there is may be busy: calls wait for it as long as they may.
+    guard !lost.isEmpty, cluster.hasSeveralEndpoints else { return }
+    // What waits for an answer from there, and may be asked elsewhere, does not wait any longer.
+    for worker in 0..<loop.upstream.context.group.workerCount {
+      for index in lost { loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker) }
+    }
+    delegate?.endpointLost(of: cluster)
+    let isLast = fitness.grades.allSatisfy { $0 == .unhealthy }
+    if isLast || lost.contains(cluster.leader) { self.lost("\(cluster.endpoint(lost[0]).shown) does not answer") }
   }
 }

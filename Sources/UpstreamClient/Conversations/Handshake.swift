@@ -104,6 +104,7 @@ final class Handshake {
       let why = envelope.errorMessage ?? "it speaks no revision known here"
       return completion(.failure(.refused(why)))
     }
+    session.cluster.endpoint(endpoint).standing.answered(now: context.now)
     let open = UpstreamSession.Open(
       revision: revision, httpSession: httpSession, link: link, endpoint: endpoint)
     let established = Opening.Established(
