@@ -116,7 +116,7 @@ public final class Catalogue: Sendable {
     upstreams: [Upstream], prefixes: Bool, problems: [Problem], entries: [[CatalogueEntry]], views: [Lists],
     identity: Identity
   ) {
-    epochs = views.map { lists in ListKind.allCases.map { Self.epoch(upstreams, lists, $0) } }
+    epochs = Self.epochs(upstreams, views)
     self.upstreams = upstreams
     self.prefixes = prefixes
     self.problems = problems
@@ -132,14 +132,25 @@ public final class Catalogue: Sendable {
     upstreams == other.upstreams && prefixes == other.prefixes && entries == other.entries && views == other.views
   }
 
-  /// A number made of every page of a list.
-  private static func epoch(_ upstreams: [Upstream], _ lists: Lists, _ kind: ListKind) -> UInt64 {
+  /// A number made of every page of a list, by view and kind.
+  private static func epochs(_ upstreams: [Upstream], _ views: [Lists]) -> [[UInt64]] {
     var buffer = ByteBuffer(capacity: 1024)
     // A cursor names a view by its place.
     for upstream in upstreams {
       buffer.append(quoted: upstream.alias)
       buffer.append(upstream.revision.label)
     }
+    let common = buffer.count
+    return views.map { lists in
+      ListKind.allCases.map { kind in
+        buffer.truncate(to: common)
+        append(lists, kind, to: &buffer)
+        return FastHash.hash(buffer.bytes)
+      }
+    }
+  }
+
+  private static func append(_ lists: Lists, _ kind: ListKind, to buffer: inout ByteBuffer) {
     for pages in lists.pages {
       for page in pages[Int(kind.rawValue)] {
         buffer.append(hex: FastHash.hash(page.body.rawBytes), digits: 16)
@@ -148,7 +159,6 @@ public final class Catalogue: Sendable {
       }
       buffer.append(";")
     }
-    return FastHash.hash(buffer.bytes)
   }
 
   /// What cursors of a list say of it; nil of a view that there is not.

@@ -21,6 +21,8 @@ public struct CatalogueBuilder {
   private var problems: [Catalogue.Problem] = []
   private var entries: [[CatalogueEntry]] = Array(repeating: [], count: ListKind.allCases.count)
   private var sources: [[Source]] = Array(repeating: [], count: ListKind.allCases.count)
+  /// Which of them are an upstream's, by kind and upstream.
+  private var own: [[Range<Int>]] = Array(repeating: [], count: ListKind.allCases.count)
   /// Whether an upstream lets anybody see one of its lists; nil of one that it does not offer. By upstream and kind.
   private var isPublic: [[Bool?]] = []
 
@@ -75,6 +77,8 @@ public struct CatalogueBuilder {
   private mutating func gather(_ lists: [UpstreamLists], _ kind: ListKind) {
     var taken: Set<[UInt8]> = []
     for (upstream, list) in lists.enumerated() {
+      let start = sources[Int(kind.rawValue)].count
+      defer { own[Int(kind.rawValue)].append(start..<sources[Int(kind.rawValue)].count) }
       var own: Set<[UInt8]> = []
       guard let pages = list.pages[kind] else {
         for token in list.known.tokens[kind] ?? [] {
@@ -285,8 +289,8 @@ public struct CatalogueBuilder {
     var pages: [Catalogue.Page] = []
     var body = ByteBuffer()
     var count = 0
-    for source in sources[Int(kind.rawValue)] {
-      if let upstream, source.upstream != upstream { continue }
+    let all = sources[Int(kind.rawValue)]
+    for source in all[upstream.map { own[Int(kind.rawValue)][$0] } ?? all.indices] {
       if revisions == .modern, source.isHiddenFromModern { continue }
       guard let page = lists[source.upstream].pages[kind]?[source.page] else { continue }
       let start = body.count

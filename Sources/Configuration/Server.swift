@@ -50,6 +50,9 @@ extension GatewayConfiguration {
       case url(Remote)
     }
 
+    /// It is a process that the gateway starts.
+    public var isCommand: Bool { if case .command = kind { true } else { false } }
+
     public enum Isolation: String, Sendable, CaseIterable {
       case shared, principal, session
     }

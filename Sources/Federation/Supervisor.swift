@@ -231,7 +231,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
         metadata: ["server": "\(cluster.alias)"])
     }
     let isLast = clusters.served.allSatisfy(\.hasAnswered) && faces.areKnown
-    if isLast || !server.reprobed.isEmpty || cluster.isSecondFace { delegate?.merge() } else { delegate?.mergeSoon() }
+    if isLast || !server.reprobed.isEmpty { delegate?.merge() } else { delegate?.mergeSoon() }
     server.settleProbe()
     faces.answered(cluster)
     delegate?.looked(at: cluster)

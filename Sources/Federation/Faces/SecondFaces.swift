@@ -114,7 +114,8 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
     case .close:
       guard let face = faces[cluster.id]?.cluster else { break }
       faces[cluster.id]?.cluster = nil
-      delegate?.merge()
+      // Of many servers that are found to have none at the same time one catalogue is made.
+      if face.profile == nil { delegate?.mergeSoon() } else { delegate?.merge() }
       delegate?.retire(face)
     }
     noteAwaited(cluster)
@@ -206,6 +207,8 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
     }
     let done = waiters.filter(\.servers.isEmpty)
     waiters.removeAll(where: \.servers.isEmpty)
+    // They look at what is served by now.
+    if !done.isEmpty, delegate?.isMergeDue == true { delegate?.merge() }
     for waiter in done { waiter.done() }
   }
 
@@ -256,8 +259,4 @@ final class SecondFaces: @unchecked Sendable {  // touched on the control loop a
       if let fault = await handshake.trial(of: face), fault.meaning == .refusal { refused(face, fault.text) }
     }
   }
-}
-
-extension GatewayConfiguration.Server {
-  var isCommand: Bool { if case .command = kind { true } else { false } }
 }

@@ -31,8 +31,16 @@ final class WorkerBench {
   struct Failure: Error, CustomStringConvertible { let description: String }
 
   /// A gateway that has heard from these servers, or has waited long enough for them. Names carry their server's alias.
-  init(
+  convenience init(
     _ upstreams: BenchUpstream..., workers: Int = 1, awaitsServers: Bool = true,
+    _ configure: (inout GatewayConfiguration) -> Void = { _ in }
+  ) throws {
+    try self.init(upstreams, workers: workers, awaitsServers: awaitsServers, configure)
+  }
+
+  /// The same for as many as a test makes.
+  init(
+    _ upstreams: [BenchUpstream], workers: Int = 1, awaitsServers: Bool = true,
     _ configure: (inout GatewayConfiguration) -> Void = { _ in }
   ) throws {
     self.upstreams = upstreams
