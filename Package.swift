@@ -317,7 +317,7 @@ let package = Package(
       name: "LifecycleTests",
       dependencies: [
         "Reactor", "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "ConfigurationLoading", "Workers",
-        "SessionStore", "Sessions", "Front", "Lifecycle", "LogOfTest",
+        "SessionStore", "Sessions", "Front", "Lifecycle", "LogOfTest", "WorkerBench",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -32,7 +32,8 @@ public struct GatewayConfiguration: Sendable, Equatable {
   public var interactionTimeout = Duration.seconds(600)
   /// How long a command that runs may take until it answers for the first time (`start_timeout`). Default: 5 min.
   public var startTimeout = Duration.seconds(300)
-  /// How long after the start the first list waits for an upstream that never answered (`first_list_wait`). Default: 3 s.
+  /// How long after the start the first list waits for upstreams that never answered (`first_list_wait`); less for a few
+  /// URLs where most are well. Default: 3 s.
   public var firstListWait = Duration.seconds(3)
   /// How old a list of a legacy server may be that does not tell when it changes, before it is fetched again for whoever asks
   /// (`list_ttl`). Default: 60 s.

@@ -83,12 +83,10 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
     for cluster in clusters.served { supervisor.supervise(cluster) }
   }
 
-  /// How the upstreams fare.
-  public var standing: FederationStanding {
-    FederationStanding(
-      down: Set(clusters.served.filter { !$0.isReady }.map(\.alias)),
-      allHaveAnswered: clusters.served.allSatisfy(\.hasAnswered), areFacesKnown: faces.areKnown)
-  }
+  /// The upstreams, and whether it is known of all what they are in the legacy era.
+  public var served: [Cluster] { clusters.served }
+  public var areFacesKnown: Bool { faces.areKnown }
+  public var now: UInt64 { loop.now }
 
   /// What is about to be served is served now.
   public func mergeIfDue() { if isDue { merge() } }
@@ -306,15 +304,6 @@ extension Federation: SupervisionDelegate {
     observer?.serversFared()
     lookForEndOfRound()
   }
-}
-
-/// How the upstreams fare, as far as those who wait for them want to know.
-public struct FederationStanding {
-  /// Those that do not answer now, by alias.
-  public var down: Set<String>
-  /// Each has answered at all, well or not; and in the legacy era too.
-  public var allHaveAnswered: Bool
-  public var areFacesKnown: Bool
 }
 
 /// Who hears how the upstreams fare.

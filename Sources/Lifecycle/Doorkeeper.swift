@@ -1,3 +1,4 @@
+import Clusters
 import Configuration
 import Federation
 import Workers
@@ -13,6 +14,10 @@ public final class Doorkeeper: @unchecked Sendable {  // what changes is touched
   private var openDoors: (@Sendable () -> Void)?
   private var relief: Relief?
   private var isFaceWaitBegun = false
+  private var stragglers = StragglerWait(limit: 0)
+  /// When upstreams began to be looked after, and when `stragglers` are looked at next.
+  private var startedAt: UInt64 = 0
+  private var stragglersAt = UInt64.max
 
   public init(_ federation: Federation) { self.federation = federation }
 
@@ -26,11 +31,9 @@ public final class Doorkeeper: @unchecked Sendable {  // what changes is touched
       self.openDoors = openDoors
       self.relief = relief
       doors = Doors(needed: relief?.servers ?? [])
-      federation.after(milliseconds: wait) { [self] in
-        federation.mergeIfDue()
-        doors?.listWaitEnded()
-        look()
-      }
+      stragglers = StragglerWait(limit: wait)
+      startedAt = federation.now
+      federation.after(milliseconds: wait) { [self] in endListWait() }
       if let relief {
         federation.after(milliseconds: relief.patience) { [self] in
           doors?.patienceEnded()
@@ -49,16 +52,22 @@ public final class Doorkeeper: @unchecked Sendable {  // what changes is touched
     }
   }
 
+  private func endListWait() {
+    doors?.listWaitEnded()
+    federation.mergeIfDue()
+    look()
+  }
+
   /// Lets clients in if it is time.
   private func look() {
     guard let doors, let openDoors else { return }
-    let standing = federation.standing
-    let action = doors.look(
-      down: standing.down, allHaveAnswered: standing.allHaveAnswered,
-      areFacesKnown: standing.allHaveAnswered && standing.areFacesKnown)
+    let (haveAnswered, areFacesKnown) = fare()
+    let down = relief == nil ? [] : Set(federation.served.filter { !$0.isReady }.map(\.alias))
+    let action = doors.look(down: down, allHaveAnswered: haveAnswered, areFacesKnown: areFacesKnown)
     if action == .wait {
       // Where another process serves meanwhile nobody is held up.
-      if standing.allHaveAnswered, relief == nil { boundFaceWait() }
+      if haveAnswered, relief == nil { boundFaceWait() }
+      if !haveAnswered { boundListWait() }
       return
     }
     let relief = relief
@@ -66,6 +75,28 @@ public final class Doorkeeper: @unchecked Sendable {  // what changes is touched
     self.openDoors = nil
     self.relief = nil
     if case .giveUp(let missing) = action { relief?.gaveUp(missing) } else { openDoors() }
+  }
+
+  /// Whether every upstream has answered, well or not, and in the legacy era too.
+  private func fare() -> (haveAnswered: Bool, areFacesKnown: Bool) {
+    let haveAnswered = federation.served.allSatisfy(\.hasAnswered)
+    return (haveAnswered, haveAnswered && federation.areFacesKnown)
+  }
+
+  /// Upstreams that hang are not waited for as long as may be where most others are well.
+  private func boundListWait() {
+    guard doors?.isListWaitOver == false else { return }
+    let missing = federation.served.filter { !$0.hasAnswered }
+    let (well, commands) = (federation.served.count(where: \.isReady), missing.count { $0.server?.isCommand ?? false })
+    let now = federation.now - startedAt
+    let end = stragglers.end(well: well, missing: missing.count, commands: commands, now: now)
+    guard now < end else { return endListWait() }
+    guard end < stragglersAt else { return }
+    stragglersAt = end
+    federation.after(milliseconds: end - now) { [self] in
+      stragglersAt = .max
+      look()
+    }
   }
 
   private func boundFaceWait() {
@@ -82,9 +113,8 @@ public final class Doorkeeper: @unchecked Sendable {  // what changes is touched
 extension Doorkeeper: FederationObserver {
   public func serversFared() {
     guard doors != nil else { return }
-    let standing = federation.standing
     // All that the first list waits for has come, or has none.
-    if standing.allHaveAnswered, standing.areFacesKnown { federation.mergeIfDue() }
+    if fare() == (true, true) { federation.mergeIfDue() }
     look()
   }
 }

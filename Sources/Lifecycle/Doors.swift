@@ -11,13 +11,13 @@ struct Doors {
 
   /// Servers that have to answer, by alias.
   private var needed: [String]
-  private var isListWaitOver = false
+  private(set) var isListWaitOver = false
   private var isFaceWaitOver = false
   private var isPatienceOver = false
 
   init(needed: [String] = []) { self.needed = needed }
 
-  /// `first_list_wait` is over.
+  /// `first_list_wait` is over, or what there is to be had of it.
   mutating func listWaitEnded() { isListWaitOver = true }
 
   /// What servers are in the legacy era is waited for no longer.
