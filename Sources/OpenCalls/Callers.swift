@@ -39,7 +39,7 @@ extension CallsContext {
   /// The endpoint that a call goes to, of those of its server.
   public func endpoint(for call: Call, of cluster: Cluster) -> Int {
     guard cluster.hasSeveralEndpoints else { return 0 }
-    return requests.choose(cluster, call.routingKey ?? usualKey(of: call))
+    return requests.choose(cluster, call.routingKey ?? usualKey(of: call), for: call.request)
   }
 
   /// What keeps a call at one endpoint with others, as `routing.key` of its server has it.

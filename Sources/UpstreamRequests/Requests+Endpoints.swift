@@ -4,9 +4,14 @@ import Upstream
 
 /// Which endpoint requests go to, the first time and after that.
 extension Requests {
-  /// The endpoint of a cluster that a request is made for.
-  public func choose(_ cluster: Cluster, _ key: @autoclosure () -> RoutingKey) -> Int {
+  /// The endpoint of a cluster that a request is made for, or goes to if it is made already.
+  public func choose(
+    _ cluster: Cluster, _ key: @autoclosure () -> RoutingKey, for request: UpstreamRequest? = nil
+  ) -> Int {
     guard cluster.hasSeveralEndpoints else { return 0 }
+    // It is no load to itself, wherever it is counted until now.
+    request?.hold?.with { $0.stake.count(-1, as: request?.count ?? .none) }
+    defer { request?.hold?.with { $0.stake.count(1, as: request?.count ?? .none) } }
     let key = key()
     return choose(cluster, key, nil) ?? cluster.home(of: key, now: loop.now)
   }

@@ -7,6 +7,8 @@ import Testing
 /// A server with several endpoints, as its clients see it: as one that does not fail.
 @Suite("A server with several endpoints")
 struct SeveralEndpointsTests {
+  typealias Isolation = GatewayConfiguration.Server.Isolation
+
   private let a: BenchUpstream
   private let b: BenchUpstream
   private let kind: BenchUpstream.Kind
@@ -59,6 +61,23 @@ struct SeveralEndpointsTests {
       next.request.answer(["content": []])
     }
     #expect(bench.unfinished == [])
+  }
+
+  @Test("has sessions at each of them, however little is under way", arguments: [.session, .shared] as [Isolation])
+  func everywhere(_ isolation: Isolation) throws {
+    let c = BenchUpstream("c", endpointOf: a)
+    c.tools = a.tools
+    let bench = try WorkerBench(a, b, c) { $0.servers[0].isolation = isolation }
+    var counts = [0, 0, 0]
+    for _ in 0..<40 {
+      try bench.client().call("a__echo")
+      for (place, upstream) in [a, b, c].enumerated() {
+        guard let request = try? upstream.next() else { continue }
+        counts[place] += 1
+        request.answer(["content": []])
+      }
+    }
+    #expect(counts.reduce(0, +) == 40 && !counts.contains(0))
   }
 
   @Test("has sessions go on at another when theirs dies, and the call too that was not sent")

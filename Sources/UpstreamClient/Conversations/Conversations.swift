@@ -103,7 +103,7 @@ public final class Conversations: NotificationStreamsDelegate {
     if let settled = session.endpoint { return settled }
     let key = request?.routingKey ?? session.owner?.routingKey ?? Principal.anonymous.routingKey
     if let request, let other = requests.other(for: request.retries, key, in: session.cluster) { return other }
-    return requests.choose(session.cluster, key)
+    return requests.choose(session.cluster, key, for: request)
   }
 
   /// Makes sure that a conversation has the stream on which its server tells what belongs to no call.
