@@ -3,7 +3,7 @@ extension GatewayConfiguration {
   public struct Pool: Sendable, Equatable {
     /// Connections kept (`size`). Default: 100.
     public var size = 100
-    /// Connections beyond `size` for a burst, closed after use (`overflow`). Default: 50.
+    /// Connections beyond `size` for a burst, closed once no call has needed them for 0.1 s (`overflow`). Default: 50.
     public var overflow = 50
     /// Which idle connection is taken (`strategy`). Default: fifo.
     public var strategy = Strategy.fifo

@@ -30,13 +30,17 @@ public final class Expiry {
   }
 
   /// Looks from now on, as long as the loop runs.
-  public func begin() { context.timers.after(milliseconds: interval) { [unowned self] in look() } }
+  public func begin() {
+    context.timers.after(milliseconds: Self.interval(context.settings.configuration)) { [unowned self] in look() }
+  }
 
-  /// Often enough that nothing outlives its time by much.
-  private var interval: UInt64 {
-    let configuration = context.settings.configuration
+  /// Milliseconds from one look to the next: often enough that nothing outlives its time by much.
+  static func interval(_ configuration: GatewayConfiguration) -> UInt64 {
     let sessions = configuration.sessions
-    let shortest = min(sessions.idleTimeout, sessions.resumeWindow, configuration.limits.writeTimeout)
+    var shortest = min(sessions.idleTimeout, sessions.resumeWindow, configuration.limits.writeTimeout)
+    for server in configuration.servers {
+      shortest = min(shortest, server.pool.idleTimeout, server.pool.maximumAge ?? shortest)
+    }
     return min(5000, max(100, shortest.milliseconds / 4))
   }
 

@@ -66,7 +66,8 @@ public final class Connections {
     case .wait(let place, let letter):
       wait(request, head, message, hold, place)
       if let letter { send(letter, about: hold.stake) }
-    case .refuse:
+    case .refuse(let letter):
+      if let letter { send(letter, about: hold.stake) }
       user.fail(request, poolTimeout(hold), nil)
     }
   }
@@ -112,6 +113,8 @@ public final class Connections {
   private func open(_ hold: ClusterHold, _ lease: Lease, tag: UInt64) -> ConnectionID? {
     guard let connection = hold.connect(loop, tag: tag) else { return nil }
     held[connection] = Held(stake: hold.stake, lease: lease)
+    // Those beyond the size of the pool are not to stay.
+    if hold.stake.isPressed { armSweep() }
     if lease != .standing { hold.stake.termed += 1 }
     noteUtilisation(hold.stake)
     return connection
@@ -304,6 +307,7 @@ public final class Connections {
   /// Closes what has been idle for long, and what is not needed beyond the size of the pool.
   func expire(_ stake: UpstreamStake) {
     for (connection, lease) in stake.expire(now: loop.now) { carryOut(.close(connection, lease), stake) }
+    noteUtilisation(stake)
   }
 
   /// Opens connections that are held ready.

@@ -24,7 +24,7 @@ public struct PermitState: Sendable {
   public enum Passing: Equatable, Sendable {
     case keep
     /// It is closed; who has its permit by now.
-    case drop(to: Int?)
+    case drop(to: Int)
   }
 
   /// Whom a worker that is about to use a connection again has to know of; a bit for each worker.
@@ -35,13 +35,15 @@ public struct PermitState: Sendable {
 
   private struct Share: Sendable {
     var held = 0
+    /// Of these, as it said last, those that nobody uses.
+    var idle = 0
     var ticket: Ticket?
   }
 
   /// As far as workers have asked for any.
   private var shares: [Share] = []
-  public private(set) var size: Int
-  public private(set) var overflow: Int
+  public let size: Int
+  public let overflow: Int
   /// All that are held, and those of them that are on their way by letter.
   public private(set) var held = 0
   private var utilisation = UtilisationState()
@@ -66,6 +68,8 @@ public struct PermitState: Sendable {
   /// A worker has a caller and no connection for it.
   mutating func acquire(_ worker: Int, since ticket: Ticket) -> Acquisition {
     enter(worker)
+    // Who asks has used all that it had.
+    shares[worker].idle = 0
     guard held < limit else {
       shares[worker].ticket = ticket
       return .wait(ask: nextToAsk(asked: Self.bit(worker)))
@@ -91,8 +95,14 @@ public struct PermitState: Sendable {
     shares[worker].held -= 1
     held -= 1
     defer { noteUtilisation() }
-    guard held < limit else { return nil }
     return grant(except: nil)
+  }
+
+  /// So many of a worker's connections are idle. It says so now and then, not whenever that changes.
+  mutating func note(idle count: Int, of worker: Int) {
+    enter(worker)
+    shares[worker].idle = count
+    noteUtilisation()
   }
 
   /// A connection that the first of a worker's own callers would use: whether it is another's turn.
@@ -100,10 +110,6 @@ public struct PermitState: Sendable {
   ///   - first: its ticket.
   ///   - next: that of the caller who is the first once that one is served.
   mutating func pass(_ worker: Int, first: Ticket, next: Ticket?) -> Passing {
-    if held > limit {
-      drop(worker)
-      return .drop(to: nil)
-    }
     if let other = longestWaiting(except: worker, entitledOnly: true), let ticket = shares[other].ticket, ticket < first
     {
       move(from: worker, to: other)
@@ -116,10 +122,6 @@ public struct PermitState: Sendable {
 
   /// The same for a connection that none of a worker's own callers waits for.
   mutating func yield(_ worker: Int) -> Passing {
-    if held > limit {
-      drop(worker)
-      return .drop(to: nil)
-    }
     guard let other = nextToGrant(except: worker) else { return .keep }
     move(from: worker, to: other)
     return .drop(to: other)
@@ -140,20 +142,9 @@ public struct PermitState: Sendable {
     return found
   }
 
-  /// The configuration was read again. Who has a permit by now.
-  mutating func reconfigure(size: Int, overflow: Int) -> [Int] {
-    self.size = size
-    self.overflow = overflow
-    var granted: [Int] = []
-    while held < limit, let worker = grant(except: nil) { granted.append(worker) }
-    noteUtilisation()
-    return granted
-  }
-
   // MARK: What others see
 
   var signs: Signs {
-    guard held <= limit else { return Signs(waiting: .max, entitled: .max) }
     var signs = Signs()
     let share = fairShare
     for (worker, entry) in shares.enumerated() where entry.ticket != nil {
@@ -208,12 +199,6 @@ public struct PermitState: Sendable {
     noteUtilisation()
   }
 
-  private mutating func drop(_ worker: Int) {
-    shares[worker].held -= 1
-    held -= 1
-    noteUtilisation()
-  }
-
   private mutating func move(from worker: Int, to other: Int) {
     shares[worker].held -= 1
     shares[other].held += 1
@@ -221,6 +206,7 @@ public struct PermitState: Sendable {
   }
 
   private mutating func noteUtilisation() {
-    if let level = utilisation.changed(held: held, of: limit) { news = level }
+    let inUse = shares.reduce(0) { $0 + max(0, $1.held - $1.idle) }
+    if let level = utilisation.changed(inUse: inUse, of: limit) { news = level }
   }
 }

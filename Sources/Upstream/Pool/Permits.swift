@@ -32,11 +32,6 @@ public final class Permits: Sendable {
     return word == 0 ? nil : Utilisation(rawValue: word - 1)
   }
 
-  /// The configuration was read again.
-  public func reconfigure(size: Int, overflow: Int) -> [PoolLetter] {
-    change { $0.reconfigure(size: size, overflow: overflow) }.map { .permit(to: $0) }
-  }
-
   // MARK: For the pools of workers
 
   /// A bit for each worker that waits.

@@ -13,8 +13,9 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
     case connect(Lease, closing: Connection?)
     /// It will be called.
     case wait(PoolPlace, PoolLetter?)
-    /// There is none, and nobody waits (`checkoutTimeout` 0).
-    case refuse
+    /// There is none, and nobody waits (`checkoutTimeout` 0). Another worker is asked for one that is idle there, for the
+    /// next.
+    case refuse(PoolLetter?)
   }
 
   /// What becomes of a connection that has served.
@@ -39,7 +40,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   private let others: UInt64
   /// Among so many, and the control loop.
   private let workers: Int
-  public private(set) var bounds: PoolBounds
+  public let bounds: PoolBounds
   private var idle = IdleConnections<Connection>()
   private var line = WaitingLine<Caller>()
   /// Connections that hold a permit, from when they are begun until they are closed.
@@ -49,6 +50,8 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   /// When connections are opened ahead again, after one of those could not be.
   private var backoff: Backoff
   private var aheadAt: UInt64 = 0
+  /// What the permits were told of idle connections last.
+  private var toldIdle = 0
 
   /// - Parameters:
   ///   - workers: without the control loop.
@@ -64,9 +67,6 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
 
   public var idleCount: Int { idle.count }
   public var waitingCount: Int { line.count }
-
-  /// The configuration was read again. The permits are told by themselves.
-  public mutating func reconfigure(_ bounds: PoolBounds) { self.bounds = bounds }
 
   // MARK: Taking
 
@@ -85,6 +85,7 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
     if let old = idle.takeLongestIdle() { return .connect(lease(now), closing: old.connection) }
     if bounds.checkoutTimeout == 0 { return checkoutAtOnce(now, permits) }
     guard line.isEmpty else { return .wait(line.join(caller, since: now), nil) }
+    toldIdle = 0
     switch permits.change({ $0.acquire(worker, since: now) }) {
     case .granted:
       open += 1
@@ -96,9 +97,13 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
   }
 
   private mutating func checkoutAtOnce(_ now: UInt64, _ permits: Permits) -> Checkout {
-    guard permits.change({ $0.acquireAside(worker) }) else { return .refuse }
-    open += 1
-    return .connect(lease(now), closing: nil)
+    switch permits.change({ $0.acquire(worker, since: now) }) {
+    case .granted:
+      open += 1
+      return .connect(lease(now), closing: nil)
+    case .wait(let other):
+      return .refuse(other.map { .giveUpIdle(to: $0, asked: PermitState.bit(worker)) })
+    }
   }
 
   /// The same for what must not wait: without a permit it goes over a connection beyond the pool.
@@ -234,8 +239,9 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
 
   // MARK: Time
 
-  /// Connections that have been idle or open for too long, and those beyond `size` that were not needed lately: they
-  /// are closed, and then `ended`.
+  /// Connections that have been idle or open for too long, and those beyond `size` that were not needed for a moment:
+  /// they are closed, and then `ended`. One that was closed as soon as it is back would have to be opened again for the
+  /// next call, while so many are under way.
   public mutating func expire(now: UInt64, _ permits: Permits) -> [(Connection, Lease)] {
     line.trim()
     let kept = bounds.minIdle(of: worker, among: workers)
@@ -244,11 +250,15 @@ public struct PoolState<Connection: Equatable & Sendable, Caller: Sendable>: Sen
     for _ in 0..<min(surplus, permits.excess) {
       if let entry = idle.takeLongestIdle() { expired.append(entry) }
     }
+    if idle.count != toldIdle {
+      toldIdle = idle.count
+      permits.change { $0.note(idle: idle.count, of: worker) }
+    }
     return expired.map { ($0.connection, $0.lease) }
   }
 
   /// Whether it has to be looked at again soon: for who waits, or for connections beyond `size`.
-  public func isPressed(_ permits: Permits) -> Bool { !line.isEmpty || permits.excess > 0 && idle.count > 0 }
+  public func isPressed(_ permits: Permits) -> Bool { !line.isEmpty || permits.excess > 0 && open > 0 }
 
   /// A connection is opened before anybody needs it, and then `opened`; nil where there are enough.
   public mutating func openAhead(now: UInt64, _ permits: Permits) -> Lease? {

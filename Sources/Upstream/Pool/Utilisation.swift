@@ -1,4 +1,4 @@
-/// How much of what an endpoint's pool may hold is held.
+/// How much of what an endpoint's pool may hold is in use.
 public enum Utilisation: UInt8, Comparable, Sendable, CaseIterable {
   case normal
   /// More than 70 %.
@@ -18,9 +18,9 @@ struct UtilisationState: Sendable {
 
   private(set) var level = Utilisation.normal
 
-  /// So many of at most `limit` are held. The new level, if it is one.
-  mutating func changed(held: Int, of limit: Int) -> Utilisation? {
-    let percent = 100 * held
+  /// So many of at most `limit` are in use. The new level, if it is one.
+  mutating func changed(inUse: Int, of limit: Int) -> Utilisation? {
+    let percent = 100 * inUse
     let reached = Self.marks.first { percent > $0.percent * limit }?.0 ?? .normal
     let kept = Self.marks.first { $0.0 <= level && percent > ($0.percent - Self.slack) * limit }?.0 ?? .normal
     let next = max(reached, kept)

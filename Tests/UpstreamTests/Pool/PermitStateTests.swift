@@ -105,39 +105,6 @@ struct PermitStateTests {
     #expect(state.nextToAsk(asked: 0b1111) == nil)
   }
 
-  @Test func moreAreGrantedAtOnceWhenThereAreMore() {
-    var state = state(1)
-    take(&state, [0])
-    _ = state.acquire(1, since: 2)
-    _ = state.acquire(2, since: 1)
-    #expect(state.reconfigure(size: 2, overflow: 0) == [2])
-    #expect(state.reconfigure(size: 2, overflow: 5) == [1])
-    #expect(state.held == 3)
-  }
-
-  @Test func whenThereAreFewerTheyAreDroppedAsTheyComeBack() {
-    var state = state(4)
-    take(&state, [0, 0, 1, 1])
-    _ = state.acquire(0, since: 1)
-    #expect(state.reconfigure(size: 1, overflow: 1) == [])
-    #expect(state.signs == .init(waiting: .max, entitled: .max), "everybody looks")
-    #expect(state.pass(0, first: 1, next: nil) == .drop(to: nil))
-    #expect(state.yield(1) == .drop(to: nil))
-    #expect(state.held == 2)
-    #expect(state.pass(0, first: 1, next: nil) == .keep)
-    #expect(state.acquire(1, since: 2) == .wait(ask: 0))
-  }
-
-  @Test func oneThatIsGivenBackWhileThereAreTooManyGoesToNobody() {
-    var state = state(3)
-    take(&state, [0, 0, 0])
-    _ = state.acquire(1, since: 1)
-    _ = state.reconfigure(size: 1, overflow: 0)
-    #expect(state.release(0) == nil)
-    #expect(state.release(0) == nil)
-    #expect(state.release(0) == 1)
-  }
-
   @Test func whoWasGrantedOneDoesNotWaitForAnother() {
     var state = state(2)
     take(&state, [0, 0])
@@ -189,6 +156,20 @@ struct PermitStateTests {
     _ = state.release(1)
     #expect(state.takeNews() == .warning)
   }
+
+  @Test func thoseThatAreIdleAreNotInUse() {
+    var state = state(10)
+    take(&state, Array(repeating: 0, count: 6) + [1, 1])
+    #expect(state.takeNews() == .warning)
+    state.note(idle: 2, of: 0)
+    #expect(state.takeNews() == .normal && state.level == .normal)
+    // Who asks for one more has none that is idle.
+    _ = state.acquire(0, since: 1)
+    #expect(state.takeNews() == .warning)
+    state.note(idle: 7, of: 0)
+    _ = state.release(0)
+    #expect(state.level == .normal && state.held == 8)
+  }
 }
 
 @Suite("Utilisation of a pool")
@@ -196,8 +177,8 @@ struct UtilisationTests {
   @Test func whatGoesUpAndDownAroundAMarkIsToldOnce() {
     var state = UtilisationState()
     var told: [Utilisation] = []
-    for held in [70, 71, 70, 61, 71, 60, 71, 90, 91, 90, 81, 91, 80, 100, 0] {
-      if let level = state.changed(held: held, of: 100) { told.append(level) }
+    for inUse in [70, 71, 70, 61, 71, 60, 71, 90, 91, 90, 81, 91, 80, 100, 0] {
+      if let level = state.changed(inUse: inUse, of: 100) { told.append(level) }
     }
     #expect(told == [.warning, .normal, .warning, .critical, .warning, .critical, .normal])
   }

@@ -35,10 +35,6 @@ struct PoolSimulationTests {
       for _ in 0..<8 {
         let rush = Int.random(in: 5...60, using: &random)
         for _ in 0..<40 { simulation.step(rush: rush) }
-        if Int.random(in: 0..<4, using: &random) == 0 {
-          simulation.reconfigure(
-            size: Int.random(in: 1...12, using: &random), overflow: Int.random(in: 0...6, using: &random))
-        }
       }
       simulation.comeToRest()
       #expect(simulation.problems.isEmpty, "SLUICE_SEED=\(seed): \(simulation.problems.prefix(3))")

@@ -3,15 +3,15 @@ import Testing
 @testable import Upstream
 
 @Suite("The pool of one worker")
-struct PoolStateTests {
+final class PoolStateTests {
   private typealias Pool = PoolState<Int, String>
-  private let permits: Permits
+  private var permits = PoolStateTests.permits(size: 1, overflow: 1)
 
-  init() {
+  private static func permits(size: Int, overflow: Int = 0) -> Permits {
     var bounds = PoolBounds()
-    bounds.size = 1
-    bounds.overflow = 1
-    permits = Permits(bounds)
+    bounds.size = size
+    bounds.overflow = overflow
+    return Permits(bounds)
   }
 
   private func pool(_ worker: Int = 0, _ change: (inout PoolBounds) -> Void = { _ in }) -> Pool {
@@ -96,7 +96,7 @@ struct PoolStateTests {
     var pool = pool { $0.checkoutTimeout = 0 }
     for caller in ["a", "b"] { #expect(connect(&pool, caller) != nil) }
     guard case .refuse = pool.checkout("c", now: 0, permits) else { return fail("there is no connection") }
-    #expect(permits.waiting == 0 && pool.waitingCount == 0)
+    #expect(pool.waitingCount == 0)
   }
 
   @Test func utilisationIsToldToOneOfThoseWhoAsk() {
@@ -132,7 +132,7 @@ struct PoolStateTests {
   }
 
   @Test func thoseThatAreBegunTogetherDoNotEndTogether() {
-    permits.change { _ = $0.reconfigure(size: 20, overflow: 0) }
+    permits = Self.permits(size: 20)
     var pool = pool { $0.maxAge = 100_000 }
     let ends = (0..<20).compactMap { connect(&pool, "\($0)", now: 0)?.expiresAt }
     #expect(ends.count == 20 && Set(ends).count > 10)
@@ -165,8 +165,23 @@ struct PoolStateTests {
     #expect(one.open == 1 && other.open == 1)
   }
 
+  @Test func whoDoesNotWaitHasAnIdleConnectionElsewhereGivenUpForTheNext() throws {
+    var (one, other) = (pool(0), pool(1) { $0.checkoutTimeout = 0 })
+    let leases = try (0..<2).map { try #require(connect(&one, "\($0)")) }
+    for (connection, lease) in leases.enumerated() {
+      #expect(isKept(one.released(connection, lease, reusable: true, now: 0, permits)))
+    }
+    guard case .refuse(.giveUpIdle(to: 0, asked: 0b10)?) = other.checkout("x", now: 0, permits),
+      case .close(0, let lease) = one.askedToGiveUp(asked: 0b10, permits),
+      case .send(.permit(to: 1)) = one.ended(lease, now: 0, permits)
+    else { return fail("it is asked for, closed, and its permit passed on") }
+    #expect(other.permitCame(now: 0, permits).isEmpty)
+    #expect(permits.now.held == 1 && permits.now.signs.waiting == 0)
+    #expect(connect(&other, "y") != nil)
+  }
+
   @Test func whoHasNoIdleConnectionHasTheNextAsked() {
-    permits.change { _ = $0.reconfigure(size: 2, overflow: 0) }
+    permits = Self.permits(size: 2)
     var (one, other) = (pool(0), pool(1))
     _ = connect(&one, "a")
     #expect(permits.change { $0.acquireAside(2) })
@@ -210,7 +225,7 @@ struct PoolStateTests {
   }
 
   @Test func nothingIsOpenedAheadOfThoseWhoWait() {
-    permits.change { _ = $0.reconfigure(size: 2, overflow: 0) }
+    permits = Self.permits(size: 2)
     var (one, other) = (pool(0), pool(1) { $0.minIdle = 2 })
     let leases = ["a", "b"].compactMap { connect(&one, $0) }
     _ = wait(&other, "x")
@@ -237,7 +252,7 @@ struct PoolStateTests {
   }
 
   @Test func aFewAreHeldReadySpreadOverTheWorkers() {
-    permits.change { _ = $0.reconfigure(size: 10, overflow: 0) }
+    permits = Self.permits(size: 10)
     var opened: [Int] = []
     for worker in 0..<3 {
       var pool = pool(worker) { $0.minIdle = 3 }
@@ -261,7 +276,7 @@ struct PoolStateTests {
   }
 
   @Test func whatIsIdleForLongClosesButForThoseHeldReady() throws {
-    permits.change { _ = $0.reconfigure(size: 10, overflow: 0) }
+    permits = Self.permits(size: 10)
     var pool = pool {
       $0.minIdle = 4
       $0.idleTimeout = 1000
