@@ -3,11 +3,13 @@
    own id. It is the same for every gateway and proxy that is compared, and, asked directly, the
    bare writer that they are compared with.
 
-   responder PORT|stdio [legacy|modern] [sse] [tools=N]
+   responder PORT|stdio [legacy|modern] [sse] [tools=N] [ttl=MS] [ports=N] [silent]
 
    It plays a server of that era with the tool `echo`, which says its argument `text` again, and as
-   many others as it is told to have. `sse`: answers are event streams of one event. Events that
-   are posted to /publish go to everybody who has sent GET /events (as they are), or
+   many others as it is told to have. `sse`: answers are event streams of one event. `ttl`: for how
+   long its lists may be kept (modern). With `ports` it is as many servers, on PORT and the ports
+   after it; `silent`: it takes requests and says nothing.
+   Events that are posted to /publish go to everybody who has sent GET /events (as they are), or
    subscriptions/listen (as resource updates of bench://events/<the first word>). */
 
 #include <arpa/inet.h>
@@ -37,13 +39,14 @@ typedef enum stream { stream_none, stream_plain, stream_listen } stream;
 typedef struct connection {
   text in;
   stream stream;
-  char id[64]; /* of the listen, as a token */
+  bool listens; /* it is a listener */
+  char id[64];  /* of the listen, as a token */
 } connection;
 
 static connection connections[max_descriptors];
 static int highest;
-static bool is_modern, answers_by_events, opens_session;
-static unsigned tool_count = 1;
+static bool is_modern, answers_by_events, is_silent, opens_session;
+static unsigned tool_count = 1, port_count = 1, lifetime;
 static text out, payload;
 
 /* ---- Text ---- */
@@ -169,8 +172,10 @@ static void put_call(const char *body) {
 
 /* Appends the members of the result for a method; false if it is unknown. */
 static bool put_result(const char *body) {
-  const char *stamp =
-      is_modern ? "\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\"," : "";
+  char stamp[96] = "";
+  if (is_modern)
+    snprintf(stamp, sizeof stamp,
+             "\"resultType\":\"complete\",\"ttlMs\":%u,\"cacheScope\":\"private\",", lifetime);
   const char *method = "";
   size_t length = find_value(body, "\"method\":", &method);
 #define IS(name) (length == sizeof name + 1 && strncmp(method, "\"" name "\"", length) == 0)
@@ -353,7 +358,9 @@ static void receive(int descriptor) {
   text *in = &connections[descriptor].in;
   make_room(in, first_capacity / 2);
   ssize_t taken = read(descriptor, in->base + in->length, in->capacity - in->length - 1);
-  if (taken > 0) {
+  if (taken > 0 && is_silent) {
+    in->length = 0;
+  } else if (taken > 0) {
     in->length += (size_t)taken;
     serve(descriptor);
   } else if (taken == 0 || errno != EAGAIN) {
@@ -363,7 +370,7 @@ static void receive(int descriptor) {
 
 /* ---- Start ---- */
 
-static int open_listener(int port) {
+static void open_listener(int loop, int port) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -373,7 +380,9 @@ static int open_listener(int port) {
     perror("listen");
     exit(1);
   }
-  return listener;
+  connections[listener].listens = true;
+  struct epoll_event added = {.events = EPOLLIN, .data.fd = listener};
+  epoll_ctl(loop, EPOLL_CTL_ADD, listener, &added);
 }
 
 static void accept_one(int loop, int listener) {
@@ -391,13 +400,17 @@ static void accept_one(int loop, int listener) {
 
 int main(int count, char **arguments) {
   if (count < 2) {
-    fprintf(stderr, "usage: responder PORT|stdio [legacy|modern] [sse] [tools=N]\n");
+    fprintf(stderr, "usage: responder PORT|stdio [legacy|modern] [sse] [tools=N] [ttl=MS] [ports=N] "
+                    "[silent]\n");
     return 2;
   }
   for (int i = 2; i < count; i++) {
     is_modern |= strcmp(arguments[i], "modern") == 0;
     answers_by_events |= strcmp(arguments[i], "sse") == 0;
+    is_silent |= strcmp(arguments[i], "silent") == 0;
     sscanf(arguments[i], "tools=%u", &tool_count);
+    sscanf(arguments[i], "ttl=%u", &lifetime);
+    sscanf(arguments[i], "ports=%u", &port_count);
   }
   signal(SIGPIPE, SIG_IGN);
   if (strcmp(arguments[1], "stdio") == 0) return serve_stdio();
@@ -405,16 +418,15 @@ int main(int count, char **arguments) {
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  int listener = open_listener(atoi(arguments[1]));
   int loop = epoll_create1(0);
-  struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(loop, EPOLL_CTL_ADD, listener, &event);
+  for (unsigned i = 0; i < port_count; i++)
+    open_listener(loop, atoi(arguments[1]) + (int)i);
   for (;;) {
     struct epoll_event events[256];
     int ready = epoll_wait(loop, events, 256, -1);
     for (int index = 0; index < ready; index++) {
-      if (events[index].data.fd == listener)
-        accept_one(loop, listener);
+      if (connections[events[index].data.fd].listens)
+        accept_one(loop, events[index].data.fd);
       else
         receive(events[index].data.fd);
     }
