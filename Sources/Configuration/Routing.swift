@@ -6,7 +6,7 @@ extension GatewayConfiguration {
     public var algorithm = Algorithm.consistentHash
     /// Points on the ring per unit of weight (`vnodes`). Default: 150.
     public var virtualNodes = 150
-    /// Endpoints, along the ring, that what has one key may go to (`replication`). Default: 2.
+    /// Not active yet (`replication`): all endpoints that follow on the ring are replicas of a key. Default: 2.
     public var replication = 2
     /// What has the same of it goes to the same endpoint (`key`). Default: the session.
     public var key = Key.session

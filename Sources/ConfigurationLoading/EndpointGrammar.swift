@@ -21,7 +21,7 @@ enum EndpointGrammar {
     [
       .choice("algorithm", \.algorithm),
       .integer("vnodes", \.virtualNodes, in: 1...10_000),
-      .integer("replication", \.replication, in: 1...100),
+      .integer("replication", \.replication, in: 1...100).inactive,
       .value("key", \.key, expected: Routing.Key.form, parse: Routing.Key.init(reading:)),
       .integer("failover_threshold", \.failoverThreshold, in: 1...1000),
       .duration("health_check_interval", \.healthCheckInterval, in: .milliseconds(100) ... .seconds(86_400)),

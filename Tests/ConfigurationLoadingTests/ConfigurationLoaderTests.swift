@@ -193,6 +193,8 @@ func mistakes(_ yaml: String, environment: [String: String] = [:]) -> [Diagnosti
     #expect(loaded.diagnostics.map(\.message) == ["`rate_limiting` is not active yet"])
     #expect(loaded.configuration.rateLimiting.defaultLimit == 5)
     #expect(mistakes("rate_limiting: {default_limit: 0}").count == 1)
+    #expect(
+      try load("routing: {replication: 3}").diagnostics.map(\.message) == ["`routing.replication` is not active yet"])
   }
 
   @Test("a repeated key is a mistake that names both lines")
