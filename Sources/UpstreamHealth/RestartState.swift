@@ -10,8 +10,8 @@ public struct RestartPolicy: Equatable, Sendable {
   public var idleStop: UInt64
 
   /// What dies at once is started again after so long, then after twice as long each time. Short enough for a process
-  /// that always dies at once to come to its limit, instead of being started for ever.
-  static let delays: ClosedRange<UInt64> = 100...5000
+  /// that always dies at once to come to its limit, instead of being started for ever, and for calls to wait for it.
+  static let delays: ClosedRange<UInt64> = 100...2000
   /// What has run for so long before it died is started as if it had died for the first time.
   static let steadyRun: UInt64 = 10_000
 
