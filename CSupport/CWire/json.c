@@ -50,7 +50,8 @@ cwire_json_kind cwire_json_kind_of(cwire_span value) {
   }
   if (value.base[0] != '-' && (value.base[0] < '0' || value.base[0] > '9')) return CWIRE_JSON_NONE;
   const uint8_t *end = value.base + value.length;
-  return cwire_skip_digits(value.base + 1, end) == end ? CWIRE_JSON_INTEGER : CWIRE_JSON_NUMBER_TOKEN;
+  return cwire_skip_digits(value.base + 1, end) == end ? CWIRE_JSON_INTEGER
+                                                       : CWIRE_JSON_NUMBER_TOKEN;
 }
 
 bool cwire_json_string(cwire_span value, cwire_span *contents, bool *escaped) {
