@@ -3,7 +3,7 @@ SECONDS ?= 60
 SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test heavy chaos tls-scan lint circles format sanitize mutants fuzz replay simulate autobahn bench clean
+.PHONY: help build run test heavy chaos tls-scan lint circles format sanitize mutants fuzz replay simulate autobahn bench callers clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ autobahn: ## Run the Autobahn WebSocket test suite against /debug/echo (half an 
 
 bench: ## Measure everything beside nginx, HAProxy, Envoy and the Python gateways; takes hours
 	Benchmarks/bench
+
+callers: ## Measure what a call costs as thousands of callers share the connections to one server; takes some minutes
+	Benchmarks/callers
 
 clean: ## Remove everything that was built
 	rm -rf .build .build-asan .build-tsan
