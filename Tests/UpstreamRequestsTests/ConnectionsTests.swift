@@ -47,26 +47,28 @@ struct ConnectionsTests {
 
   @Test func aConnectionThatWasNotReadForASlowClientServesTheNextCall() throws {
     let server = BenchUpstream("a", .newest)
-    let bench = try WorkerBench(server) { configuration in
-      configuration.limits.writeHighWater = 4096
-      configuration.servers[0].pool.size = 1
-      configuration.servers[0].pool.overflow = 0
-    }
+    let bench = try bench(server)
     let client = try bench.client(.newest)
     let slow = client.call("a__echo", progress: "p")
     let request = try server.next()
     let peer = try #require(slow.connection).peer
     peer.stall(true)
-    request.beginEvents()
-    // What stops the reading and the response come together.
-    let padding = JSONValue.text(String(repeating: "y", count: 16384))
-    for progress in [1, 2] as [JSONValue] {
-      let params: JSONValue = ["progressToken": request.progressToken, "progress": progress, "message": padding]
-      request.connection.send(["jsonrpc": "2.0", "method": "notifications/progress", "params": params])
+    request.sendRaw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    func send(_ messages: JSONValue...) {
+      let events = messages.map { "data: \($0)\n\n" }.joined()
+      request.sendRaw("\(String(events.utf8.count, radix: 16))\r\n\(events)\r\n")
     }
-    request.connection.send(["jsonrpc": "2.0", "id": request.id, "result": ["resultType": "complete", "content": []]])
-    bench.settle()
-    request.endStream()
+    func progress(_ number: JSONValue, size: Int) -> JSONValue {
+      let text = JSONValue.text(String(repeating: "y", count: size))
+      let params: JSONValue = ["progressToken": request.progressToken, "progress": number, "message": text]
+      return ["jsonrpc": "2.0", "method": "notifications/progress", "params": params]
+    }
+    // What is more than may wait for the client comes together with the response.
+    send(progress(1, size: 60 << 10))
+    send(
+      progress(2, size: 16 << 10),
+      ["jsonrpc": "2.0", "id": request.id, "result": ["resultType": "complete", "content": []]])
+    request.sendRaw("0\r\n\r\n")
     peer.stall(false)
     bench.settle()
     #expect(slow.result["content"] == [])
