@@ -144,6 +144,18 @@ public final class Cluster: Sendable {
   public let algorithm: EndpointChoice.Algorithm
   private let ring: Ring
   /// How long calls wait for it when it goes away, in milliseconds.
+  /// How long an endpoint may take to say what it speaks, in milliseconds. While it is not known of any, one that hangs does not
+  /// keep the gateway from asking the next: every other time each is given all of its time.
+  public func probeTimeout(within limit: UInt64) -> UInt64 {
+    guard isHurried, case .url = server?.kind else { return limit }
+    return min(limit, 2000)
+  }
+
+  public var isHurried: Bool {
+    get { hurry.load(ordering: .relaxed) }
+    set { hurry.store(newValue, ordering: .relaxed) }
+  }
+
   public var restartGrace: UInt64 { routing.restartGrace.milliseconds }
   public var retryPolicy: RetryPolicy { RetryPolicy(routing) }
   public var routing: GatewayConfiguration.Routing { server?.routing ?? GatewayConfiguration.Routing() }
@@ -167,6 +179,7 @@ public final class Cluster: Sendable {
   /// Of both faces of a server.
   public let droppedLog: DroppedLog
   public let deaths = ChildDeaths()
+  private let hurry = Atomic(false)
   private let retired = Atomic<Bool>(false)
   private let exceeds = Atomic<Bool>(false)
   private let isSecond: Atomic<Bool>

@@ -199,6 +199,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
       return profile
     }
     var failure: UpstreamFailure?
+    cluster.isHurried = server.backoff.failures.isMultiple(of: 2)
     for index in cluster.candidates(now: loop.now) {
       cluster.leader = index
       do throws(UpstreamFailure) {

@@ -48,8 +48,9 @@ extension Gateway {
     if case .successor = succession { SuccessorService(SessionSeam(state.deliveries, state.calls)).leaveSessions() }
     began()
     if case .successor = succession { WorkerHandle(controlWorker).post { $0.listeners.stop() } }
-    federation.end()
+    // Calls may wait for a server to be back, which it is looked after for until they are over.
     patience.wait(limit) { state.lifecycle.busyWorkers.load(ordering: .relaxed) > 0 || state.sessions.isBetween }
+    federation.end()
     // What is answered may still wait for a slow reader, upstream sessions are said goodbye to, and children get the
     // time that an orderly end takes them.
     state.lifecycle.busyWorkers.store(allWorkers.count, ordering: .relaxed)

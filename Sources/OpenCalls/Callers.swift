@@ -31,9 +31,11 @@ extension CallsContext {
     case .principal: break
     }
     let principal = principal(of: call)
+    // Who asks without a session has one conversation with each endpoint. What sessions share keeps to one.
+    let place =
+      call.session == nil ? endpoint(for: call, of: cluster) : cluster.home(of: principal.routingKey, now: now)
     return sessions.upstream.sessions.session(
-      cluster, at: cluster.home(of: principal.routingKey, now: now), principal, abilities: call.session?.abilities ?? []
-    )
+      cluster, at: place, principal, abilities: call.session?.abilities ?? [])
   }
 
   /// The endpoint that a call goes to, of those of its server.

@@ -236,7 +236,7 @@ public final class OpenCalls {
   }
 
   private func timeOut(_ call: Call) {
-    cancelUpstream(call, reason: "timed out")
+    if let request = call.request { requests.timedOut(request) }
     guard let cluster = call.request?.cluster else {
       // Something that the gateway itself answers, which waits for others.
       return fail(call, .internalError("what it needs took too long"))

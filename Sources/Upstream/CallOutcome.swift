@@ -120,6 +120,9 @@ extension CallOutcome.Failure {
   /// The server itself has answered: what failed may be the one tool that was called.
   public var isAnswer: Bool { self == .internalError || self == .toolError }
 
+  /// Another call might have gone well meanwhile.
+  var mayBeOneTools: Bool { isAnswer || self == .timeout }
+
   public var label: StaticString {
     switch self {
     case .refused: "refused"

@@ -97,6 +97,7 @@ public final class Outcomes {
     guard let pass = request.pass, let hold = request.hold else { return }
     request.pass = nil
     hold.with { hold in
+      let outcome = outcome.failure != nil && Self.hasOwnProcess(request, hold) ? .withdrawn : outcome
       let change = hold.breaker.with {
         $0.ended(pass, outcome, tool: request.tool, &hold.stake.tally, now: loop.now)
       }
@@ -104,6 +105,12 @@ public final class Outcomes {
       if hold.isOneOfSeveral { reports.add(outcome, at: hold, now: loop.now) }
       if request.tool != 0 { noteTool(outcome, of: request, hold) }
     }
+  }
+
+  /// Whether it goes to a process that is one client's alone: what becomes of that is no news of the others'.
+  private static func hasOwnProcess(_ request: UpstreamRequest, _ hold: borrowing ClusterHold) -> Bool {
+    guard request.session?.owner != nil, case .command = hold.cluster.server?.kind else { return false }
+    return true
   }
 
   private func noteTool(_ outcome: CallOutcome, of request: UpstreamRequest, _ hold: ClusterHold) {

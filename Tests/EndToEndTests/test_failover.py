@@ -10,6 +10,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,25 @@ def test_a_server_that_restarts_breaks_no_session(field: Start, generation: str,
 @pytest.mark.parametrize(("generation", "isolation"), [("v1", "session"), ("v1", "shared"), ("v2", "session")])
 def test_a_server_that_restarts_twenty_times_breaks_no_session(field: Start, generation: str, isolation: str) -> None:
     restart_the_only_one(field(1, generation), 20, isolation)
+
+
+def test_calls_that_wait_for_a_server_are_answered_though_the_gateway_is_to_end(field: Start) -> None:
+    one = field(1)
+    gateway = one.open()
+    (endpoint,) = one.endpoints
+    sessions = [LegacySession(gateway.port) for _ in range(4)]
+    for session in sessions:
+        assert "result" in session.call("echo", {"text": "on"}).message
+    time.sleep(1)
+    endpoint.kill()
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(session.call, "echo", {"text": "on"}) for session in sessions]
+        time.sleep(0.3)
+        gateway.child.process.send_signal(signal.SIGTERM)
+        assert gateway.says("draining")
+        endpoint.start()
+        assert all("result" in answer.result().message for answer in answers), [answer.result() for answer in answers]
+    assert gateway.child.process.wait(20) == 0
 
 
 # --- how long it takes -----------------------------------------------------------------------------------------------

@@ -117,3 +117,14 @@ def test_a_command_that_is_not_there_is_looked_for_again(make_gateway: Callable[
     assert gateway.says("late is ready", seconds=20)
     session = LegacySession(gateway.port)
     assert "result" in session.call("look").message
+
+
+def test_a_client_that_ends_its_own_child_takes_nothing_from_others(
+    make_gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    gateway = make_gateway(settings={"servers": {"mortal": server(tmp_path, isolation="session")}})
+    other, hostile = LegacySession(gateway.port), LegacySession(gateway.port)
+    assert eventually(lambda: "result" in other.call("look").message, 5)
+    for _ in range(5):
+        assert "error" in hostile.call("look", {"die": True}).message
+        assert "result" in other.call("look").message

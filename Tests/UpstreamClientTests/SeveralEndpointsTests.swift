@@ -80,6 +80,39 @@ struct SeveralEndpointsTests {
     #expect(counts.reduce(0, +) == 40 && !counts.contains(0))
   }
 
+  @Test("has what clients without a session ask spread over them, though it speaks to sessions itself")
+  func withoutSession() throws {
+    let bench = try bench((a, b))
+    let client = try bench.client(.newest)
+    let calls = (0..<8).map { _ in client.call("a__echo") }
+    let (atA, atB) = (a.calls.count, b.calls.count)
+    #expect(atA + atB == 8 && atA >= 3 && atB >= 3)
+    for _ in 0..<8 { try taken().request.answer(["content": []]) }
+    #expect(calls.allSatisfy { $0.result["content"] == [] && $0.responses.count == 1 })
+    #expect(bench.unfinished == [])
+  }
+
+  @Test("has who waits for a session with one that does not answer go to another, whatever is asked")
+  func silentHandshake() throws {
+    let bench = try bench((a, b)) {
+      $0.routing.algorithm = .roundRobin
+      $0.routing.healthCheckInterval = .seconds(2)
+      $0.routing.healthCheckTimeout = .seconds(1)
+    }
+    for method in ["ping", "initialize", "DELETE"] { b.on(method) { _ in } }
+    let calls = try (0..<4).map { _ in try bench.client().call("a__echo") }
+    let first = a.calls.count
+    #expect(first > 0 && first < 4)
+    bench.advance(milliseconds: 12_000)
+    #expect(a.calls.count == 4)
+    for _ in 0..<4 { try a.next().answer(["content": []]) }
+    #expect(calls.allSatisfy { $0.result["content"] == [] && $0.responses.count == 1 })
+    for method in ["ping", "initialize", "DELETE"] { b.on(method, nil) }
+    bench.advance(milliseconds: 70_000)
+    #expect(b.calls.isEmpty)
+    #expect(bench.unfinished == [])
+  }
+
   @Test("has sessions go on at another when theirs dies, and the call too that was not sent")
   func failover() throws {
     let bench = try bench((a, b))

@@ -46,6 +46,27 @@ struct ToolBreakerTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("is not called for a while either if its calls are not answered in time", arguments: BenchUpstream.kinds)
+  func timeouts(_ kind: BenchUpstream.Kind) throws {
+    let server = server(kind)
+    let bench = try WorkerBench(server) {
+      $0.callTimeout = .seconds(2)
+      $0.servers[0].routing.breaker.openTime = .seconds(10)
+    }
+    let client = try bench.client()
+    for _ in 0..<3 {
+      let call = client.call("a__bad")
+      _ = try server.next()
+      bench.advance(milliseconds: 3000)
+      #expect(call.error["data"]["reason"] == "upstream_timeout")
+    }
+    #expect(client.call("a__bad").error["data"]["reason"] == "circuit_open")
+    let other = client.call("a__good")
+    try server.next().answer(["content": []])
+    #expect(other.result["content"] == [])
+    #expect(bench.unfinished == [])
+  }
+
   @Test func isCalledAgainOnceItsTimeIsOverAndOneCallWentWell() throws {
     let server = server(BenchUpstream.kinds[0])
     let bench = try WorkerBench(server)

@@ -19,7 +19,9 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
   }
 
   /// How long an upstream may take to answer it, in milliseconds.
-  var timeout: UInt64 { loop.configuration.limits.probeTimeout.milliseconds }
+  func timeout(of cluster: Cluster) -> UInt64 {
+    cluster.probeTimeout(within: loop.configuration.limits.probeTimeout.milliseconds)
+  }
 
   /// As what it is asked.
   static func draft(of cluster: Cluster, _ transport: Cluster.Transport) -> Cluster.Profile {
@@ -30,7 +32,7 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
   /// At the newest revision; nil if the upstream is of the legacy era.
   func discover(_ cluster: Cluster) async throws(UpstreamFailure) -> Cluster.Profile? {
     let draft = Self.draft(of: cluster, .streamableHTTP)
-    switch await questions.outcome(cluster, draft, nil, .serverDiscover, [], timeout) {
+    switch await questions.outcome(cluster, draft, nil, .serverDiscover, [], timeout(of: cluster)) {
     case .failed(let why):
       throw UpstreamFailure(why)
     case .status(let refusal, _):
@@ -58,7 +60,7 @@ public final class Discovery: @unchecked Sendable {  // touched on the control l
     _ = binding.opened(
       UpstreamSession.Open(revision: .newest, httpSession: [], link: link.reference, endpoint: endpoint))
     let draft = Self.draft(of: cluster, transport)
-    let outcome = await questions.outcome(cluster, draft, binding, .serverDiscover, [], timeout)
+    let outcome = await questions.outcome(cluster, draft, binding, .serverDiscover, [], timeout(of: cluster))
     let startFailure = link.startFailure
     link.close()
     if let startFailure { throw UpstreamFailure(startFailure) }

@@ -162,7 +162,8 @@ public final class LinkProber: @unchecked Sendable {  // touched on the control 
     let cluster = binding.cluster
     let loop = loop
     let draft = Discovery.draft(of: cluster, transport)
-    let timeout = transport == .stdio ? loop.configuration.startTimeout.milliseconds : 2 * discovery.timeout
+    let timeout =
+      transport == .stdio ? loop.configuration.startTimeout.milliseconds : 2 * discovery.timeout(of: cluster)
     let latest = loop.now + timeout
     let call = LocalCall { outcome in
       switch outcome {
@@ -180,13 +181,15 @@ public final class LinkProber: @unchecked Sendable {  // touched on the control 
     }
     let id = loop.upstream.messages.ask(
       cluster, draft, binding, .serverDiscover, members: [], timeout: timeout, call)
-    loop.begin { await self.watch(link, transport, answers) }
+    loop.begin { await self.watch(link, transport, answers, patience: self.discovery.timeout(of: cluster)) }
     return id
   }
 
   /// Says so when the process has read what it was sent, and has not said a word to it for a while. What has not read it
   /// still starts.
-  private func watch(_ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers) async {
+  private func watch(
+    _ link: LinkReference, _ transport: Cluster.Transport, _ answers: ProbeAnswers, patience: UInt64
+  ) async {
     var readSince: UInt64?
     while !answers.isOver {
       if transport == .stdio, await isUnread(link) {
@@ -194,9 +197,9 @@ public final class LinkProber: @unchecked Sendable {  // touched on the control 
       } else {
         let since = readSince ?? loop.now
         readSince = since
-        if loop.now >= since + discovery.timeout { return answers.add(.silent) }
+        if loop.now >= since + patience { return answers.add(.silent) }
       }
-      await loop.pause(min(100, max(1, discovery.timeout / 4)))
+      await loop.pause(min(100, max(1, patience / 4)))
     }
   }
 

@@ -9,12 +9,13 @@ import Wire
 ///                        └──the grace is over──▶ half-open
 ///
 /// In the two states in which it is not known how things are one call at a time may find out: the probe. Whoever is
-/// told nothing of its end waits no longer than a lease. A refused connection is what a restart looks like, and most
+/// told nothing of its end waits no longer than a lease, a second at first and twice as long each time: a slow call is
+/// no reason to keep all others out. A refused connection is what a restart looks like, and most
 /// are over within a second: while its grace lasts a probe may go every 10, 20, 40, then 50 ms, and a connection that
 /// is made is enough.
 ///
-/// Failures of one tool alone, which the server itself tells, do not open it by their number: a breaker of that tool's
-/// is there for them.
+/// Failures of one tool alone, which the server itself tells or which are that it takes too long, do not open it by their
+/// number: a breaker of that tool's is there for them.
 public struct CircuitBreakerState: Sendable {
   public enum Phase: Equatable, Sendable {
     case closed
@@ -44,6 +45,9 @@ public struct CircuitBreakerState: Sendable {
   private var probe: UInt32 = 0
   private var leaseEnds: UInt64 = 0
   private var lastProbe: UInt32 = 0
+  /// Since it became half-open, and how long the first may keep others from probing, in milliseconds.
+  private var probes: UInt32 = 0
+  private static let firstLease: UInt64 = 1000
   /// Probes that were refused while it comes back, and when the next may go.
   private var refusals: UInt32 = 0
   private var nextProbe: UInt64 = 0
@@ -65,7 +69,10 @@ public struct CircuitBreakerState: Sendable {
     case .closed: return .admitted(BreakerPass(begunAt: now, probe: 0))
     case .open(let until): return .refused(retryAfter: until - now)
     case .halfOpen:
-      guard probe != 0 else { return .admitted(makeProbe(now, lease: policy.probeLease)) }
+      guard probe != 0 else {
+        defer { if probes < .max { probes += 1 } }
+        return .admitted(makeProbe(now, lease: min(Self.firstLease << UInt64(min(probes, 10)), policy.probeLease)))
+      }
       return .refused(retryAfter: min(leaseEnds - now, policy.openTime))
     case .comingBack(let since):
       let next = probe != 0 ? leaseEnds : nextProbe
@@ -87,8 +94,8 @@ public struct CircuitBreakerState: Sendable {
     if probe != 0, now >= leaseEnds { probe = 0 }
     switch phase {
     case .closed: window.advance(to: now)
-    case .open(let until) where now >= until: phase = .halfOpen
-    case .comingBack(let since) where now >= since + policy.restartGrace: phase = .halfOpen
+    case .open(let until) where now >= until: becomeHalfOpen()
+    case .comingBack(let since) where now >= since + policy.restartGrace: becomeHalfOpen()
     case .open, .halfOpen, .comingBack: break
     }
   }
@@ -116,7 +123,7 @@ public struct CircuitBreakerState: Sendable {
       // A process that dies takes all with it that is under way, and what is about to connect to it: that is one failure in
       // the row.
       let isSame = failure == .transport && streak > 0 && pass.begunAt < streakAt + Self.dying
-      return failed(failure, tool: failure.isAnswer ? tool : 0, isSame: isSame, now)
+      return failed(failure, tool: failure.mayBeOneTools ? tool : 0, isSame: isSame, now)
     }
   }
 
@@ -170,13 +177,18 @@ public struct CircuitBreakerState: Sendable {
 
   /// An active check has passed: the next call may probe at once.
   public mutating func encouraged() {
-    if case .open = phase { phase = .halfOpen }
+    if case .open = phase { becomeHalfOpen() }
   }
 
   /// All is forgotten, as an operator wants it.
   public mutating func reset(now: UInt64) -> BreakerChange { phase == .closed ? .none : close(now) }
 
   // MARK: Changes
+
+  private mutating func becomeHalfOpen() {
+    phase = .halfOpen
+    probes = 0
+  }
 
   private mutating func open(_ now: UInt64) -> BreakerChange {
     probe = 0

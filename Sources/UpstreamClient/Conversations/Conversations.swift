@@ -2,6 +2,7 @@ import Clusters
 import Links
 import MCP
 import Reactor
+import Synchronization
 import Upstream
 import UpstreamRequests
 import Wire
@@ -20,6 +21,8 @@ public final class Conversations: NotificationStreamsDelegate {
   private let notifications: NotificationStreams
   public let mirror: UpstreamMirror
   private let handshake: Handshake
+  /// Those that this worker opens.
+  private var openings: [OpeningAttempt] = []
 
   init(_ requests: Requests, _ streams: EventStreams, _ shared: UpstreamShared) {
     context = requests.context
@@ -135,7 +138,17 @@ public final class Conversations: NotificationStreamsDelegate {
   func open(_ session: UpstreamSession, _ speech: Cluster.Speech, for request: UpstreamRequest? = nil) {
     let (shared, doubt, opener) = (shared, requests.doubt, context.index)
     let endpoint = endpoint(for: session, request)
+    let attempt = OpeningAttempt(session, at: endpoint)
+    if session.cluster.hasSeveralEndpoints {
+      openings.removeAll(where: \.isOver)
+      openings.append(attempt)
+    }
     establish(session, at: endpoint, speech.transport, speech.revision.era) { result in
+      guard attempt.end() != nil else {
+        // It was given up. What came of it all the same is of no use to anybody.
+        if case .success(let late) = result { shared.mail.send(.end(late.open, session.cluster), to: opener) }
+        return
+      }
       let waiters: [RequestID]
       var failure: Unopened?
       switch result {
@@ -154,6 +167,15 @@ public final class Conversations: NotificationStreamsDelegate {
       }
       shared.resume(waiters, failure: failure)
     }
+  }
+
+  /// An endpoint does not answer any more: who waits for a conversation to be opened there goes elsewhere.
+  func giveUpOpenings(at endpoint: Int, of cluster: Cluster) {
+    for attempt in openings where attempt.endpoint == endpoint && attempt.cluster === cluster {
+      guard let session = attempt.end() else { continue }
+      shared.resume(session.failed(), failure: Unopened("it does not answer", at: endpoint))
+    }
+    openings.removeAll(where: \.isOver)
   }
 
   /// Opens a lost conversation anew for what is said outside of calls.
@@ -237,4 +259,22 @@ public final class Conversations: NotificationStreamsDelegate {
     head.buffer.appendHeadEnd()
     requests.post(request, RawSpan())
   }
+}
+
+/// The opening of a conversation, which is over once: when it is known what came of it, or when it is given up.
+private final class OpeningAttempt: Sendable {
+  let cluster: Cluster
+  let endpoint: Int
+  private let session: Mutex<UpstreamSession?>
+
+  init(_ session: UpstreamSession, at endpoint: Int) {
+    cluster = session.cluster
+    self.endpoint = endpoint
+    self.session = Mutex(session)
+  }
+
+  var isOver: Bool { session.withLock { $0 == nil } }
+
+  /// What was opened; nil if it was over already.
+  func end() -> UpstreamSession? { session.withLock { $0.take() } }
 }

@@ -41,8 +41,8 @@ final class Handshake {
     if let link, case .child = link.medium { return context.settings.configuration.startTimeout.milliseconds }
     // A client that waits for its session gives a busy server the time that a call has.
     let isProbe = session.owner == nil
-    return isProbe
-      ? context.settings.configuration.limits.probeTimeout.milliseconds : context.settings.callTimeout
+    let probeTimeout = context.settings.configuration.limits.probeTimeout.milliseconds
+    return isProbe ? session.cluster.probeTimeout(within: probeTimeout) : context.settings.callTimeout
   }
 
   /// `initialize`, then `notifications/initialized`.

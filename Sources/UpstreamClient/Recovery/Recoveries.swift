@@ -114,6 +114,7 @@ final class Recoveries: RequestRecovery {
   /// An endpoint does not answer any more: what may be asked elsewhere does not wait for its answers, nor what has not left
   /// for a connection to it.
   func leave(_ endpoint: Int, of cluster: Cluster) {
+    conversations.giveUpOpenings(at: endpoint, of: cluster)
     let left = requests.ids { request in
       (request.awaitsConnection || request.isClients && request.retries.isRepeatable && request.state.isUnanswered)
         && request.hold?.with({ $0.cluster === cluster && $0.endpoint.index == endpoint }) == true

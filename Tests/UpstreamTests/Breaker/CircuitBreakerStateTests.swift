@@ -117,7 +117,8 @@ struct CircuitBreakerStateTests {
     }
     #expect(failing([1, 1, 1, 1, 1]) == .none)
     #expect(failing([1, 1, 2]) != .none && failing([0, 0, 0]) != .none)
-    #expect(failing([1, 1, 1], .failure(.timeout)) != .none)
+    #expect(failing([1, 1, 1], .failure(.timeout)) == .none && failing([1, 2, 1], .failure(.timeout)) != .none)
+    #expect(failing([1, 1, 1], .failure(.serverError)) != .none)
   }
 
   // MARK: Probing
@@ -167,16 +168,30 @@ struct CircuitBreakerStateTests {
     #expect(state.admit(now: until).pass?.isProbe == true)
   }
 
+  @Test("A probe that is slow keeps others out for a second, the next for longer")
+  func slowProbes() throws {
+    var state = breaker(BreakerPolicy(failureRate: 0, probeLease: 3000))
+    let until = opened(&state, at: 0)
+    for (begin, end) in [(0, 1000), (1000, 3000), (3000, 6000), (6000, 9000)] as [(UInt64, UInt64)] {
+      #expect(state.admit(now: until + begin).pass?.isProbe == true)
+      #expect(state.admit(now: until + end - 1) == .refused(retryAfter: 1))
+    }
+    let pass = try #require(state.admit(now: until + 9000).pass)
+    let again = try #require(state.ended(pass, Self.transport, now: until + 9001).openTime)
+    #expect(state.admit(now: until + 9001 + again).pass?.isProbe == true)
+    #expect(state.admit(now: until + 9001 + again + 1000).pass?.isProbe == true)
+  }
+
   @Test("A probe of which nothing is heard gives its place to another when its lease is over")
   func lease() throws {
     var state = breaker(BreakerPolicy(failureRate: 0, probeLease: 10_000))
     let until = opened(&state, at: 0)
     let lost = try #require(state.admit(now: until).pass)
-    #expect(state.admit(now: until + 9999) == .refused(retryAfter: 1))
-    #expect(state.admit(now: until + 10_000).pass?.isProbe == true)
+    #expect(state.admit(now: until + 999) == .refused(retryAfter: 1))
+    #expect(state.admit(now: until + 1000).pass?.isProbe == true)
     // Its failure is no news any more; its success is.
-    #expect(state.ended(lost, Self.transport, now: until + 10_001) == .none && state.phase == .halfOpen)
-    #expect(state.ended(lost, .success, now: until + 10_002) == .closed)
+    #expect(state.ended(lost, Self.transport, now: until + 1001) == .none && state.phase == .halfOpen)
+    #expect(state.ended(lost, .success, now: until + 1002) == .closed)
   }
 
   @Test("What began before it opened, or before it closed again, says nothing")
