@@ -41,6 +41,8 @@ public final class UpstreamRequest {
   /// The conversation that it belongs to, and as what it was open when the message went out.
   public var session: UpstreamSession?
   public var opened: UpstreamSession.Open?
+  /// A conversation was opened for it, and it has not failed since.
+  public var hasOpened = false
   public var carrier = Carrier.none
   public var reader: ResponseReader?
   /// Its message while it waits for a conversation; set by `park` and `unpark` alone.
@@ -108,6 +110,7 @@ public final class UpstreamRequest {
     count = .none
     if session != nil { session = nil }
     if opened != nil { opened = nil }
+    hasOpened = false
     carrier = .none
     if party != nil { party = nil }
     deadline = .max

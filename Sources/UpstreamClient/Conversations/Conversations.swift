@@ -74,6 +74,12 @@ public final class Conversations: NotificationStreamsDelegate {
       _ = requests.park(request, message)
     case .yours:
       _ = requests.park(request, message)
+      if request.hasOpened, request.opened == nil {
+        // It was gone before anything went through it. Again and again it would be, without a pause.
+        let endpoint = session.endpoint ?? cluster.leader
+        return shared.resume(session.failed(), failure: Unopened("it ended as soon as it was open", at: endpoint))
+      }
+      request.hasOpened = true
       // Others may wait for it by now.
       open(session, speech, for: request)
     case .closed:
@@ -88,6 +94,7 @@ public final class Conversations: NotificationStreamsDelegate {
       return
     }
     if let failure {
+      request.hasOpened = false
       request.retries.began(at: failure.endpoint)
       return requests.fail(request, .unavailable(cluster, failure.text, retryAfter: 1000), message)
     }

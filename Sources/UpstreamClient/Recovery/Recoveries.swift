@@ -94,6 +94,7 @@ final class Recoveries: RequestRecovery {
     else { return requests.delegate.failed(request, error) }
     if let other { session = move(request, session, to: other) }
     request.opened = nil
+    request.hasOpened = false
     conversations.send(request, copy.message.rawBytes, cluster, speech, in: session, of: nil)
   }
 
