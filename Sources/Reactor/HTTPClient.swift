@@ -4,11 +4,8 @@ extension EventLoop {
   /// Starts to connect; a request may be sent at once and waits inside. Failure comes by `upstreamClosed`, later.
   /// nil if this loop holds as many connections as it may.
   public func connect(_ endpoint: Endpoint, tag: UInt64) -> ConnectionID? {
-    let id = unsafe endpoint.host.withCString { host in
-      var target = unsafe cr_endpoint(
-        host: host, port: endpoint.port, tls: endpoint.tls?.raw, connect_timeout: endpoint.connectTimeout)
-      return unsafe cr_http_connect(raw, &target, tag)
-    }
+    let raw = unsafe raw
+    let id = unsafe endpoint.withRaw { unsafe cr_http_connect(raw, &$0, tag) }
     return id == 0 ? nil : ConnectionID(rawValue: id)
   }
 

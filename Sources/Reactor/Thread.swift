@@ -19,8 +19,13 @@ public final class Thread: Sendable {
   private let handle: UInt
 
   public init(name: String, _ body: @escaping @Sendable () -> Void) {
+    guard let thread = Self.start(name, body) else { preconditionFailure("can't start a thread") }
+    handle = UInt(thread)
+  }
+
+  private static func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> pthread_t? {
     var thread = pthread_t()
-    let start = unsafe Unmanaged.passRetained(Start(name, body)).toOpaque()
+    let start = unsafe Unmanaged.passRetained(Start(name, body))
     let code = unsafe pthread_create(
       &thread, nil,
       { start in
@@ -28,9 +33,16 @@ public final class Thread: Sendable {
         unsafe start.name.withCString { unsafe cr_system_name_thread($0) }
         start.body()
         return nil
-      }, start)
-    precondition(code == 0, "can't start a thread")
-    handle = UInt(thread)
+      }, start.toOpaque())
+    if code != 0 { unsafe start.release() }
+    return code == 0 ? thread : nil
+  }
+
+  /// Begins a thread that nobody waits for. False where the system has none.
+  public static func begin(name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
+    guard let handle = start(name, body) else { return false }
+    pthread_detach(handle)
+    return true
   }
 
   public func join() { pthread_join(pthread_t(handle), nil) }

@@ -89,10 +89,8 @@ public struct WebSockets {
     _ endpoint: Endpoint, _ settings: WebSocketSettings, target: RawSpan, authority: RawSpan,
     subprotocol: StaticString, headers: RawSpan, tag: UInt64
   ) -> ConnectionID? {
-    let id = unsafe endpoint.host.withCString { host in
-      var place = unsafe cr_endpoint(
-        host: host, port: endpoint.port, tls: endpoint.tls?.raw, connect_timeout: endpoint.connectTimeout)
-      return unsafe target.withUnsafeBytes { target in
+    let id = unsafe endpoint.withRaw { place in
+      unsafe target.withUnsafeBytes { target in
         unsafe authority.withUnsafeBytes { authority in
           unsafe headers.withUnsafeBytes { headers in
             unsafe cr_websocket_connect(

@@ -72,11 +72,16 @@ final class ClientBench {
   }
 
   func connect(
-    to port: UInt16, host: String = "127.0.0.1", tls: OpaquePointer? = nil, timeout: UInt32 = 0, tag: UInt64 = 1
+    to port: UInt16, host: String = "127.0.0.1", address: String? = nil, tls: OpaquePointer? = nil, timeout: UInt32 = 0,
+    tag: UInt64 = 1
   ) -> cr_id {
     host.withCString { host in
-      var endpoint = cr_endpoint(host: host, port: port, tls: tls, connect_timeout: timeout)
-      return cr_http_connect(loop, &endpoint, tag)
+      var endpoint = cr_endpoint(host: host, address: nil, port: port, tls: tls, connect_timeout: timeout)
+      guard let address else { return cr_http_connect(loop, &endpoint, tag) }
+      return address.withCString { address in
+        endpoint.address = address
+        return cr_http_connect(loop, &endpoint, tag)
+      }
     }
   }
 

@@ -42,6 +42,18 @@ struct TLSTests {
     #expect(peer.accepted == 1)
   }
 
+  @Test(
+    "goes to the address that is given, and is checked against the name",
+    arguments: [("localhost", true), ("other.test", false)])
+  func address(host: String, fits: Bool) {
+    let peer = Peer(certificate: (certificates, "localhost"))
+    let tls = context().context
+    let bench = ClientBench()
+    let id = bench.connect(to: peer.port, host: host, address: "127.0.0.1", tls: tls, timeout: 20_000)
+    cr_tls_context_free(tls)
+    #expect(bench.exchange(id, "/", body: Array("hello".utf8))?.text == (fits ? "hello" : nil))
+  }
+
   @Test("takes a request before the handshake is done, and moves megabytes both ways")
   func large() {
     let peer = Peer(certificate: (certificates, "localhost"))

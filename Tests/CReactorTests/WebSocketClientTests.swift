@@ -54,7 +54,7 @@ struct WebSocketClientTests {
     gateway.retained.append(settings)
     let id = host.withCString { host in
       withSpans(["/mcp/ws", "server:80", name, headers]) { spans in
-        var endpoint = cr_endpoint(host: host, port: 80, tls: nil, connect_timeout: timeout)
+        var endpoint = cr_endpoint(host: host, address: nil, port: 80, tls: nil, connect_timeout: timeout)
         return cr_websocket_connect(gateway.loop, &endpoint, settings.raw, spans[0], spans[1], spans[2], spans[3], 3)
       }
     }

@@ -67,8 +67,7 @@ void cr_lookup_desk_close(cr_lookup_desk *desk) {
 
 /* ---- On the thread ---- */
 
-/* Errors of getaddrinfo in libuv's numbers, which are the same everywhere. */
-static int translate(int error) {
+int cr_lookup_status(int error) {
   switch (error) {
   case 0:
     return 0;
@@ -120,7 +119,7 @@ static int ask_system(const char *host, cr_addresses *out) {
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   struct addrinfo *list = NULL;
   errno = 0;
-  int status = translate(getaddrinfo(host, NULL, &hints, &list));
+  int status = cr_lookup_status(getaddrinfo(host, NULL, &hints, &list));
   if (status != 0) return status;
   take(out, list);
   freeaddrinfo(list);

@@ -22,6 +22,10 @@ void cr_lookup_desk_use(cr_lookup_desk *desk, cr_lookup_function *function, void
 /* Whatever is still on its way is dropped when it comes. What came before may be in the mailbox. */
 void cr_lookup_desk_close(cr_lookup_desk *desk);
 
+/* What getaddrinfo says in libuv's numbers, which are the same everywhere: 0, or a negative code.
+   At once after it, for errno. */
+int cr_lookup_status(int error);
+
 /* 0, or a negative UV code: nothing follows then. */
 int cr_lookup_begin(cr_lookup_desk *desk, const char *host);
 

@@ -29,7 +29,8 @@ typedef struct client {
   bool in_body;
   bool to_head;
   bool keep_alive;
-  bool done; /* the last answer ended what this connection can carry */
+  bool done;         /* the last answer ended what this connection can carry */
+  const char *place; /* where to connect: the host, or the address that was given for it */
   char host[];
 } client;
 
@@ -49,13 +50,13 @@ static void client_free(client *client) {
 
 static void begin(cr_connection *connection) {
   client *client = client_of(connection);
-  bool in_memory = cr_memory_connect(connection, client->host);
+  bool in_memory = cr_memory_connect(connection, client->place);
   const cr_transport *below = in_memory ? &cr_transport_memory : &cr_transport_plain;
-  if (client->tls != NULL &&
-      !cr_tls_attach_client(connection, below, client->tls, client->host, client->port)) {
+  if (client->tls != NULL && !cr_tls_attach_client(connection, below, client->tls, client->host,
+                                                   client->place, client->port)) {
     cr_connection_close(connection, cr_error_uv(UV_ENOMEM));
   } else if (!in_memory) {
-    cr_connector_start(connection, client->host, client->port);
+    cr_connector_start(connection, client->place, client->port);
   }
 }
 
@@ -290,7 +291,8 @@ cr_id cr_http_connect(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag) 
 cr_id cr_http_connect_for(cr_loop *loop, const cr_endpoint *endpoint, uint64_t tag,
                           cr_upgrade *upgrade) {
   cwire_span host = bare_host(endpoint->host);
-  client *client = calloc(1, sizeof *client + host.length + 1);
+  size_t more = endpoint->address == NULL ? 0 : strlen(endpoint->address) + 1;
+  client *client = calloc(1, sizeof *client + host.length + 1 + more);
   if (client == NULL) return 0;
   cr_connection *connection = cr_connection_take(loop, CR_KIND_UPSTREAM, &protocol);
   if (connection == NULL) {
@@ -298,6 +300,8 @@ cr_id cr_http_connect_for(cr_loop *loop, const cr_endpoint *endpoint, uint64_t t
     return 0;
   }
   memcpy(client->host, host.base, host.length);
+  client->place = client->host;
+  if (more > 0) client->place = memcpy(client->host + host.length + 1, endpoint->address, more);
   client->port = endpoint->port;
   client->upgrade = upgrade;
   client->tls = endpoint->tls == NULL ? NULL : cr_tls_context_retain(endpoint->tls);

@@ -12,6 +12,7 @@
 #include "creactor/loop.h"
 #include "creactor/mailbox.h"
 #include "creactor/memory.h"
+#include "creactor/names.h"
 #include "creactor/phase.h"
 #include "creactor/process.h"
 #include "creactor/system.h"

@@ -10,7 +10,7 @@
 enum { SERVERS = 16, LONGEST = 16 * 1024 };
 
 typedef struct stored_session {
-  char *server; /* "host:port"; NULL: a free place */
+  char *server; /* "host@address:port"; NULL: a free place */
   uint8_t *bytes;
   int length;
 } stored_session;

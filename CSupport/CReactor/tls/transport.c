@@ -213,22 +213,26 @@ static cr_tls *attach(cr_connection *connection, const cr_transport *below,
   return tls;
 }
 
-static bool offer_session(cr_tls *tls, const char *host, uint16_t port) {
+/* A session belongs to the host that its certificate was checked against, and to the place that
+ * gave it: at another address of the same name may be another process. */
+static bool offer_session(cr_tls *tls, const char *host, const char *place, uint16_t port) {
   if (tls->context->sessions == NULL) return true;
-  size_t capacity = strlen(host) + sizeof ":65535";
+  size_t capacity = strlen(host) + strlen(place) + sizeof "@:65535";
   tls->server = malloc(capacity);
   if (tls->server == NULL) return false;
-  snprintf(tls->server, capacity, "%s:%u", host, port);
+  snprintf(tls->server, capacity, "%s@%s:%u", host, place, port);
   cr_tls_sessions_use(tls->context->sessions, tls->ssl, tls->server);
   return true;
 }
 
 bool cr_tls_attach_client(cr_connection *connection, const cr_transport *below,
-                          cr_tls_context *context, const char *host, uint16_t port) {
+                          cr_tls_context *context, const char *host, const char *place,
+                          uint16_t port) {
   const cr_transport *before = connection->transport;
   cr_tls *tls = attach(connection, below, context);
   if (tls == NULL) return false;
-  if (prepare(connection) && cr_tls_expect_host(tls->ssl, host) && offer_session(tls, host, port)) {
+  if (prepare(connection) && cr_tls_expect_host(tls->ssl, host) &&
+      offer_session(tls, host, place, port)) {
     SSL_set_connect_state(tls->ssl);
     return true;
   }

@@ -44,7 +44,8 @@ void cr_http_drain(cr_loop *loop, uint32_t grace);
 
 /* Where a client connection goes. The strings are copied. */
 typedef struct cr_endpoint {
-  const char *host;
+  const char *host;    /* what certificates are checked against */
+  const char *address; /* a numeric one, where to connect; NULL: that of the host, looked up */
   uint16_t port;
   struct cr_tls_context *tls; /* NULL: plain */
   uint32_t connect_timeout;   /* ms, resolving and TLS included */
