@@ -148,11 +148,18 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "Membership",
+      dependencies: [
+        "Wire", "Reactor", "MCP", "Routing", "Upstream", "UpstreamHealth", "Configuration", "Workers", "Clusters",
+        "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Supervision", logging,
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Federation",
       dependencies: [
-        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "Configuration", "Workers",
-        "Clusters", "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls", "Supervision",
-        logging,
+        "Wire", "Reactor", "MCP", "Catalogue", "Translation", "Routing", "Upstream", "UpstreamHealth", "Configuration",
+        "Workers", "Clusters", "Links", "UpstreamClient", "ServedCatalogue", "Sessions", "Delivery", "OpenCalls",
+        "Supervision", "Membership", logging,
       ],
       swiftSettings: strict),
     .target(
@@ -301,6 +308,10 @@ let package = Package(
         "MCP", "Catalogue", "ConfigurationSyntax", "Configuration", "Clusters", "ServedCatalogue", "Sessions",
         "Supervision", "WorkerBench",
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "MembershipTests",
+      dependencies: ["MCP", "Configuration", "Membership", "WorkerBench"],
       swiftSettings: strict),
     .testTarget(
       name: "FederationTests",

@@ -89,7 +89,7 @@ final class Forwarding {
       call.routingKey = context.routingKey(of: call, cluster, envelope, routingHeaders)
     }
     let isModern = if case .modern = revision.era { speech.transport == .streamableHTTP } else { false }
-    let endpoint = isModern ? context.endpoint(for: call, of: cluster) : 0
+    let endpoint = isModern ? context.endpoint(for: call, of: cluster) : cluster.leader
     guard let request = makeRequest(for: call, cluster, at: endpoint, revision) else {
       return open.fail(call, .busy(cluster, "\(worker.limits.callsPerUpstream) calls to it are in flight"))
     }
@@ -206,7 +206,7 @@ final class Forwarding {
     guard let place = catalogue.onlyServer(in: view) else { return }
     let cluster = catalogue.clusters[place]
     guard case .ready(let profile) = cluster.health, !cluster.isEmbedded, Self.canCarry(envelope.methodName, profile),
-      let request = requests.make(.nobody, cluster, as: .call)
+      let request = requests.make(.nobody, cluster, at: cluster.leader, as: .call)
     else { return }
     session?.noteUse()
     request.party = party

@@ -125,14 +125,26 @@ public final class Cluster: Sendable {
   public let alias: String
   let aliasBytes: [UInt8]
   public let server: GatewayConfiguration.Server?
-  /// Where it is: at least one.
-  public let endpoints: [UpstreamEndpoint]
-  /// The first of them, and mostly the only one.
+  /// Where it is from the beginning, and for ever unless that changes.
+  private let fixed: EndpointSet
+  /// Where it is where that changes while it runs.
+  public let changing: ChangingEndpoints?
+  public var endpointSet: EndpointSet { changing?.current ?? fixed }
+  /// By index, those that have left too: at least one.
+  public var endpoints: [UpstreamEndpoint] { endpointSet.all }
+  /// Those that calls go to: at least one.
+  public var members: [UpstreamEndpoint] { endpointSet.members }
+  /// The first that there was, and mostly the only one.
   public let first: UpstreamEndpoint
   /// Another configuration of the server may have had more.
-  public func endpoint(_ index: Int) -> UpstreamEndpoint { index < endpoints.count ? endpoints[index] : first }
-  /// A call has a choice.
+  public func endpoint(_ index: Int) -> UpstreamEndpoint {
+    let endpoints = endpoints
+    return index < endpoints.count ? endpoints[index] : first
+  }
+  /// A call has a choice, or may come to have one.
   public let hasSeveralEndpoints: Bool
+  /// Whether its calls can go to another endpoint at the moment.
+  public var hasAlternatives: Bool { hasSeveralEndpoints && members.count > 1 }
   /// Which of them the gateway speaks to on its own behalf.
   private let leaderIndex = Atomic<Int>(0)
   public var leader: Int {
@@ -140,9 +152,6 @@ public final class Cluster: Sendable {
     set { leaderIndex.store(newValue, ordering: .relaxed) }
   }
   private let connectTimeout: UInt32
-  /// Which of several a call goes to; each worker makes a choice of its own of it.
-  public let algorithm: EndpointChoice.Algorithm
-  private let ring: Ring
   /// How long calls wait for it when it goes away, in milliseconds.
   /// How long an endpoint may take to say what it speaks, in milliseconds. While it is not known of any, one that hangs does not
   /// keep the gateway from asking the next: every other time each is given all of its time.
@@ -200,60 +209,33 @@ public final class Cluster: Sendable {
     alias = server.alias
     aliasBytes = Array(server.alias.utf8)
     self.server = server
-    endpoints = try Self.endpoints(of: server, id: name.id, connectTimeout: connectTimeout)
-    first = endpoints[0]
-    hasSeveralEndpoints = endpoints.count > 1
+    let made = try Self.endpoints(of: server, id: name.id, connectTimeout: connectTimeout)
+    fixed = EndpointSet(made, of: made, server.routing)
+    changing = server.followsNames ? ChangingEndpoints(fixed, server.routing) : nil
+    first = made[0]
+    hasSeveralEndpoints = made.count > 1 || changing != nil
     checkoutTimeout = server.pool.checkoutTimeout.milliseconds
     countsToolErrors = server.routing.breaker.toolErrors
     hasToolBreakers = server.routing.breaker.perTool
     hedgesReads = hasSeveralEndpoints && server.routing.retry.hedgeReads
     trustsHints = server.trustHints
     keySource = server.routing.key
-    (ring, algorithm) = Self.choice(among: endpoints, server.routing)
-  }
-
-  private static func choice(
-    among endpoints: [UpstreamEndpoint], _ routing: GatewayConfiguration.Routing
-  ) -> (Ring, EndpointChoice.Algorithm) {
-    guard endpoints.count > 1 else { return (Ring([]), .roundRobin(weights: [1])) }
-    let weights = endpoints.map(\.weight)
-    let members = endpoints.map { Ring.Member(identity: $0.identity, weight: $0.weight) }
-    let ring = Ring(members, virtualNodes: routing.virtualNodes)
-    switch routing.algorithm {
-    case .consistentHash: return (ring, .consistentHash(ring))
-    case .leastRequest: return (ring, .leastRequest(weights: weights))
-    case .roundRobin: return (ring, .roundRobin(weights: weights))
-    }
   }
 
   /// The endpoint where somebody's calls belong who has a conversation of their own, or settles something: the same for
   /// whoever asks, as long as the endpoints fare alike.
   public func home(of key: @autoclosure () -> RoutingKey, now: UInt64) -> Int {
-    guard hasSeveralEndpoints else { return 0 }
-    return home(of: key(), on: ring, now: now)
+    hasSeveralEndpoints ? endpointSet.home(of: key(), now: now) : 0
   }
 
   /// Its endpoints in the order in which they may be of use, the one that leads first of its like.
   public func candidates(now: UInt64) -> [Int] {
     let leader = leader
-    return endpoints.map { (standing: $0.standing.condition(now: now).standing.rawValue, index: $0.index) }
+    return members.map { (standing: $0.standing.condition(now: now).standing.rawValue, index: $0.index) }
       .sorted {
         ($0.standing, $0.index == leader ? 0 : 1, $0.index) < ($1.standing, $1.index == leader ? 0 : 1, $1.index)
       }
       .map(\.index)
-  }
-
-  private func home(of key: RoutingKey, on ring: Ring, now: UInt64) -> Int {
-    var ejected: Int?
-    var walk = ring.walk(from: key)
-    while let index = walk.next() {
-      switch endpoints[index].standing.condition(now: now).standing {
-      case .usable: return index
-      case .ejected: ejected = ejected ?? index
-      case .down: continue
-      }
-    }
-    return ejected ?? ring.member(of: key) ?? 0
   }
 
   private static func endpoints(
@@ -275,6 +257,13 @@ public final class Cluster: Sendable {
     return made
   }
 
+  /// Another endpoint of it: one of the addresses of a name.
+  /// - Parameter origin: which of the configured endpoints the name is of.
+  public func makeEndpoint(_ index: Int, at address: String, of origin: Int) -> UpstreamEndpoint? {
+    guard let server, case .url(let remote) = server.kind, remote.endpoints.indices.contains(origin) else { return nil }
+    return UpstreamEndpoint(index, of: stakeID, fixed.all[origin], at: address, server.routing)
+  }
+
   /// Another face of the same server.
   public init(faceOf other: Cluster, id: Int, isSecond: Bool) {
     number = other.number
@@ -287,10 +276,8 @@ public final class Cluster: Sendable {
     alias = other.alias
     aliasBytes = other.aliasBytes
     server = other.server
-    endpoints = other.endpoints
-    first = other.first
-    hasSeveralEndpoints = other.hasSeveralEndpoints
-    (ring, algorithm, checkoutTimeout) = (other.ring, other.algorithm, other.checkoutTimeout)
+    (fixed, changing, first) = (other.fixed, other.changing, other.first)
+    (hasSeveralEndpoints, checkoutTimeout) = (other.hasSeveralEndpoints, other.checkoutTimeout)
     (countsToolErrors, hasToolBreakers) = (other.countsToolErrors, other.hasToolBreakers)
     hedgesReads = other.hedgesReads
     (trustsHints, keySource) = (other.trustsHints, other.keySource)
@@ -309,9 +296,9 @@ public final class Cluster: Sendable {
     aliasBytes = Array(alias.utf8)
     server = nil
     first = UpstreamEndpoint(0, of: name.id, alias: alias, GatewayConfiguration.Routing())
-    endpoints = [first]
+    fixed = EndpointSet([first], of: [first], GatewayConfiguration.Routing())
+    changing = nil
     hasSeveralEndpoints = false
-    (ring, algorithm) = Self.choice(among: endpoints, GatewayConfiguration.Routing())
     checkoutTimeout = 0
     (countsToolErrors, hasToolBreakers, hedgesReads) = (false, false, false)
     (trustsHints, keySource) = (false, .session)
@@ -327,7 +314,7 @@ public final class Cluster: Sendable {
   public var isAtURL: Bool { first.address != nil }
   /// Calls to it are POSTed, over connections some of which are held ready.
   public var opensAhead: Bool {
-    guard !isRetired, let speech, endpoints.contains(where: { $0.pool.minIdle > 0 }) else { return false }
+    guard !isRetired, let speech, members.contains(where: { $0.pool.minIdle > 0 }) else { return false }
     return speech.transport == .streamableHTTP || speech.transport == .eventStream
   }
 

@@ -32,6 +32,7 @@ public final class UpstreamEndpoint: Sendable {
   private let url: EndpointURL?
   private let headers: [GatewayConfiguration.Header]
   private let configuredHead: [UInt8]
+  private let left = Atomic<Bool>(false)
 
   /// Where redirects have led.
   private struct Place {
@@ -78,6 +79,32 @@ public final class UpstreamEndpoint: Sendable {
     headers = remote.headers
     configuredHead = Self.head("POST", url, target: url.target, remote.headers, accept: Self.bothTypes)
   }
+
+  /// One of the addresses of what is configured as `other`: the same URL, with all else of its own.
+  init(
+    _ index: Int, of server: Int, _ other: UpstreamEndpoint, at numeric: String,
+    _ routing: GatewayConfiguration.Routing
+  ) {
+    self.index = index
+    id = Self.id(index, of: server)
+    standing = EndpointStanding(BreakerPolicy(routing))
+    shown = "\(other.shown) (\(numeric))"
+    identity = other.identity + Array("@\(numeric)".utf8)
+    weight = other.weight
+    address = other.address.map {
+      Endpoint(
+        host: $0.host, address: numeric, port: $0.port, tls: $0.tls, connectTimeout: $0.connectTimeout)
+    }
+    pool = other.pool
+    permits = Permits(pool)
+    url = other.url
+    headers = other.headers
+    configuredHead = other.configuredHead
+  }
+
+  /// Its name leads there no more: what is under way ends, and nothing new goes there.
+  public var hasLeft: Bool { left.load(ordering: .relaxed) }
+  public func leave() { left.store(true, ordering: .relaxed) }
 
   private static func id(_ index: Int, of server: Int) -> Int { server * most + index }
 

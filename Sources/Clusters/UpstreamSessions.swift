@@ -98,6 +98,15 @@ public final class UpstreamSessions: Sendable {
     }
   }
 
+  /// Takes out those with one endpoint, which has left: to be ended.
+  public func take(of cluster: Cluster, at endpoint: Int) -> [UpstreamSession] {
+    table.withLock { table in
+      let taken = table.filter { $0.key.cluster == cluster.id && $0.key.endpoint == endpoint }
+      for key in taken.keys { table[key] = nil }
+      return Array(taken.values)
+    }
+  }
+
   /// All of them, for the end.
   public var all: [UpstreamSession] { table.withLock { Array($0.values) } }
 }

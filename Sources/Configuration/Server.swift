@@ -21,6 +21,11 @@ extension GatewayConfiguration {
     public var replicas = 1
     /// Of which addresses of an endpoint's name an endpoint is made (`resolve`). Default: first.
     public var resolve = Resolve.first
+    /// Names of its endpoints are looked up while it runs: each of their addresses is an endpoint.
+    public var followsNames: Bool {
+      guard resolve == .all, case .url(let remote) = kind else { return false }
+      return remote.endpoints.contains { !$0.url.isAddress }
+    }
     /// Whether the hints of its tools (`readOnlyHint`, `idempotentHint`) are taken for true, so that a call of one may be
     /// repeated (`trust_hints`). Default: false.
     public var trustHints = false

@@ -91,7 +91,7 @@ struct ServerDraft {
         draft.routing = SectionOverride(node, EndpointGrammar.routing, over: .init(), &reading)
       },
       .integer("replicas", \.replicas, in: 1...1000),
-      .choice("resolve", \.resolve).inactive,
+      .choice("resolve", \.resolve),
       .flag("trust_hints", \.trustHints),
       .section("restarts", \.restarts, restarts),
       .durationOrOff("idle_stop", \.idleStop, in: .seconds(1) ... .seconds(366 * 86_400)),

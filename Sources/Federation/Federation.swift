@@ -4,6 +4,7 @@ import Configuration
 import Delivery
 import Logging
 import MCP
+import Membership
 import OpenCalls
 import Reactor
 import ServedCatalogue
@@ -28,7 +29,7 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
   private let supervisor: Supervisor
   private let retirement: Retirement
   private let listens: GatewayListens
-  private let subscriptions: SubscriptionMover
+  private let memberships: Memberships
   private let names: ServerNames
   private weak var observer: (any FederationObserver)?
   private var isDue = false
@@ -41,7 +42,7 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
   ///   - clusters: what is configured.
   public init(
     upstream: UpstreamClient, deliveries: DeliveryShared, settings: CurrentSettings, clients: any FederationDelegate,
-    clusters: ClusterSet, journal: NameJournal? = nil, logger: Logger
+    clusters: ClusterSet, journal: NameJournal? = nil, lookup: NameLookup = .system, logger: Logger
   ) {
     let loop = ControlLoop(upstream, deliveries, settings, clients, logger)
     let supervised = SupervisedClusters()
@@ -59,10 +60,11 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
     overlays = Overlays(loop, lists, faces, merger, announcer)
     let looks = OwnLooks(loop, supervised, fetcher, lists, overlays, announcer)
     refresher = ListRefresher(loop, supervised, fetcher, lists, looks, overlays, announcer)
+    memberships = Memberships(loop, supervised, lookup)
     supervisor = Supervisor(
-      loop, clusters, supervised, prober, discovery, listens, IdleStops(loop, listens), lists, refresher, faces)
-    retirement = Retirement(loop, clusters, faces, supervised, listens, lists)
-    subscriptions = SubscriptionMover(loop)
+      loop, clusters, supervised, memberships, prober, discovery, listens, IdleStops(loop, listens), lists, refresher,
+      faces)
+    retirement = Retirement(loop, clusters, faces, supervised, memberships, listens, lists)
     self.listens = listens
     self.loop = loop
     self.clusters = clusters
@@ -70,7 +72,7 @@ public final class Federation: @unchecked Sendable {  // what changes is touched
     refresher.delegate = self
     supervisor.delegate = self
     listens.delegate = self
-    subscriptions.delegate = self
+    memberships.subscriptions.delegate = self
   }
 
   // MARK: Start and end
@@ -109,6 +111,7 @@ extension Federation {
   public func end() {
     post { federation in
       federation.loop.stop()
+      federation.memberships.stop()
       federation.supervisor.stop()
     }
   }
@@ -205,6 +208,7 @@ extension Federation {
     announcer.settle(atMost: settings.configuration.firstListWait.milliseconds)
     for cluster in change.wanted { supervisor.supervise(cluster) }
     supervisor.resetFailed(among: change.wanted)
+    memberships.urgeAll()
     merge()
     lookForEndOfRound()
     for cluster in change.left { retirement.begin(cluster) }
@@ -278,7 +282,7 @@ extension Federation: SupervisionDelegate {
     isDue = false
     let (old, new) = merger.merge()
     if !new.legacy.leadsToSame(as: old.legacy) {
-      subscriptions.move(from: old.legacy.clusters, to: new.legacy.clusters)
+      memberships.subscriptions.move(from: old.legacy.clusters, to: new.legacy.clusters)
     }
     observer?.serversFared()
     return (Catalogues.Changes(new, since: old), old)
@@ -296,7 +300,10 @@ extension Federation: SupervisionDelegate {
     listChanged(cluster, kinds, own: nil, isTold: isTold)
   }
 
-  public func endpointLost(of cluster: Cluster) { subscriptions.carryOver(cluster) }
+  public func endpointLost(of cluster: Cluster) {
+    memberships.subscriptions.carryOver(cluster)
+    memberships.urge(cluster)
+  }
 
   public func interestChanged(_ cluster: Cluster) { resourceInterestChanged(cluster) {} }
 

@@ -1,6 +1,7 @@
 import Catalogue
 import Clusters
 import Links
+import Membership
 import Reactor
 import Sessions
 import Supervision
@@ -14,17 +15,19 @@ final class Retirement: @unchecked Sendable {  // touched on the control loop al
   private let clusters: ClusterSet
   private let faces: SecondFaces
   private let supervised: SupervisedClusters
+  private let memberships: Memberships
   private let listens: GatewayListens
   private let lists: ServerLists
 
   init(
     _ loop: ControlLoop, _ clusters: ClusterSet, _ faces: SecondFaces, _ supervised: SupervisedClusters,
-    _ listens: GatewayListens, _ lists: ServerLists
+    _ memberships: Memberships, _ listens: GatewayListens, _ lists: ServerLists
   ) {
     self.loop = loop
     self.clusters = clusters
     self.faces = faces
     self.supervised = supervised
+    self.memberships = memberships
     self.listens = listens
     self.lists = lists
   }
@@ -40,6 +43,7 @@ final class Retirement: @unchecked Sendable {  // touched on the control loop al
       listens.stop(server)
       server.dismiss()
     }
+    memberships.end(cluster)
     // The other face of the same server goes on with the same connections.
     let keepsStake = clusters.served.contains { $0.stakeID == cluster.stakeID }
     for index in 0..<upstream.context.group.loopCount {

@@ -1,9 +1,11 @@
 import Clusters
 import MCP
+import Membership
 import Reactor
 import Supervision
 import Upstream
 import UpstreamClient
+import UpstreamHealth
 import Workers
 
 /// Looks after clusters: finds out what each is, fetches its lists, hears of changes, and brings back what went away. No
@@ -15,6 +17,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   private let loop: ControlLoop
   private let clusters: ClusterSet
   private let supervised: SupervisedClusters
+  private let memberships: Memberships
   private let prober: Prober
   private let discovery: Discovery
   private let listens: GatewayListens
@@ -27,13 +30,14 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
   }
 
   init(
-    _ loop: ControlLoop, _ clusters: ClusterSet, _ supervised: SupervisedClusters, _ prober: Prober,
-    _ discovery: Discovery, _ listens: GatewayListens, _ idleStops: IdleStops, _ lists: ServerLists,
+    _ loop: ControlLoop, _ clusters: ClusterSet, _ supervised: SupervisedClusters, _ memberships: Memberships,
+    _ prober: Prober, _ discovery: Discovery, _ listens: GatewayListens, _ idleStops: IdleStops, _ lists: ServerLists,
     _ refresher: ListRefresher, _ faces: SecondFaces
   ) {
     self.loop = loop
     self.clusters = clusters
     self.supervised = supervised
+    self.memberships = memberships
     self.prober = prober
     self.discovery = discovery
     self.listens = listens
@@ -125,12 +129,12 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     }
     if case .lookAgain(let pause) = server.absence.isGone(grace: server.cluster.restartGrace, now: loop.now) {
       isAway(server, failure)
-      return await loop.pause(restart ?? pause)
+      return await server.pause(loop, restart ?? pause)
     }
     let usual = server.backoff.failed()
     let delay = restart ?? usual
     isDown(server, failure, for: delay)
-    await loop.pause(delay)
+    await server.pause(loop, delay)
   }
 
   /// What has failed of these servers is tried again, in either era.
@@ -198,6 +202,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
       _ = cluster.first.standing.breaker.reset(now: loop.now)
       return profile
     }
+    await memberships.settle(cluster)
     var failure: UpstreamFailure?
     cluster.isHurried = server.backoff.failures.isMultiple(of: 2)
     for index in cluster.candidates(now: loop.now) {
@@ -211,6 +216,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
         guard !isOver(server) else { break }
       }
     }
+    memberships.urge(cluster)
     throw failure ?? UpstreamFailure("it has no endpoint")
   }
 

@@ -6,6 +6,7 @@ import Federation
 import Logging
 import MCP
 import OpenCalls
+import Reactor
 import ServedCatalogue
 import Sessions
 import Supervision
@@ -41,11 +42,12 @@ final class FederationClients: FederationDelegate {
 extension Federation {
   /// That of a gateway.
   convenience init(
-    _ gateway: GatewayState, _ worker: Worker, _ clusters: ClusterSet, journal: NameJournal? = nil, logger: Logger
+    _ gateway: GatewayState, _ worker: Worker, _ clusters: ClusterSet, journal: NameJournal? = nil,
+    lookup: NameLookup = .system, logger: Logger
   ) {
     self.init(
       upstream: worker.upstream, deliveries: gateway.deliveries, settings: gateway.currentSettings,
       clients: FederationClients(gateway.deliveries, worker.delivery, worker.calls.news), clusters: clusters,
-      journal: journal, logger: logger)
+      journal: journal, lookup: lookup, logger: logger)
   }
 }

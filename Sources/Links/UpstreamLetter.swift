@@ -69,5 +69,7 @@ public enum UpstreamLetter: Sendable {
   case bringSubscriptions(UpstreamSession, [[UInt8]])
   /// Nothing more goes to a cluster; with who hears that nothing of it is on its way any more.
   case leave(Cluster, keepsStake: Bool, @Sendable () -> Void)
+  /// The same for one endpoint.
+  case leaveEndpoint(UpstreamEndpoint, @Sendable () -> Void)
   case establish(UpstreamSession, at: Int, Era, isStarting: Bool, Opening.Completion)
 }

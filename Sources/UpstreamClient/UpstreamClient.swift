@@ -93,6 +93,16 @@ public final class UpstreamClient {
     streams.leave(cluster)
     done()
   }
+
+  /// The same for one endpoint.
+  func leave(_ endpoint: UpstreamEndpoint, _ done: @escaping @Sendable () -> Void) {
+    requests.stakes.close(endpoint)
+    guard !requests.contains(where: { $0.endpoint === endpoint }) else {
+      return context.timers.after(milliseconds: 100) { [unowned self] in leave(endpoint, done) }
+    }
+    requests.stakes.leave(endpoint)
+    done()
+  }
 }
 
 /// Takes what links, streams and other loops bring to where it belongs.
@@ -172,7 +182,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
     context.logger.warning("\(link.cluster.alias) \(reason)", metadata: metadata)
     guard link.session.owner == nil else { return }
     // At once, so that no call starts a child of its own before the control loop does.
-    if !link.cluster.hasSeveralEndpoints { link.cluster.fell(reason) }
+    if !link.cluster.hasAlternatives { link.cluster.fell(reason) }
     if link.cluster.isProcesses { link.endpoint.standing.update(.unhealthy) }
     client.requests.doubt(link.cluster, .linkDied(reason, endpoint: link.endpoint.index))
   }
@@ -238,6 +248,7 @@ final class UpstreamRelay: LinkDelegate, EventStreamDelegate, LetterReader {
       client.conversations.shakeHands(session, over: link, completion)
     case .bringSubscriptions(let session, let uris): client.conversations.bringSubscriptions(session, uris)
     case .leave(let cluster, let keepsStake, let done): client.leave(cluster, keepsStake: keepsStake, done)
+    case .leaveEndpoint(let endpoint, let done): client.leave(endpoint, done)
     case .establish(let session, let endpoint, let era, let isStarting, let completion):
       client.conversations.establishLink(session, at: endpoint, era, isStarting: isStarting, completion)
     }

@@ -22,6 +22,12 @@ public struct EndpointFitness: Sendable {
     self.isProcesses = isProcesses
   }
 
+  /// The server has other endpoints now.
+  /// - Parameter former: for each of them, which of the former it is; nil for one that is new.
+  public mutating func change(to former: [Int?]) {
+    grades = former.map { former in former.map { grades[$0] } ?? .usable }
+  }
+
   /// So they are now.
   /// - Returns: those that are unhealthy from now on.
   public mutating func update(_ statuses: [HealthState.Status], isEjected: (Int) -> Bool) -> [Int] {

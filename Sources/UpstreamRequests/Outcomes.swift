@@ -37,7 +37,9 @@ public final class Outcomes {
     guard request.isClients, request.pass == nil else { return nil }
     request.retries.began(at: hold.endpoint.index)
     if request.retries.attempts == 1 { hold.server.budget.called() }
-    if hold.isOneOfSeveral, case .unhealthy = hold.endpoint.standing.health {
+    if hold.isOneOfSeveral, case .unhealthy = hold.endpoint.standing.health,
+      hold.endpoint.hasLeft || hold.cluster.hasAlternatives
+    {
       return .unavailable(hold.cluster, "\(hold.endpoint.shown) does not answer", retryAfter: 1000)
     }
     switch hold.breaker.with({ $0.admit(now: now) }) {

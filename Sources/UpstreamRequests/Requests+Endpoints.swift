@@ -40,7 +40,7 @@ extension Requests {
   public func failed(_ request: UpstreamRequest, _ attempt: FailedAttempt, in cluster: Cluster) -> RetryState.Action {
     let now = loop.now
     var usable: UInt64 = 0
-    for endpoint in cluster.endpoints where endpoint.standing.condition(now: now).standing != .down {
+    for endpoint in cluster.members where endpoint.standing.condition(now: now).standing != .down {
       usable |= RetryState.mask(endpoint.index)
     }
     let server = stakes.server(cluster)

@@ -88,7 +88,7 @@ public final class Requests: ConnectionUser {
   /// flight: a server that asks much and takes no answers uses that up itself.
   /// - Parameter endpoint: of the cluster's.
   public func make(
-    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, at endpoint: Int = 0, as count: RequestCount
+    _ owner: UpstreamRequest.Owner, _ cluster: Cluster, at endpoint: Int, as count: RequestCount
   ) -> UpstreamRequest? {
     let hold = stakes.hold(on: cluster, endpoint)
     let isFull = hold.with { hold in
@@ -108,7 +108,7 @@ public final class Requests: ConnectionUser {
   /// A request whose answer the gateway itself awaits.
   /// - Parameter timeout: nil for a listen, which has no end of its own.
   public func make(
-    _ call: LocalCall, _ cluster: Cluster, at endpoint: Int = 0, _ method: Method, timeout: UInt64?
+    _ call: LocalCall, _ cluster: Cluster, at endpoint: Int, _ method: Method, timeout: UInt64?
   ) -> UpstreamRequest? {
     guard let request = make(.gateway(call), cluster, at: endpoint, as: .none) else { return nil }
     request.method = method
@@ -347,7 +347,9 @@ public final class Requests: ConnectionUser {
 
   /// Closes what has been idle for long.
   public func expireIdle() {
-    stakes.leaveLate(isInUse)
+    stakes.leaveLate { hold in
+      isInUse { hold.endpoint.hasLeft ? $0.endpoint === hold.endpoint : $0.cluster === hold.cluster }
+    }
     stakes.expire()
   }
 
@@ -355,13 +357,13 @@ public final class Requests: ConnectionUser {
   /// - Parameter keepsStake: another cluster counts as the same server.
   public func leave(_ cluster: Cluster, keepsStake: Bool) -> Bool {
     if !keepsStake { stakes.close(cluster) }
-    guard !isInUse(cluster) else { return false }
+    guard !isInUse({ $0.cluster === cluster }) else { return false }
     stakes.leave(cluster, keepsStake: keepsStake)
     return true
   }
 
-  private func isInUse(_ cluster: Cluster) -> Bool {
-    table.contains { request in request.hold?.with { $0.cluster === cluster } == true }
+  private func isInUse(_ isMeant: (ClusterHold) -> Bool) -> Bool {
+    table.contains { request in request.hold?.with(isMeant) == true }
   }
 
   // MARK: Stock

@@ -25,7 +25,8 @@ public final class Stakes {
     if let known = holds[key] { return Lent(known) }
     let endpoint = cluster.endpoint(index)
     let made = ClusterHold(
-      cluster, endpoint, stake(in: endpoint, of: cluster), server(cluster), isLate: cluster.isRetired)
+      cluster, endpoint, stake(in: endpoint, of: cluster), server(cluster),
+      isLate: cluster.isRetired || endpoint.hasLeft)
     holds[key] = made
     return Lent(made)
   }
@@ -59,7 +60,7 @@ public final class Stakes {
   /// Holds connections to a cluster's endpoints ready, from now on.
   public func openAhead(_ cluster: Cluster) {
     guard cluster.opensAhead else { return }
-    for endpoint in cluster.endpoints { hold(on: cluster, endpoint.index).with { connections.openAhead($0) } }
+    for endpoint in cluster.members { hold(on: cluster, endpoint.index).with { connections.openAhead($0) } }
   }
 
   /// Looks at who waits, and at what does not end. True if there is more to be looked at soon.
@@ -68,7 +69,7 @@ public final class Stakes {
   /// Closes what has been idle for long, and opens what is held ready.
   func expire() {
     for stake in endpoints.values { connections.expire(stake) }
-    for hold in holds.values where hold.cluster.opensAhead { connections.openAhead(hold) }
+    for hold in holds.values where hold.cluster.opensAhead && !hold.endpoint.hasLeft { connections.openAhead(hold) }
   }
 
   // MARK: Leaving
@@ -90,10 +91,24 @@ public final class Stakes {
     }
   }
 
+  /// Nothing more goes to one endpoint.
+  public func close(_ endpoint: UpstreamEndpoint) {
+    if let stake = endpoints[endpoint.key] { connections.closeIdle(stake) }
+  }
+
+  /// The last request to it is over.
+  public func leave(_ endpoint: UpstreamEndpoint) {
+    for (key, hold) in holds where hold.endpoint === endpoint {
+      holds[key] = nil
+      leftHolds.append(hold)
+    }
+    endpoints[endpoint.key] = nil
+  }
+
   /// The same for those that something was sent to when they had left, or were about to: nobody says so of them.
-  func leaveLate(_ isInUse: (Cluster) -> Bool) {
+  func leaveLate(_ isInUse: (ClusterHold) -> Bool) {
     leftHolds = []
-    for hold in holds.values where hold.isLate && !isInUse(hold.cluster) { letGo(hold) }
+    for hold in holds.values where hold.isLate && !isInUse(hold) { letGo(hold) }
   }
 
   private func letGo(_ hold: ClusterHold) {

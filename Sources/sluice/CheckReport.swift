@@ -25,6 +25,8 @@ struct CheckReport: Encodable {
     /// The command line, or the URLs.
     var target: String
     var endpoints: [Endpoint]?
+    /// `all` where each address of their names is an endpoint.
+    var resolve: String?
     /// Endpoints of a command.
     var replicas: Int?
     /// How one of several endpoints is chosen, and what calls are kept together by.
@@ -163,6 +165,7 @@ extension CheckReport.Upstream {
       target = remote.endpoints.map(\.shown).joined(separator: ", ")
       endpoints = remote.endpoints.map { CheckReport.Endpoint(url: $0.shown, weight: $0.weight) }
       headers = remote.headers.map(\.name)
+      resolve = server.followsNames ? server.resolve.rawValue : nil
     }
   }
 
@@ -170,9 +173,12 @@ extension CheckReport.Upstream {
   private var choice: String? {
     let shares = endpoints.map { $0.map { "\($0.weight)" }.joined(separator: ":") }
     let count = endpoints?.count ?? replicas ?? 1
-    guard count > 1 else { return nil }
+    guard count > 1 || resolve != nil else { return nil }
     let keeping = algorithm == GatewayConfiguration.Routing.Algorithm.consistentHash.rawValue ? " by \(key)" : ""
-    return "\(count)\(endpoints == nil ? " replicas" : ""), \(algorithm)\(keeping)"
+    let what =
+      resolve != nil
+      ? count > 1 ? "\(count) names" : "addresses of the name" : "\(count)\(endpoints == nil ? " replicas" : "")"
+    return "\(what), \(algorithm)\(keeping)"
       + (shares.map { ", weights \($0)" } ?? "")
   }
 

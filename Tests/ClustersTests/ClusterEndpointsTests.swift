@@ -80,6 +80,53 @@ struct ClusterEndpointsTests {
     #expect(cluster.endpoints[2].standing.condition(now: 5000).standing == .usable)
   }
 
+  // MARK: Names that are followed
+
+  /// A server that was found at these addresses, by the index that each has there.
+  private func follow(_ addresses: [Int: String], in cluster: Cluster) throws {
+    let changing = try #require(cluster.changing)
+    changing.replace(
+      members: addresses.sorted { $0.key < $1.key }.map { cluster.makeEndpoint($0.key, at: $0.value, of: 0)! })
+  }
+
+  /// The addresses where the keys belong.
+  private func places(in cluster: Cluster) -> [String?] {
+    keys.map { cluster.endpoint(cluster.home(of: $0, now: 0)).address?.address }
+  }
+
+  @Test("at addresses of a name are asked by the name, and lie on the ring by the address alone")
+  func addresses() throws {
+    let cluster = try cluster(["https://a:8443/mcp"]) { $0.resolve = .all }
+    #expect(cluster.hasSeveralEndpoints && !cluster.hasAlternatives && cluster.members.map(\.index) == [0])
+    try follow([1: "10.0.0.1", 2: "10.0.0.2", 3: "::1"], in: cluster)
+    let endpoint = cluster.endpoint(1)
+    let address = try #require(endpoint.address)
+    #expect(address.host == "a" && address.address == "10.0.0.1" && address.port == 8443 && address.tls != nil)
+    #expect(endpoint.requestHead == cluster.first.requestHead && endpoint.standing !== cluster.first.standing)
+    #expect(endpoint.shown == "https://a:8443/mcp (10.0.0.1)" && cluster.hasAlternatives)
+    #expect(Set(cluster.endpoints.map(\.id)).count == 4)
+    let other = try self.cluster(["https://a:8443/mcp"]) { $0.resolve = .all }
+    try follow([1: "::1", 2: "10.0.0.1", 7: "10.0.0.2"], in: other)
+    #expect(places(in: cluster) == places(in: other) && Set(places(in: cluster)).count == 3)
+  }
+
+  @Test("that come take keys, those that go leave their own, and no other key moves")
+  func movement() throws {
+    let cluster = try cluster(["http://a/mcp"]) { $0.resolve = .all }
+    let face = Cluster(faceOf: cluster, id: 9, isSecond: true)
+    try follow([1: "10.0.0.1", 2: "10.0.0.2"], in: cluster)
+    let before = places(in: cluster)
+    try follow([1: "10.0.0.1", 2: "10.0.0.2", 3: "10.0.0.3"], in: cluster)
+    let more = places(in: cluster)
+    #expect(more.contains("10.0.0.3"))
+    for (before, after) in zip(before, more) where after != "10.0.0.3" { #expect(before == after) }
+    try follow([1: "10.0.0.1", 3: "10.0.0.3"], in: cluster)
+    for (more, less) in zip(more, places(in: cluster)) where more != "10.0.0.2" { #expect(more == less) }
+    #expect(cluster.candidates(now: 0).sorted() == [1, 3] && face.members.map(\.index) == [1, 3])
+    // What was begun with one that has left is still found by its index.
+    #expect(cluster.endpoint(2).address?.address == "10.0.0.2")
+  }
+
   @Test("that lead come first of their like")
   func leader() throws {
     let cluster = try cluster()

@@ -173,6 +173,20 @@ struct EndpointSettingsTests {
     #expect(found[0].message == "`replicas` of `a` has no meaning here")
   }
 
+  @Test("follow names where they are told to, and there are any")
+  func names() throws {
+    let loaded = try load(
+      """
+      servers:
+        a: {url: "http://h/mcp", resolve: all}
+        b: {url: "http://h/mcp"}
+        c: {url: "http://192.0.2.1/mcp", endpoints: ["http://[2001:db8::1]/mcp"], resolve: all}
+        d: {url: "http://192.0.2.1/mcp", endpoints: ["http://h/mcp"], resolve: all}
+      """)
+    #expect(loaded.configuration.servers.map(\.followsNames) == [true, false, false, true])
+    #expect(loaded.diagnostics.isEmpty)
+  }
+
   @Test("have each endpoint once")
   func twice() {
     let found = mistakes("servers: {a: {url: \"http://h/\", endpoints: [\"http://H:80\", {url: \"http://h/2\"}]}}")

@@ -43,12 +43,15 @@ struct CheckTests {
           a: {url: "http://h/mcp", endpoints: [{url: "http://i/mcp", weight: 2}], routing: {key: principal}}
           b: {command: run, replicas: 3, routing: {algorithm: round_robin}, limits: {memory: 1GiB, cpu: 0.5}}
           c: {command: run}
+          d: {url: "http://h/mcp", resolve: all}
+          e: {url: "http://127.0.0.1/mcp", resolve: all}
         """
       ])
     ).configuration
     let lines = CheckReport(configuration).text.split(separator: "\n").map { $0.drop { $0 == " " } }
     #expect(lines.contains("auto: http://h/mcp, http://i/mcp"))
-    #expect(lines.filter { $0.hasPrefix("endpoints: ") }.count == 2)
+    #expect(lines.filter { $0.hasPrefix("endpoints: ") }.count == 3)
+    #expect(lines.contains("endpoints: addresses of the name, consistent_hash by session, weights 1"))
     #expect(lines.contains("endpoints: 2, consistent_hash by principal, weights 1:2"))
     #expect(lines.contains("endpoints: 3 replicas, round_robin"))
     #expect(lines.filter { $0.hasPrefix("limits: ") } == ["limits: memory 1GiB, cpu 0.5"])

@@ -1,6 +1,7 @@
 import Clusters
 import MCP
 import Upstream
+import UpstreamHealth
 import Workers
 
 /// A cluster that is supervised: what has happened to it, and who waits for that.
@@ -96,6 +97,9 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
   public var reprobed: [@Sendable () -> Void] = []
   private var news: News?
   private var waiter: CheckedContinuation<Void, Never>?
+  /// It is to be looked at again when some time is over, or when it has come to have other endpoints.
+  private var rest: CheckedContinuation<Void, Never>?
+  private var rests = 0
 
   init(_ cluster: Cluster) {
     self.cluster = cluster
@@ -125,6 +129,7 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     stopWatch()
     watch = EndpointWatch(loop, cluster, binding) { [weak self] reason in self?.lost(reason) }
     watch?.delegate = delegate
+    if !isLed { raise(.leaderLost) }
   }
 
   public func stopWatch() {
@@ -141,6 +146,16 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
     if endpoint == cluster.leader { lost(reason) }
   }
 
+  /// Other endpoints are members of it now.
+  public func membersChanged() {
+    watch?.membersChanged()
+    if !isLed { raise(.leaderLost) }
+    endRest()
+  }
+
+  /// The endpoint that leads has not left.
+  private var isLed: Bool { cluster.members.contains { $0.index == cluster.leader } }
+
   public func opened(_ endpoint: Int) { watch?.opened(endpoint) }
 
   /// So calls at an endpoint have ended on one worker.
@@ -148,8 +163,23 @@ public final class SupervisedCluster: @unchecked Sendable {  // touched on the c
 
   /// What the gateway itself speaks to is gone.
   private func lost(_ reason: String) {
-    let now = cluster.endpoints.contains { $0.index != cluster.leader && $0.standing.health == .usable }
+    let now = cluster.members.contains { $0.index != cluster.leader && $0.standing.health == .usable }
     raise(now ? .leaderLost : .suspect(reason))
+  }
+
+  /// Returns when it is to be looked at again.
+  public func pause(_ loop: ControlLoop, _ milliseconds: UInt64) async {
+    await withCheckedContinuation { continuation in
+      rest = continuation
+      rests += 1
+      let number = rests
+      loop.after(milliseconds: milliseconds) { [self] in if number == rests { endRest() } }
+    }
+  }
+
+  private func endRest() {
+    rest?.resume()
+    rest = nil
   }
 
   /// Calls `done` as soon as it is known whether it can be called.

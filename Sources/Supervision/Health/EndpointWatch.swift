@@ -18,14 +18,16 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   /// Nothing of it can be called, or what the gateway itself speaks to can't.
   private let lost: (String) -> Void
   weak var delegate: (any SupervisionDelegate)?
+  /// Those that are watched: places among these are what all else here goes by.
+  private var members: [UpstreamEndpoint]
   private var health: [HealthState]
   private var outliers: OutlierDetector
   private var fitness: EndpointFitness
-  /// Conversations to check endpoints in that the gateway has no other with.
+  /// Conversations to check endpoints in that the gateway has no other with, by the endpoint's index.
   private var sessions: [Int: UpstreamSession] = [:]
   /// The gateway's own conversation, with the leader.
   private var binding: UpstreamSession?
-  /// Those that did not answer when they were last heard of.
+  /// Those that did not answer when they were last heard of, by their index.
   private var wasIll: Set<Int> = []
   private var isOver = false
   private var wakesAt = UInt64.max
@@ -35,14 +37,20 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     self.cluster = cluster
     self.binding = binding
     self.lost = lost
-    let policy = HealthPolicy(cluster.routing)
-    health = cluster.endpoints.map { HealthState(policy, seed: UInt64($0.id) &* 0x9E37_79B9_7F4A_7C15 ^ loop.now) }
-    outliers = OutlierDetector(OutlierPolicy(cluster.routing), endpoints: cluster.endpoints.count, now: loop.now)
+    members = cluster.members
+    health = members.map { Self.health(of: $0, cluster, now: loop.now) }
+    outliers = OutlierDetector(OutlierPolicy(cluster.routing), endpoints: members.count, now: loop.now)
     fitness = EndpointFitness(endpoints: health.count, isProcesses: cluster.isProcesses)
     // The leader has just answered.
-    _ = health[cluster.leader].ended(.success, now: loop.now)
+    if let leader = place(of: cluster.leader) { _ = health[leader].ended(.success, now: loop.now) }
     wake(at: loop.now)
   }
+
+  private static func health(of endpoint: UpstreamEndpoint, _ cluster: Cluster, now: UInt64) -> HealthState {
+    HealthState(HealthPolicy(cluster.routing), seed: UInt64(endpoint.id) &* 0x9E37_79B9_7F4A_7C15 ^ now)
+  }
+
+  private func place(of index: Int) -> Int? { members.firstIndex { $0.index == index } }
 
   /// It is watched no more, or by another.
   func end() {
@@ -51,27 +59,45 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     sessions = [:]
   }
 
+  /// Some have come, which get their calls little by little, or have left.
+  func membersChanged() {
+    let next = cluster.members
+    let former = next.map { member in members.firstIndex { $0 === member } }
+    for left in members where !next.contains(where: { $0 === left }) {
+      wasIll.remove(left.index)
+      if let session = sessions.removeValue(forKey: left.index) { loop.upstream.end(session) }
+    }
+    health = zip(next, former).map { member, former in
+      former.map { health[$0] } ?? Self.health(of: member, cluster, now: loop.now)
+    }
+    members = next
+    fitness.change(to: former)
+    for change in outliers.change(to: former, now: loop.now) { note(change) }
+    settle()
+    wake(at: loop.now)
+  }
+
   // MARK: What calls find out
 
   /// An endpoint took no connection, or one that it had broke.
-  func doubted(_ endpoint: Int) {
+  func doubted(_ index: Int) {
     // A process that is being started again is started no sooner because it was not there.
-    guard health.indices.contains(endpoint), !cluster.isProcesses || health[endpoint].status.isUsable else { return }
-    perform(health[endpoint].ended(.failure(.refused), now: loop.now), endpoint)
+    guard let place = place(of: index), !cluster.isProcesses || health[place].status.isUsable else { return }
+    perform(health[place].ended(.failure(.refused), now: loop.now), place)
     wake(at: loop.now)
   }
 
   /// The circuit breaker of an endpoint has opened.
-  func opened(_ endpoint: Int) {
-    guard health.indices.contains(endpoint), health[endpoint].status.isUsable else { return }
-    if let change = outliers.opened(endpoint, now: loop.now) { note(change) }
+  func opened(_ index: Int) {
+    guard let place = place(of: index), health[place].status.isUsable else { return }
+    if let change = outliers.opened(place, now: loop.now) { note(change) }
     wake(at: loop.now)
   }
 
   /// So calls at an endpoint have ended on one worker: compared with the others' when it is time.
-  func fared(_ endpoint: Int, _ outcomes: OutcomeCounts) {
-    guard health.indices.contains(endpoint) else { return }
-    outliers.add(endpoint, successes: outcomes.successes, failures: outcomes.failures)
+  func fared(_ index: Int, _ outcomes: OutcomeCounts) {
+    guard let place = place(of: index) else { return }
+    outliers.add(place, successes: outcomes.successes, failures: outcomes.failures)
   }
 
   // MARK: Time
@@ -85,12 +111,12 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
   private func awoke(at time: UInt64) {
     guard !isOver, time == wakesAt else { return }
     wakesAt = .max
-    for endpoint in health.indices {
-      health[endpoint].answered(at: cluster.endpoints[endpoint].standing.answeredAt)
+    for place in health.indices {
+      health[place].answered(at: members[place].standing.answeredAt)
       while true {
-        let action = health[endpoint].tick(now: loop.now)
+        let action = health[place].tick(now: loop.now)
         if action == .none { break }
-        perform(action, endpoint)
+        perform(action, place)
       }
     }
     for change in outliers.tick(now: loop.now) { note(change) }
@@ -101,15 +127,16 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
 
   // MARK: Checks
 
-  private func check(_ endpoint: Int) {
+  private func check(_ place: Int) {
+    let endpoint = members[place]
     // What it speaks is being found out yet.
     guard let profile = cluster.profile else { return checked(endpoint, .withdrawn) }
-    let session = session(at: endpoint, profile)
+    let session = session(at: endpoint.index, profile)
     // Who holds the other end of its pipes sees that a process lives; one that works on a call need not answer meanwhile.
     if profile.transport == .stdio, !cluster.isProcesses || session?.current != nil {
       return checked(endpoint, .success)
     }
-    let timeout = health[endpoint].policy.timeout
+    let timeout = health[place].policy.timeout
     let latest = loop.now + timeout
     let call = LocalCall { [weak self] outcome in
       guard let self else { return }
@@ -118,7 +145,7 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     }
     let isModern = profile.revision.era == .modern
     loop.upstream.messages.ask(
-      cluster, profile, session, isModern ? .serverDiscover : .ping, at: endpoint, members: [],
+      cluster, profile, session, isModern ? .serverDiscover : .ping, at: endpoint.index, members: [],
       timeout: timeout, call)
   }
 
@@ -132,15 +159,15 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     return made
   }
 
-  private func checked(_ endpoint: Int, _ outcome: CallOutcome) {
-    guard !isOver else { return }
+  private func checked(_ endpoint: UpstreamEndpoint, _ outcome: CallOutcome) {
+    guard !isOver, let place = members.firstIndex(where: { $0 === endpoint }) else { return }
     var outcome = outcome
     // Who connected knows more than that it came to nothing.
-    if outcome.failure == .transport, cluster.endpoints[endpoint].standing.breaker.isComingBack {
+    if outcome.failure == .transport, endpoint.standing.breaker.isComingBack {
       outcome = .failure(.refused)
     }
-    if outcome.provesLife { cluster.endpoints[endpoint].standing.breaker.encouraged() }
-    perform(health[endpoint].checked(outcome, now: loop.now), endpoint)
+    if outcome.provesLife { endpoint.standing.breaker.encouraged() }
+    perform(health[place].checked(outcome, now: loop.now), place)
     wake(at: loop.now + 1)
   }
 
@@ -160,23 +187,24 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
 
   // MARK: What follows
 
-  private func perform(_ action: HealthState.Action, _ endpoint: Int) {
+  private func perform(_ action: HealthState.Action, _ place: Int) {
     switch action {
     case .none: break
-    case .check: check(endpoint)
-    case .becameHealthy: changed(endpoint, isUsable: true)
-    case .becameUnhealthy: changed(endpoint, isUsable: false)
+    case .check: check(place)
+    case .becameHealthy: changed(place, isUsable: true)
+    case .becameUnhealthy: changed(place, isUsable: false)
     }
   }
 
-  private func changed(_ index: Int, isUsable: Bool) {
-    let endpoint = cluster.endpoints[index]
-    for change in outliers.setUsable(index, isUsable, now: loop.now) { note(change) }
+  private func changed(_ place: Int, isUsable: Bool) {
+    let endpoint = members[place]
+    let index = endpoint.index
+    for change in outliers.setUsable(place, isUsable, now: loop.now) { note(change) }
     if isUsable { _ = endpoint.standing.breaker.reset(now: loop.now) }
     settle()
     let name = cluster.hasSeveralEndpoints ? endpoint.shown : cluster.alias
     if wasIll.contains(index) != !isUsable {
-      let isKept = cluster.hasSeveralEndpoints && fitness.grades[index] != .unhealthy
+      let isKept = cluster.hasSeveralEndpoints && fitness.grades[place] != .unhealthy
       let all = isKept ? "; it gets calls, as no other does better" : ""
       loop.logger.log(
         level: isUsable ? .info : .warning,
@@ -188,25 +216,24 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
 
   private func note(_ change: OutlierDetector.Change) {
     switch change {
-    case .ejected(let index, let time):
+    case .ejected(let place, let time):
       loop.logger.warning(
-        "\(cluster.endpoints[index].shown) does worse than the others; it gets no calls for \(time) ms",
+        "\(members[place].shown) does worse than the others; it gets no calls for \(time) ms",
         metadata: ["server": "\(cluster.alias)"])
       settle()
-    case .returned(let index):
-      loop.logger.info(
-        "\(cluster.endpoints[index].shown) gets calls again", metadata: ["server": "\(cluster.alias)"])
+    case .returned(let place):
+      loop.logger.info("\(members[place].shown) gets calls again", metadata: ["server": "\(cluster.alias)"])
       settle()
     }
   }
 
   /// Tells workers how endpoints are.
   private func settle() {
-    let lost = fitness.update(health.map(\.status), isEjected: outliers.isEjected)
-    for endpoint in cluster.endpoints {
-      let share = Int(outliers.share(of: endpoint.index, now: loop.now) * Double(EndpointCondition.fullShare))
+    let lost = fitness.update(health.map(\.status), isEjected: outliers.isEjected).map { members[$0] }
+    for (place, endpoint) in members.enumerated() {
+      let share = Int(outliers.share(of: place, now: loop.now) * Double(EndpointCondition.fullShare))
       let status: EndpointStanding.Health =
-        switch fitness.grades[endpoint.index] {
+        switch fitness.grades[place] {
         case .usable: .usable
         case .ejected: .ejected
         case .unhealthy: .unhealthy
@@ -214,13 +241,13 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
       endpoint.standing.update(status, share: share)
     }
     // The only one there is may be busy: calls wait for it as long as they may.
-    guard !lost.isEmpty, cluster.hasSeveralEndpoints else { return }
+    guard !lost.isEmpty, members.count > 1 else { return }
     // What waits for an answer from there, and may be asked elsewhere, does not wait any longer.
     for worker in 0..<loop.upstream.context.group.workerCount {
-      for index in lost { loop.upstream.shared.mail.send(.endpointLost(cluster, index), to: worker) }
+      for endpoint in lost { loop.upstream.shared.mail.send(.endpointLost(cluster, endpoint.index), to: worker) }
     }
     delegate?.endpointLost(of: cluster)
     let isLast = fitness.grades.allSatisfy { $0 == .unhealthy }
-    if isLast || lost.contains(cluster.leader) { self.lost("\(cluster.endpoint(lost[0]).shown) does not answer") }
+    if isLast || lost.contains(where: { $0.index == cluster.leader }) { self.lost("\(lost[0].shown) does not answer") }
   }
 }

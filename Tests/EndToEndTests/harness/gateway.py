@@ -29,11 +29,12 @@ class Gateway:
         workers: int = 1,
         settings: dict[str, Any] | None = None,
         arguments: tuple[str, ...] = (),
+        within: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
         wait: bool = True,
     ) -> None:
         self.port, self.websocket_port, self.admin_port = free_port(), free_port(), free_port()
-        command = [binary(), "serve", "--port", str(self.port), "--websocket-port", str(self.websocket_port)]
+        command = [*within, binary(), "serve", "--port", str(self.port), "--websocket-port", str(self.websocket_port)]
         command += ["--admin-port", str(self.admin_port), "--workers", str(workers), *arguments]
         if settings is not None:
             # JSON is YAML, so the settings need no printer of their own.

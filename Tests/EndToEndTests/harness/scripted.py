@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import threading
 import time
 import uuid
@@ -25,7 +26,9 @@ def event(message: dict[str, Any], number: str = "") -> bytes:
 class ScriptedServer:
     """One tool `who` that names the session of its call, one resource, subscriptions and GET streams."""
 
-    def __init__(self, *, sessions: bool = True, streams: bool = True, refusal: int = 405) -> None:
+    def __init__(
+        self, *, sessions: bool = True, streams: bool = True, refusal: int = 405, place: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
         self.keeps_sessions, self.keeps_streams, self.refusal = sessions, streams, refusal
         self.sessions: set[str] = set()
         self.seen: list[tuple[str, str, dict[str, Any]]] = []
@@ -45,9 +48,10 @@ class ScriptedServer:
         """The stream of a session stays open after its DELETE."""
         self.left_aside: list[bytes] = []
         """What such streams brought from the peer in the end: nothing, when it closed them."""
+        self.connections: list[socket.socket] = []
         self.on_call: Callable[[dict[str, Any]], None] = lambda _: None
         ThreadingHTTPServer.daemon_threads = True
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self))
+        self.http = ThreadingHTTPServer(place, handler_for(self))
         self.port = self.http.server_address[1]
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
@@ -60,6 +64,13 @@ class ScriptedServer:
             stream.put(None)
         self.http.shutdown()
         self.http.server_close()
+
+    def die(self) -> None:
+        """As a process that is killed: nobody listens, and every connection breaks."""
+        self.close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def requests(self, kind: str, session: str | None = None) -> list[dict[str, Any]]:
         return [what for name, whose, what in list(self.seen) if name == kind and session in (None, whose)]
@@ -121,6 +132,10 @@ class ScriptedServer:
 def handler_for(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections.append(self.connection)
 
         def log_message(self, *_: Any) -> None:
             pass

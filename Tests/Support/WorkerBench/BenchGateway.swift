@@ -38,6 +38,7 @@ final class BenchGateway {
   /// - Parameter hosts: whose connections of the gateway go to whom. They must live as long as the gateway.
   init(
     _ configuration: GatewayConfiguration, workers count: Int, hosts: [String: Interceptor],
+    lookup: NameLookup = .system,
     logger: Logger = Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }
   ) throws {
     let clusters = try ClusterSet(configuration)
@@ -49,7 +50,7 @@ final class BenchGateway {
     for worker in made { state.group.register(worker.loop.handle) }
     workers = Array(made[..<count])
     controlWorker = made[count]
-    federation = Federation(state, controlWorker, clusters, logger: logger)
+    federation = Federation(state, controlWorker, clusters, lookup: lookup, logger: logger)
     doorkeeper = Doorkeeper(federation)
     state.setControl(federation)
     for (host, interceptor) in hosts { intercept(host, interceptor) }

@@ -15,7 +15,9 @@ final class BenchUpstream {
   let alias: String
   let revision: Revision
   let transport: Transport
-  var host: String { "\(alias).test" }
+  var host: String { address ?? "\(alias).test" }
+  /// Where it is found by a name that leads there; it is no server of its own.
+  private(set) var address: String?
   /// Further members of its entry in the configuration.
   private let options: JSONValue
   let interceptor = Interceptor()
@@ -87,6 +89,12 @@ final class BenchUpstream {
   convenience init(_ host: String, endpointOf first: BenchUpstream) {
     self.init(host, first.revision, over: first.transport)
     self.first = first
+  }
+
+  /// What answers at an address to which the name of a server leads.
+  convenience init(at address: String, like first: BenchUpstream) {
+    self.init(address, first.revision, over: first.transport)
+    self.address = address
   }
 
   var era: Era { revision.era }

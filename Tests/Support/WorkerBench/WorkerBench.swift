@@ -32,15 +32,15 @@ final class WorkerBench {
 
   /// A gateway that has heard from these servers, or has waited long enough for them. Names carry their server's alias.
   convenience init(
-    _ upstreams: BenchUpstream..., workers: Int = 1, awaitsServers: Bool = true,
+    _ upstreams: BenchUpstream..., workers: Int = 1, names: BenchNames = BenchNames(), awaitsServers: Bool = true,
     _ configure: (inout GatewayConfiguration) -> Void = { _ in }
   ) throws {
-    try self.init(upstreams, workers: workers, awaitsServers: awaitsServers, configure)
+    try self.init(upstreams, workers: workers, names: names, awaitsServers: awaitsServers, configure)
   }
 
   /// The same for as many as a test makes.
   init(
-    _ upstreams: [BenchUpstream], workers: Int = 1, awaitsServers: Bool = true,
+    _ upstreams: [BenchUpstream], workers: Int = 1, names: BenchNames = BenchNames(), awaitsServers: Bool = true,
     _ configure: (inout GatewayConfiguration) -> Void = { _ in }
   ) throws {
     self.upstreams = upstreams
@@ -48,7 +48,8 @@ final class WorkerBench {
     configuration = try Self.configuration(of: upstreams, configure)
     gateway = try BenchGateway(
       configuration, workers: workers,
-      hosts: Dictionary(uniqueKeysWithValues: upstreams.map { ($0.host, $0.interceptor) }), logger: records.logger)
+      hosts: Dictionary(uniqueKeysWithValues: upstreams.map { ($0.host, $0.interceptor) }), lookup: names.lookup,
+      logger: records.logger)
     for upstream in upstreams { upstream.bench = self }
     settle()
     guard awaitsServers else { return }
@@ -63,13 +64,13 @@ final class WorkerBench {
     of upstreams: [BenchUpstream], _ configure: (inout GatewayConfiguration) -> Void
   ) throws -> GatewayConfiguration {
     var inputs = ConfigurationInputs()
-    let firsts = upstreams.filter { $0.first == nil }
+    let firsts = upstreams.filter { $0.first == nil && $0.address == nil }
     let servers = JSONValue.object(Dictionary(uniqueKeysWithValues: firsts.map { ($0.alias, $0.entry) }))
     inputs.clientTexts = [JSONValue.object(["mcpServers": servers]).description]
     var configuration = try ConfigurationLoader.load(inputs, environment: [:]).configuration
     configuration.prefix = .always
     for upstream in upstreams {
-      guard let isolation = upstream.isolation else { continue }
+      guard let isolation = upstream.isolation, upstream.address == nil else { continue }
       for place in configuration.servers.indices where configuration.servers[place].alias == upstream.alias {
         configuration.servers[place].isolation = isolation
       }
@@ -119,7 +120,7 @@ final class WorkerBench {
       idle = turn() ? 0 : idle + 1
       if idle == 3 { return }
     }
-    preconditionFailure("it never comes to rest")
+    preconditionFailure("it never comes to rest: \(log.suffix(12).joined(separator: "\n"))")
   }
 
   private func turn() -> Bool {

@@ -10,9 +10,9 @@ import Workers
 /// Subscriptions of sessions to resources of a server that is spoken to otherwise than when they were made: it was changed,
 /// or has a face of its own for clients of the legacy era by now, or not any more. All sessions are looked at for that, a few in
 /// each turn of the loop.
-final class SubscriptionMover: @unchecked Sendable {  // touched on the control loop alone
+public final class SubscriptionMover: @unchecked Sendable {  // touched on the control loop alone
   private let loop: ControlLoop
-  weak var delegate: (any SupervisionDelegate)?
+  public weak var delegate: (any SupervisionDelegate)?
   /// Where those to a server go, by its number, and who is still to be looked at for that.
   private var targets: [Int: Cluster] = [:]
   private var walk: SessionWalk?
@@ -20,12 +20,12 @@ final class SubscriptionMover: @unchecked Sendable {  // touched on the control 
   init(_ loop: ControlLoop) { self.loop = loop }
 
   /// What was settled with an endpoint of a cluster that is gone is settled with another.
-  func carryOver(_ cluster: Cluster) {
+  public func carryOver(_ cluster: Cluster) {
     guard let profile = cluster.profile, profile.revision.era == .legacy else { return }
     add([cluster])
   }
 
-  func move(from old: [Cluster], to new: [Cluster]) {
+  public func move(from old: [Cluster], to new: [Cluster]) {
     add(
       new.filter { cluster in
         old.first { $0.number == cluster.number }.map { $0 !== cluster } == true

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Supervision
+@testable import UpstreamHealth
 
 /// Whether calls wait for a server that is gone.
 @Suite("A server that goes away")
