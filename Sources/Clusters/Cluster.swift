@@ -238,15 +238,16 @@ public final class Cluster: Sendable {
       .map(\.index)
   }
 
+  private static func processes(of server: GatewayConfiguration.Server, id: Int) -> [UpstreamEndpoint] {
+    (0..<server.replicas).map { UpstreamEndpoint($0, of: id, alias: server.alias, server.routing) }
+  }
+
   private static func endpoints(
     of server: GatewayConfiguration.Server, id: Int, connectTimeout: UInt32
   ) throws(TLSContext.Failure) -> [UpstreamEndpoint] {
     var made: [UpstreamEndpoint] = []
     switch server.kind {
-    case .command:
-      for index in 0..<server.replicas {
-        made.append(UpstreamEndpoint(index, of: id, alias: server.alias, server.routing))
-      }
+    case .command: made = processes(of: server, id: id)
     case .url(let remote):
       for (index, configured) in remote.endpoints.enumerated() {
         made.append(
@@ -276,7 +277,14 @@ public final class Cluster: Sendable {
     alias = other.alias
     aliasBytes = other.aliasBytes
     server = other.server
-    (fixed, changing, first) = (other.fixed, other.changing, other.first)
+    // What a face speaks to are processes of its own, which live and die by themselves.
+    if other.isProcesses, let server = other.server {
+      let own = Self.processes(of: server, id: id)
+      fixed = EndpointSet(own, of: own, server.routing)
+    } else {
+      fixed = other.fixed
+    }
+    (first, changing) = (fixed.all[0], other.changing)
     (hasSeveralEndpoints, checkoutTimeout) = (other.hasSeveralEndpoints, other.checkoutTimeout)
     (countsToolErrors, hasToolBreakers) = (other.countsToolErrors, other.hasToolBreakers)
     hedgesReads = other.hedgesReads

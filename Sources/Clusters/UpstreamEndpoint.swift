@@ -7,7 +7,7 @@ import Wire
 import Workers
 
 /// One place where a server is reached: a URL, or one of the processes of a command. Calls in flight, connections, permits
-/// and failures are counted for each by itself. The faces of a server have the same ones.
+/// and failures are counted for each by itself. The faces of a server have the same ones, but for several processes.
 public final class UpstreamEndpoint: Sendable {
   /// Endpoints that one server may have.
   public static let most = 1 << 10

@@ -87,7 +87,8 @@ public final class Stakes {
     if !keepsStake { servers[PlainKey(cluster.stakeID)] = nil }
     for endpoint in cluster.endpoints {
       if let hold = holds.removeValue(forKey: cluster.key(at: endpoint.index)) { leftHolds.append(hold) }
-      if !keepsStake { endpoints[endpoint.key] = nil }
+      // Several processes are of this face alone.
+      if !keepsStake || cluster.isProcesses { endpoints[endpoint.key] = nil }
     }
   }
 

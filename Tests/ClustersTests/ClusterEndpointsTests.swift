@@ -36,6 +36,12 @@ struct ClusterEndpointsTests {
     #expect(near.endpoints.map(\.shown) == ["near#1", "near#2"] && near.first.address == nil)
     #expect(!(try cluster(["http://a/mcp"])).hasSeveralEndpoints)
     #expect(Cluster(faceOf: far, id: 9, isSecond: true).endpoints[1] === far.endpoints[1])
+    // Each face has processes of its own: that one of them is gone says nothing of the other's.
+    let face = Cluster(faceOf: near, id: 9, isSecond: true)
+    #expect(face.endpoints.map(\.identity) == near.endpoints.map(\.identity))
+    #expect(face.endpoints[1] !== near.endpoints[1] && face.endpoints[1].key != near.endpoints[1].key)
+    near.endpoints[0].standing.update(.unhealthy)
+    #expect(face.endpoints[0].standing.health == .usable)
   }
 
   @Test("are each the home of some keys, and the same in every process")

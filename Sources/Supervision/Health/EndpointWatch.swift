@@ -132,10 +132,9 @@ final class EndpointWatch: @unchecked Sendable {  // touched on the control loop
     // What it speaks is being found out yet.
     guard let profile = cluster.profile else { return checked(endpoint, .withdrawn) }
     let session = session(at: endpoint.index, profile)
-    // Who holds the other end of its pipes sees that a process lives; one that works on a call need not answer meanwhile.
-    if profile.transport == .stdio, !cluster.isProcesses || session?.current != nil {
-      return checked(endpoint, .success)
-    }
+    // Who holds the other end of its pipes sees that a process lives; one that works on a call need not answer meanwhile, but of
+    // several those are asked first that do.
+    if profile.transport == .stdio, !cluster.isProcesses { return checked(endpoint, .success) }
     let timeout = health[place].policy.timeout
     let latest = loop.now + timeout
     let call = LocalCall { [weak self] outcome in
