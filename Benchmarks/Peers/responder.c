@@ -400,8 +400,9 @@ static void accept_one(int loop, int listener) {
 
 int main(int count, char **arguments) {
   if (count < 2) {
-    fprintf(stderr, "usage: responder PORT|stdio [legacy|modern] [sse] [tools=N] [ttl=MS] [ports=N] "
-                    "[silent]\n");
+    fprintf(stderr,
+            "usage: responder PORT|stdio [legacy|modern] [sse] [tools=N] [ttl=MS] [ports=N] "
+            "[silent]\n");
     return 2;
   }
   for (int i = 2; i < count; i++) {

@@ -78,15 +78,6 @@ struct ServersThatChangeTests {
     #expect(bench.leftovers() == [])
   }
 
-  @Test(
-    "Of many servers that answer at the same time few catalogues are made", arguments: [Revision.newest, .newestLegacy])
-  func many(revision: Revision) throws {
-    let servers = (1...40).map { BenchUpstream("s\($0)", revision) }
-    let bench = try WorkerBench(servers)
-    #expect(tools(try bench.client()).count == 40)
-    #expect(bench.gateway.catalogueCount <= 4)
-  }
-
   @Test("A server that was changed and does not answer keeps its tools listed, and its calls fail")
   func changed() throws {
     let server = BenchUpstream()

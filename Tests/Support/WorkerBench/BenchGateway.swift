@@ -156,9 +156,6 @@ final class BenchGateway {
     return found.texts
   }
 
-  /// How many catalogues were served so far.
-  var catalogueCount: Int { Int(state.shelf.version) }
-
   /// What should be gone once every client is.
   func leftovers(ended: Bool) -> [String] {
     var found = Findings()

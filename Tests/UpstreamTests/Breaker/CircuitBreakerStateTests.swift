@@ -56,6 +56,14 @@ struct CircuitBreakerStateTests {
     #expect(state.ended(pass, .failure(.timeout), now: 100) != .none)
   }
 
+  @Test("What failed longer ago than the window is forgotten, and nothing else is")
+  func failuresOfLongAgo() {
+    var state = breaker(BreakerPolicy(threshold: 0, failureRate: 50, window: 10_000, minimumCalls: 20))
+    #expect(fail(&state, 10, at: 500) == .none && fail(&state, 9, at: 9500) == .none)
+    #expect(fail(&state, 10, at: 10_500) == .none && state.phase == .closed)
+    #expect(fail(&state, at: 10_500) != .none)
+  }
+
   @Test("A success in between ends the row")
   func success() {
     var state = breaker()
@@ -91,7 +99,7 @@ struct CircuitBreakerStateTests {
   }
 
   @Test("What lies before the window does not count")
-  func window() {
+  func forgotten() {
     var state = breaker(BreakerPolicy(threshold: 0, failureRate: 50, window: 10_000, minimumCalls: 20))
     #expect(fail(&state, 19, at: 0) == .none)
     #expect(fail(&state, 19, at: 10_000) == .none)
