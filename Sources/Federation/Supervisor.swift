@@ -129,6 +129,7 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     }
     if case .lookAgain(let pause) = server.absence.isGone(grace: server.cluster.restartGrace, now: loop.now) {
       isAway(server, failure)
+      if server.cluster.isSecondFace { translateMeanwhile(server, failure) }
       return await server.pause(loop, restart ?? pause)
     }
     let usual = server.backoff.failed()
@@ -192,6 +193,16 @@ final class Supervisor: @unchecked Sendable {  // touched on the control loop al
     cluster.update(.comingBack(reason: failure.text, cluster.profile))
     server.clear()
     server.settleProbe()
+  }
+
+  /// A face that takes longer to be back than it is awaited for is down even if it is still being started: its clients have the
+  /// server by translation until then.
+  private func translateMeanwhile(_ server: SupervisedCluster, _ failure: UpstreamFailure) {
+    let cluster = server.cluster
+    loop.after(milliseconds: cluster.restartGrace) { [weak self] in
+      guard let self, cluster.isComingBack, !isOver(server) else { return }
+      isGone(server, .down(reason: failure.text, retryAt: loop.now, cluster.profile))
+    }
   }
 
   /// Looks at one endpoint after the other until one answers: that one leads from then on.
