@@ -236,7 +236,8 @@ public final class OpenCalls {
   }
 
   private func timeOut(_ call: Call) {
-    if let request = call.request { requests.timedOut(request) }
+    if let request = call.request { requests.outcomes.timedOut(request) }
+    cancelUpstream(call, reason: "timed out")
     guard let cluster = call.request?.cluster else {
       // Something that the gateway itself answers, which waits for others.
       return fail(call, .internalError("what it needs took too long"))

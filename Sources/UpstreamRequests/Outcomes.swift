@@ -94,6 +94,12 @@ public final class Outcomes {
     return CallOutcome(error.kind)
   }
 
+  /// A client's request has had its time, for which its endpoint is held to account if it has got it. To be said before it is
+  /// cancelled.
+  public func timedOut(_ request: UpstreamRequest) {
+    if request.carrier != .none, !request.awaitsConnection { note(.failure(.timeout), of: request) }
+  }
+
   /// It is known what came of a request at its endpoint.
   public func note(_ outcome: CallOutcome, of request: UpstreamRequest) {
     guard let pass = request.pass, let hold = request.hold else { return }

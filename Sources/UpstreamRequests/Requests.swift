@@ -303,12 +303,6 @@ public final class Requests: ConnectionUser {
     request.carrier = .none
   }
 
-  /// A client's request has had its time. Its endpoint is held to account if it has got it, and is told.
-  public func timedOut(_ request: UpstreamRequest) {
-    if request.carrier != .none, !request.awaitsConnection { outcomes.note(.failure(.timeout), of: request) }
-    cancel(request, reason: "timed out")
-  }
-
   /// Nobody waits for a request any more, if it is on its way yet.
   public func withdraw(_ id: RequestID, reason: StaticString) {
     guard let request = table.find(id) else { return }
