@@ -189,6 +189,8 @@ final class Forwarding {
       return messages.sendEmbedded(request, message, abilities: call.session?.abilities ?? [])
     }
     let conversation = context.conversation(for: call, cluster)
+    // It counts where it is going from now on: others choose meanwhile.
+    if cluster.hasSeveralEndpoints, let place = conversation.endpoint { requests.direct(request, to: place) }
     request.session = conversation
     conversations.send(
       request, message, cluster, speech, in: conversation,

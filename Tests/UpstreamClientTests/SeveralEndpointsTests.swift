@@ -92,6 +92,28 @@ struct SeveralEndpointsTests {
     #expect(bench.unfinished == [])
   }
 
+  @Test("has what comes at once spread over them before the first conversation is open")
+  func burst() throws {
+    let bench = try bench((a, b))
+    let client = try bench.client(.newest)
+    var openings: [(upstream: BenchUpstream, request: BenchRequest)] = []
+    for upstream in [a, b] { upstream.on("initialize") { openings.append((upstream, $0)) } }
+    let calls = (0..<8).map { _ in client.call("a__echo") }
+    #expect(openings.count == 2 && a.calls.isEmpty && b.calls.isEmpty)
+    for (upstream, request) in openings {
+      upstream.on("initialize", nil)
+      upstream.sessions.insert("late")
+      let result: JSONValue = [
+        "protocolVersion": .text("\(kind.revision.label)"), "capabilities": ["tools": [:]], "serverInfo": ["name": "a"],
+      ]
+      request.answer(result, headers: ["Mcp-Session-Id: late"])
+    }
+    #expect(a.calls.count >= 3 && b.calls.count >= 3 && a.calls.count + b.calls.count == 8)
+    for _ in 0..<8 { try taken().request.answer(["content": []]) }
+    #expect(calls.allSatisfy { $0.result["content"] == [] })
+    #expect(bench.unfinished == [])
+  }
+
   @Test("has who waits for a session with one that does not answer go to another, whatever is asked")
   func silentHandshake() throws {
     let bench = try bench((a, b)) {

@@ -149,6 +149,7 @@ public final class Conversations: NotificationStreamsDelegate {
     if session.cluster.hasSeveralEndpoints {
       openings.removeAll(where: \.isOver)
       openings.append(attempt)
+      if let request { requests.direct(request, to: endpoint) }
     }
     establish(session, at: endpoint, speech.transport, speech.revision.era) { result in
       guard attempt.end() != nil else {

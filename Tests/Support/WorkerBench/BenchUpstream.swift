@@ -52,7 +52,7 @@ final class BenchUpstream {
   private(set) var problems: [String] = []
   private var untaken: [BenchRequest] = []
   private var connections: [UpstreamConnection] = []
-  private var sessions: Set<String> = []
+  var sessions: Set<String> = []
   private var nextSession = 1
   private var nextQuestion = 1
 
