@@ -20,6 +20,8 @@ public struct AbsenceState {
   /// How often in a row one that is back only briefly is given a new grace: who restarts a server may do so twice, and a busy
   /// machine makes its life look short.
   static let briefReturns = 3
+  /// What is of use for less than this has not come back: it falls over at the first thing that it is asked.
+  static let momentary: UInt64 = 250
 
   /// When it came to be of use; nil while it is not.
   private var usefulSince: UInt64?
@@ -45,7 +47,7 @@ public struct AbsenceState {
     if let since = usefulSince {
       usefulSince = nil
       brief = now >= since + Self.steady ? 0 : brief + 1
-      if brief <= Self.briefReturns {
+      if now >= since + Self.momentary, brief <= Self.briefReturns {
         goneSince = now
         return .lookAgain(after: 0)
       }

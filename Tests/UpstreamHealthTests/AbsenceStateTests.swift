@@ -23,12 +23,17 @@ struct AbsenceStateTests {
     #expect(!state.isAwaited)
   }
 
-  @Test("is given up at once if it was not of use yet")
-  func unknown() {
+  @Test("is given up at once if it was not of use yet, or only for a moment")
+  func momentary() {
     var state = state
     #expect(state.isGone(grace: 2000, now: 10) == .giveUp)
     state.isUseful(now: 100)
-    #expect(state.isGone(grace: 2000, now: 150) == .lookAgain(after: 0))
+    #expect(state.isGone(grace: 2000, now: 349) == .giveUp)
+    state.isUseful(now: 1000)
+    #expect(state.isGone(grace: 2000, now: 1250) == .lookAgain(after: 0))
+    // What is left of the grace is not taken from it.
+    state.isUseful(now: 1600)
+    #expect(state.isGone(grace: 2000, now: 1610) == .lookAgain(after: 10))
   }
 
   @Test("has a new grace once it was back")
