@@ -12,7 +12,7 @@ private func silent(_ alias: String, over transport: BenchUpstream.Transport = .
 }
 
 @Suite("A start with upstreams that hang")
-struct HangingStartTests {
+struct DoorkeeperTests {
   /// Milliseconds after which a gateway with these servers lets clients in.
   private func start(_ servers: [BenchUpstream]) throws -> UInt64 {
     let bench = try WorkerBench(servers, awaitsServers: false)
